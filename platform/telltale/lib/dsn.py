@@ -1,0 +1,44 @@
+"""Database addresses: from a DSN, or the embedded PostgreSQL of a home, to Django's and psql's terms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+# Connections a process may hold. Web runs 8 threads and ingest lets 4 write at a time.
+POOL_MAX = 12
+POOL_TIMEOUT_SECONDS = 3.0
+STATEMENT_TIMEOUT_MS = 15_000
+
+
+def embedded_dsn(home: Path) -> str:
+    """The DSN of the PostgreSQL that the supervisor runs below `home`; the password is read from its 0600 file."""
+    password_file = home / "postgres.password"
+    password = password_file.read_text().strip() if password_file.exists() else ""
+    socket = quote(str(home / "run"), safe="")
+    return f"postgresql://telltale:{quote(password, safe='')}@/telltale?host={socket}"
+
+
+def django_database(dsn: str, home: Path) -> dict[str, Any]:
+    """Django's DATABASES entry for `dsn`, or for the embedded PostgreSQL of `home` where `dsn` is empty."""
+    parts = urlsplit(dsn or embedded_dsn(home))
+    if parts.scheme not in {"postgresql", "postgres"}:
+        raise ValueError("TELLTALE_DATABASE_URL must begin with postgresql://")
+    query = dict(parse_qsl(parts.query))
+    options: dict[str, Any] = {
+        key: value for key, value in query.items() if key.startswith("ssl") or key == "target_session_attrs"
+    }
+    options["connect_timeout"] = 3
+    options["options"] = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout=5000 -c timezone=UTC"
+    options["pool"] = {"min_size": 1, "max_size": POOL_MAX, "timeout": POOL_TIMEOUT_SECONDS, "max_idle": 120.0}
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")) or "telltale",
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": query.get("host") or parts.hostname or "",
+        "PORT": str(parts.port or query.get("port", "")),
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": options,
+    }

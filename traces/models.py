@@ -1,0 +1,43 @@
+"""Tables of traces that the ORM serves. The span-sized ones (span, payload, trace, ingest_batch, ...) are in
+`sql/schema.sql`: they are partitioned, keyed by (project, trace, ...) and written by COPY, so SQL reads better there."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Price(models.Model):
+    """A price entered by people: of one project, or of the whole installation where `project` is empty.
+
+    Rates are pico-dollars (10**-12 USD) per token; NULL is "no rate", 0 is free. Shipped prices are a data file.
+    """
+
+    project = models.ForeignKey("projects.Project", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    provider = models.CharField(max_length=100, blank=True)
+    match_kind = models.CharField(max_length=10, default="exact")
+    model = models.CharField(max_length=300)
+    tier = models.CharField(max_length=12, default="standard")
+    context_over = models.BigIntegerField(null=True, blank=True)
+    input_fresh = models.BigIntegerField(null=True, blank=True)
+    input_cache_read = models.BigIntegerField(null=True, blank=True)
+    input_cache_write_5m = models.BigIntegerField(null=True, blank=True)
+    input_cache_write_1h = models.BigIntegerField(null=True, blank=True)
+    input_audio = models.BigIntegerField(null=True, blank=True)
+    output_text = models.BigIntegerField(null=True, blank=True)
+    output_reasoning = models.BigIntegerField(null=True, blank=True)
+    output_audio = models.BigIntegerField(null=True, blank=True)
+    usd_per_hour = models.DecimalField(max_digits=18, decimal_places=6, null=True, blank=True)
+    effective_from = models.DateTimeField(null=True, blank=True)
+    effective_to = models.DateTimeField(null=True, blank=True)
+    source = models.CharField(max_length=300)
+    source_date = models.DateField()
+    created_by = models.ForeignKey("accounts.User", null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    # A corrected row replaces the one before it; spans keep the id of the row they were priced with.
+    replaced_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "model"], name="price_project_model")]
+
+    def __str__(self) -> str:
+        return f"{self.model} ({self.tier}) from {self.effective_from or 'ever'}"
