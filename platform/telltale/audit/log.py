@@ -1,0 +1,38 @@
+"""Writing the audit log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from telltale.audit.models import AuditEntry
+
+
+def record(
+    action: str,
+    *,
+    request: HttpRequest | None = None,
+    actor: str = "",
+    organisation_id: int | None = None,
+    project_id: int | None = None,
+    target: str = "",
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    outcome: str = "done",
+) -> None:
+    """Append one entry, in the caller's transaction. `before` and `after` must never hold a secret."""
+    user = getattr(request, "user", None)
+    is_person = user is not None and user.is_authenticated
+    AuditEntry.objects.create(
+        action=action,
+        actor=actor or (user.email if is_person else "system"),
+        actor_user_id=user.pk if is_person else None,
+        organisation_id=organisation_id,
+        project_id=project_id,
+        target=target[:254],
+        before=before,
+        after=after,
+        address=request.META.get("REMOTE_ADDR") or None if request else None,
+        outcome=outcome,
+    )

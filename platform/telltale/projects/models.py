@@ -1,0 +1,114 @@
+"""Projects: the unit of ownership, keys and retention."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from telltale.accounts.models import OrganisationMember
+
+if TYPE_CHECKING:
+    from telltale.accounts.models import User
+
+
+class Role(models.TextChoices):
+    """What a person may do in a project, weakest first; `telltale.projects.access` says what each may do."""
+
+    VIEWER = "viewer", "Viewer"
+    REVIEWER = "reviewer", "Reviewer"
+    ENGINEER = "engineer", "Engineer"
+    ADMIN = "admin", "Admin"
+    OWNER = "owner", "Owner"
+
+
+class ProjectQuerySet(models.QuerySet["Project"]):
+    def for_user(self, user: User | AnonymousUser) -> ProjectQuerySet:
+        """The projects `user` is a member of, or owns through the organisation; none for somebody unknown."""
+        if not user.is_authenticated or not user.is_active:
+            return self.none()
+        return self.filter(
+            models.Exists(ProjectMember.objects.filter(project=models.OuterRef("pk"), user=user))
+            | models.Exists(
+                OrganisationMember.objects.filter(
+                    organisation=models.OuterRef("organisation_id"), user=user, is_owner=True
+                )
+            )
+        )
+
+
+class Project(models.Model):
+    organisation = models.ForeignKey("accounts.Organisation", on_delete=models.CASCADE, related_name="projects")
+    name = models.CharField(max_length=120)
+    slug = models.SlugField(max_length=60, unique=True)
+    time_zone = models.CharField(max_length=64, default="UTC")
+    retention_days = models.PositiveIntegerField(default=90)
+    # Names people know; anything else that arrives is kept and listed as new.
+    feature_names = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    # [{"match": "root_name" | "service", "pattern": "checkout*", "feature": "checkout"}], first hit wins.
+    feature_rules = models.JSONField(default=list, blank=True)
+    first_span_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ProjectQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ProjectMember(models.Model):
+    """A person's role in one project; owners are owners of the organisation and need no row here."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="members")
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="project_members")
+    role = models.CharField(max_length=16, choices=[c for c in Role.choices if c[0] != Role.OWNER])
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "user"], name="project_member_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} ({self.role}) in {self.project}"
+
+
+class ApiKey(models.Model):
+    """One key of one project. The secret part is kept as its SHA-256 alone."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="keys")
+    name = models.CharField(max_length=120)
+    public_part = models.CharField(max_length=64, unique=True)
+    secret_sha256 = models.BinaryField(max_length=32, unique=True)
+    last_four = models.CharField(max_length=4)
+    scopes = ArrayField(models.CharField(max_length=16), default=list)
+    created_by = models.ForeignKey("accounts.User", null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.public_part})"
+
+
+class Invitation(models.Model):
+    """A way into one project for one e-mail address. The link's secret part is kept as its SHA-256 alone."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField(max_length=254)
+    role = models.CharField(max_length=16, choices=[c for c in Role.choices if c[0] != Role.OWNER])
+    token_sha256 = models.BinaryField(max_length=32, unique=True)
+    invited_by = models.ForeignKey("accounts.User", null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "email"], condition=models.Q(accepted_at=None), name="invitation_open_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} ({self.role}) to {self.project}"
