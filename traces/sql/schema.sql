@@ -141,7 +141,7 @@ CREATE TABLE traces_trace (
     preview_in text,
     preview_out text,
     foreign_trace_id text,
-    ranks jsonb NOT NULL,                 -- which span each inherited value came from, so that order never matters
+    ranks text NOT NULL,                  -- which span each inherited value came from, so that order never matters
     PRIMARY KEY (project_id, trace_id)
 );
 CREATE INDEX traces_trace_started ON traces_trace (project_id, started_at DESC, trace_id DESC);

@@ -30,6 +30,7 @@ def django_database(dsn: str, home: Path) -> dict[str, Any]:
         key: value for key, value in query.items() if key.startswith("ssl") or key == "target_session_attrs"
     }
     options["connect_timeout"] = 3
+    options["prepare_threshold"] = 5
     options["options"] = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout=5000 -c timezone=UTC"
     options["pool"] = {"min_size": 1, "max_size": POOL_MAX, "timeout": POOL_TIMEOUT_SECONDS, "max_idle": 120.0}
     return {

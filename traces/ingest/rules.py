@@ -1,0 +1,38 @@
+"""What a project adds to its spans on the way in, held for a few seconds a process."""
+
+from __future__ import annotations
+
+import time
+
+from telltale.projects.models import Project
+
+from traces.canonical import apply_feature_rules
+from traces.prices import load_book
+from traces.write.spans import Rules
+
+HOLD_SECONDS = 5.0
+_held: dict[int, tuple[float, Rules]] = {}
+
+
+def rules_for(project_id: int) -> Rules:
+    """The prices and feature rules of the project, at most `HOLD_SECONDS` old."""
+    now = time.monotonic()
+    held = _held.get(project_id)
+    if held and held[0] > now:
+        return held[1]
+    feature_rules = list(Project.objects.filter(pk=project_id).values_list("feature_rules", flat=True))
+    configured = feature_rules[0] if feature_rules else []
+
+    def feature_of(name: str, service: str | None) -> str | None:
+        return apply_feature_rules(name, service, configured) if configured else None
+
+    rules = Rules(load_book(project_id), feature_of)
+    if len(_held) > 1000:
+        _held.clear()
+    _held[project_id] = (now + HOLD_SECONDS, rules)
+    return rules
+
+
+def forget() -> None:
+    """Forget what is held (tests)."""
+    _held.clear()

@@ -1,0 +1,256 @@
+"""The ingest endpoints. 2xx means committed; every refusal says which limit, and is counted."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import psycopg
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from psycopg_pool import PoolTimeout
+from telltale.lib import clock
+from telltale.projects.keys import KeyHolder, find_holder, secret_from_headers
+
+from traces.canonical.types import WireError
+from traces.ingest import refusals
+from traces.ingest.answers import JSON, PROBLEM, PROTOBUF, otlp_error, otlp_success, problem
+from traces.ingest.body import read_body
+from traces.ingest.gate import Busy, gate
+from traces.ingest.rules import rules_for
+from traces.wire.compression import inflate
+from traces.wire.limits import Limits
+from traces.wire.native import read_native
+from traces.wire.otlp import read_logs, read_metrics, read_traces
+from traces.write import store_logs, store_metrics, store_spans
+from traces.write.batch import Batch, Outcome
+
+log = logging.getLogger(__name__)
+
+_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 405: 12, 413: 8, 415: 3, 429: 8, 503: 14}
+_NATIVE = "native"
+
+
+class Refused(Exception):
+    """A request that is refused whole."""
+
+    def __init__(self, status: int, reason: str, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.headers = headers or {}
+        self.project_id = 0
+
+
+@dataclass(slots=True)
+class _Arrival:
+    """A request on its way in: what it is, who sends it, in which encoding it is answered."""
+
+    source: str
+    content_type: str  # the one to answer in
+    holder: KeyHolder
+    body: bytes
+    received_at_ns: int
+
+    def batch(self) -> Batch:
+        received_at = clock.from_ns(self.received_at_ns)
+        return Batch(self.holder.project_id, self.holder.key_id, self.source, received_at, len(self.body))
+
+
+def _limits() -> Limits:
+    return Limits(payload_text_bytes=settings.INGEST_MAX_TEXT_BYTES)
+
+
+def _content_type(request: HttpRequest, source: str) -> str:
+    """The media type of the request without its parameters; Refused 415 where it is none of ours."""
+    media = (request.META.get("CONTENT_TYPE") or "").split(";")[0].strip().lower()
+    accepted = (JSON,) if source == _NATIVE else (PROTOBUF, JSON)
+    if media in accepted:
+        return media
+    raise Refused(
+        415, "content_type", f"Content-Type {media[:100] or '(none)'!r} is not accepted; send {' or '.join(accepted)}"
+    )
+
+
+def _holder(request: HttpRequest) -> KeyHolder:
+    """Whose key the request carries; Refused 401 or 403."""
+    holder = find_holder(secret_from_headers(request))
+    if holder is None:
+        raise Refused(
+            401,
+            "no_valid_key",
+            "no valid API key: send Authorization: Bearer tt_sk_… with a key that is not revoked",
+            {"WWW-Authenticate": "Bearer"},
+        )
+    if "ingest" not in holder.scopes:
+        refused = Refused(403, "scope", "this API key does not have the scope 'ingest'")
+        refused.project_id = holder.project_id
+        raise refused
+    return holder
+
+
+def _answer_type(request: HttpRequest, source: str) -> str:
+    if source == _NATIVE:
+        return PROBLEM
+    media = (request.META.get("CONTENT_TYPE") or "").split(";")[0].strip().lower()
+    return media if media in (PROTOBUF, JSON) else JSON
+
+
+def _refuse(request: HttpRequest, source: str, refused: Refused) -> HttpResponse:
+    """The answer to a request refused whole, counted."""
+    refusals.note(refused.project_id, source, refused.status, refused.reason, refused.message)
+    answer_type = _answer_type(request, source)
+    if answer_type == PROBLEM:
+        response = problem(refused.status, refused.reason.replace("_", " "), refused.message, reason=refused.reason)
+    else:
+        response = otlp_error(answer_type, refused.status, _CODES.get(refused.status, 2), refused.message)
+    for name, value in refused.headers.items():
+        response[name] = value
+    return response
+
+
+def _retry(seconds: int) -> dict[str, str]:
+    return {"Retry-After": str(seconds)}
+
+
+def _is_unavailable(error: BaseException) -> bool:
+    """Whether the database, not the data, is at fault: away, full, read-only, out of connections or of time."""
+    if isinstance(error, (InterfaceError, psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)):
+        return True
+    state = getattr(error, "sqlstate", None) or getattr(error.__cause__, "sqlstate", None) or ""
+    return state[:2] in {"08", "53", "57", "25", "40", "55", "58"} or isinstance(
+        error.__cause__, (psycopg.OperationalError, PoolTimeout)
+    )
+
+
+def _door(source: str, work: Callable[[_Arrival], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """The edge shared by every ingest path: method, type, key, size, gate; then `work`."""
+
+    def view(request: HttpRequest) -> HttpResponse:
+        holder: KeyHolder | None = None
+        try:
+            if request.method != "POST":
+                raise Refused(405, "method", "only POST is accepted here", {"Allow": "POST"})
+            content_type = _content_type(request, source)
+            holder = _holder(request)
+            received_at_ns = time.time_ns()
+            with gate.turn():
+                return _admit(request, source, content_type, holder, received_at_ns, work)
+        except Refused as refused:
+            refused.project_id = refused.project_id or (holder.project_id if holder else 0)
+            return _refuse(request, source, refused)
+        except WireError as error:
+            refused = Refused(error.status, _wire_reason(error.status), error.message)
+            refused.project_id = holder.project_id if holder else 0
+            return _refuse(request, source, refused)
+        except Busy as busy:
+            refused = Refused(503, "busy", busy.message + "; try again", _retry(busy.retry_after))
+            refused.project_id = holder.project_id if holder else 0
+            return _refuse(request, source, refused)
+        except Exception as error:  # noqa: BLE001 - the outermost edge of ingest: a 500 would make SDKs drop the data
+            return _broken(request, source, holder, error)
+
+    view.__name__ = f"{source}_view"
+    return csrf_exempt(view)
+
+
+def _broken(request: HttpRequest, source: str, holder: KeyHolder | None, error: Exception) -> HttpResponse:
+    error_id = secrets.token_hex(6)
+    state = getattr(error, "sqlstate", None) or getattr(error.__cause__, "sqlstate", None)
+    if _is_unavailable(error):
+        log.warning("ingest %s: database unavailable, %s %s, id %s", source, type(error).__name__, state, error_id)
+        reason, message = "database_unavailable", "the database is not available at the moment; try again"
+    else:
+        # The type and place alone: messages of database errors carry values of rows.
+        trace = None if isinstance(error, (DatabaseError, psycopg.Error)) else error
+        log.error("ingest %s: %s %s, id %s", source, type(error).__name__, state, error_id, exc_info=trace)
+        reason, message = "internal", f"the request could not be stored; nothing was kept; error id {error_id}"
+    refused = Refused(503, reason, message, _retry(secrets.choice((1, 2, 3))))
+    refused.project_id = holder.project_id if holder else 0
+    return _refuse(request, source, refused)
+
+
+def _wire_reason(status: int) -> str:
+    return {413: "too_large", 415: "content_encoding"}.get(status, "not_decodable")
+
+
+def _admit(
+    request: HttpRequest,
+    source: str,
+    content_type: str,
+    holder: KeyHolder,
+    received_at_ns: int,
+    work: Callable[[_Arrival], HttpResponse],
+) -> HttpResponse:
+    limit = settings.INGEST_MAX_BODY_BYTES
+    raw = read_body(request, limit)
+    encoding = (request.META.get("HTTP_CONTENT_ENCODING") or "identity").strip().lower()
+    with gate.bytes(len(raw)):
+        body = inflate(raw, encoding, limit)
+        del raw
+        with gate.bytes(len(body)):
+            return work(_Arrival(source, content_type, holder, body, received_at_ns))
+
+
+def _otlp_answer(arrival: _Arrival, outcome: Outcome, warnings: list[str] | None = None) -> HttpResponse:
+    message = outcome.message() or "; ".join((warnings or [])[:5])[:2000]
+    return otlp_success(arrival.source, arrival.content_type, outcome.rejected_total, message)
+
+
+def _traces(arrival: _Arrival) -> HttpResponse:
+    rules = rules_for(arrival.holder.project_id)
+    intake = read_traces(
+        arrival.body, arrival.content_type == JSON, received_at_ns=arrival.received_at_ns, limits=_limits()
+    )
+    if not intake.received:
+        return _otlp_answer(arrival, Outcome())
+    return _otlp_answer(arrival, store_spans(arrival.batch(), intake, rules), intake.warnings)
+
+
+def _logs(arrival: _Arrival) -> HttpResponse:
+    intake = read_logs(
+        arrival.body, arrival.content_type == JSON, received_at_ns=arrival.received_at_ns, limits=_limits()
+    )
+    if not intake.received:
+        return _otlp_answer(arrival, Outcome())
+    return _otlp_answer(arrival, store_logs(arrival.batch(), intake))
+
+
+def _metrics(arrival: _Arrival) -> HttpResponse:
+    intake = read_metrics(
+        arrival.body, arrival.content_type == JSON, received_at_ns=arrival.received_at_ns, limits=_limits()
+    )
+    if not intake.received:
+        return _otlp_answer(arrival, Outcome())
+    return _otlp_answer(arrival, store_metrics(arrival.batch(), intake))
+
+
+def _native_traces(arrival: _Arrival) -> HttpResponse:
+    native = read_native(arrival.body, received_at_ns=arrival.received_at_ns, limits=_limits())
+    outcome = Outcome(received=native.intake.received)
+    if native.intake.received:
+        outcome = store_spans(arrival.batch(), native.intake, rules_for(arrival.holder.project_id))
+    answer: dict[str, Any] = {
+        "received": outcome.received,
+        "stored": outcome.stored,
+        "already_stored": outcome.duplicate,
+        "rejected": outcome.rejected_total,
+        "reasons": {reason: {"count": n, "example": example} for reason, (n, example) in outcome.rejected.items()},
+        "errors": native.errors,
+        "trace_ids": native.trace_ids,
+    }
+    return HttpResponse(orjson.dumps(answer), content_type=JSON)
+
+
+otlp_traces = _door("traces", _traces)
+otlp_logs = _door("logs", _logs)
+otlp_metrics = _door("metrics", _metrics)
+native_traces = _door(_NATIVE, _native_traces)

@@ -1,0 +1,7 @@
+"""The only code that changes this room's rows."""
+
+from traces.write.logs import store_logs
+from traces.write.metrics import store_metrics
+from traces.write.spans import Rules, store_spans
+
+__all__ = ["Rules", "store_logs", "store_metrics", "store_spans"]

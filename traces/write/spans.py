@@ -1,0 +1,411 @@
+"""Storing spans: one transaction for spans, bodies, trace sums and the accounting row.
+
+The trace row is the lock. New traces are inserted with their sums and their spans copied straight in; for traces that
+were there already the row is locked, spans that are stored already are found by (trace, span) within the trace's time
+bounds whatever start they carry now, and only the new ones count. A unique violation (a trace row that was removed
+under its spans) takes the slow road, which looks for every span without bounds.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import orjson
+import psycopg
+import zstandard
+from django.db import transaction
+from psycopg import Cursor, errors
+from telltale.lib.db import raw_cursor
+
+from traces.canonical.content import previews
+from traces.canonical.types import Body, CanonicalSpan, Intake, Kind, Origin, SpanFlag
+from traces.cost.book import PriceBook
+from traces.cost.pricing import price_span
+from traces.summary import TraceSummary
+from traces.wire.ids import hex_span_id
+from traces.write import counting, logs, partitions, rows, traces
+from traces.write.batch import Batch, Outcome, new_id, write_batch_row
+
+# A payload row is cut here, so that opening one span of a huge trace unpacks little.
+PAYLOAD_CHUNK_BYTES = 512 * 1024
+ZSTD_LEVEL = 3
+DEADLOCK_TRIES = 4
+
+_COPY_SPAN = f"COPY traces_span ({', '.join(rows.SPAN_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
+_COPY_PAYLOAD = f"COPY traces_payload ({', '.join(rows.PAYLOAD_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
+_FIND_STORED = """
+    SELECT trace_id, span_id, name, started_at FROM traces_span
+    WHERE project_id = %s AND trace_id = ANY(%s) AND span_id = ANY(%s::bigint[])
+        AND started_at >= %s AND started_at <= %s
+"""
+_FIND_STORED_ANYWHERE = """
+    SELECT trace_id, span_id, name, started_at FROM traces_span
+    WHERE project_id = %s AND trace_id = ANY(%s) AND span_id = ANY(%s::bigint[])
+"""
+_INSERT_ORIGIN = """
+    INSERT INTO traces_origin (
+        project_id, origin_id, resource, scope_name, scope_version, scope_attributes, vocabulary
+    ) VALUES (%s, %s, %s::jsonb, %s, %s, %s::jsonb, %s)
+    ON CONFLICT DO NOTHING
+"""
+
+_local = threading.local()
+_known_origins: set[tuple[int, int]] = set()
+_known_projects: set[int] = set()
+
+SpanKey = tuple[UUID, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a project adds to its spans on the way in: prices, and features by root name or service."""
+
+    book: PriceBook
+    feature_of: Callable[[str, str | None], str | None]
+
+
+@dataclass(slots=True)
+class _Work:
+    """The spans of a request, each once, by trace."""
+
+    by_trace: dict[UUID, list[CanonicalSpan]] = field(default_factory=dict)
+    duplicate: int = 0
+    collisions: list[CanonicalSpan] = field(default_factory=list)
+
+    @property
+    def spans(self) -> Iterable[CanonicalSpan]:
+        for spans in self.by_trace.values():
+            yield from spans
+
+
+def store_spans(batch: Batch, intake: Intake, rules: Rules) -> Outcome:
+    """Commit what `intake` holds; what became of each of its spans. Nothing is committed where this raises.
+
+    Raises psycopg.OperationalError (and kin) where the database is away, for the edge to answer 503.
+    """
+    work = _once_each(intake.spans)
+    for span in work.spans:
+        price_span(span, rules.book)
+        if span.has_input:
+            span.flags |= SpanFlag.HAS_INPUT
+        if span.has_output:
+            span.flags |= SpanFlag.HAS_OUTPUT
+        if span.aggregated_usage:
+            span.flags |= SpanFlag.AGGREGATED_USAGE
+    unstorable: dict[SpanKey, str] = {}
+    is_slow = False
+    for attempt in range(DEADLOCK_TRIES):
+        try:
+            days = {partitions.day_of(span.started_us) for span in work.spans}
+            partitions.ensure_days("traces_span", days)
+            partitions.ensure_days("traces_payload", days)
+            outcome, touched = _store(batch, intake, work, rules, unstorable, is_slow)
+        except errors.UniqueViolation:
+            if is_slow:
+                raise
+            is_slow = True
+        except (errors.DeadlockDetected, errors.SerializationFailure):
+            if attempt + 1 == DEADLOCK_TRIES:
+                raise
+            time.sleep(0.01 * (attempt + 1))
+        except (psycopg.DataError, psycopg.IntegrityError):
+            if unstorable:
+                raise
+            unstorable = _find_unstorable(batch, work)
+            if not unstorable:
+                raise
+        else:
+            counting.close_races(batch.project_id, touched)
+            _join_logs(batch.project_id, work)
+            return outcome
+    raise errors.DeadlockDetected("the batch lost every try against its rivals")
+
+
+def _join_logs(project_id: int, work: _Work) -> None:
+    """Log events that came before their span wait beside it; bring the trace's first and last words up to date."""
+    wanting = {
+        span.trace_id
+        for span in work.spans
+        if span.kind in (Kind.GENERATION, Kind.AGENT) and not (span.has_input and span.has_output)
+    }
+    if wanting and logs.has_events(project_id, wanting):
+        logs.join_previews(project_id, wanting)
+
+
+def _once_each(spans: Sequence[CanonicalSpan]) -> _Work:
+    work = _Work()
+    seen: dict[SpanKey, CanonicalSpan] = {}
+    for span in spans:
+        key = (span.trace_id, span.span_id)
+        first = seen.get(key)
+        if first is None:
+            seen[key] = span
+            held = work.by_trace.get(span.trace_id)
+            if held is None:
+                work.by_trace[span.trace_id] = [span]
+            else:
+                held.append(span)
+        elif first.name != span.name and first.started_us != span.started_us:
+            work.collisions.append(span)
+        else:
+            work.duplicate += 1
+    return work
+
+
+def _store(
+    batch: Batch, intake: Intake, work: _Work, rules: Rules, unstorable: dict[SpanKey, str], is_slow: bool
+) -> tuple[Outcome, counting.Touched]:
+    outcome = Outcome(received=intake.received, duplicate=work.duplicate)
+    for rejection in intake.rejections:
+        outcome.reject(rejection.reason, rejection.message, rejection.count)
+    for span in work.collisions:
+        outcome.reject("id_collision", _collision_message(span))
+    by_trace = work.by_trace
+    if unstorable:
+        by_trace = {}
+        for trace_id, spans in work.by_trace.items():
+            kept = [span for span in spans if (trace_id, span.span_id) not in unstorable]
+            if kept:
+                by_trace[trace_id] = kept
+        for message in unstorable.values():
+            outcome.reject("not_storable", message)
+    with transaction.atomic(), raw_cursor() as cursor:
+        touched = counting.settle(by_trace)
+        if by_trace:
+            _write(cursor, batch, by_trace, rules, outcome, touched, is_slow)
+        write_batch_row(cursor, batch, outcome)
+    for trace_id in by_trace:
+        _remember(batch.project_id, by_trace[trace_id])
+    return outcome, touched
+
+
+def _write(
+    cursor: Cursor[Any],
+    batch: Batch,
+    by_trace: dict[UUID, list[CanonicalSpan]],
+    rules: Rules,
+    outcome: Outcome,
+    touched: counting.Touched,
+    is_slow: bool,
+) -> None:
+    project_id = batch.project_id
+    linked = counting.find_linked(cursor, project_id, touched)
+    summaries = {} if linked else {trace_id: _summarise(trace_id, by_trace[trace_id], rules) for trace_id in by_trace}
+    inserted: set[UUID] = set()
+    if summaries and not is_slow:
+        inserted = traces.insert_new(cursor, project_id, summaries.values())
+    fresh = {trace_id: by_trace[trace_id] for trace_id in by_trace if trace_id in inserted}
+    if len(inserted) < len(by_trace):
+        rest = {trace_id: spans for trace_id, spans in by_trace.items() if trace_id not in inserted}
+        fresh |= _merge(cursor, project_id, rest, linked, rules, outcome, touched, is_slow)
+    stored = [span for spans in fresh.values() for span in spans]
+    outcome.stored = len(stored)
+    if stored:
+        outcome.first_us = min(span.started_us for span in stored)
+        outcome.last_us = max(span.started_us for span in stored)
+    _write_origins(cursor, project_id, stored)
+    _copy(cursor, batch, fresh)
+    if stored and project_id not in _known_projects:
+        cursor.execute(
+            "UPDATE projects_project SET first_span_at = clock_timestamp() WHERE id = %s AND first_span_at IS NULL",
+            (project_id,),
+        )
+
+
+def _merge(
+    cursor: Cursor[Any],
+    project_id: int,
+    by_trace: dict[UUID, list[CanonicalSpan]],
+    linked: set[UUID],
+    rules: Rules,
+    outcome: Outcome,
+    touched: counting.Touched,
+    is_slow: bool,
+) -> dict[UUID, list[CanonicalSpan]]:
+    """Take spans into traces that are there already (or may be); the spans that are new, by trace."""
+    empties = [TraceSummary(trace_id, *_bounds(spans)) for trace_id, spans in by_trace.items()]
+    traces.insert_new(cursor, project_id, empties)
+    known = traces.lock_known(project_id, set(by_trace) | linked)
+    stored = _find_stored(cursor, project_id, by_trace, known, is_slow)
+    fresh: dict[UUID, list[CanonicalSpan]] = {}
+    for trace_id, spans in by_trace.items():
+        new: list[CanonicalSpan] = []
+        for span in spans:
+            earlier = stored.get((trace_id, span.span_id))
+            if earlier is None:
+                new.append(span)
+            elif earlier[0] != span.name and earlier[1] != traces.time_of(span.started_us):
+                outcome.reject("id_collision", _collision_message(span))
+            else:
+                outcome.duplicate += 1
+        if new:
+            fresh[trace_id] = new
+    counting.settle_known(cursor, project_id, fresh, known, linked, touched)
+    changed: list[TraceSummary] = [known[trace_id] for trace_id in touched.recounted if trace_id in known]
+    for trace_id, spans in fresh.items():
+        summary = known[trace_id]
+        summary.merge(_summarise(trace_id, spans, rules))
+        summary.apply_rule(rules.feature_of)
+        if trace_id not in touched.recounted:
+            changed.append(summary)
+    traces.update_known(cursor, project_id, changed)
+    # A row made above for a trace all of whose spans were rejected as collisions would stand empty.
+    hollow = [trace_id for trace_id in by_trace if known[trace_id].span_count == 0]
+    if hollow:
+        cursor.execute(
+            "DELETE FROM traces_trace WHERE project_id = %s AND trace_id = ANY(%s) AND span_count = 0",
+            (project_id, hollow),
+        )
+    return fresh
+
+
+def _bounds(spans: Sequence[CanonicalSpan]) -> tuple[int, int]:
+    starts = [span.started_us for span in spans]
+    return min(starts), max(starts)
+
+
+def _find_stored(
+    cursor: Cursor[Any],
+    project_id: int,
+    by_trace: dict[UUID, list[CanonicalSpan]],
+    known: dict[UUID, TraceSummary],
+    is_slow: bool,
+) -> dict[SpanKey, tuple[str, Any]]:
+    span_ids = [span.span_id for spans in by_trace.values() for span in spans]
+    if is_slow:
+        cursor.execute(_FIND_STORED_ANYWHERE, (project_id, list(by_trace), span_ids))
+    else:
+        held = [known[trace_id] for trace_id in by_trace if known[trace_id].span_count]
+        if not held:
+            return {}
+        low = traces.time_of(min(summary.started_us for summary in held))
+        high = traces.time_of(max(summary.last_started_us for summary in held))
+        cursor.execute(_FIND_STORED, (project_id, [s.trace_id for s in held], span_ids, low, high))
+    return {(row[0], row[1]): (row[2], row[3]) for row in cursor.fetchall()}
+
+
+def _summarise(trace_id: UUID, spans: Sequence[CanonicalSpan], rules: Rules) -> TraceSummary:
+    summary = TraceSummary(trace_id)
+    for span in spans:
+        summary.add(span, previews)
+    summary.apply_rule(rules.feature_of)
+    return summary
+
+
+def _collision_message(span: CanonicalSpan) -> str:
+    return (
+        f"span_id {hex_span_id(span.span_id)} of trace_id {span.trace_id.hex} is stored already "
+        "with another name and another start"
+    )
+
+
+def _write_origins(cursor: Cursor[Any], project_id: int, spans: Iterable[CanonicalSpan]) -> None:
+    origins: dict[int, Origin] = {}
+    for span in spans:
+        if (project_id, span.origin.key) not in _known_origins:
+            origins[span.origin.key] = span.origin
+    for key in sorted(origins):
+        origin = origins[key]
+        cursor.execute(
+            _INSERT_ORIGIN,
+            (
+                project_id,
+                key,
+                orjson.dumps(origin.resource).decode(),
+                origin.scope_name,
+                origin.scope_version,
+                orjson.dumps(origin.scope_attributes).decode(),
+                str(origin.vocabulary),
+            ),
+            prepare=True,
+        )
+
+
+def _remember(project_id: int, spans: Iterable[CanonicalSpan]) -> None:
+    """After the commit: these origins and this project need no write next time."""
+    if len(_known_origins) > 100_000:
+        _known_origins.clear()
+    _known_origins.update((project_id, span.origin.key) for span in spans)
+    _known_projects.add(project_id)
+
+
+def forget() -> None:
+    """Forget what is known to be stored (tests; after erasure)."""
+    _known_origins.clear()
+    _known_projects.clear()
+
+
+def _copy(cursor: Cursor[Any], batch: Batch, fresh: dict[UUID, list[CanonicalSpan]]) -> None:
+    if not fresh:
+        return
+    span_rows: list[bytes] = [rows.HEADER]
+    payload_rows: list[bytes] = [rows.HEADER]
+    project_id, batch_id = batch.project_id, batch.batch_id
+    # Sorted by key, so that the index pages are touched in order.
+    for trace_id in sorted(fresh):
+        for chunk, raw in _chunks(sorted(fresh[trace_id], key=lambda span: span.span_id)):
+            payload_id = new_id()
+            data = _compressor().compress(raw)
+            started = min(span.started_us for span in chunk)
+            payload_rows.append(rows.payload_row(project_id, trace_id, payload_id, started, len(raw), data))
+            span_rows += [rows.span_row(project_id, batch_id, payload_id, span) for span in chunk]
+    span_rows.append(rows.TRAILER)
+    payload_rows.append(rows.TRAILER)
+    with cursor.copy(_COPY_SPAN) as copy:
+        copy.write(b"".join(span_rows))
+    with cursor.copy(_COPY_PAYLOAD) as copy:
+        copy.write(b"".join(payload_rows))
+
+
+def _chunks(spans: Sequence[CanonicalSpan]) -> Iterable[tuple[list[CanonicalSpan], bytes]]:
+    """The spans of one trace with their bodies as one JSON object, cut where it grows large."""
+    chunk: list[CanonicalSpan] = []
+    parts: list[bytes] = []
+    size = 0
+    for span in spans:
+        data = b'"%s":%s' % (hex_span_id(span.span_id).encode(), _dump(span.body))
+        if chunk and size + len(data) > PAYLOAD_CHUNK_BYTES:
+            yield chunk, b"{" + b",".join(parts) + b"}"
+            chunk, parts, size = [], [], 0
+        chunk.append(span)
+        parts.append(data)
+        size += len(data)
+    if chunk:
+        yield chunk, b"{" + b",".join(parts) + b"}"
+
+
+def _dump(body: Body) -> bytes:
+    return orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _compressor() -> zstandard.ZstdCompressor:
+    held: zstandard.ZstdCompressor | None = getattr(_local, "compressor", None)
+    if held is None:
+        held = _local.compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_content_size=True)
+    return held
+
+
+def _find_unstorable(batch: Batch, work: _Work) -> dict[SpanKey, str]:
+    """Try each span alone, undone at once: which ones PostgreSQL refuses, so that one bad row costs one row."""
+    bad: dict[SpanKey, str] = {}
+    for span in work.spans:
+        try:
+            with transaction.atomic(), raw_cursor() as cursor:
+                summary = TraceSummary(span.trace_id)
+                summary.add(span, previews)
+                traces.insert_new(cursor, batch.project_id, [summary])
+                _copy(cursor, batch, {span.trace_id: [span]})
+                _write_origins(cursor, batch.project_id, [span])
+                transaction.set_rollback(True)
+        except errors.UniqueViolation:
+            continue
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            bad[(span.trace_id, span.span_id)] = (
+                f"span_id {hex_span_id(span.span_id)} holds a value that cannot be stored ({error.sqlstate})"
+            )
+    return bad
