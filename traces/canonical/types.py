@@ -61,6 +61,10 @@ class SpanFlag(IntFlag):
     SESSION_SCRUBBED = 131072
     COUNT_UNCHECKED = 262144  # the trace is too large for the double-counting check
     STUB = 524288
+    # Not repairs: what counting must know of a stored span without opening its body.
+    HAS_INPUT = 1048576
+    HAS_OUTPUT = 2097152
+    AGGREGATED_USAGE = 4194304
 
 
 class CostStatus(IntEnum):
@@ -81,6 +85,7 @@ class CountReason(IntEnum):
     NESTED_WITHOUT_ID = 3
     ROLL_UP_OF_CHILDREN = 4
     NOT_A_MODEL_SPAN = 5
+    STREAM_LOG = 6  # a stream's usage came on a log span beside the generation; that log span counts
 
 
 class Vocabulary(StrEnum):
