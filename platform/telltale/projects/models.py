@@ -54,6 +54,9 @@ class Project(models.Model):
 
     objects = ProjectQuerySet.as_manager()
 
+    # The role of the person this row was fetched for; set by `telltale.projects.access` alone.
+    your_role: Role | None = None
+
     def __str__(self) -> str:
         return self.name
 

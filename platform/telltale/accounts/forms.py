@@ -1,0 +1,107 @@
+"""Forms of people: sign in, reset, name, a second factor, joining by invitation."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from allauth.account import forms as account_forms
+from allauth.mfa.base import forms as mfa_forms
+from django import forms
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+from telltale.accounts import throttle
+from telltale.accounts.models import User
+
+# Longer than any mail we write takes, so that an address we know and one we do not answer alike.
+RESET_FLOOR_SECONDS = 0.25
+TOO_MANY_LINKS = "Too many tries. Wait 15 minutes."
+
+
+class LoginForm(account_forms.LoginForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        login, password = self.fields["login"], self.fields["password"]
+        login.label = "E-mail"
+        login.widget.attrs = {"autocomplete": "username", "maxlength": 254}
+        password.widget.attrs = {"autocomplete": "current-password", "maxlength": 1000}
+        password.help_text = ""
+        self.fields["remember"].initial = True
+
+
+class ResetForm(account_forms.ResetPasswordForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].label = "E-mail"
+        self.fields["email"].widget.attrs = {"autocomplete": "username", "maxlength": 254}
+
+    def save(self, request: HttpRequest, **kwargs: Any) -> str:
+        """Send the link where there is an account; the same time passes where there is none."""
+        started = time.monotonic()
+        email = str(self.cleaned_data["email"])
+        if throttle.begin(f"reset:{email.lower()}", f"reset-{throttle.address_subject(request)}") is not None:
+            super().save(request, **kwargs)
+        time.sleep(max(0.0, RESET_FLOOR_SECONDS - (time.monotonic() - started)))
+        return email
+
+
+class CodeForm(mfa_forms.AuthenticateForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].widget.attrs = {"autocomplete": "one-time-code", "inputmode": "numeric", "maxlength": 32}
+
+    def clean_code(self) -> str:
+        """A right code; tries are counted per person."""
+        attempt = throttle.begin(f"code:{self.user.pk}")
+        if attempt is None:
+            raise ValidationError(TOO_MANY_LINKS)
+        code: str = super().clean_code()
+        throttle.forgive(attempt)
+        return code
+
+
+class CodeAgainForm(mfa_forms.ReauthenticateForm):  # type: ignore[misc]
+    def clean_code(self) -> str:
+        """As `CodeForm`."""
+        attempt = throttle.begin(f"code:{self.user.pk}")
+        if attempt is None:
+            raise ValidationError(TOO_MANY_LINKS)
+        code: str = super().clean_code()
+        throttle.forgive(attempt)
+        return code
+
+
+class NameForm(forms.Form):
+    name = forms.CharField(
+        max_length=120,
+        required=False,
+        help_text="How others see you; your e-mail address where it is empty.",
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+    )
+
+
+class JoinForm(forms.Form):
+    """A new person who follows an invitation: a name and a password."""
+
+    name = forms.CharField(
+        label="Your name", max_length=120, required=False, widget=forms.TextInput(attrs={"autocomplete": "name"})
+    )
+    password = forms.CharField(
+        label="Password",
+        max_length=1000,
+        strip=False,
+        help_text="At least 10 characters.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def __init__(self, *args: Any, email: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._email = email
+
+    def clean_password(self) -> str:
+        """A password that the installation's rules accept."""
+        password = str(self.cleaned_data["password"])
+        validate_password(password, User(email=self._email, name=str(self.cleaned_data.get("name", ""))))
+        return password

@@ -1,0 +1,207 @@
+"""Who may do what: the one table of roles, and the one door to each object people ask for.
+
+Not yours and not there look the same (`Http404`). Yours, but beyond your role, raises `RoleLacking`, which becomes a
+page that says which role can. `docs/roles.md` prints the table; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.db.models import Case, CharField, Exists, OuterRef, Subquery, Value, When
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+
+from telltale.accounts.models import Organisation, OrganisationMember, User
+from telltale.projects.models import ApiKey, Invitation, Project, ProjectMember, Role
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Person = User | AnonymousUser
+
+RANK = {Role.VIEWER: 1, Role.REVIEWER: 2, Role.ENGINEER: 3, Role.ADMIN: 4, Role.OWNER: 5}
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something a person may do from `at_least` on; `scope` is what a key needs for the same by REST."""
+
+    name: str
+    label: str
+    at_least: Role
+    scope: str
+
+
+ACTS = (
+    Act("read", "Read traces, sessions, cost, charts and accounting", Role.VIEWER, "read"),
+    Act("export", "Export lists as CSV", Role.VIEWER, "read"),
+    Act("review", "Review answers, work incidents", Role.REVIEWER, "write"),
+    Act("measure", "Change monitors, judges, probes and datasets, log changes", Role.ENGINEER, "write"),
+    Act("settings", "Change name, time zone, retention and features", Role.ADMIN, "admin"),
+    Act("prices", "Change prices, price again what is stored", Role.ADMIN, "admin"),
+    Act("keys", "Make and revoke keys", Role.ADMIN, "admin"),
+    Act("members", "Invite and remove people, change their roles", Role.ADMIN, "admin"),
+    Act("audit", "Read the audit log", Role.ADMIN, "admin"),
+    Act("organisation", "Create projects, rename the organisation, name owners", Role.OWNER, ""),
+)
+ACT = {act.name: act for act in ACTS}
+
+
+class RoleLacking(PermissionDenied):
+    """A member asked for more than their role allows."""
+
+    def __init__(self, needs: Role, has: Role) -> None:
+        super().__init__(f"needs the role {needs.label}")
+        self.needs = needs
+        self.has = has
+
+
+def is_at_least(role: Role | None, needed: Role) -> bool:
+    """Whether `role` reaches `needed`; nobody's role never does."""
+    return role is not None and RANK[role] >= RANK[needed]
+
+
+def may(project: Project, act: str) -> bool:
+    """Whether the person `project` was fetched for may do `act` in it; KeyError for an act of no name."""
+    return is_at_least(project.your_role, ACT[act].at_least)
+
+
+def require(project: Project, act: str) -> None:
+    """RoleLacking where the person `project` was fetched for may not do `act`."""
+    if not may(project, act):
+        raise RoleLacking(ACT[act].at_least, project.your_role or Role.VIEWER)
+
+
+def role_table() -> list[tuple[Act, tuple[bool, ...]]]:
+    """The table of roles as pages and docs show it: each act, and for each role whether it may."""
+    return [(act, tuple(is_at_least(role, act.at_least) for role in Role)) for act in ACTS]
+
+
+def roles_that_may(act: str) -> tuple[Role, ...]:
+    """The roles that may do `act`, weakest first."""
+    return tuple(role for role in Role if is_at_least(role, ACT[act].at_least))
+
+
+def projects_of(user: Person) -> list[Project]:
+    """The projects of `user` by name, each with `your_role` and its organisation."""
+    found = []
+    for project in (
+        Project.objects.for_user(user).annotate(found_role=_role_of(user)).select_related("organisation").order_by("name")
+    ):
+        project.your_role = Role(project.found_role)
+        found.append(project)
+    return found
+
+
+def get_project_for(user: Person, slug: str, at_least: Role = Role.VIEWER) -> Project:
+    """The project `slug` with `your_role`, for a person who is in it.
+
+    Http404 where there is none or it is not theirs; RoleLacking where their role is below `at_least`.
+    """
+    project = (
+        Project.objects.for_user(user)
+        .filter(slug=slug)
+        .annotate(found_role=_role_of(user))
+        .select_related("organisation")
+        .first()
+    )
+    if project is None:
+        raise Http404
+    project.your_role = Role(project.found_role)
+    if not is_at_least(project.your_role, at_least):
+        raise RoleLacking(at_least, project.your_role)
+    return project
+
+
+def get_key_for(user: Person, slug: str, key_id: int, at_least: Role = Role.ADMIN) -> ApiKey:
+    """One key of a project, for those who may manage keys."""
+    project = get_project_for(user, slug, at_least)
+    return _one(ApiKey.objects.filter(project=project, pk=key_id).select_related("project").first())
+
+
+def get_member_for(user: Person, slug: str, member_id: int, at_least: Role = Role.ADMIN) -> ProjectMember:
+    """One membership of a project, for those who may manage members."""
+    project = get_project_for(user, slug, at_least)
+    return _one(ProjectMember.objects.filter(project=project, pk=member_id).select_related("user", "project").first())
+
+
+def get_invitation_for(user: Person, slug: str, invitation_id: int, at_least: Role = Role.ADMIN) -> Invitation:
+    """One open invitation of a project, for those who may manage members."""
+    project = get_project_for(user, slug, at_least)
+    return _one(
+        Invitation.objects.filter(project=project, pk=invitation_id, accepted_at=None).select_related("project").first()
+    )
+
+
+def get_organisation_for(user: Person, slug: str) -> Organisation:
+    """One organisation, for its owners; everybody else gets Http404."""
+    if not user.is_authenticated:
+        raise Http404
+    return _one(
+        Organisation.objects.filter(
+            Exists(OrganisationMember.objects.filter(organisation=OuterRef("pk"), user=user, is_owner=True)), slug=slug
+        ).first()
+    )
+
+
+def owned_organisations(user: Person) -> list[Organisation]:
+    """The organisations `user` owns, by name."""
+    if not user.is_authenticated:
+        return []
+    return list(Organisation.objects.filter(members__user=user, members__is_owner=True).order_by("name"))
+
+
+def project_page(
+    at_least: Role = Role.VIEWER,
+) -> Callable[
+    [Callable[Concatenate[HttpRequest, Project, P], HttpResponseBase]],
+    Callable[Concatenate[HttpRequest, str, P], HttpResponseBase],
+]:
+    """Decorate a page of one project: signed in, a member, of the role; the view takes (request, project, ...).
+
+    The address names the project by `<slug:slug>`. The shell finds it as `request.project`.
+    """
+
+    def decorate(
+        view: Callable[Concatenate[HttpRequest, Project, P], HttpResponseBase],
+    ) -> Callable[Concatenate[HttpRequest, str, P], HttpResponseBase]:
+        @wraps(view)
+        def page(request: HttpRequest, slug: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                return sign_in_first(request)
+            project = get_project_for(request.user, slug, at_least)
+            request.project = project  # type: ignore[attr-defined]
+            return view(request, project, *args, **kwargs)
+
+        return page  # type: ignore[return-value]
+
+    return decorate
+
+
+def sign_in_first(request: HttpRequest) -> HttpResponse:
+    """The way to the login page and back; a swapped fragment takes the whole page there."""
+    to_login = redirect_to_login(request.get_full_path())
+    if request.headers.get("HX-Request") != "true":
+        return to_login
+    return HttpResponse(status=401, headers={"HX-Redirect": to_login.url})
+
+
+def _role_of(user: Person) -> Case:
+    owner = OrganisationMember.objects.filter(organisation=OuterRef("organisation_id"), user=user.pk, is_owner=True)
+    member = ProjectMember.objects.filter(project=OuterRef("pk"), user=user.pk)
+    return Case(
+        When(Exists(owner), then=Value(Role.OWNER.value)),
+        default=Subquery(member.values("role")[:1]),
+        output_field=CharField(),
+    )
+
+
+def _one(found: T | None) -> T:
+    if found is None:
+        raise Http404
+    return found

@@ -1,0 +1,273 @@
+"""REST: a project's settings, keys and members, by the same rules as their pages."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import available_timezones
+
+from django.conf import settings
+from django.urls import reverse
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from telltale.projects import read, write
+from telltale.projects.forms import FEATURES_MAX, RETENTION_MAX_DAYS, ROLE_CHOICES
+from telltale.projects.keys import SCOPES
+from telltale.projects.models import ApiKey, Invitation, Project, ProjectMember, Role
+from telltale.rest import form, shapes
+from telltale.rest.body import checked
+from telltale.rest.params import row_id
+from telltale.rest.problems import Problem, not_found
+from telltale.rest.views import ProjectView
+
+RULES_MAX = 50
+_ZONES = frozenset(available_timezones())
+
+
+class RuleShape(serializers.Serializer[Any]):
+    match = serializers.ChoiceField(choices=["root_name", "service"])
+    pattern = serializers.CharField(max_length=200)
+    feature = serializers.CharField(max_length=200)
+
+
+class SettingsBody(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=120, required=False)
+    time_zone = serializers.CharField(max_length=64, required=False, help_text="An IANA zone; days are cut in it.")
+    retention_days = serializers.IntegerField(min_value=1, max_value=RETENTION_MAX_DAYS, required=False)
+    feature_names = serializers.ListField(
+        child=serializers.CharField(max_length=200), max_length=FEATURES_MAX, required=False
+    )
+    feature_rules = serializers.ListField(child=RuleShape(), max_length=RULES_MAX, required=False)
+
+    def validate_time_zone(self, value: str) -> str:
+        if value not in _ZONES:
+            raise serializers.ValidationError("is no IANA time zone such as Europe/Stockholm")
+        return value
+
+    def validate_feature_names(self, value: list[str]) -> list[str]:
+        return list(dict.fromkeys(value))
+
+
+class ProjectShape(serializers.Serializer[Any]):
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    organisation = serializers.CharField()
+    time_zone = serializers.CharField()
+    retention_days = serializers.IntegerField()
+    feature_names = serializers.ListField(child=serializers.CharField())
+    feature_rules = RuleShape(many=True)
+    first_span_at = serializers.DateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
+class ProjectSettingsView(ProjectView):
+    acts = {"GET": "read", "PATCH": "settings"}  # noqa: RUF012
+
+    @shapes.describe("The project and its settings", ProjectShape, tag="Project")
+    def get(self, request: Request) -> Response:
+        return Response(project_json(self.project))
+
+    @shapes.describe("Change the settings", ProjectShape, tag="Project", body=SettingsBody)
+    def patch(self, request: Request) -> Response:
+        body = checked(SettingsBody, request)
+        kept = {name: body.get(name, getattr(self.project, name)) for name in SettingsBody().fields}
+        write.change_project(self.project, write.ProjectSettings(**kept), request=self.http)
+        return Response(project_json(Project.objects.select_related("organisation").get(pk=self.project.pk)))
+
+
+class KeyBody(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=120)
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(choices=list(SCOPES)), min_length=1, max_length=len(SCOPES)
+    )
+
+
+class KeyShape(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    public_part = serializers.CharField()
+    last_four = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.CharField())
+    created_at = serializers.DateTimeField()
+    created_by = serializers.CharField()
+    last_used_at = serializers.DateTimeField(allow_null=True)
+    revoked_at = serializers.DateTimeField(allow_null=True)
+
+
+class NewKeyShape(KeyShape):
+    secret = serializers.CharField(help_text="Shown in this answer alone.")
+
+
+class KeyListShape(serializers.Serializer[Any]):
+    items = KeyShape(many=True)
+
+
+class KeysView(ProjectView):
+    acts = {"GET": "read", "POST": "keys"}  # noqa: RUF012
+    key_scopes = {"GET": "admin"}  # noqa: RUF012
+
+    @shapes.describe("The keys of the project", KeyListShape, tag="Keys", detail="Living ones first; never a secret.")
+    def get(self, request: Request) -> Response:
+        return Response({"items": [key_json(row) for row in read.list_keys(self.project)]})
+
+    @shapes.describe("Make a key", NewKeyShape, tag="Keys", status=201, body=KeyBody)
+    def post(self, request: Request) -> Response:
+        body = checked(KeyBody, request)
+        scopes = tuple(dict.fromkeys(body["scopes"]))
+        made = write.create_key(self.project, body["name"], scopes, by=self.person, request=self.http)
+        return Response({**key_json(read.key_row(made.key)), "secret": made.secret}, status=201)
+
+
+class KeyView(ProjectView):
+    acts = {"DELETE": "keys"}  # noqa: RUF012
+
+    @shapes.describe(
+        "Revoke a key", KeyShape, tag="Keys", detail="It stops working within 5 seconds. Revoking it again changes nothing."
+    )
+    def delete(self, request: Request, key_id: str) -> Response:
+        key = ApiKey.objects.filter(project=self.project, pk=row_id(key_id)).select_related("project").first()
+        if key is None:
+            raise not_found()
+        write.revoke_key(key, request=self.http)
+        key.refresh_from_db()
+        return Response(key_json(read.key_row(key)))
+
+
+class MemberShape(serializers.Serializer[Any]):
+    id = serializers.IntegerField(allow_null=True, help_text="Null for owners, who are in by the organisation.")
+    name = serializers.CharField()
+    email = serializers.CharField()
+    role = serializers.ChoiceField(choices=Role.choices)
+    last_seen_at = serializers.DateTimeField(allow_null=True)
+
+
+class InvitationShape(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    email = serializers.CharField()
+    role = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+
+
+class NewInvitationShape(InvitationShape):
+    link = serializers.CharField(help_text="Shown in this answer alone; works once.")
+
+
+class MemberListShape(serializers.Serializer[Any]):
+    items = MemberShape(many=True)
+    invitations = InvitationShape(many=True)
+
+
+class InviteBody(serializers.Serializer[Any]):
+    email = serializers.EmailField(max_length=254)
+    role = serializers.ChoiceField(choices=ROLE_CHOICES)
+
+
+class RoleBody(serializers.Serializer[Any]):
+    role = serializers.ChoiceField(choices=ROLE_CHOICES)
+
+
+class MembersView(ProjectView):
+    acts = {"GET": "read", "POST": "members"}  # noqa: RUF012
+    key_scopes = {"GET": "admin"}  # noqa: RUF012
+
+    @shapes.describe("The people of the project", MemberListShape, tag="Members", detail="With open invitations.")
+    def get(self, request: Request) -> Response:
+        invitations = [invitation_json(row) for row in read.list_invitations(self.project)]
+        return Response({"items": [member_json(row) for row in read.list_members(self.project)], "invitations": invitations})
+
+    @shapes.describe("Invite somebody", NewInvitationShape, tag="Members", status=201, body=InviteBody, problems={409: "In already."})
+    def post(self, request: Request) -> Response:
+        body = checked(InviteBody, request)
+        try:
+            made = write.invite(self.project, body["email"], Role(body["role"]), by=self.person, request=self.http)
+        except write.Refused as refusal:
+            raise Problem(409, str(refusal)) from None
+        link = settings.TELLTALE_PUBLIC_URL + reverse("join", args=[made.token])
+        return Response({**invitation_json(made.invitation), "link": link}, status=201)
+
+
+class MemberView(ProjectView):
+    acts = {"PATCH": "members", "DELETE": "members"}  # noqa: RUF012
+
+    @shapes.describe("Change a member's role", MemberListShape, tag="Members", body=RoleBody)
+    def patch(self, request: Request, member_id: str) -> Response:
+        body = checked(RoleBody, request)
+        write.set_role(self._member(member_id), Role(body["role"]), request=self.http)
+        return Response(
+            {
+                "items": [member_json(row) for row in read.list_members(self.project)],
+                "invitations": [invitation_json(row) for row in read.list_invitations(self.project)],
+            }
+        )
+
+    @shapes.describe("Remove a member", None, tag="Members", status=204)
+    def delete(self, request: Request, member_id: str) -> Response:
+        write.remove_member(self._member(member_id), request=self.http)
+        return Response(status=204)
+
+    def _member(self, member_id: str) -> ProjectMember:
+        row = row_id(member_id)
+        member = ProjectMember.objects.filter(project=self.project, pk=row).select_related("user", "project").first()
+        if member is None:
+            raise not_found()
+        return member
+
+
+class InvitationView(ProjectView):
+    acts = {"DELETE": "members"}  # noqa: RUF012
+
+    @shapes.describe("Withdraw an invitation", None, tag="Members", status=204)
+    def delete(self, request: Request, invitation_id: str) -> Response:
+        open_ones = Invitation.objects.filter(project=self.project, pk=row_id(invitation_id), accepted_at=None)
+        invitation = open_ones.select_related("project").first()
+        if invitation is None:
+            raise not_found()
+        write.withdraw_invitation(invitation, request=self.http)
+        return Response(status=204)
+
+
+def project_json(project: Project) -> dict[str, Any]:
+    """A project as REST shows it."""
+    return {
+        "slug": project.slug,
+        "name": project.name,
+        "organisation": project.organisation.name,
+        "time_zone": project.time_zone,
+        "retention_days": project.retention_days,
+        "feature_names": project.feature_names,
+        "feature_rules": project.feature_rules,
+        "first_span_at": form.moment(project.first_span_at),
+        "created_at": form.moment(project.created_at),
+    }
+
+
+def key_json(row: read.KeyRow) -> dict[str, Any]:
+    """A key as REST shows it."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "public_part": row.public_part,
+        "last_four": row.last_four,
+        "scopes": list(row.scopes),
+        "created_at": form.moment(row.created_at),
+        "created_by": row.created_by,
+        "last_used_at": form.moment(row.last_used_at),
+        "revoked_at": form.moment(row.revoked_at),
+    }
+
+
+def member_json(row: read.MemberRow) -> dict[str, Any]:
+    """A member as REST shows it."""
+    return {
+        "id": row.member_id,
+        "name": row.name,
+        "email": row.email,
+        "role": row.role.value,
+        "last_seen_at": form.moment(row.last_seen_at),
+    }
+
+
+def invitation_json(row: Invitation) -> dict[str, Any]:
+    """An open invitation as REST shows it."""
+    return {"id": row.pk, "email": row.email, "role": row.role, "expires_at": form.moment(row.expires_at)}

@@ -1,0 +1,16 @@
+"""REST addresses of a project itself, below /api/v1/."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from telltale.projects import api
+
+urlpatterns = [
+    path("project", api.ProjectSettingsView.as_view(), name="api-project"),
+    path("keys", api.KeysView.as_view(), name="api-keys"),
+    path("keys/<str:key_id>", api.KeyView.as_view(), name="api-key"),
+    path("members", api.MembersView.as_view(), name="api-members"),
+    path("members/<str:member_id>", api.MemberView.as_view(), name="api-member"),
+    path("invitations/<str:invitation_id>", api.InvitationView.as_view(), name="api-invitation"),
+]

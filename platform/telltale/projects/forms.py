@@ -1,0 +1,160 @@
+"""Forms of projects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from zoneinfo import available_timezones
+
+from django import forms
+
+from telltale.accounts.models import Organisation
+from telltale.projects.keys import SCOPES
+from telltale.projects.models import Project, Role
+from telltale.projects.write import ProjectSettings
+
+RETENTION_MAX_DAYS = 3650
+FEATURES_MAX = 200
+SCOPE_WORDS = {
+    "ingest": "Send traces, logs and metrics",
+    "signal": "Send user signals; safe in a browser",
+    "read": "Read what this project holds",
+    "write": "Change log, experiments, scores, reviews",
+    "admin": "Settings, members and keys",
+}
+ROLE_CHOICES = [choice for choice in Role.choices if choice[0] != Role.OWNER]
+
+
+def time_zones() -> list[tuple[str, str]]:
+    """The zones to choose from: UTC, then places by name."""
+    places = sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/")))
+    return [("UTC", "UTC"), *((name, name) for name in places)]
+
+
+class ProjectForm(forms.Form):
+    """A new project."""
+
+    name = forms.CharField(max_length=60, help_text="Its address is made of it and stays.")
+    organisation = forms.ModelChoiceField(Organisation.objects.none(), empty_label=None)
+    time_zone = forms.ChoiceField(label="Time zone for days and weeks", choices=time_zones, initial="UTC")
+
+    def __init__(self, *args: Any, organisations: list[Organisation], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choice = self.fields["organisation"]
+        assert isinstance(choice, forms.ModelChoiceField)  # noqa: S101
+        choice.queryset = Organisation.objects.filter(pk__in=[o.pk for o in organisations])
+        if len(organisations) == 1:
+            choice.initial = organisations[0].pk
+            choice.widget = forms.HiddenInput()
+
+
+class SettingsForm(forms.Form):
+    """A project's settings; feature rules come as a set of forms beside it."""
+
+    name = forms.CharField(max_length=120)
+    time_zone = forms.ChoiceField(label="Time zone for days and weeks", choices=time_zones)
+    retention_days = forms.IntegerField(
+        label="Keep data for", min_value=1, max_value=RETENTION_MAX_DAYS, help_text="Older traces are deleted, text and numbers."
+    )
+    feature_names = forms.CharField(
+        label="Known features",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="One a line. Others that arrive are kept and listed as new.",
+    )
+
+    @classmethod
+    def of(cls, project: Project, data: Any = None) -> SettingsForm:
+        """The form filled with what the project has."""
+        return cls(
+            data,
+            initial={
+                "name": project.name,
+                "time_zone": project.time_zone,
+                "retention_days": project.retention_days,
+                "feature_names": "\n".join(project.feature_names),
+            },
+        )
+
+    def clean_feature_names(self) -> list[str]:
+        """Names without repeats, in the order given."""
+        names = list(dict.fromkeys(line.strip() for line in self.cleaned_data["feature_names"].splitlines()))
+        names = [name for name in names if name]
+        if len(names) > FEATURES_MAX:
+            raise forms.ValidationError(f"At most {FEATURES_MAX} names; these are {len(names)}.")
+        if any(len(name) > 200 for name in names):
+            raise forms.ValidationError("A name has at most 200 characters.")
+        return names
+
+    def settings(self, rules: list[dict[str, str]]) -> ProjectSettings:
+        """What was entered, as a value."""
+        data = self.cleaned_data
+        return ProjectSettings(data["name"], data["time_zone"], data["retention_days"], data["feature_names"], rules)
+
+
+class RuleForm(forms.Form):
+    """One rule: traces whose root or service looks like the pattern belong to the feature. Empty rows fall away."""
+
+    match = forms.ChoiceField(
+        label="Where", choices=[("root_name", "Root span name"), ("service", "Service name")], required=False
+    )
+    pattern = forms.CharField(max_length=200, required=False)
+    feature = forms.CharField(max_length=200, required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """Both or neither."""
+        data = super().clean() or {}
+        pattern, feature = data.get("pattern", ""), data.get("feature", "")
+        if pattern and not feature:
+            self.add_error("feature", "Name the feature this pattern belongs to.")
+        if feature and not pattern:
+            self.add_error("pattern", "Give a pattern such as checkout*.")
+        return data
+
+
+if TYPE_CHECKING:
+    _Base = forms.BaseFormSet[RuleForm]
+else:
+    _Base = forms.BaseFormSet
+
+
+class _RuleFormSet(_Base):
+    def rules(self) -> list[dict[str, str]]:
+        """The rules entered, in order."""
+        rows = [form.cleaned_data for form in self.forms if form.cleaned_data.get("pattern")]
+        return [{"match": row["match"] or "root_name", "pattern": row["pattern"], "feature": row["feature"]} for row in rows]
+
+
+RuleFormSet = forms.formset_factory(RuleForm, formset=_RuleFormSet, extra=2, max_num=50, absolute_max=60)
+
+
+class InviteForm(forms.Form):
+    """Somebody's address and the role they get."""
+
+    email = forms.EmailField(
+        label="Invite by e-mail", max_length=254, widget=forms.EmailInput(attrs={"placeholder": "name@company.com", "autocomplete": "off"})
+    )
+    role = forms.ChoiceField(choices=ROLE_CHOICES, initial=Role.VIEWER)
+
+
+class RoleForm(forms.Form):
+    """A member's new role."""
+
+    role = forms.ChoiceField(choices=ROLE_CHOICES)
+
+
+class KeyForm(forms.Form):
+    """A new key."""
+
+    name = forms.CharField(max_length=120, help_text="Where it is used: checkout-service, notebook.")
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope, scope) for scope in SCOPES],
+        initial=["ingest"],
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choose at least one thing the key may do."},
+    )
+
+
+class OrganisationForm(forms.Form):
+    """An organisation's name."""
+
+    name = forms.CharField(max_length=120)

@@ -1,0 +1,123 @@
+"""Pages of one project that need no room above: its settings, members, keys."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from django.conf import settings as django_settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from telltale.accounts.models import User
+from telltale.lib import clock
+from telltale.projects import read, write
+from telltale.projects.access import get_key_for, may, project_page, require
+from telltale.projects.forms import SCOPE_WORDS, KeyForm, RuleFormSet, SettingsForm
+from telltale.projects.models import Project, Role
+from telltale.projects.snippets import PLACEHOLDER, snippets
+
+
+def me(request: HttpRequest) -> User:
+    """The person signed in."""
+    return cast(User, request.user)
+
+
+@require_http_methods(["GET", "HEAD"])
+@project_page()
+def home(request: HttpRequest, project: Project) -> HttpResponse:
+    """A project's front door: its traces, or how to send the first."""
+    return redirect("traces/" if project.first_span_at else "welcome/")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@project_page()
+def settings(request: HttpRequest, project: Project) -> HttpResponse:
+    """Name, time zone, retention, features. Everybody reads them, admins change them."""
+    if request.method == "POST":
+        require(project, "settings")
+    data = request.POST if request.method == "POST" else None
+    form = SettingsForm.of(project, data)
+    rules = RuleFormSet(data, initial=project.feature_rules, prefix="rule")
+    if data is not None and form.is_valid() and rules.is_valid():
+        changed = write.change_project(project, form.settings(rules.rules()), request=request)
+        messages.success(request, "Settings saved." if changed else "Nothing was different; nothing changed.")
+        return redirect("project_settings", slug=project.slug)
+    context = {"project": project, "form": form, "rules": rules, "may_change": may(project, "settings")}
+    return render(request, "projects/settings.html", context)
+
+
+@require_http_methods(["GET", "HEAD"])
+@project_page()
+def keys(request: HttpRequest, project: Project) -> HttpResponse:
+    """The keys of the project."""
+    return _keys_page(request, project, KeyForm())
+
+
+@require_POST
+@project_page(Role.ADMIN)
+def key_create(request: HttpRequest, project: Project) -> HttpResponse:
+    """Make a key. Its secret is in this one answer; reloading makes another only if the form is sent again."""
+    form = KeyForm(request.POST)
+    if not form.is_valid():
+        return _keys_page(request, project, form)
+    made = write.create_key(
+        project, form.cleaned_data["name"], tuple(form.cleaned_data["scopes"]), by=me(request), request=request
+    )
+    return _keys_page(request, project, KeyForm(), name=made.key.name, secret=made.secret, public=made.key.public_part)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@project_page(Role.ADMIN)
+def key_revoke(request: HttpRequest, project: Project, key_id: int) -> HttpResponse:
+    """Ask, then revoke."""
+    key = get_key_for(request.user, project.slug, key_id)
+    if request.method == "POST":
+        write.revoke_key(key, request=request)
+        messages.success(request, f"Key “{key.name}” is revoked. Senders that use it are refused within 5 seconds.")
+        return redirect("project_keys", slug=project.slug)
+    return render(request, "projects/key_revoke.html", {"project": project, "key": read.key_row(key)})
+
+
+def _keys_page(request: HttpRequest, project: Project, form: KeyForm, **made: str) -> HttpResponse:
+    rows = read.list_keys(project)
+    chosen = form["scopes"].value() or []
+    context = {
+        "project": project,
+        "form": form,
+        "scopes": [(scope, words, scope in chosen) for scope, words in SCOPE_WORDS.items()],
+        "live": [row for row in rows if row.revoked_at is None],
+        "revoked": [row for row in rows if row.revoked_at is not None],
+        "unused": [row for row in rows if row.is_unused],
+        "made": made,
+        "may_change": may(project, "keys"),
+    }
+    return render(request, "projects/keys.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@project_page()
+def welcome(request: HttpRequest, project: Project) -> HttpResponse:
+    """How to send the first trace. An admin makes the key here; it is in that one answer."""
+    secret = ""
+    if request.method == "POST":
+        require(project, "keys")
+        secret = write.create_key(project, "first key", ("ingest",), by=me(request), request=request).secret
+    context = {
+        "project": project,
+        "secret": secret,
+        "snippets": snippets(django_settings.TELLTALE_PUBLIC_URL, secret or PLACEHOLDER, clock.now()),
+        "may_make_key": may(project, "keys"),
+        "has_key": bool(secret) or project.keys.filter(revoked_at=None).exists(),
+    }
+    return render(request, "projects/welcome.html", context)
+
+
+@require_http_methods(["GET", "HEAD"])
+@project_page()
+def welcome_status(request: HttpRequest, project: Project) -> HttpResponse:
+    """The part of the welcome page that turns live; the whole page for who asks without htmx."""
+    if request.headers.get("HX-Request") != "true":
+        return redirect("project_welcome", slug=project.slug)
+    return render(request, "projects/_first_span.html", {"project": project})

@@ -1,0 +1,38 @@
+"""Addresses of projects, their settings, and organisations."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from telltale.projects import member_pages, pages
+
+urlpatterns = [
+    path("projects/new/", member_pages.project_new, name="project_new"),
+    path("organisations/new/", member_pages.organisation_new, name="organisation_new"),
+    path("organisations/<slug:organisation_slug>/", member_pages.organisation, name="organisation"),
+    path(
+        "organisations/<slug:organisation_slug>/owners/<int:user_id>/",
+        member_pages.organisation_owner,
+        name="organisation_owner",
+    ),
+    path("join/<str:token>/", member_pages.join, name="join"),
+    path("p/<slug:slug>/", pages.home, name="project_home"),
+    path("p/<slug:slug>/welcome/", pages.welcome, name="project_welcome"),
+    path("p/<slug:slug>/welcome/status/", pages.welcome_status, name="project_welcome_status"),
+    path("p/<slug:slug>/settings/", pages.settings, name="project_settings"),
+    path("p/<slug:slug>/settings/keys/", pages.keys, name="project_keys"),
+    path("p/<slug:slug>/settings/keys/new/", pages.key_create, name="project_key_create"),
+    path("p/<slug:slug>/settings/keys/<int:key_id>/revoke/", pages.key_revoke, name="project_key_revoke"),
+    path("p/<slug:slug>/settings/members/", member_pages.members, name="project_members"),
+    path("p/<slug:slug>/settings/members/<int:member_id>/role/", member_pages.member_role, name="project_member_role"),
+    path(
+        "p/<slug:slug>/settings/members/<int:member_id>/remove/",
+        member_pages.member_remove,
+        name="project_member_remove",
+    ),
+    path(
+        "p/<slug:slug>/settings/invitations/<int:invitation_id>/withdraw/",
+        member_pages.invitation_withdraw,
+        name="project_invitation_withdraw",
+    ),
+]

@@ -1,0 +1,275 @@
+"""Everything that changes organisations, projects, members and keys, each with its line in the audit log."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils.text import slugify
+
+from telltale.accounts.models import Organisation, OrganisationMember, User
+from telltale.audit.log import record
+from telltale.lib import clock
+from telltale.projects import keys
+from telltale.projects.models import ApiKey, Invitation, Project, ProjectMember, Role
+
+INVITATION_LASTS = timedelta(days=7)
+_SLUG_MAX = 60
+# Words that would read oddly as a project's address.
+_RESERVED = {"new", "all", "none"}
+
+
+class Refused(Exception):
+    """A change that would break a rule; the text says which, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectSettings:
+    """What a project's settings page holds."""
+
+    name: str
+    time_zone: str
+    retention_days: int
+    feature_names: list[str]
+    feature_rules: list[dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """An invitation just made; `token` is in its link and kept nowhere."""
+
+    invitation: Invitation
+    token: str
+
+
+def create_organisation(name: str, owner: User, *, request: HttpRequest | None = None) -> Organisation:
+    """A new organisation that `owner` owns."""
+    with transaction.atomic():
+        organisation = Organisation.objects.create(name=name, slug=_free_slug(Organisation, name))
+        OrganisationMember.objects.create(organisation=organisation, user=owner, is_owner=True)
+        record("organisation.create", request=request, organisation_id=organisation.pk, target=name)
+    return organisation
+
+
+def rename_organisation(organisation: Organisation, name: str, *, request: HttpRequest | None = None) -> None:
+    """Change the name; the address stays."""
+    with transaction.atomic():
+        before = organisation.name
+        Organisation.objects.filter(pk=organisation.pk).update(name=name)
+        record(
+            "organisation.rename",
+            request=request,
+            organisation_id=organisation.pk,
+            target=name,
+            before={"name": before},
+            after={"name": name},
+        )
+
+
+def set_owner(organisation: Organisation, user: User, is_owner: bool, *, request: HttpRequest | None = None) -> None:
+    """Make `user` an owner or no longer one; Refused where it would leave none."""
+    with transaction.atomic():
+        owners = set(
+            OrganisationMember.objects.select_for_update()
+            .filter(organisation=organisation, is_owner=True)
+            .values_list("user_id", flat=True)
+        )
+        if not is_owner and owners <= {user.pk}:
+            raise Refused("An organisation needs an owner. Name another one first.")
+        if is_owner == (user.pk in owners):
+            return
+        OrganisationMember.objects.update_or_create(
+            organisation=organisation, user=user, defaults={"is_owner": is_owner}
+        )
+        record(
+            "organisation.owner",
+            request=request,
+            organisation_id=organisation.pk,
+            target=user.email,
+            before={"is_owner": not is_owner},
+            after={"is_owner": is_owner},
+        )
+
+
+def create_project(
+    organisation: Organisation, name: str, *, time_zone: str = "UTC", request: HttpRequest | None = None
+) -> Project:
+    """A new project; its address is made of the name and is unique in the installation."""
+    with transaction.atomic():
+        project = Project.objects.create(
+            organisation=organisation, name=name, slug=_free_slug(Project, name), time_zone=time_zone
+        )
+        record(
+            "project.create",
+            request=request,
+            organisation_id=organisation.pk,
+            project_id=project.pk,
+            target=project.slug,
+            after={"name": name, "time_zone": time_zone},
+        )
+    return project
+
+
+def change_project(project: Project, to: ProjectSettings, *, request: HttpRequest | None = None) -> bool:
+    """Change the settings; False where nothing differs. Only what differs goes to the audit log."""
+    after = asdict(to)
+    with transaction.atomic():
+        row = Project.objects.select_for_update().get(pk=project.pk)
+        before = {name: getattr(row, name) for name in after}
+        changed = [name for name in after if before[name] != after[name]]
+        if not changed:
+            return False
+        for name in changed:
+            setattr(row, name, after[name])
+        row.save(update_fields=changed)
+        record(
+            "project.settings",
+            request=request,
+            organisation_id=row.organisation_id,
+            project_id=row.pk,
+            target=row.slug,
+            before={name: before[name] for name in changed},
+            after={name: after[name] for name in changed},
+        )
+    return True
+
+
+def invite(project: Project, email: str, role: Role, *, by: User | None, request: HttpRequest | None = None) -> Invited:
+    """A link for `email` into the project; an earlier open one of the same address stops working.
+
+    Refused where the person is in already. Whether the address has an account makes no difference.
+    """
+    email = email.strip().lower()
+    if ProjectMember.objects.filter(project=project, user__email=email).exists():
+        raise Refused("This person is a member already. Change their role in the list.")
+    token = secrets.token_urlsafe(32)
+    now = clock.now()
+    with transaction.atomic():
+        Invitation.objects.filter(project=project, email=email, accepted_at=None).delete()
+        invitation = Invitation.objects.create(
+            project=project,
+            email=email,
+            role=role,
+            token_sha256=hash_token(token),
+            invited_by=by,
+            expires_at=now + INVITATION_LASTS,
+        )
+        _record_member("member.invite", project, email, request, after={"role": role})
+    return Invited(invitation, token)
+
+
+def find_invitation(token: str) -> Invitation | None:
+    """The open invitation of a link, None where it was used, withdrawn or is too old."""
+    return (
+        Invitation.objects.filter(token_sha256=hash_token(token), accepted_at=None, expires_at__gt=clock.now())
+        .select_related("project", "project__organisation", "invited_by")
+        .first()
+    )
+
+
+def accept(invitation: Invitation, user: User, *, request: HttpRequest | None = None) -> bool:
+    """Make `user` a member; False where the invitation was used a moment ago."""
+    with transaction.atomic():
+        taken = Invitation.objects.filter(pk=invitation.pk, accepted_at=None).update(accepted_at=clock.now())
+        if not taken:
+            return False
+        project = invitation.project
+        OrganisationMember.objects.get_or_create(organisation_id=project.organisation_id, user=user)
+        ProjectMember.objects.update_or_create(project=project, user=user, defaults={"role": invitation.role})
+        _record_member("member.join", project, user.email, request, after={"role": invitation.role})
+    return True
+
+
+def withdraw_invitation(invitation: Invitation, *, request: HttpRequest | None = None) -> None:
+    """The link stops working."""
+    with transaction.atomic():
+        Invitation.objects.filter(pk=invitation.pk, accepted_at=None).delete()
+        _record_member("member.withdraw", invitation.project, invitation.email, request)
+
+
+def set_role(member: ProjectMember, role: Role, *, request: HttpRequest | None = None) -> bool:
+    """Change a member's role; False where it is that already."""
+    before = member.role
+    with transaction.atomic():
+        changed = ProjectMember.objects.filter(pk=member.pk, role=before).exclude(role=role).update(role=role)
+        if changed:
+            _record_member(
+                "member.role", member.project, member.user.email, request, before={"role": before}, after={"role": role}
+            )
+    return bool(changed)
+
+
+def remove_member(member: ProjectMember, *, request: HttpRequest | None = None) -> None:
+    """The person can no longer open the project."""
+    with transaction.atomic():
+        ProjectMember.objects.filter(pk=member.pk).delete()
+        _record_member("member.remove", member.project, member.user.email, request, before={"role": member.role})
+
+
+def create_key(
+    project: Project, name: str, scopes: tuple[str, ...], *, by: User | None = None, request: HttpRequest | None = None
+) -> keys.NewKey:
+    """A new key of the project. Its secret is in the answer and nowhere else."""
+    with transaction.atomic():
+        made = keys.make_key(project, name, scopes, created_by_id=by.pk if by else None)
+        _record_key("key.create", made.key, request, after={"name": name, "scopes": list(scopes)})
+    return made
+
+
+def revoke_key(key: ApiKey, *, request: HttpRequest | None = None) -> bool:
+    """Revoke a key; False where it was revoked already."""
+    with transaction.atomic():
+        was_alive = keys.revoke(key)
+        if was_alive:
+            _record_key("key.revoke", key, request)
+    return was_alive
+
+
+def hash_token(token: str) -> bytes:
+    """Under which an invitation's link is kept and found."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
+
+
+def _free_slug(model: type[Organisation] | type[Project], name: str) -> str:
+    """An address nobody has yet."""
+    stem = slugify(name)[: _SLUG_MAX - 5].strip("-_") or model.__name__.lower()
+    taken = set(model._default_manager.filter(slug__startswith=stem).values_list("slug", flat=True)) | _RESERVED
+    if stem not in taken:
+        return stem
+    return next(f"{stem}-{number}" for number in range(2, len(taken) + 3) if f"{stem}-{number}" not in taken)
+
+
+def _record_member(
+    action: str,
+    project: Project,
+    email: str,
+    request: HttpRequest | None,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
+    record(
+        action,
+        request=request,
+        organisation_id=project.organisation_id,
+        project_id=project.pk,
+        target=email,
+        before=before,
+        after=after,
+    )
+
+
+def _record_key(action: str, key: ApiKey, request: HttpRequest | None, *, after: dict[str, Any] | None = None) -> None:
+    record(
+        action,
+        request=request,
+        organisation_id=key.project.organisation_id,
+        project_id=key.project_id,
+        target=key.public_part,
+        after=after,
+    )

@@ -1,0 +1,231 @@
+"""Settings, all of them read from the environment; `docs/settings.md` is the table of every one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def env(name: str, default: str = "") -> str:
+    """The environment variable `name`, stripped, or `default` where it is absent or empty."""
+    return os.environ.get(name, "").strip() or default
+
+
+def env_int(name: str, default: int) -> int:
+    """The environment variable `name` as an integer; ValueError names the variable."""
+    raw = env(name)
+    if not raw:
+        return default
+    try:
+        return int(raw)
+    except ValueError:
+        raise ValueError(f"{name} must be a whole number, not {raw!r}") from None
+
+
+def env_bool(name: str, default: bool) -> bool:
+    """The environment variable `name` as a switch: 1, true, yes, on are true."""
+    raw = env(name)
+    return raw.lower() in {"1", "true", "yes", "on"} if raw else default
+
+
+def env_list(name: str, default: str = "") -> list[str]:
+    """The environment variable `name` as a comma-separated list without empty items."""
+    return [item.strip() for item in env(name, default).split(",") if item.strip()]
+
+
+TELLTALE_HOME = Path(env("TELLTALE_HOME", str(ROOT / ".telltale"))).resolve()
+
+
+def _secret_key() -> str:
+    given = env("TELLTALE_SECRET_KEY")
+    if given:
+        return given
+    kept = TELLTALE_HOME / "secret_key"
+    if kept.exists():
+        return kept.read_text().strip()
+    # Not kept by this process: the supervisor makes the file before it starts anything.
+    return secrets.token_urlsafe(48)
+
+
+SECRET_KEY = _secret_key()
+DEBUG = env_bool("TELLTALE_DEBUG", False)
+TELLTALE_BIND = env("TELLTALE_BIND", "127.0.0.1")
+TELLTALE_PORT = env_int("TELLTALE_PORT", 8000)
+TELLTALE_PUBLIC_URL = env("TELLTALE_PUBLIC_URL", f"http://{TELLTALE_BIND}:{TELLTALE_PORT}").rstrip("/")
+TELLTALE_WEB_WORKERS = env_int("TELLTALE_WEB_WORKERS", 2)
+TELLTALE_WEB_THREADS = env_int("TELLTALE_WEB_THREADS", 8)
+TELLTALE_BROKER_URL = env("TELLTALE_BROKER_URL")
+TELLTALE_EGRESS_ALLOW = env_list("TELLTALE_EGRESS_ALLOW")
+TELLTALE_METRICS_TOKEN = env("TELLTALE_METRICS_TOKEN")
+TELLTALE_TRUSTED_PROXIES = env_list("TELLTALE_TRUSTED_PROXIES")
+TELLTALE_SMTP_URL = env("TELLTALE_SMTP_URL")
+TELLTALE_MAIL_FROM = env("TELLTALE_MAIL_FROM", "telltale@localhost")
+
+ALLOWED_HOSTS = env_list("TELLTALE_ALLOWED_HOSTS", "*")
+CSRF_TRUSTED_ORIGINS = [TELLTALE_PUBLIC_URL]
+
+# Ingest limits (bytes and counts); docs/settings.md says what each one guards.
+INGEST_MAX_BODY_BYTES = env_int("TELLTALE_INGEST_MAX_BODY_BYTES", 64 * 1024 * 1024)
+INGEST_BYTES_IN_FLIGHT = env_int("TELLTALE_INGEST_BYTES_IN_FLIGHT", 128 * 1024 * 1024)
+INGEST_CONCURRENCY = env_int("TELLTALE_INGEST_CONCURRENCY", 4)
+INGEST_MAX_TEXT_BYTES = env_int("TELLTALE_INGEST_MAX_TEXT_BYTES", 4 * 1024 * 1024)
+INGEST_METRIC_SERIES_MAX = env_int("TELLTALE_INGEST_METRIC_SERIES_MAX", 1000)
+KEY_CACHE_SECONDS = 4
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "rest_framework",
+    "drf_spectacular",
+    "telltale.audit",
+    "telltale.accounts",
+    "telltale.projects",
+    "telltale.jobs",
+    "traces",
+    "evals",
+    "alerts",
+    "telltale.web",
+]
+
+MIDDLEWARE = [
+    "telltale.web.middleware.MachinePathMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "telltale.web.middleware.BrowserShellMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "telltale.accounts.middleware.AccountGuardMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "telltale.urls"
+WSGI_APPLICATION = "telltale.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "telltale.web.context.shell",
+            ],
+        },
+    }
+]
+
+
+def _database() -> dict[str, Any]:
+    from telltale.lib.dsn import django_database
+
+    return django_database(env("TELLTALE_DATABASE_URL"), TELLTALE_HOME)
+
+
+DATABASES = {"default": _database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# Behind TLS by the public address; on loopback without it a Secure cookie would never come back.
+IS_TLS = TELLTALE_PUBLIC_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_TLS
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if IS_TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = IS_TLS
+X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "telltale.web.errors.csrf_failure"
+LOGIN_URL = "/accounts/login/"
+LOGIN_REDIRECT_URL = "/"
+
+ACCOUNT_ADAPTER = "telltale.accounts.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"
+ACCOUNT_SESSION_REMEMBER = None
+ACCOUNT_LOGIN_ON_PASSWORD_RESET = False
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_FORMS = {"login": "telltale.accounts.forms.LoginForm", "reset_password": "telltale.accounts.forms.ResetForm"}
+# Tries are counted in the database by telltale.accounts.throttle: a cache of each process would not hold the limit.
+ACCOUNT_RATE_LIMITS = False
+MFA_FORMS = {
+    "authenticate": "telltale.accounts.forms.CodeForm",
+    "reauthenticate": "telltale.accounts.forms.CodeAgainForm",
+}
+MFA_ADAPTER = "telltale.accounts.adapter.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "Telltale"
+
+EMAIL_BACKEND = "telltale.accounts.mail.MailBackend"
+DEFAULT_FROM_EMAIL = TELLTALE_MAIL_FROM
+
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [Path(__file__).resolve().parent / "static"]
+# Served from where they lie, without a collecting step; pages name them with a digest of their contents.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_MAX_AGE = 3600
+STATIC_ROOT = Path(env("TELLTALE_STATIC_ROOT", str(TELLTALE_HOME / "static")))
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "object-src": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+
+REST_FRAMEWORK = {
+    "EXCEPTION_HANDLER": "telltale.rest.problems.answer",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Telltale",
+    "VERSION": "1",
+    "DESCRIPTION": "What a page shows can be read here, what a page does can be done here, by the same rules.",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "PREPROCESSING_HOOKS": ["telltale.rest.schema.rest_alone"],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "telltale.rest.schema.finish"],
+    "DEFAULT_GENERATOR_CLASS": "drf_spectacular.generators.SchemaGenerator",
+}

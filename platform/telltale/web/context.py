@@ -1,0 +1,80 @@
+"""What every page of the shell needs: where one is, where one can go. Nothing is asked before a template asks."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from django.http import Http404, HttpRequest
+
+from telltale.accounts.mail import is_by_smtp
+from telltale.projects.access import get_project_for, may, projects_of
+from telltale.projects.models import Project
+from telltale.web.nav import NavLink, NavSection, sections, settings_links
+
+# A switcher is for the few one works in; the rest are one click away on the list.
+SWITCHER_MAX = 12
+
+
+class Shell:
+    """The shell of one request. Templates read its attributes; each costs nothing until read."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+
+    @cached_property
+    def project(self) -> Project | None:
+        """The project of the page, as its view found it, or by the address; None outside one."""
+        known = getattr(self._request, "project", None)
+        if isinstance(known, Project):
+            return known
+        match = self._request.resolver_match
+        slug = match.kwargs.get("slug") if match and self._request.path.startswith("/p/") else None
+        if not slug:
+            return None
+        try:
+            return get_project_for(self._request.user, slug)
+        except Http404:
+            return None
+
+    @cached_property
+    def projects(self) -> list[Project]:
+        """The projects one can switch to."""
+        return projects_of(self._request.user)
+
+    @property
+    def switcher(self) -> list[Project]:
+        """The first of them."""
+        return self.projects[:SWITCHER_MAX]
+
+    @cached_property
+    def nav(self) -> tuple[NavSection, ...]:
+        """The sidebar; empty outside a project."""
+        project = self.project
+        return sections(project.slug, project.your_role, self._request.path) if project else ()
+
+    @property
+    def phone(self) -> list[NavLink]:
+        """The sections in the phone's bottom bar."""
+        return [link for section in self.nav for link in section.links if link.on_phone][:4]
+
+    @cached_property
+    def settings(self) -> tuple[NavLink, ...]:
+        """The pages of the settings."""
+        project = self.project
+        return settings_links(project.slug, project.your_role, self._request.path) if project else ()
+
+    @property
+    def mail_leaves(self) -> bool:
+        """Whether mail goes out by SMTP, or into the operator's file."""
+        return is_by_smtp()
+
+    @property
+    def may_administer(self) -> bool:
+        """Whether the person may change the project's settings."""
+        return self.project is not None and may(self.project, "settings")
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """The context processor: `shell`."""
+    return {"shell": Shell(request)}

@@ -1,0 +1,86 @@
+"""The sections of a project, in the order the sidebar shows them. A room that gains a page adds its line here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from telltale.projects.access import is_at_least
+from telltale.projects.models import Role
+
+
+@dataclass(frozen=True, slots=True)
+class NavItem:
+    """One section: `path` is below `/p/<slug>/`; `on_phone` puts it in the bottom bar (five places with More)."""
+
+    path: str
+    label: str
+    icon: str
+    at_least: Role = Role.VIEWER
+    on_phone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NavGroup:
+    """Sections under one heading; the first group has none."""
+
+    title: str
+    items: tuple[NavItem, ...]
+
+
+NAV = (
+    NavGroup("Explore", (NavItem("traces/", "Traces", "trace", on_phone=True),)),
+    NavGroup(
+        "Project",
+        (
+            NavItem("accounting/", "Accounting", "db", on_phone=True),
+            NavItem("settings/", "Settings", "settings", on_phone=True),
+        ),
+    ),
+)
+
+SETTINGS = (
+    NavItem("settings/", "Project", "settings"),
+    NavItem("settings/members/", "Members", "people"),
+    NavItem("settings/keys/", "API keys", "key"),
+    NavItem("settings/prices/", "Prices", "cost"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NavLink:
+    """One section as a page shows it."""
+
+    href: str
+    label: str
+    icon: str
+    is_current: bool
+    on_phone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NavSection:
+    """One heading with its links."""
+
+    title: str
+    links: tuple[NavLink, ...]
+
+
+def _links(items: tuple[NavItem, ...], slug: str, role: Role | None, path: str, *, exact: bool) -> tuple[NavLink, ...]:
+    links = []
+    for item in items:
+        href = f"/p/{slug}/{item.path}"
+        is_current = path == href if exact else path.startswith(href)
+        if is_at_least(role, item.at_least):
+            links.append(NavLink(href, item.label, item.icon, is_current, item.on_phone))
+    return tuple(links)
+
+
+def sections(slug: str, role: Role | None, path: str) -> tuple[NavSection, ...]:
+    """The sidebar of project `slug` for somebody of `role` who looks at `path`."""
+    found = (NavSection(group.title, _links(group.items, slug, role, path, exact=False)) for group in NAV)
+    return tuple(section for section in found if section.links)
+
+
+def settings_links(slug: str, role: Role | None, path: str) -> tuple[NavLink, ...]:
+    """The pages of the settings of project `slug`."""
+    return _links(SETTINGS, slug, role, path, exact=True)

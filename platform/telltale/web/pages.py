@@ -1,0 +1,20 @@
+"""Pages that need more than one room."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
+
+from telltale.projects.access import owned_organisations, projects_of
+from telltale.web.overview import overview_cards
+
+
+@login_required
+@require_http_methods(["GET", "HEAD"])
+def project_list(request: HttpRequest) -> HttpResponse:
+    """Every project one is in, with what it did in the last day."""
+    cards = overview_cards(projects_of(request.user))
+    context = {"cards": cards, "owned": owned_organisations(request.user)}
+    return render(request, "web/projects.html", context)
