@@ -1,0 +1,79 @@
+"""What every REST address shares: who asks, for which project, whether they may, and how answers look."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.http import HttpRequest
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from telltale.accounts.models import User
+from telltale.projects.access import ACT, get_project_for
+from telltale.projects.keys import KeyHolder
+from telltale.projects.models import Project
+from telltale.rest.auth import BrowserAuthentication, KeyAuthentication
+from telltale.rest.body import JsonOnly, JsonParser, JsonRenderer
+from telltale.rest.params import check_names, text
+from telltale.rest.problems import Problem, bad_field, not_found
+
+
+class ProjectView(APIView):
+    """An address of one project. `acts` names the act (telltale.projects.access) that each method is.
+
+    A key decides the project; `?project=` may repeat it and must then be right. A person names the project. In both
+    cases not there and not theirs are one 404, and what is beyond scope or role is a 403 that says what is needed.
+    """
+
+    acts: ClassVar[dict[str, str]] = {"GET": "read"}
+    # Where a key needs another scope than the act's own, by method.
+    key_scopes: ClassVar[dict[str, str]] = {}
+    # Accepted query parameters besides `project`, by method.
+    query: ClassVar[dict[str, tuple[str, ...]]] = {}
+    authentication_classes = (KeyAuthentication, BrowserAuthentication)
+    permission_classes = ()
+    throttle_classes = ()
+    parser_classes = (JsonParser,)
+    renderer_classes = (JsonRenderer,)
+    content_negotiation_class = JsonOnly
+    metadata_class = None
+    project: Project
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if not request.user or not request.user.is_authenticated:
+            self.permission_denied(request)
+        method = "GET" if request.method == "HEAD" else str(request.method)
+        if method not in self.acts:
+            return
+        check_names(request.query_params, ("project", *self.query.get(method, ())))
+        act = ACT[self.acts[method]]
+        slug = text(request.query_params, "project")
+        if isinstance(request.auth, KeyHolder):
+            self.project = _project_of_key(request.auth, slug)
+            scope = self.key_scopes.get(method, act.scope)
+            if scope not in request.auth.scopes:
+                raise Problem(403, f"This needs a key with the scope {scope}.")
+        else:
+            if not slug:
+                raise bad_field("project", "is required: the slug of a project of yours")
+            self.project = get_project_for(request.user, slug, act.at_least)
+
+    @property
+    def person(self) -> User | None:
+        """The person who asks; None where a key does."""
+        return self.request.user if isinstance(self.request.user, User) else None
+
+    @property
+    def http(self) -> HttpRequest:
+        """Django's own request, as the audit log takes it."""
+        return self.request._request
+
+
+def _project_of_key(holder: KeyHolder, slug: str) -> Project:
+    if slug and slug != holder.project_slug:
+        raise not_found()
+    project = Project.objects.select_related("organisation").filter(pk=holder.project_id).first()
+    if project is None:
+        raise not_found()
+    return project

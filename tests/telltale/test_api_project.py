@@ -1,0 +1,205 @@
+"""REST of a project's own things: settings, keys, members."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from django.test import Client
+
+from telltale.accounts.models import Organisation, OrganisationMember, User
+from telltale.audit.models import AuditEntry
+from telltale.projects import keys
+from telltale.projects.models import ApiKey, Project, ProjectMember
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def shop(db):
+    keys.cache.clear()
+    alice, bob, charlie = (User.objects.create(email=f"{name}@example.com") for name in ("alice", "bob", "charlie"))
+    organisation = Organisation.objects.create(name="Shop Ltd", slug="shop-ltd")
+    OrganisationMember.objects.create(organisation=organisation, user=alice, is_owner=True)
+    project = Project.objects.create(organisation=organisation, name="Shop", slug="shop")
+    other = Project.objects.create(
+        organisation=Organisation.objects.create(name="Else", slug="else"), name="Elsewhere", slug="elsewhere"
+    )
+    membership = ProjectMember.objects.create(project=project, user=bob, role="viewer")
+
+    def signed_in(user):
+        client = Client()
+        client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+        return client
+
+    def key(scopes, of=project):
+        return {"Authorization": f"Bearer {keys.make_key(of, 'test', tuple(scopes.split())).secret}"}
+
+    yield SimpleNamespace(
+        project=project, other=other, membership=membership, key=key, nobody=Client(),
+        alice=signed_in(alice), bob=signed_in(bob), charlie=signed_in(charlie),
+    )  # fmt: skip
+    keys.cache.clear()
+
+
+def test_settings_are_read_and_changed_in_part(shop):
+    headers = shop.key("read admin")
+    shop.nobody.patch("/api/v1/project", {"feature_names": ["checkout"]}, "application/json", headers=headers)
+
+    changed = shop.nobody.patch(
+        "/api/v1/project", {"retention_days": 30, "time_zone": "Europe/Stockholm"}, "application/json", headers=headers
+    )
+
+    assert changed.status_code == 200
+    read = shop.nobody.get("/api/v1/project", headers=headers).json()
+    assert read == changed.json()
+    assert (read["retention_days"], read["time_zone"], read["feature_names"]) == (30, "Europe/Stockholm", ["checkout"])
+    entry = AuditEntry.objects.filter(action="project.settings").latest("id")
+    assert entry.actor.startswith("key ")
+    assert entry.after == {"retention_days": 30, "time_zone": "Europe/Stockholm"}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"retention_days": 0}, "retention_days"),
+        ({"retention_days": 10**30}, "retention_days"),
+        ({"retention_days": "many"}, "retention_days"),
+        ({"retention_days": None}, "retention_days"),
+        ({"retention_days": [1]}, "retention_days"),
+        ({"time_zone": "Mars/Olympus"}, "time_zone"),
+        ({"name": ""}, "name"),
+        ({"name": "x" * 121}, "name"),
+        ({"name": "a\x00b"}, "name"),
+        ({"name": {"a": 1}}, "name"),
+        ({"feature_names": "checkout"}, "feature_names"),
+        ({"feature_names": ["x"] * 201}, "feature_names"),
+        ({"feature_rules": [{"match": "root_name", "pattern": "x"}]}, "feature_rules.0.feature"),
+        ({"feature_rules": [{"match": "sun", "pattern": "x", "feature": "y"}]}, "feature_rules.0.match"),
+        ({"slug": "mine"}, "slug"),
+    ],
+)
+def test_bad_settings_are_400_and_name_the_field(shop, body, field):
+    answer = shop.nobody.patch("/api/v1/project", body, "application/json", headers=shop.key("admin"))
+
+    assert answer.status_code == 400, answer.content
+    assert answer.json()["errors"][0]["field"].startswith(field)
+    assert Project.objects.get(pk=shop.project.pk).name == "Shop"
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"{", 400),
+        (b"[]", 400),
+        (b'"x"', 400),
+        (b"\xff\xfe", 400),
+        (b"null", 400),
+        (b'{"name": "\\ud800"}', 400),
+        (b'{"a":' * 3000 + b"1" + b"}" * 3000, 400),
+        (b"[" * 100_000, 400),
+        (b'{"name": "' + b"x" * (1024 * 1024) + b'"}', 413),
+    ],
+)
+def test_hostile_bodies_are_refused_without_harm(shop, raw, status):
+    answer = shop.nobody.patch("/api/v1/project", raw, "application/json", headers=shop.key("admin"))
+
+    assert answer.status_code == status, answer.content[:200]
+    assert answer["Content-Type"] == "application/problem+json"
+    assert len(answer.content) < 2000
+
+
+def test_other_content_types_are_415(shop):
+    answer = shop.nobody.post("/api/v1/keys", {"name": "x"}, headers=shop.key("admin"))
+
+    assert answer.status_code == 415
+
+
+def test_a_key_is_made_shown_once_and_revoked(shop):
+    headers = shop.key("admin")
+    made = shop.nobody.post("/api/v1/keys", {"name": "ci", "scopes": ["read", "read"]}, "application/json", headers=headers)
+    assert made.status_code == 201
+    secret = made.json()["secret"]
+    theirs = {"Authorization": f"Bearer {secret}"}
+    assert shop.nobody.get("/api/v1/project", headers=theirs).status_code == 200
+
+    listed = shop.nobody.get("/api/v1/keys", headers=headers)
+    revoked = shop.nobody.delete(f"/api/v1/keys/{made.json()['id']}", headers=headers)
+    keys.cache.clear()
+
+    assert made.json()["scopes"] == ["read"]
+    assert secret not in listed.content.decode()
+    assert revoked.json()["revoked_at"]
+    assert shop.nobody.get("/api/v1/project", headers=theirs).status_code == 401
+    assert shop.nobody.delete(f"/api/v1/keys/{made.json()['id']}", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("key_id", ["0", "999999", "-1", "1e3", "9" * 40, "%00", "x", "١"])
+def test_keys_that_are_not_there_are_404(shop, key_id):
+    answer = shop.nobody.delete(f"/api/v1/keys/{key_id}", headers=shop.key("admin"))
+
+    assert answer.status_code == 404
+
+
+def test_keys_of_others_look_like_none(shop):
+    shop.key("read", of=shop.other)
+    foreign = ApiKey.objects.get(project=shop.other)
+    headers = shop.key("admin")
+
+    answers = [shop.nobody.delete(f"/api/v1/keys/{key_id}", headers=headers) for key_id in (foreign.pk, 999999)]
+
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert answers[0].json() == answers[1].json()
+    foreign.refresh_from_db()
+    assert foreign.revoked_at is None
+
+
+def test_roles_hold_as_on_the_pages(shop):
+    at = "?project=shop"
+    body = {"name": "x", "scopes": ["read"]}
+
+    assert shop.bob.get("/api/v1/keys" + at).status_code == 200
+    refused = shop.bob.post("/api/v1/keys" + at, body, "application/json")
+    assert refused.status_code == 403
+    assert "Admin" in refused.json()["detail"]
+    assert shop.alice.post("/api/v1/keys" + at, body, "application/json").status_code == 201
+    assert shop.charlie.post("/api/v1/keys" + at, body, "application/json").status_code == 404
+    assert shop.nobody.get("/api/v1/keys", headers=shop.key("read")).status_code == 403
+
+
+def test_members_are_invited_changed_and_removed(shop):
+    headers = shop.key("admin")
+    url = f"/api/v1/members/{shop.membership.pk}"
+
+    invited = shop.nobody.post(
+        "/api/v1/members", {"email": "Dana@example.com", "role": "engineer"}, "application/json", headers=headers
+    )
+    again = shop.nobody.post(
+        "/api/v1/members", {"email": "bob@example.com", "role": "engineer"}, "application/json", headers=headers
+    )
+    changed = shop.nobody.patch(url, {"role": "reviewer"}, "application/json", headers=headers)
+    listed = shop.nobody.get("/api/v1/members", headers=headers).json()
+    removed = shop.nobody.delete(url, headers=headers)
+
+    assert invited.status_code == 201
+    assert "/join/" in invited.json()["link"]
+    assert again.status_code == 409
+    assert changed.status_code == 200
+    assert [(row["email"], row["role"]) for row in listed["items"]] == [
+        ("alice@example.com", "owner"), ("bob@example.com", "reviewer"),
+    ]  # fmt: skip
+    assert listed["invitations"][0]["email"] == "dana@example.com"
+    assert removed.status_code == 204
+    assert removed.content == b""
+    withdrawn = shop.nobody.delete(f"/api/v1/invitations/{invited.json()['id']}", headers=headers)
+    assert withdrawn.status_code == 204
+    assert shop.bob.get("/api/v1/project?project=shop").status_code == 404
+
+
+def test_nobody_becomes_owner_by_a_role(shop):
+    answer = shop.nobody.patch(
+        f"/api/v1/members/{shop.membership.pk}", {"role": "owner"}, "application/json", headers=shop.key("admin")
+    )
+
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["field"] == "role"
