@@ -255,7 +255,7 @@ def _scenario() -> list[CanonicalSpan]:
     ]
 
 
-def test_totals_are_the_same_in_any_order_and_any_batches(shop: Project, django_assert_max_num_queries: Any) -> None:
+def test_totals_are_the_same_in_any_order_and_any_batches(shop: Project) -> None:
     seen = []
     for seed in range(25):
         shuffler = random.Random(seed)
@@ -277,7 +277,7 @@ def test_totals_are_the_same_in_any_order_and_any_batches(shop: Project, django_
         for row in rows:
             del row["updated_at"], row["project_id"], row["ranks"]
         seen.append((rows, counted))
-    assert all(one == seen[0] for one in seen)
+    assert [seed for seed, one in enumerate(seen) if one != seen[0]] == []
     total = sum(row["input_fresh"] for row in seen[0][0])
     assert total == 4 * 1000  # one/3, one/5 or two/1, two/2, three/2
 

@@ -32,8 +32,9 @@ MAX_ROUNDS = 3
 # are looked at. Stands on traces_span_response.
 _LINKED = """
     SELECT DISTINCT found.trace_id
-    FROM unnest(%(ids)s::text[], %(lows)s::timestamptz[], %(highs)s::timestamptz[], %(origins)s::bigint[])
-        AS mine (response_id, low, high, origin_id)
+    FROM unnest(
+        %(ids)s::text[], %(traces)s::uuid[], %(lows)s::timestamptz[], %(highs)s::timestamptz[], %(origins)s::bigint[]
+    ) AS mine (response_id, trace_id, low, high, origin_id)
     CROSS JOIN LATERAL (
         SELECT near.trace_id
         FROM (
@@ -45,10 +46,10 @@ _LINKED = """
             ORDER BY s.started_at DESC
             LIMIT 32
         ) AS near
-        WHERE near.origin_id <> mine.origin_id
+        WHERE near.origin_id <> mine.origin_id AND near.trace_id <> mine.trace_id
             AND near.started_at + make_interval(secs => COALESCE(near.duration_ns, 0) / 1e9) >= mine.low
     ) AS found
-    WHERE found.trace_id <> ALL(%(mine)s)
+    WHERE found.trace_id <> ALL(%(seen)s)
     ORDER BY found.trace_id
     LIMIT 33
 """
@@ -163,25 +164,25 @@ def _mark(spans: Iterable[CanonicalSpan], verdicts: Mapping[SpanKey, Verdict]) -
         span.duplicate_of_trace, span.duplicate_of_span = verdict.duplicate_of or (None, None)
 
 
-def find_linked(cursor: Cursor[Any], project_id: int, touched: Touched, known: Iterable[UUID] = ()) -> set[UUID]:
-    """Stored traces that may tell one of the touched calls too, apart from those of the calls themselves."""
-    mine = {call.trace_id for call in touched.calls} | set(known)
-    touched.linked = _search(cursor, project_id, touched.calls, mine)
+def find_linked(cursor: Cursor[Any], project_id: int, touched: Touched) -> set[UUID]:
+    """Traces with stored spans that may tell one of the touched calls too."""
+    touched.linked = _search(cursor, project_id, touched.calls, set())
     return set(touched.linked)
 
 
-def _search(cursor: Cursor[Any], project_id: int, calls: Sequence[Call], mine: set[UUID]) -> set[UUID]:
+def _search(cursor: Cursor[Any], project_id: int, calls: Sequence[Call], seen: set[UUID]) -> set[UUID]:
     if not calls:
         return set()
     parameters = {
         "project_id": project_id,
         "ids": [call.response_id for call in calls],
+        "traces": [call.trace_id for call in calls],
         "lows": [traces.time_of(call.start_us) for call in calls],
         "highs": [traces.time_of(call.end_us) for call in calls],
         "origins": [call.origin_id for call in calls],
         "low": traces.time_of(min(call.start_us for call in calls)),
         "high": traces.time_of(max(call.end_us for call in calls)),
-        "mine": list(mine),
+        "seen": list(seen),
     }
     cursor.execute(_LINKED, parameters)
     found = {row[0] for row in cursor.fetchall()}
@@ -211,7 +212,7 @@ def settle_known(
     stored, parents = _load(cursor, project_id, group, known)
     for _ in range(MAX_ROUNDS):
         calls = [item.call for item in stored.values() if item.call is not None]
-        more = _search(cursor, project_id, calls, group | {call.trace_id for call in calls})
+        more = _search(cursor, project_id, calls, group)
         if not more:
             break
         known |= traces.lock_known(project_id, more)
@@ -325,13 +326,11 @@ def close_races(project_id: int, touched: Touched) -> int:
     """
     if not touched.calls:
         return 0
-    mine = {call.trace_id for call in touched.calls}
     with raw_cursor() as cursor:
-        found = _search(cursor, project_id, touched.calls, mine) - touched.linked
+        found = _search(cursor, project_id, touched.calls, touched.linked)
     if not found:
         return 0
-    ids = {call.response_id for call in touched.calls}
-    return recount(project_id, found | {call.trace_id for call in touched.calls if call.response_id in ids})
+    return recount(project_id, found | {call.trace_id for call in touched.calls})
 
 
 def recount(project_id: int, trace_ids: set[UUID]) -> int:
