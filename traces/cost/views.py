@@ -55,13 +55,13 @@ def is_stream_log(name: str, duration_ns: int | None) -> bool:
 
 def needs_view(kind: Kind, has_usage: bool, flags: int) -> bool:
     """Whether a span takes part in counting: it carries usage or should; placeholders of running spans never do."""
-    return (has_usage or kind in MODEL_KINDS) and not flags & SpanFlag.PENDING
+    return (has_usage or kind in MODEL_KINDS) and not flags & _PENDING
 
 
 def call_view(span: CanonicalSpan) -> CallView | None:
     """The view of a span, None where it takes no part in counting."""
     usage = span.usage
-    if (usage is None and span.kind not in MODEL_KINDS) or span.flags & SpanFlag.PENDING:
+    if (usage is None and span.kind not in MODEL_KINDS) or span.flags & _PENDING:
         return None
     counts = usage.buckets() if usage is not None else _NOTHING
     return CallView(
@@ -77,10 +77,12 @@ def call_view(span: CanonicalSpan) -> CallView | None:
         input_tokens=sum(count or 0 for count in counts[:5]),
         output_tokens=sum(count or 0 for count in counts[5:]),
         has_content=span.has_input or span.has_output,
-        cache_shown=not span.flags & SpanFlag.CACHE_UNKNOWN and any(count is not None for count in counts[1:4]),
+        cache_shown=not span.flags & _CACHE_UNKNOWN and any(count is not None for count in counts[1:4]),
         aggregated_usage=span.aggregated_usage,
         stream_log=is_stream_log(span.name, span.duration_ns),
     )
 
 
+# Plain integers: arithmetic with the flag class itself costs a microsecond a span.
+_PENDING, _CACHE_UNKNOWN = int(SpanFlag.PENDING), int(SpanFlag.CACHE_UNKNOWN)
 _NOTHING: tuple[int | None, ...] = (None,) * 8
