@@ -49,6 +49,7 @@ class Flow:
 class HourFlow:
     hour: datetime
     flow: Flow
+    spans: Flow  # the part of it that came as spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +154,13 @@ def read_account(
     return Account(
         start=start,
         end=end,
-        spans=_flow([row for row in sums if UNITS.get(row["source"]) == "spans"]),
+        spans=_flow(_spans(sums)),
         total=_flow(sums),
-        by_hour=tuple(HourFlow(hour, _flow(by_hour.get(hour, []))) for hour in _hours(start, end)),
+        by_hour=tuple(
+            HourFlow(hour, _flow(rows), _flow(_spans(rows)))
+            for hour in _hours(start, end)
+            for rows in [by_hour.get(hour, [])]
+        ),
         by_key=tuple(KeyFlow(key, name, _flow(rows)) for (key, name), rows in sorted(by_key.items())),
         by_source=tuple(SourceFlow(name, UNITS[name], _flow(by_source[name])) for name in UNITS if name in by_source),
         reasons=tuple(reasons),
@@ -175,6 +180,10 @@ def _rows(value: Any) -> list[dict[str, Any]]:
     return parsed
 
 
+def _spans(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [row for row in rows if UNITS.get(row["source"]) == "spans"]
+
+
 def _hours(start: datetime, end: datetime) -> Iterable[datetime]:
     while start < end:
         yield start
@@ -188,7 +197,7 @@ def _flow(taken: list[dict[str, Any]]) -> Flow:
         requests=requests,
         **{name: sum(row[name] for row in taken) for name in names},
         lag_mean_ms=sum(row["lag_ms_sum"] for row in taken) / requests if requests else None,
-        lag_max_ms=max(row["lag_ms_max"] for row in taken) if requests else None,
+        lag_max_ms=float(max(row["lag_ms_max"] for row in taken)) if requests else None,
     )
 
 
