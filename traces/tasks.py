@@ -5,9 +5,22 @@ from __future__ import annotations
 from celery import shared_task
 
 from traces import accounting
+from traces.write import partitions, retention
 
 
 @shared_task(name="traces.fold_batches", queue="roll-up", time_limit=60, ignore_result=True)
 def fold_batches() -> int:
     """Fold committed batches into the hourly account of ingest."""
     return accounting.fold_batches()
+
+
+@shared_task(name="traces.make_partitions", queue="upkeep", time_limit=120, ignore_result=True)
+def make_partitions() -> int:
+    """Make the partitions of the next days, before any span needs them."""
+    return partitions.ensure_ahead()
+
+
+@shared_task(name="traces.sweep_retention", queue="upkeep", time_limit=600, ignore_result=True)
+def sweep_retention() -> int:
+    """Remove what is past its project's days, in bounded slices; the next run goes on where this one stopped."""
+    return retention.sweep().traces
