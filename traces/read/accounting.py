@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from django.db import connection
-
 from telltale.lib.sql import load
 
 K = TypeVar("K")

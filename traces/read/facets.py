@@ -1,0 +1,164 @@
+"""What the traces of a list have in common: counts by value, and how many came when, over a bounded sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import LiteralString
+
+from django.db.backends.utils import CursorWrapper
+from psycopg import sql
+from telltale.lib import clock
+
+from traces.read.asking import asking, compose, fetch
+from traces.read.filters import FIELDS, TraceFilter, conditions
+
+# Enough for shares to about a point; 5,000 rows are read and grouped in about 10 ms (measured at 1 M spans).
+SAMPLE = 5000
+FACETS = ("status", "feature", "model", "prompt_version", "environment", "service", "error_type", "cost_status")
+VALUES_MAX = 8
+BARS = 72
+_STEPS = (
+    1, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800,
+    2_592_000, 31_536_000,
+)  # fmt: skip
+_SOURCES = (
+    "started_at", "trace_id", "feature", "models", "prompt_version", "environment", "service", "error_type",
+    "error_count", "root_status", "priced_count", "unpriced_count", "unknown_usage_count", "partial_count",
+    "upper_bound_count", "duplicate_count",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """One value with the number of traces of the sample that have it."""
+
+    value: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """The most frequent values of one field. `more` says that there are others."""
+
+    field: str
+    values: tuple[FacetValue, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How many traces began in each step of [start, end)."""
+
+    start: datetime
+    end: datetime
+    step_seconds: int
+    bars: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """Facets and histogram over `n` traces: all that match, or the newest of them where not `is_whole`."""
+
+    n: int
+    is_whole: bool
+    facets: tuple[Facet, ...]
+    histogram: Histogram | None
+
+
+def read_facets(project_id: int, wanted: TraceFilter, sample: int = SAMPLE) -> Facets:
+    """Counts over the newest `sample` traces that match; the values of a filtered field without its own filter."""
+    with asking() as cursor:
+        return facets_of_traces(cursor, project_id, wanted, sample)
+
+
+def facets_of_traces(cursor: CursorWrapper, project_id: int, wanted: TraceFilter, sample: int = SAMPLE) -> Facets:
+    """As `read_facets`, within a transaction that is open already. One query, and one a filtered field."""
+    filtered = [name for name in FACETS if any(t.field == name and t.op in {"is", "missing"} for t in wanted.terms)]
+    plain = [name for name in FACETS if name not in filtered]
+    groups, times = _ask(cursor, project_id, wanted, plain, sample, with_times=True)
+    for name in filtered:
+        groups |= _ask(cursor, project_id, wanted.without_field(name), [name], sample, with_times=False)[0]
+    is_whole = len(times) < sample
+    return Facets(
+        n=len(times),
+        is_whole=is_whole,
+        facets=tuple(_facet(name, groups.get(name, {}), wanted.values(name)) for name in FACETS),
+        histogram=_histogram(times, wanted, is_whole),
+    )
+
+
+def _ask(
+    cursor: CursorWrapper, project_id: int, wanted: TraceFilter, names: list[str], sample: int, *, with_times: bool
+) -> tuple[dict[str, dict[str, int]], list[int]]:
+    where, params = conditions(wanted, project_id)
+    parts = [_facet_query(name) for name in names]
+    if with_times:
+        parts.append(
+            sql.SQL(
+                "SELECT '', string_agg(extract(epoch FROM t.started_at)::bigint::text, ','), count(*) FROM sample AS t"
+            )
+        )
+    query = compose(
+        "read_trace_facets",
+        columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in _SOURCES),
+        conditions=where,
+        facets=sql.SQL("\nUNION ALL\n").join(parts),
+    )
+    groups: dict[str, dict[str, int]] = {}
+    times: list[int] = []
+    for name, value, n in fetch(cursor, query, params | {"sample": sample}):
+        if name == "":
+            times = [int(second) for second in value.split(",")] if value else []
+        elif value is not None and n:
+            groups.setdefault(name, {})[value] = n
+    return groups, times
+
+
+def _facet_query(name: str) -> sql.Composable:
+    known = FIELDS[name]
+    label = sql.Literal(name)
+    if known.shape == "choice":
+        one: LiteralString = "SELECT {}, {}, count(*) FILTER (WHERE {}) FROM sample AS t"
+        return sql.SQL("\nUNION ALL\n").join(
+            sql.SQL(one).format(label, sql.Literal(value), sql.SQL(condition)) for value, _, condition in known.choices
+        )
+    column = sql.Identifier("t", known.sql)
+    if known.shape == "array":
+        return sql.SQL(
+            "SELECT {}, m.value, count(*) FROM sample AS t, unnest({}) AS m (value) GROUP BY m.value"
+        ).format(label, column)
+    return sql.SQL("SELECT {}, {}, count(*) FROM sample AS t GROUP BY {}").format(label, column, column)
+
+
+def _facet(name: str, counted: dict[str, int], chosen: tuple[str, ...]) -> Facet:
+    known = FIELDS[name]
+    if known.shape == "choice":
+        order = [value for value, _, _ in known.choices if counted.get(value) or value in chosen]
+    else:
+        order = sorted(counted, key=lambda value: (-counted[value], value))
+    shown = order[:VALUES_MAX] + [value for value in chosen if value not in order[:VALUES_MAX]]
+    return Facet(name, tuple(FacetValue(value, counted.get(value, 0)) for value in shown), len(order) > VALUES_MAX)
+
+
+def _histogram(times: list[int], wanted: TraceFilter, is_whole: bool) -> Histogram | None:
+    """Bars over the window; where it is open, or only its newest traces are known, over these."""
+    if not times:
+        return None
+    first, last = min(times), max(times)
+    if is_whole and wanted.start is not None and wanted.trace_ids is None:
+        first = min(first, int(wanted.start.timestamp()))
+    if wanted.end is not None and wanted.trace_ids is None:
+        # An end ahead of us is there for clocks that run fast: empty bars up to it would tell nothing.
+        last = max(last, int(min(wanted.end, clock.now()).timestamp()) - 1)
+    step = next((step for step in _STEPS if (last - first) / step <= BARS), max((last - first) // BARS, 1))
+    start = first - first % step
+    bars = [0] * ((last - start) // step + 1)
+    for second in times:
+        bars[(second - start) // step] += 1
+    low, high = -62_135_596_800, 253_402_300_799
+    return Histogram(_at(max(start, low)), _at(min(start + step * len(bars), high)), step, tuple(bars))
+
+
+def _at(second: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)

@@ -1,0 +1,270 @@
+"""Lists of traces: pages by key, never by offset; counts that cost the same at any size."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import LiteralString
+from uuid import UUID
+
+import orjson
+from django.db.backends.utils import CursorWrapper
+from psycopg import sql
+from telltale.lib import clock
+
+from traces.read.asking import asking, compose, fetch
+from traces.read.filters import DURATION_NS, TOKENS, FilterError, TraceFilter, conditions
+from traces.read.rows import COLUMNS, TraceRow, trace_row
+from traces.wire.ids import find_trace_ids
+
+PAGE_SIZE = 50
+PAGE_SIZE_MAX = 1000
+# Counting further costs time on every page and tells a reader nothing.
+COUNT_MAX = 10_000
+DEFAULT_SORT = "-started_at"
+
+_COLUMNS = sql.SQL(", ").join(sql.Identifier("t", name) for name in COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """One order of a list: an expression that is never NULL, and the type its values have in a cursor."""
+
+    key: str
+    expression: LiteralString
+    cast: LiteralString
+
+
+SORTS = {
+    s.key: s
+    for s in (
+        Sort("started_at", "t.started_at", "timestamptz"),
+        Sort("duration", f"coalesce({DURATION_NS}, -1)", "bigint"),
+        Sort("cost", "t.cost_pico", "numeric"),
+        Sort("tokens", TOKENS, "bigint"),
+        Sort("errors", "t.error_count", "integer"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many match: exact, or "about" where there are more than `COUNT_MAX`."""
+
+    n: int
+    is_exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Which page: how many rows, behind (`before`) or ahead of (`after`) a cursor, and whether to count."""
+
+    limit: int = PAGE_SIZE
+    before: str = ""
+    after: str = ""
+    count: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TracePage:
+    """One page of a list. `newer` and `older` are the cursors of its neighbours, None at an end.
+
+    "Newer" is the page ahead in the list's order, also where it is not sorted by time.
+    """
+
+    rows: tuple[TraceRow, ...]
+    sort: str
+    newer: str | None
+    older: str | None
+    first: int  # the place of the first row in the list, from 1; about right where rows came meanwhile
+    count: Count | None
+
+    @property
+    def has_newer(self) -> bool:
+        return self.newer is not None
+
+    @property
+    def has_older(self) -> bool:
+        return self.older is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Cursor:
+    value: str
+    trace_id: UUID
+    place: int
+
+
+def list_traces(project_id: int, wanted: TraceFilter, sort: str = DEFAULT_SORT, ask: Ask = Ask()) -> TracePage:
+    """One page of the project's traces that match, with its neighbours' cursors.
+
+    FilterError for an unknown sort or a cursor of another list; TooSlow where the database took too long.
+    """
+    with asking() as cursor:
+        return page_of_traces(cursor, project_id, wanted, sort, ask)
+
+
+def page_of_traces(cursor: CursorWrapper, project_id: int, wanted: TraceFilter, sort: str, ask: Ask) -> TracePage:
+    """As `list_traces`, within a transaction that is open already."""
+    key, is_descending = read_sort(sort)
+    order = SORTS[key]
+    is_back = bool(ask.after)
+    start = _read_cursor(ask.after or ask.before, sort)
+    limit = min(max(ask.limit, 1), PAGE_SIZE_MAX)
+    rows = _rows(cursor, project_id, wanted, order, is_descending, start, is_back, limit + 1)
+    has_more = len(rows) > limit
+    rows = rows[:limit]
+    if is_back:
+        rows.reverse()
+    place = 1
+    if start is not None:
+        place = max(start.place - len(rows), 1) if is_back else start.place + 1
+    has_ahead = has_more if is_back else start is not None
+    has_behind = start is not None if is_back else has_more
+    if is_back and not has_more:
+        place = 1
+    count = count_traces(cursor, project_id, wanted) if ask.count else None
+    newer = _write_cursor(sort, order, rows[0], place) if rows and has_ahead else None
+    older = _write_cursor(sort, order, rows[-1], place + len(rows) - 1) if rows and has_behind else None
+    return TracePage(tuple(rows), sort, newer, older, place, count)
+
+
+def neighbours(
+    project_id: int, wanted: TraceFilter, sort: str, row: TraceRow
+) -> tuple[TraceRow | None, TraceRow | None]:
+    """The traces ahead of and behind `row` in the list; None at an end."""
+    key, is_descending = read_sort(sort)
+    order = SORTS[key]
+    here = _read_cursor(_write_cursor(sort, order, row, 1), sort)
+    with asking() as cursor:
+        ahead = _rows(cursor, project_id, wanted, order, is_descending, here, True, 1)
+        behind = _rows(cursor, project_id, wanted, order, is_descending, here, False, 1)
+    return (ahead[0] if ahead else None, behind[0] if behind else None)
+
+
+def each_trace(project_id: int, wanted: TraceFilter, sort: str = DEFAULT_SORT, chunk: int = 1000) -> Iterator[TraceRow]:
+    """All traces that match, read in pages of `chunk` so that memory stays constant."""
+    before = ""
+    while True:
+        page = list_traces(project_id, wanted, sort, Ask(limit=chunk, before=before, count=False))
+        yield from page.rows
+        if page.older is None:
+            return
+        before = page.older
+
+
+def count_traces(cursor: CursorWrapper, project_id: int, wanted: TraceFilter) -> Count:
+    """How many match; beyond `COUNT_MAX` the planner's estimate, in the open transaction of `cursor`."""
+    where, params = conditions(wanted, project_id)
+    query = compose("read_trace_count", conditions=where)
+    n = fetch(cursor, query, params | {"limit": COUNT_MAX + 1})[0][0]
+    if n <= COUNT_MAX:
+        return Count(n, True)
+    every = compose("read_trace_ids", conditions=where)
+    plan = fetch(cursor, f"EXPLAIN (FORMAT JSON) {every}", params)[0][0]
+    parsed = orjson.loads(plan) if isinstance(plan, str) else plan
+    return Count(max(int(parsed[0]["Plan"]["Plan Rows"]), n), False)
+
+
+def resolve_id(project_id: int, wanted: TraceFilter) -> TraceFilter:
+    """Where `q` names traces (their id in any form, the sender's own, or a span's), those traces, whenever they were.
+
+    Otherwise the filter as it is: `q` then is looked for as text.
+    """
+    text = wanted.q.strip()
+    if not text or " " in text or "\x00" in text:
+        return wanted
+    ids = find_trace_ids(text)
+    params = {
+        "project_id": project_id,
+        "ids": ids,
+        "foreign": text,
+        "start": wanted.start or datetime.min.replace(tzinfo=clock.EPOCH.tzinfo),
+        "end": wanted.end or datetime.max.replace(tzinfo=clock.EPOCH.tzinfo),
+    }
+    with asking() as cursor:
+        found = fetch(cursor, compose("read_traces_named"), params)
+        span_id = _span_id(text)
+        if not found and span_id is not None:
+            found = fetch(cursor, compose("read_traces_of_span"), params | {"span_id": span_id})
+    return replace(wanted, trace_ids=tuple(row[0] for row in found)) if found else wanted
+
+
+def read_sort(sort: str) -> tuple[str, bool]:
+    """A sort's key and whether it descends; FilterError for an unknown one."""
+    key = sort.removeprefix("-")
+    if key not in SORTS:
+        accepted = ", ".join(f"{name}, -{name}" for name in SORTS)
+        raise FilterError("sort", "is not accepted", f"one of {accepted}", sort[:40])
+    return key, sort.startswith("-")
+
+
+def _span_id(text: str) -> int | None:
+    if len(text) != 16:
+        return None
+    try:
+        return int.from_bytes(bytes.fromhex(text), "big", signed=True)
+    except ValueError:
+        return None
+
+
+def _rows(
+    cursor: CursorWrapper,
+    project_id: int,
+    wanted: TraceFilter,
+    order: Sort,
+    is_descending: bool,
+    start: _Cursor | None,
+    is_back: bool,
+    limit: int,
+) -> list[TraceRow]:
+    where, params = conditions(wanted, project_id)
+    goes_down = is_descending != is_back
+    expression = sql.SQL(order.expression)
+    if start is not None:
+        params |= {"cursor_value": start.value, "cursor_id": start.trace_id}
+        where = sql.SQL("{}\n  AND ({}, t.trace_id) {} (%(cursor_value)s::{}, %(cursor_id)s)").format(
+            where, expression, sql.SQL("<" if goes_down else ">"), sql.SQL(order.cast)
+        )
+    direction = sql.SQL("DESC" if goes_down else "ASC")
+    ordered = sql.SQL("{} {}, t.trace_id {}").format(expression, direction, direction)
+    query = compose("read_traces", columns=_COLUMNS, conditions=where, order=ordered)
+    return [trace_row(values) for values in fetch(cursor, query, params | {"limit": limit})]
+
+
+def _write_cursor(sort: str, order: Sort, row: TraceRow, place: int) -> str:
+    value: str
+    if order.key == "started_at":
+        value = row.started_at.isoformat()
+    elif order.key == "cost":
+        value = str(row.cost_pico)
+    elif order.key == "tokens":
+        value = str(sum(row.tokens))
+    elif order.key == "errors":
+        value = str(row.error_count)
+    else:
+        value = str(-1 if row.duration_ns is None else row.duration_ns)
+    return base64.urlsafe_b64encode(orjson.dumps([sort, value, row.hex_id, place])).decode().rstrip("=")
+
+
+def _read_cursor(raw: str, sort: str) -> _Cursor | None:
+    if not raw:
+        return None
+    try:
+        if len(raw) > 400:
+            raise ValueError
+        held = orjson.loads(base64.b64decode(raw + "=" * (-len(raw) % 4), b"-_", validate=True))
+        made_for, value, hex_id, place = held
+        if made_for != sort or not isinstance(value, str) or not isinstance(place, int) or not 0 <= place < 2**53:
+            raise ValueError
+        if sort.endswith("started_at"):
+            datetime.fromisoformat(value)
+        elif abs(Decimal(value)) >= 10**30:
+            raise ValueError
+        return _Cursor(value, UUID(hex=hex_id), place)
+    except (ValueError, TypeError, ArithmeticError, AttributeError, binascii.Error):
+        raise FilterError("cursor", "is none that this list gave", "the cursor of a neighbouring page") from None
