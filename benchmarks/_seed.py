@@ -1,0 +1,116 @@
+"""Filling a store with many spans: through the public endpoint first, then by copying what it stored inside PostgreSQL.
+
+A copy is the same spans under other trace ids, at another time of the same day. It takes the road of no sender, so it
+says nothing about ingest; rows, indexes and sizes are the same as if they had been sent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+
+from benchmarks._client import drive, parcel
+from benchmarks._product import Product
+from benchmarks.corpus import Corpus, TraceMaker, pack
+
+COPIED = ("traces_trace", "traces_span", "traces_payload")
+# Copy k lies k times this many seconds later in its day, so that copies do not fall on the same instant.
+STEP_S = 977
+DAY_US = 86_400_000_000
+MARGIN_US = 600_000_000  # a trace that starts this close to midnight is moved to the day's beginning
+
+
+def send(product: Product, spans: int, seed: int = 1, days: float = 7.0) -> int:
+    """Send `spans` new spans through /v1/traces in batches; how many were acknowledged."""
+    end_s = time.time() // 86_400 * 86_400
+    corpus = Corpus(seed, spans, end_s=end_s, days=days)
+    parcels = (parcel(batch.body, batch.spans, 1) for batch in corpus.batches())
+    tally = drive(product.url, product.key, parcels, connections=2)
+    if tally.spans_acked != corpus.totals.counts["spans"]:
+        raise RuntimeError(f"only {tally.spans_acked} of {spans} spans were acknowledged: {dict(tally.status)}")
+    return tally.spans_acked
+
+
+def multiply(product: Product, spans: int, say: Callable[[str], None]) -> int:
+    """Copy what is there until there are `spans`; how many there are."""
+    with product.connect() as connection:
+        here = product.stored_spans()
+        connection.execute(
+            "CREATE TEMPORARY TABLE bench_base AS SELECT project_id, trace_id, started_at FROM traces_trace"
+        )
+        connection.execute("CREATE INDEX ON bench_base (project_id, trace_id)")
+        connection.execute("ANALYZE bench_base")
+        base, copy, total = here, 1, here
+        while total < spans:
+            for table in COPIED:
+                connection.execute(_copy_statement(connection, table, copy, f"{here}-{copy}").encode())
+            total += base
+            if copy % 10 == 0 or total >= spans:
+                say(f"{total:,} spans after {copy} copies")
+            copy += 1
+    return total
+
+
+def settle(product: Product) -> None:
+    """What autovacuum does a while after a bulk load."""
+    with product.connect() as connection:
+        connection.execute("VACUUM ANALYZE")
+        connection.execute("CHECKPOINT")
+
+
+def _columns(connection: psycopg.Connection[Any], table: str) -> list[str]:
+    rows = connection.execute(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = %s "
+        "ORDER BY ordinal_position",
+        (table,),
+    )
+    return [str(row[0]) for row in rows]
+
+
+def _copy_statement(connection: psycopg.Connection[Any], table: str, copy: int, salt: str) -> str:
+    moved_us = copy * STEP_S * 1_000_000 % (DAY_US - MARGIN_US)
+    of_day = "(extract(epoch FROM b.started_at) * 1000000)::bigint % 86400000000"
+    # A whole trace moves by one shift, and stays within its day: later, or earlier where that would pass midnight.
+    shift = (
+        f"(CASE WHEN {of_day} + {moved_us} < {DAY_US - MARGIN_US} THEN {moved_us} ELSE {moved_us} - {DAY_US} "
+        f"+ {MARGIN_US} END) * interval '1 microsecond'"
+    )
+    changed = {
+        "trace_id": f"md5(x.trace_id::text || '-{salt}')::uuid",
+        "duplicate_of_trace": f"md5(x.duplicate_of_trace::text || '-{salt}')::uuid",
+        "response_id": f"x.response_id || '-{salt}'",
+        "session_id": f"x.session_id || '-{salt}'",
+        "started_at": f"x.started_at + {shift}",
+        "last_started_at": f"x.last_started_at + {shift}",
+        "ended_at": f"x.ended_at + {shift}",
+    }
+    columns = _columns(connection, table)
+    values = ", ".join(changed.get(name, f"x.{name}") for name in columns)
+    return (
+        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {table} AS x "
+        "JOIN bench_base AS b ON b.project_id = x.project_id AND b.trace_id = x.trace_id"
+    )
+
+
+def send_giant(product: Product, spans: int, seed: int) -> str:
+    """One trace of `spans` spans, as an agent that ran for hours; its id in hex."""
+    corpus = Corpus(seed, spans, end_s=time.time(), days=0.5)
+    maker = TraceMaker(corpus, int((time.time() - 4 * 3600) * 1e9))
+    root = maker.open("agent.session", "AGENT", None)
+    while len(maker.done) < spans - 12:
+        turn = maker.open(f"turn {len(maker.done)}", "CHAIN", root)
+        question = maker.writer.text(120)
+        maker.converse(turn, maker.look_up(turn, question) + question, None)
+        maker.close(turn)
+    while len(maker.done) < spans - 1:
+        maker.step("memory.save", "CHAIN", root, 1, 4)
+    maker.close(root)
+    done = maker.done
+    parcels = [pack(done[at : at + 512]) for at in range(0, len(done), 512)]
+    tally = drive(product.url, product.key, [parcel(p.body, p.spans, 1) for p in parcels], connections=2)
+    if tally.spans_acked != spans:
+        raise RuntimeError(f"only {tally.spans_acked} of {spans} spans were acknowledged: {dict(tally.status)}")
+    return maker.trace_id.hex()

@@ -1,0 +1,174 @@
+"""Whole HTML pages as a signed-in person gets them, with many spans stored: p50 and p95 until the last byte.
+
+    python -m benchmarks.read --spans 100000 1000000 10000000
+
+The first --sent spans (100,000) go through the public endpoint, the rest are copies made inside PostgreSQL
+(benchmarks/_seed.py says how), with VACUUM ANALYZE afterwards as autovacuum would. One kept-alive connection; every
+request asks for something else where it can: another trace, another session, another user.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from benchmarks import _product, _seed
+from benchmarks._client import Browser, quantile
+from benchmarks._product import Product
+from benchmarks._report import Report
+from benchmarks.corpus import FEATURES, MODELS
+
+P50_BAR_MS, P95_BAR_MS = 40.0, 80.0
+P50_AIM_MS, P95_AIM_MS = 20.0, 40.0
+GROWTH = {1_000_000: (1.5, 1.2), 10_000_000: (3.0, 1.5)}
+SEARCH_BAR_MS, SEARCH_AIM_MS = 150.0, 60.0
+GIANTS = {10_000: (1000.0, 300.0), 50_000: (2000.0, 600.0)}
+WARM = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page to ask for. `path` gives another address each time."""
+
+    name: str
+    path: Callable[[], str]
+    is_barred: bool = True  # held to the bars of lists and traces
+
+
+@dataclass(slots=True)
+class Timing:
+    """Milliseconds of one page at one size."""
+
+    p50: float
+    p95: float
+    bytes: int
+
+
+@dataclass(slots=True)
+class Sample:
+    """Things that are there to be asked for."""
+
+    traces: list[str] = field(default_factory=list)
+    sessions: list[str] = field(default_factory=list)
+    users: list[str] = field(default_factory=list)
+
+
+def sample(product: Product, count: int = 400) -> Sample:
+    """Traces, sessions and users of the last seven days, here and there."""
+    found = Sample()
+    query = """
+        SELECT trace_id, session_id, user_id FROM traces_trace
+        WHERE span_count < 100 ORDER BY md5(trace_id::text) LIMIT %s
+    """
+    with product.connect() as connection:
+        for trace_id, session, user in connection.execute(query, (count,)):
+            found.traces.append(str(trace_id).replace("-", ""))
+            found.sessions.append(str(session))
+            found.users.append(str(user))
+    return found
+
+
+def pages(product: Product, found: Sample, rng: random.Random) -> list[Page]:
+    """What is measured."""
+    base = f"/p/{product.project}"
+    traces = f"{base}/traces/"
+    models = [name for name, _, _, _ in MODELS]
+    return [
+        Page("trace list, 24 h", lambda: f"{traces}?range=24h"),
+        Page("trace list, 7 days", lambda: f"{traces}?range=7d"),
+        Page("filtered list: feature", lambda: f"{traces}?range=7d&feature={rng.choice(FEATURES)}"),
+        Page("filtered list: model and errors", lambda: f"{traces}?range=7d&model={rng.choice(models)}&status=error"),
+        Page("filtered list: user", lambda: f"{traces}?range=7d&user={rng.choice(found.users)}"),
+        Page("list sorted by cost", lambda: f"{traces}?range=7d&sort=-cost", is_barred=False),
+        Page("trace page", lambda: f"{traces}{rng.choice(found.traces)}/"),
+        Page("session page", lambda: f"{base}/sessions/{rng.choice(found.sessions)}/"),
+        Page("accounting", lambda: f"{base}/accounting/", is_barred=False),
+    ]
+
+
+def measure(browser: Browser, page: Page, repeat: int) -> Timing | None:
+    """Time one page; None where the product does not have it."""
+    try:
+        for _ in range(WARM):
+            browser.timed(page.path())
+    except RuntimeError as error:
+        if " 404 " in f"{error} ":
+            return None
+        raise
+    taken = [browser.timed(page.path()) for _ in range(repeat)]
+    seconds = [took for took, _ in taken]
+    return Timing(1000 * quantile(seconds, 0.5), 1000 * quantile(seconds, 0.95), len(taken[-1][1]))
+
+
+def measure_size(report: Report, product: Product, spans: int, repeat: int, base: dict[str, Timing]) -> None:
+    """All pages at one size; `base` is filled by the first one and compared with by the others."""
+    browser = product.browser()
+    found = sample(product)
+    is_first = not base
+    for page in pages(product, found, random.Random(spans)):
+        timing = measure(browser, page, repeat)
+        if timing is None:
+            report.say(f"{page.name}: the product has no such page yet")
+            continue
+        barred = page.is_barred and is_first
+        label = f"{page.name}, {spans:,} spans"
+        report.add(f"{label}, p50", timing.p50, "ms", P50_BAR_MS if barred else None, P50_AIM_MS if barred else None,
+                   note=f"{timing.bytes / 1024:.0f} KiB")  # fmt: skip
+        report.add(f"{label}, p95", timing.p95, "ms", P95_BAR_MS if barred else None, P95_AIM_MS if barred else None)
+        if is_first:
+            base[page.name] = timing
+        elif page.name in base:
+            bar, aim = GROWTH.get(spans, (None, None)) if page.is_barred else (None, None)
+            report.add("  p95 over that of the first size", timing.p95 / base[page.name].p95, "x", bar, aim)
+    search = Page("text search", lambda: f"/p/{product.project}/traces/?range=7d&q=refund+{random.choice('abcdef')}")
+    timing = measure(browser, search, max(5, repeat // 4))
+    if timing is not None:
+        bar, aim = (SEARCH_BAR_MS, SEARCH_AIM_MS) if spans == 1_000_000 else (None, None)
+        report.add(f"text search, {spans:,} spans, p50", timing.p50, "ms", bar, aim)
+
+
+def measure_giants(report: Report, product: Product, seed: int) -> None:
+    """First screen of one huge trace."""
+    browser = product.browser()
+    for spans, (bar, aim) in GIANTS.items():
+        trace_id = _seed.send_giant(product, spans, seed + spans)
+        page = Page("giant", lambda trace_id=trace_id: f"/p/{product.project}/traces/{trace_id}/")  # type: ignore[misc]
+        timing = measure(browser, page, 10)
+        if timing is None:
+            report.say("the product has no trace page yet")
+            return
+        report.add(f"trace of {spans:,} spans, first screen, p95", timing.p95, "ms", bar, aim,
+                   note=f"p50 {timing.p50:.0f} ms, {timing.bytes / 1024:.0f} KiB")  # fmt: skip
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--spans", type=int, nargs="+", default=[100_000], help="sizes to measure at, ascending")
+    parser.add_argument("--sent", type=int, default=100_000, help="how many go through the endpoint before copying")
+    parser.add_argument("--repeat", type=int, default=100)
+    parser.add_argument("--no-giants", action="store_true", help="skip the traces of 10,000 and 50,000 spans")
+    parser.add_argument("--seed", type=int, default=1)
+    _product.add_arguments(parser)
+    args = parser.parse_args()
+    report = Report("read")
+    base: dict[str, Timing] = {}
+    with _product.product(args) as product:
+        for spans in sorted(args.spans):
+            here = product.stored_spans()
+            if here < min(spans, args.sent):
+                here += _seed.send(product, min(spans, args.sent) - here, args.seed)
+            if here < spans:
+                _seed.multiply(product, spans, report.say)
+            _seed.settle(product)
+            measure_size(report, product, spans, args.repeat, base)
+        if not args.no_giants:
+            measure_giants(report, product, args.seed)
+    return report.finish(args.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
