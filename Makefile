@@ -1,0 +1,64 @@
+# Telltale. `make run` starts the whole product, `make test` checks it; neither needs a step before it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run stop test lint types contracts migrations-check lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The newest Python that is there; 3.11 or later.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { echo $$p; break; }; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+INSTALL := $(PIP) install --require-hashes --only-binary :all:
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+run: $(VENV)/.run-installed ## start PostgreSQL, web and worker in the foreground; prints the URL and the first login
+	@exec $(BIN)/telltale run
+
+stop: $(VENV)/.run-installed ## stop a run of this folder
+	@exec $(BIN)/telltale stop
+
+test: $(VENV)/.dev-installed ## lint, types, import contracts, migrations and every test
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python manage.py makemigrations --check --dry-run
+	@tools/install-test-tools
+	@$(BIN)/python -m pytest -q
+
+lint: $(VENV)/.dev-installed ## ruff
+	@$(BIN)/ruff check .
+
+types: $(VENV)/.dev-installed ## mypy
+	@$(BIN)/mypy
+
+contracts: $(VENV)/.dev-installed ## which room may import which
+	@$(BIN)/lint-imports
+
+lock: ## write requirements/*.txt anew from pyproject.toml and requirements/*.in (needs uv)
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -q pyproject.toml -o requirements/run.txt
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -q requirements/dev.in -o requirements/dev.txt
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -q requirements/build.in -o requirements/build.txt
+
+clean: ## remove what was installed (not the data below .telltale)
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Telltale needs Python 3.11 or later with the venv module; none was found." >&2; exit 1; }
+	@echo "Making $(VENV) with $(PYTHON) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run-installed: requirements/run.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing Telltale into $(VENV) ..."
+	@$(INSTALL) -r requirements/build.txt
+	@$(INSTALL) -r requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev-installed: requirements/dev.txt $(VENV)/.run-installed
+	@echo "Installing what the tests need ..."
+	@$(INSTALL) -r requirements/dev.txt
+	@touch $@
