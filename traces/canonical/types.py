@@ -160,6 +160,7 @@ class Body(TypedDict, total=False):
     provider_raw: str
     cost_reported_by: str
     cut: dict[str, int]  # original byte sizes of what was cut
+    dropped: dict[str, int]  # attributes, events, links that the sender itself left out
     foreign_span_id: str
     foreign_parent_id: str
 
