@@ -74,8 +74,8 @@ BATCH_SINCE = {
 ONE_HOUR_RULE = (
     "Anthropic prompt caching: a one-hour cache write costs 2 times the input price, a 5-minute one 1.25 times"
 )
-# Names that say a family, not a model, in the package's data.
-SKIP_MODELS = {("openai", "ft:gpt-3.5-turbo-"), ("openai", "moderation")}
+# Free of charge, and not a model that answers.
+SKIP_MODELS = {("openai", "moderation")}
 # Open weights: OpenAI sells no calls to them, and many who run them speak OpenAI's dialect.
 SKIP_PREFIXES = {"openai": ("gpt-oss",)}
 # Mistral's own interface says open-mixtral-8x7b; the bare name is what everybody else calls it.

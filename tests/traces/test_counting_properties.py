@@ -127,9 +127,7 @@ def _at_once(size: int) -> list[CallView]:
     """All starts of one scope before all of the other, all overlapping, all under one id."""
     half = size // 2
     return [
-        CallView(
-            UUID(int=1), n, None, Kind.GENERATION, "ab"[n >= half], min(n, half), 10**9, "same", True, 1, 1, True
-        )
+        CallView(UUID(int=1), n, None, Kind.GENERATION, "ab"[n >= half], min(n, half), 10**9, "same", True, 1, 1, True)
         for n in range(size)
     ]
 
