@@ -218,9 +218,8 @@ def _read_names(span: CanonicalSpan, reading: Reading) -> None:
     span.prompt_version = text(Slot.PROMPT_VERSION)
     span.agent_name = text(Slot.AGENT_NAME)
     span.workflow_name = text(Slot.WORKFLOW_NAME)
-    span.tool_name = text(Slot.TOOL_NAME)
-    if span.kind is Kind.TOOL and span.tool_name is None:
-        span.tool_name = reading.fit(reading.raw.get("traceloop.entity.name"))
+    if span.kind is Kind.TOOL:  # OpenLIT names the tool on the generation that asked for it, too
+        span.tool_name = text(Slot.TOOL_NAME) or reading.fit(reading.raw.get("traceloop.entity.name"))
     if reading.kinds is not None:
         for key in _OPERATION_KEYS:
             if key in reading.raw:
@@ -346,7 +345,9 @@ def _read_cost(span: CanonicalSpan, reading: Reading) -> None:
 
 def _read_content_state(span: CanonicalSpan, reading: Reading) -> None:
     raw, values = reading.raw, reading.values
-    if (reading.has_input and raw.get("input.value") == _REDACT_MARK) or (reading.has_output and raw.get("output.value") == _REDACT_MARK):
+    if (reading.has_input and raw.get("input.value") == _REDACT_MARK) or (
+        reading.has_output and raw.get("output.value") == _REDACT_MARK
+    ):
         span.flags |= _REDACTED
     if values[Slot.SCRUBBED] is not None and "messages" in str(values[Slot.SCRUBBED]):
         span.flags |= _SCRUBBED

@@ -69,7 +69,9 @@ MODEL_PROVIDERS: tuple[tuple[str, str], ...] = (
     ("deepseek-", "deepseek"),
     ("grok-", "x_ai"),
 )
-_HOST = re.compile(r"(?:\d{1,3}(?:\.\d{1,3}){3}|localhost|[^/]*://.*|.+\.(?:com|net|org|io|dev|local|internal))(?::\d+)?(?:/.*)?\Z")
+_HOST = re.compile(
+    r"(?:\d{1,3}(?:\.\d{1,3}){3}|localhost|[^/]*://.*|.+\.(?:com|net|org|io|dev|local|internal))(?::\d+)?(?:/.*)?\Z"
+)
 
 FINISH_REASONS: dict[str, str] = {
     "stop": "stop",

@@ -187,6 +187,8 @@ def _is_outside(counts: Counts, output: int, reasoning: int) -> bool:
     """Whether reasoning tokens come on top of the output count instead of being part of it."""
     if counts.reasoning_outside or reasoning > output:
         return True
-    return counts.total is not None and counts.tokens_in is not None and (
-        counts.tokens_in + output + reasoning == counts.total
+    return (
+        counts.total is not None
+        and counts.tokens_in is not None
+        and (counts.tokens_in + output + reasoning == counts.total)
     )

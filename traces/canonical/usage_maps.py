@@ -21,8 +21,12 @@ _ADDITIVE_WRITE = frozenset({
     "cache_creation_input_tokens", "input_cache_creation", "cache_write", "cache_creation", "input_cache_write",
     "input_cache_creation_tokens", "cache_write_input_tokens",
 })  # fmt: skip
-_ADDITIVE_5M = frozenset({"input_cache_write_5m", "input_cache_creation_5m", "cache_creation_5m", "ephemeral_5m_input_tokens"})
-_ADDITIVE_1H = frozenset({"input_cache_write_1h", "input_cache_creation_1h", "cache_creation_1h", "ephemeral_1h_input_tokens"})
+_ADDITIVE_5M = frozenset(
+    {"input_cache_write_5m", "input_cache_creation_5m", "cache_creation_5m", "ephemeral_5m_input_tokens"}
+)
+_ADDITIVE_1H = frozenset(
+    {"input_cache_write_1h", "input_cache_creation_1h", "cache_creation_1h", "ephemeral_1h_input_tokens"}
+)
 _ADDITIVE_REASONING = frozenset({"output_reasoning_tokens", "reasoning", "output_reasoning", "reasoning_tokens"})
 _ADDITIVE_AUDIO_IN = frozenset({"input_audio_tokens", "input_audio"})
 _ADDITIVE_AUDIO_OUT = frozenset({"output_audio_tokens", "output_audio"})

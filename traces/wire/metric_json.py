@@ -12,7 +12,7 @@ from traces.canonical.notes import Notes
 from traces.canonical.source import Source
 from traces.canonical.text import clean_text
 from traces.wire.metric_shapes import Metric, Point
-from traces.wire.otlp_json import BadField, json_groups, listing, mapping, nanoseconds, objects, read_document, text
+from traces.wire.otlp_json import BadField, json_groups, listing, mapping, nanoseconds, objects, read_object, text
 from traces.wire.otlp_traces import json_source
 from traces.wire.values import keep_first, read_json_pairs
 
@@ -27,7 +27,7 @@ _KINDS = {
 
 def json_metrics(body: bytes, limits: Limits) -> Iterator[tuple[Source, Metric]]:
     """The metrics of an OTLP/JSON body with their source."""
-    for resource, scope, items in json_groups(read_document(body), "resourceMetrics", "scopeMetrics", "metrics"):
+    for resource, scope, items in json_groups(read_object(body), "resourceMetrics", "scopeMetrics", "metrics"):
         source = json_source(resource, scope, limits)
         for item in objects(items):
             for name, kind in _KINDS.items():
@@ -58,9 +58,7 @@ def _point(data: Any, kind: str, limits: Limits) -> Point | None:
         return None
     notes = Notes()
     pairs = read_json_pairs(data.get("attributes"), limits, notes)
-    point = Point(
-        keep_first(pairs, limits, notes, "attributes"), nanoseconds(data.get("timeUnixNano"), "timeUnixNano")
-    )
+    point = Point(keep_first(pairs, limits, notes, "attributes"), nanoseconds(data.get("timeUnixNano"), "timeUnixNano"))
     if kind in ("gauge", "sum"):
         point.value = _number(data.get("asDouble", data.get("asInt")))
         return None if point.value is None else point

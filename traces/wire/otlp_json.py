@@ -23,20 +23,25 @@ class BadField(ValueError):
     """A field whose value cannot be used; the message names field and value."""
 
 
-def read_document(body: bytes) -> dict[str, Any]:
-    """The JSON object of a body; WireError 400 where it is none.
+def read_object(body: bytes) -> dict[str, Any]:
+    """The JSON object of a body; WireError 400 where it is none. See `read_document`."""
+    document = read_document(body)
+    if not isinstance(document, dict):
+        raise WireError("JSON body must be an object")
+    return document
+
+
+def read_document(body: bytes) -> Any:
+    """The JSON value of a body; WireError 400 where it is none.
 
     Lone surrogates, NaN, Infinity and bad UTF-8 are read (and scrubbed later); an empty body is an empty request.
     """
     if not body.strip():
         return {}
     try:
-        document = orjson.loads(body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        document = _read_tolerantly(body, error)
-    if not isinstance(document, dict):
-        raise WireError("JSON body must be an object")
-    return document
+        return _read_tolerantly(body, error)
 
 
 def _read_tolerantly(body: bytes, error: orjson.JSONDecodeError) -> Any:

@@ -13,7 +13,7 @@ from traces.canonical.source import digest64
 from traces.canonical.text import clean_value
 from traces.canonical.types import LogEvent, LogIntake
 from traces.wire.ids import describe_bytes
-from traces.wire.otlp_json import BadField, id_bytes, json_groups, nanoseconds, read_document, text
+from traces.wire.otlp_json import BadField, id_bytes, json_groups, nanoseconds, read_object, text
 from traces.wire.protobuf import LOGS, read_groups
 from traces.wire.refusals import Refusals, note_internal
 from traces.wire.values import keep_first, read_any, read_json_any, read_json_pairs, read_pairs
@@ -26,16 +26,14 @@ NOT_GENAI = "not_a_genai_event"
 NO_SPAN = "no_span_id"
 
 
-def read_logs(
-    body: bytes, is_json: bool, *, received_at_ns: int, limits: Limits = DEFAULT_LIMITS
-) -> LogIntake:
+def read_logs(body: bytes, is_json: bool, *, received_at_ns: int, limits: Limits = DEFAULT_LIMITS) -> LogIntake:
     """The GenAI events of an ExportLogsServiceRequest; WireError 400 where not even its outline can be read.
 
     `received == len(events) + sum(dropped) + sum(rejected)` always.
     """
     reader = _LogReader(received_at_ns, limits)
     if is_json:
-        for _, _, items in json_groups(read_document(body), "resourceLogs", "scopeLogs", "logRecords"):
+        for _, _, items in json_groups(read_object(body), "resourceLogs", "scopeLogs", "logRecords"):
             for item in items:
                 reader.take(reader.from_json, item)
     else:

@@ -42,9 +42,7 @@ _DATA = {
 }
 
 
-def read_metrics(
-    body: bytes, is_json: bool, *, received_at_ns: int, limits: Limits = DEFAULT_LIMITS
-) -> MetricIntake:
+def read_metrics(body: bytes, is_json: bool, *, received_at_ns: int, limits: Limits = DEFAULT_LIMITS) -> MetricIntake:
     """The points of allow-listed metrics; WireError 400 where not even the request's outline can be read.
 
     `received == len(points) + sum(dropped) + sum(rejected)` always, counted in points.

@@ -22,7 +22,7 @@ from traces.wire.otlp_json import (
     mapping,
     nanoseconds,
     objects,
-    read_document,
+    read_object,
     text,
 )
 from traces.wire.protobuf import TRACES, read_groups
@@ -33,9 +33,7 @@ _KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 _STATUSES = ("UNSET", "OK", "ERROR")
 
 
-def read_traces(
-    body: bytes, is_json: bool, *, received_at_ns: int, limits: Limits = DEFAULT_LIMITS
-) -> Intake:
+def read_traces(body: bytes, is_json: bool, *, received_at_ns: int, limits: Limits = DEFAULT_LIMITS) -> Intake:
     """The spans of an ExportTraceServiceRequest; WireError 400 where not even its outline can be read.
 
     `intake.received == len(intake.spans) + sum(r.count for r in intake.rejections)` always. What the same request says
@@ -189,13 +187,15 @@ def _links(items: Any, limits: Limits, notes: Notes) -> list[dict[str, Any]]:
     for item in _first(items, limits.links, "links", notes):
         link: dict[str, Any] = {"trace_id": item.trace_id[:64].hex(), "span_id": item.span_id[:64].hex()}
         if item.attributes:
-            link["attributes"] = keep_first(read_pairs(item.attributes, limits, notes), limits, notes, "link attributes")
+            link["attributes"] = keep_first(
+                read_pairs(item.attributes, limits, notes), limits, notes, "link attributes"
+            )
         links.append(link)
     return links
 
 
 def _read_json(body: bytes, intake: Intake, refusals: Refusals, received_at_ns: int, limits: Limits) -> None:
-    for resource, scope, items in json_groups(read_document(body), "resourceSpans", "scopeSpans", "spans"):
+    for resource, scope, items in json_groups(read_object(body), "resourceSpans", "scopeSpans", "spans"):
         source = json_source(resource, scope, limits)
         for item in items:
             intake.received += 1

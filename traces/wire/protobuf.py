@@ -41,10 +41,10 @@ class Signal:
     items: str
 
 
-TRACES = Signal(
-    trace_service_pb2.ExportTraceServiceRequest, trace_pb2.Span, "resource_spans", "scope_spans", "spans"
+TRACES = Signal(trace_service_pb2.ExportTraceServiceRequest, trace_pb2.Span, "resource_spans", "scope_spans", "spans")
+LOGS = Signal(
+    logs_service_pb2.ExportLogsServiceRequest, logs_pb2.LogRecord, "resource_logs", "scope_logs", "log_records"
 )
-LOGS = Signal(logs_service_pb2.ExportLogsServiceRequest, logs_pb2.LogRecord, "resource_logs", "scope_logs", "log_records")
 METRICS = Signal(
     metrics_service_pb2.ExportMetricsServiceRequest, metrics_pb2.Metric, "resource_metrics", "scope_metrics", "metrics"
 )
@@ -146,7 +146,9 @@ def _utf8(data: bytes) -> bytes:
 
 
 def _reason(error: DecodeError) -> str:
-    return "nested too deeply" if "depth" in str(error).lower() or "recursion" in str(error).lower() else "not decodable"
+    return (
+        "nested too deeply" if "depth" in str(error).lower() or "recursion" in str(error).lower() else "not decodable"
+    )
 
 
 @cache

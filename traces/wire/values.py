@@ -149,9 +149,7 @@ def read_json_any(value: Any, key: str, limits: Limits, notes: Notes, depth: int
         return [read_json_any(item, key, limits, notes, depth + 1) for item in items]
     if name == "kvlistValue":
         return {
-            clean_key(str(item.get("key", "")), notes): read_json_any(
-                item.get("value"), key, limits, notes, depth + 1
-            )
+            clean_key(str(item.get("key", "")), notes): read_json_any(item.get("value"), key, limits, notes, depth + 1)
             for item in items
             if isinstance(item, dict)
         }
