@@ -202,7 +202,7 @@ def _write(
     summaries = {} if linked else {trace_id: _summarise(trace_id, by_trace[trace_id], rules) for trace_id in by_trace}
     inserted: set[UUID] = set()
     if summaries and not is_slow:
-        inserted = traces.insert_new(cursor, project_id, summaries.values())
+        inserted = touched.inserted = traces.insert_new(cursor, project_id, summaries.values())
     fresh = {trace_id: by_trace[trace_id] for trace_id in by_trace if trace_id in inserted}
     if len(inserted) < len(by_trace):
         rest = {trace_id: spans for trace_id, spans in by_trace.items() if trace_id not in inserted}
