@@ -83,7 +83,7 @@ def test_every_loser_points_at_a_span_that_counts(spans: tuple[list[CallView], P
             assert not view.aggregated_usage
         elif view.has_usage or view.kind in MODEL_KINDS:
             assert verdict.reason is not None
-            assert verdict.duplicate_of is not None or view.aggregated_usage
+            assert verdict.duplicate_of is not None or view.aggregated_usage or view.stream_log
         if verdict.duplicate_of is not None:
             assert verdict.duplicate_of != key
             assert verdicts[verdict.duplicate_of].counted

@@ -118,6 +118,14 @@ def test_log_span_repeating_the_usage_of_its_generation_is_not_counted_again() -
     assert verdicts[T1, 3] == Verdict(False, (T1, 2), CountReason.STREAM_LOG)
 
 
+def test_a_log_span_without_usage_is_no_call_of_its_own() -> None:
+    completion = call(2, 1, scope="logfire.openai", has_usage=False)
+    log = call(3, 1, scope="logfire.openai", started_us=150, ended_us=150, stream_log=True, has_usage=False)
+
+    assert counted(completion, log) == {(T1, 2)}
+    assert settled(log)[T1, 3] == Verdict(False, None, CountReason.STREAM_LOG)
+
+
 def test_two_streams_side_by_side_keep_their_own_logs() -> None:
     views = [
         call(2, 1, scope="l", has_usage=False),

@@ -25,6 +25,7 @@ __all__ = ["COUNTED", "CallView", "SpanKey", "Verdict", "call_view", "is_stream_
 
 _UNSIGNED = (1 << 64) - 1
 _AGGREGATED = Verdict(False, None, CountReason.ROLL_UP_OF_CHILDREN)
+_EMPTY_LOG = Verdict(False, None, CountReason.STREAM_LOG)
 _NO_CALL = Verdict(False)
 
 
@@ -186,6 +187,8 @@ def _alone(view: CallView) -> Verdict:
     """The verdict of a span that no other one has to do with."""
     if view.aggregated_usage:
         return _AGGREGATED
+    if view.stream_log and not view.has_usage:
+        return _EMPTY_LOG
     return COUNTED if view.has_usage or view.kind in MODEL_KINDS else _NO_CALL
 
 
@@ -194,5 +197,5 @@ def _model_kind(view: CallView) -> Kind | None:
     if view.aggregated_usage:
         return None
     if view.stream_log:
-        return Kind.GENERATION
+        return Kind.GENERATION if view.has_usage else None
     return view.kind if view.kind in MODEL_KINDS else None
