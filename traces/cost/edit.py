@@ -17,7 +17,8 @@ from .names import Tier, fold
 MAX_USD = 1_000_000
 MAX_DECIMALS = 6
 MAX_MODEL = 200
-MAX_SOURCE = 500
+MAX_SOURCE = 300
+MAX_PROVIDER = 100
 MAX_STARS = 5
 MIN_LITERAL = 2
 MAX_CONTEXT = 10**9
@@ -164,7 +165,7 @@ def parse_price_form(
         form.fail("usd_per_hour", "must be empty where there are prices by the token")
     elif per_hour is None and all(rate is None for rate in rates) and not failed & {*BUCKETS, "usd_per_hour"}:
         form.fail("input_fresh", "at least one price is needed; 0 means free of charge")
-    provider = form.text("provider", MAX_MODEL)
+    provider = form.text("provider", MAX_PROVIDER)
     source, read_on = form.text("source", MAX_SOURCE), form.moment("source_date", UTC)
     if form.errors:
         return form.errors
