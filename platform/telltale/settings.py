@@ -199,7 +199,7 @@ STATICFILES_DIRS = [Path(__file__).resolve().parent / "static"]
 # Served from where they lie, without a collecting step; pages name them with a digest of their contents.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_MAX_AGE = 3600
-STATIC_ROOT = Path(env("TELLTALE_STATIC_ROOT", str(TELLTALE_HOME / "static")))
+STATIC_ROOT = env("TELLTALE_STATIC_ROOT") or None
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -228,4 +228,50 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["telltale.rest.schema.rest_alone"],
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "telltale.rest.schema.finish"],
     "DEFAULT_GENERATOR_CLASS": "drf_spectacular.generators.SchemaGenerator",
+}
+
+# Jobs. Truth is rows with leases; a message only says "look now", so none is waited for and none is answered.
+CELERY_BROKER_URL = TELLTALE_BROKER_URL or "telltale://"
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# Redis hands a dead worker's messages on after this many seconds (its own default is an hour).
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60} if TELLTALE_BROKER_URL.startswith("redis") else {}
+CELERY_RESULT_BACKEND = None
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_TIME_LIMIT = 600
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_QUEUES = ("roll-up", "judge", "watch", "notify", "upkeep")
+CELERY_TASK_DEFAULT_QUEUE = "upkeep"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "telltale.jobs.beat.LeasedScheduler"
+# Each room appends its own: name -> task, schedule (seconds or crontab), options with the queue.
+CELERY_BEAT_SCHEDULE: dict[str, Any] = {
+    "jobs.sweep": {"task": "jobs.sweep", "schedule": 5.0},
+    "jobs.tidy": {"task": "jobs.tidy", "schedule": 3600.0},
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"()": "telltale.lib.logs.LineFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {
+        # Each 4xx as a warning of its own would only repeat what the sender did; 5xx come with a reference.
+        "django.request": {"level": "ERROR"},
+        "django.server": {"level": "ERROR"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
+    },
 }

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from telltale.web import health
+
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("traces.ingest.urls")),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("metrics", health.metrics),
     path("accounts/", include("telltale.accounts.urls")),
     path("", include("telltale.projects.urls")),
+    path("api/v1/", include("telltale.projects.api_urls")),
+    path("api/v1/", include("traces.api.urls")),
+    path("", include("traces.urls_accounts")),
     path("", include("telltale.web.urls")),
 ]
 

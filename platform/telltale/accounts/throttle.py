@@ -76,7 +76,9 @@ def address_subject(request: HttpRequest) -> str:
 
 def remember_browser(response: HttpResponse, user: User) -> None:
     """Mark the browser as one that has signed in as `user`; it opens nothing, it only counts apart."""
-    value = signing.dumps({"user": user.pk, "id": hashlib.sha256(str(clock.now()).encode()).hexdigest()[:16]}, salt=_SALT)
+    value = signing.dumps(
+        {"user": user.pk, "id": hashlib.sha256(str(clock.now()).encode()).hexdigest()[:16]}, salt=_SALT
+    )
     response.set_cookie(
         KNOWN_BROWSER_COOKIE,
         value,

@@ -22,12 +22,12 @@ def record(
     outcome: str = "done",
 ) -> None:
     """Append one entry, in the caller's transaction. `before` and `after` must never hold a secret."""
-    user = getattr(request, "user", None)
-    is_person = user is not None and user.is_authenticated
+    user: Any = getattr(request, "user", None)
+    person: Any = user if user is not None and user.is_authenticated else None
     AuditEntry.objects.create(
         action=action,
-        actor=actor or (user.email if is_person else "system"),
-        actor_user_id=user.pk if is_person else None,
+        actor=actor or (person.email if person else "system"),
+        actor_user_id=person.pk if person else None,
         organisation_id=organisation_id,
         project_id=project_id,
         target=target[:254],

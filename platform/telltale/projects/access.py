@@ -91,9 +91,12 @@ def projects_of(user: Person) -> list[Project]:
     """The projects of `user` by name, each with `your_role` and its organisation."""
     found = []
     for project in (
-        Project.objects.for_user(user).annotate(found_role=_role_of(user)).select_related("organisation").order_by("name")
+        Project.objects.for_user(user)
+        .annotate(found_role=_role_of(user))
+        .select_related("organisation")
+        .order_by("name")
     ):
-        project.your_role = Role(project.found_role)
+        project.your_role = Role(vars(project)["found_role"])
         found.append(project)
     return found
 
@@ -112,7 +115,7 @@ def get_project_for(user: Person, slug: str, at_least: Role = Role.VIEWER) -> Pr
     )
     if project is None:
         raise Http404
-    project.your_role = Role(project.found_role)
+    project.your_role = Role(vars(project)["found_role"])
     if not is_at_least(project.your_role, at_least):
         raise RoleLacking(at_least, project.your_role)
     return project

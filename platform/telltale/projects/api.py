@@ -62,7 +62,7 @@ class ProjectShape(serializers.Serializer[Any]):
 
 
 class ProjectSettingsView(ProjectView):
-    acts = {"GET": "read", "PATCH": "settings"}  # noqa: RUF012
+    acts = {"GET": "read", "PATCH": "settings"}
 
     @shapes.describe("The project and its settings", ProjectShape, tag="Project")
     def get(self, request: Request) -> Response:
@@ -104,8 +104,8 @@ class KeyListShape(serializers.Serializer[Any]):
 
 
 class KeysView(ProjectView):
-    acts = {"GET": "read", "POST": "keys"}  # noqa: RUF012
-    key_scopes = {"GET": "admin"}  # noqa: RUF012
+    acts = {"GET": "read", "POST": "keys"}
+    key_scopes = {"GET": "admin"}
 
     @shapes.describe("The keys of the project", KeyListShape, tag="Keys", detail="Living ones first; never a secret.")
     def get(self, request: Request) -> Response:
@@ -120,7 +120,7 @@ class KeysView(ProjectView):
 
 
 class KeyView(ProjectView):
-    acts = {"DELETE": "keys"}  # noqa: RUF012
+    acts = {"DELETE": "keys"}
 
     @shapes.describe(
         "Revoke a key", KeyShape, tag="Keys", detail="It stops working within 5 seconds. Revoking it again changes nothing."
@@ -168,8 +168,8 @@ class RoleBody(serializers.Serializer[Any]):
 
 
 class MembersView(ProjectView):
-    acts = {"GET": "read", "POST": "members"}  # noqa: RUF012
-    key_scopes = {"GET": "admin"}  # noqa: RUF012
+    acts = {"GET": "read", "POST": "members"}
+    key_scopes = {"GET": "admin"}
 
     @shapes.describe("The people of the project", MemberListShape, tag="Members", detail="With open invitations.")
     def get(self, request: Request) -> Response:
@@ -188,7 +188,7 @@ class MembersView(ProjectView):
 
 
 class MemberView(ProjectView):
-    acts = {"PATCH": "members", "DELETE": "members"}  # noqa: RUF012
+    acts = {"PATCH": "members", "DELETE": "members"}
 
     @shapes.describe("Change a member's role", MemberListShape, tag="Members", body=RoleBody)
     def patch(self, request: Request, member_id: str) -> Response:
@@ -215,7 +215,7 @@ class MemberView(ProjectView):
 
 
 class InvitationView(ProjectView):
-    acts = {"DELETE": "members"}  # noqa: RUF012
+    acts = {"DELETE": "members"}
 
     @shapes.describe("Withdraw an invitation", None, tag="Members", status=204)
     def delete(self, request: Request, invitation_id: str) -> Response:

@@ -53,7 +53,10 @@ class SettingsForm(forms.Form):
     name = forms.CharField(max_length=120)
     time_zone = forms.ChoiceField(label="Time zone for days and weeks", choices=time_zones)
     retention_days = forms.IntegerField(
-        label="Keep data for", min_value=1, max_value=RETENTION_MAX_DAYS, help_text="Older traces are deleted, text and numbers."
+        label="Keep data for",
+        min_value=1,
+        max_value=RETENTION_MAX_DAYS,
+        help_text="Older traces are deleted, text and numbers.",
     )
     feature_names = forms.CharField(
         label="Known features",
@@ -112,26 +115,26 @@ class RuleForm(forms.Form):
 
 
 if TYPE_CHECKING:
-    _Base = forms.BaseFormSet[RuleForm]
-else:
-    _Base = forms.BaseFormSet
+    RuleForms = forms.BaseFormSet[RuleForm]
+
+RuleFormSet = forms.formset_factory(RuleForm, extra=2, max_num=50, absolute_max=60)
 
 
-class _RuleFormSet(_Base):
-    def rules(self) -> list[dict[str, str]]:
-        """The rules entered, in order."""
-        rows = [form.cleaned_data for form in self.forms if form.cleaned_data.get("pattern")]
-        return [{"match": row["match"] or "root_name", "pattern": row["pattern"], "feature": row["feature"]} for row in rows]
-
-
-RuleFormSet = forms.formset_factory(RuleForm, formset=_RuleFormSet, extra=2, max_num=50, absolute_max=60)
+def rules_of(formset: RuleForms) -> list[dict[str, str]]:
+    """The rules entered, in order."""
+    rows = [form.cleaned_data for form in formset.forms if form.cleaned_data.get("pattern")]
+    return [
+        {"match": row["match"] or "root_name", "pattern": row["pattern"], "feature": row["feature"]} for row in rows
+    ]
 
 
 class InviteForm(forms.Form):
     """Somebody's address and the role they get."""
 
     email = forms.EmailField(
-        label="Invite by e-mail", max_length=254, widget=forms.EmailInput(attrs={"placeholder": "name@company.com", "autocomplete": "off"})
+        label="Invite by e-mail",
+        max_length=254,
+        widget=forms.EmailInput(attrs={"placeholder": "name@company.com", "autocomplete": "off"}),
     )
     role = forms.ChoiceField(choices=ROLE_CHOICES, initial=Role.VIEWER)
 

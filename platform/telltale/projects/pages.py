@@ -14,7 +14,7 @@ from telltale.accounts.models import User
 from telltale.lib import clock
 from telltale.projects import read, write
 from telltale.projects.access import get_key_for, may, project_page, require
-from telltale.projects.forms import SCOPE_WORDS, KeyForm, RuleFormSet, SettingsForm
+from telltale.projects.forms import SCOPE_WORDS, KeyForm, RuleFormSet, SettingsForm, rules_of
 from telltale.projects.models import Project, Role
 from telltale.projects.snippets import PLACEHOLDER, snippets
 
@@ -41,7 +41,7 @@ def settings(request: HttpRequest, project: Project) -> HttpResponse:
     form = SettingsForm.of(project, data)
     rules = RuleFormSet(data, initial=project.feature_rules, prefix="rule")
     if data is not None and form.is_valid() and rules.is_valid():
-        changed = write.change_project(project, form.settings(rules.rules()), request=request)
+        changed = write.change_project(project, form.settings(rules_of(rules)), request=request)
         messages.success(request, "Settings saved." if changed else "Nothing was different; nothing changed.")
         return redirect("project_settings", slug=project.slug)
     context = {"project": project, "form": form, "rules": rules, "may_change": may(project, "settings")}

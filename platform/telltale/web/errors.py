@@ -29,7 +29,9 @@ def _page(request: HttpRequest, status: int, title: str, text: str, *, reference
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """400."""
-    return _page(request, 400, "This request could not be read", "The address or what was sent with it has a wrong form.")
+    return _page(
+        request, 400, "This request could not be read", "The address or what was sent with it has a wrong form."
+    )
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -63,15 +65,15 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
         request,
         404,
         "Page not found",
-        "The address may be mistyped, what it names may have passed its retention, or your account is not a member there.",
+        "The address may be mistyped, what it names may have passed its retention, or you are not a member there.",
     )
 
 
 def method_not_allowed(request: HttpRequest, bare: HttpResponseNotAllowed) -> HttpResponse:
     """405 with the methods that are."""
-    response = _page(request, 405, "This address is not for that", "It answers " + bare.headers["Allow"] + " only.")
-    response.headers["Allow"] = bare.headers["Allow"]
-    return response
+    page = _page(request, 405, "This address is not for that", "It answers " + bare.headers["Allow"] + " only.")
+    bare.content = page.content
+    return bare
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

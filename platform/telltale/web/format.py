@@ -21,7 +21,8 @@ _LARGE = ((10**12, "trillion", "T"), (10**9, "billion", "B"), (10**6, "million",
 
 def _rounded(value: float | Decimal, digits: int) -> Decimal:
     """`value` with `digits` decimals, halves away from zero, as people round."""
-    return Decimal(str(value)).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
+    rounded = Decimal(str(value)).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
+    return rounded if rounded else abs(rounded)
 
 
 def _significant(value: Decimal, digits: int) -> Decimal:

@@ -15,6 +15,7 @@ from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooB
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase, HttpResponseNotAllowed
+from django.template.response import SimpleTemplateResponse
 from django.urls import Resolver404, ResolverMatch, resolve
 
 from telltale.web import errors
@@ -61,10 +62,8 @@ class MachinePathMiddleware:
         try:
             match = _resolve(request.path_info)
             request.resolver_match = match
-            response = match.func(request, *match.args, **match.kwargs)
-            if hasattr(response, "render") and callable(response.render):
-                response = response.render()
-            return response
+            response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+            return response.render() if isinstance(response, SimpleTemplateResponse) else response
         except Http404:
             return problem(request, 404, "There is nothing at this address.")
         except PermissionDenied:
@@ -78,7 +77,7 @@ class MachinePathMiddleware:
             response = problem(request, 503, "The database is not reachable just now. Send it again.")
             response.headers["Retry-After"] = "2"
             return response
-        except Exception:  # the outermost edge: nothing of the error may reach the sender  # noqa: BLE001
+        except Exception:  # the outermost edge: nothing of the error may reach the sender
             logger.error("unhandled error", exc_info=True, extra={"reference": request_id(request)})
             return problem(request, 500, f"Something broke on our side. Reference {request_id(request)}.")
 

@@ -184,9 +184,7 @@ def _digest(path: str) -> str:
 def icon(name: str, css: str = "i") -> SafeString:
     """`{% icon "trace" %}`: one icon of the sprite, hidden from screen readers."""
     symbol = name if name == "mark" or name.startswith("r-") else f"i-{name}"
-    return format_html(
-        '<svg class="{}" aria-hidden="true"><use href="{}#{}"/></svg>', css, asset("icons.svg"), symbol
-    )
+    return format_html('<svg class="{}" aria-hidden="true"><use href="{}#{}"/></svg>', css, asset("icons.svg"), symbol)
 
 
 @register.simple_tag

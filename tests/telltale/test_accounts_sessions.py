@@ -1,0 +1,254 @@
+"""Sessions and the second factor."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
+from allauth.usersessions.models import UserSession
+from django.test import Client
+from telltale.accounts import mail
+from telltale.accounts.models import User
+from telltale.audit.models import AuditEntry
+from telltale.lib import clock
+
+pytestmark = pytest.mark.django_db
+
+
+def log_in(house, remember=True, name="alice"):
+    client = Client()
+    data = {"login": f"{name}@example.com", "password": house.password, **({"remember": "on"} if remember else {})}
+    assert client.post("/accounts/login/", data).status_code == 302
+    return client
+
+
+@pytest.mark.parametrize(
+    ("remember", "idle", "is_open"),
+    [(True, timedelta(days=6), True), (True, timedelta(days=8), False),
+     (False, timedelta(hours=1, minutes=50), True), (False, timedelta(hours=2, minutes=10), False)],
+)  # fmt: skip
+def test_an_idle_session_ends(house, remember, idle, is_open):
+    with time_machine.travel(clock.now(), tick=False) as traveller:
+        client = log_in(house, remember)
+        traveller.shift(idle)
+
+        answer = client.get("/accounts/settings/")
+
+    assert answer.status_code == (200 if is_open else 302)
+    assert is_open or answer.url.startswith("/accounts/login/?next=")
+
+
+def test_a_busy_session_ends_after_its_absolute_limit(house):
+    with time_machine.travel(clock.now(), tick=False) as traveller:
+        client = log_in(house)
+        for _ in range(13):
+            traveller.shift(timedelta(days=1))
+            assert client.get("/").status_code == 200
+        traveller.shift(timedelta(days=1, minutes=1))
+
+        assert client.get("/").status_code == 302
+
+
+def test_a_session_that_ran_out_is_gone_on_the_server(house):
+    with time_machine.travel(clock.now(), tick=False) as traveller:
+        client = log_in(house, remember=False)
+        cookie = client.cookies["sessionid"].value
+        traveller.shift(timedelta(hours=3))
+        client.get("/")
+        thief = Client()
+        thief.cookies["sessionid"] = cookie
+
+        assert thief.get("/").status_code == 302
+
+
+def test_signing_out_ends_the_session_on_the_server(house):
+    client = log_in(house)
+    cookie = client.cookies["sessionid"].value
+
+    assert client.get("/accounts/logout/").status_code == 200
+    assert client.get("/").status_code == 200, "a GET changes nothing"
+    client.post("/accounts/logout/")
+
+    thief = Client()
+    thief.cookies["sessionid"] = cookie
+    assert thief.get("/").status_code == 302
+    assert AuditEntry.objects.filter(action="logout", actor="alice@example.com").exists()
+
+
+def test_changing_the_password_ends_the_others_and_keeps_this_one(house):
+    here, there = log_in(house), log_in(house)
+    before = here.session.session_key
+
+    here.post(
+        "/accounts/password/change/",
+        {"oldpassword": house.password, "password1": "another long one 7", "password2": "another long one 7"},
+    )
+
+    assert here.get("/").status_code == 200
+    assert here.session.session_key != before
+    assert there.get("/").status_code == 302
+    assert AuditEntry.objects.filter(action="password.change").count() == 1
+
+
+def test_sessions_are_listed_and_ended_one_by_one(house):
+    here, there = log_in(house), log_in(house)
+    charlie = log_in(house, name="charlie")
+    page = here.get("/accounts/sessions/").content.decode()
+    other = UserSession.objects.get(session_key=there.session.session_key)
+    foreign = UserSession.objects.get(session_key=charlie.session.session_key)
+
+    assert "You are signed in in 2 places" in page
+    assert here.post(f"/accounts/sessions/{foreign.pk}/end/").status_code == 404
+    assert here.post(f"/accounts/sessions/{other.pk}/end/").status_code == 302
+    assert there.get("/").status_code == 302
+    assert charlie.get("/").status_code == 200
+
+
+def test_all_other_sessions_end_at_once(house):
+    here, there, elsewhere = log_in(house), log_in(house), log_in(house)
+
+    here.post("/accounts/sessions/end-others/")
+
+    assert [client.get("/").status_code for client in (here, there, elsewhere)] == [200, 302, 302]
+
+
+def test_a_closed_account_is_out_at_once(house):
+    client = log_in(house)
+
+    User.objects.filter(email="alice@example.com").update(is_active=False)
+
+    assert client.get("/").status_code == 302
+
+
+def test_a_page_of_a_known_session_writes_nothing(house, django_assert_num_queries):
+    client = log_in(house)
+    client.get("/accounts/settings/")
+
+    with django_assert_num_queries(4) as queries:
+        client.get("/")
+
+    assert all(query["sql"].startswith("SELECT") for query in queries.captured_queries)
+
+
+def code_for(secret):
+    return format_hotp_value(hotp_value(secret, next(yield_hotp_counters_from_time())))
+
+
+def confirm(client, password):
+    return client.post("/accounts/reauthenticate/", {"password": password})
+
+
+def turn_on_totp(client, password):
+    confirm(client, password)
+    answer = client.get("/accounts/2fa/totp/activate/")
+    assert answer.status_code == 200, answer
+    page = answer.content.decode()
+    secret = page.split('id="totp-secret">')[1].split("<")[0]
+    answer = client.post("/accounts/2fa/totp/activate/", {"code": code_for(secret)})
+    assert answer.status_code == 302
+    return secret
+
+
+@pytest.mark.django_db(transaction=True)
+def test_second_factor_is_asked_for_and_recovery_codes_stand_in(house):
+    client = log_in(house)
+    before = client.session.session_key
+    secret = turn_on_totp(client, house.password)
+    assert client.session.session_key != before, "a new session id at a change of privilege"
+    codes = client.get("/accounts/2fa/recovery-codes/").content.decode().split("<li>")
+    recovery = next(part.split("<")[0] for part in codes[1:] if part[:8].isalnum() and "</li>" in part)
+    client.post("/accounts/logout/")
+
+    again = Client()
+    answer = again.post("/accounts/login/", {"login": "alice@example.com", "password": house.password})
+    assert answer.url.startswith("/accounts/2fa/authenticate/")
+    assert again.get("/").status_code == 302, "a password alone opens nothing"
+    assert again.post("/accounts/2fa/authenticate/", {"code": "000000"}).status_code == 200
+    assert again.post("/accounts/2fa/authenticate/", {"code": recovery}).status_code == 302
+    assert again.get("/").status_code == 200
+    assert secret not in str(Authenticator.objects.values_list("data", flat=True))
+    assert AuditEntry.objects.filter(action="factor.add", actor="alice@example.com").count() == 2
+
+
+def test_codes_are_throttled_per_person(house):
+    client = log_in(house)
+    secret = turn_on_totp(client, house.password)
+    client.post("/accounts/logout/")
+    again = Client()
+    again.post("/accounts/login/", {"login": "alice@example.com", "password": house.password})
+    for number in range(10):
+        again.post("/accounts/2fa/authenticate/", {"code": f"{number:06}"})
+
+    answer = again.post("/accounts/2fa/authenticate/", {"code": code_for(secret)})
+
+    assert answer.status_code == 200
+    assert b"Too many tries" in answer.content
+
+
+def test_a_second_factor_is_set_up_only_after_the_password_once_more(house):
+    client = log_in(house)
+
+    assert client.get("/accounts/2fa/totp/activate/").url.startswith("/accounts/reauthenticate/")
+    confirm(client, "wrong")
+    assert client.get("/accounts/2fa/totp/activate/").status_code == 302
+    confirm(client, house.password)
+    assert client.get("/accounts/2fa/totp/activate/").status_code == 200
+
+
+def test_confirming_is_throttled(house):
+    client = log_in(house)
+    for _ in range(10):
+        confirm(client, "wrong")
+
+    answer = confirm(client, house.password)
+
+    assert answer.status_code == 429
+    assert client.get("/accounts/2fa/totp/activate/").status_code == 302
+
+
+def test_a_name_is_saved(house):
+    client = log_in(house)
+
+    client.post("/accounts/settings/", {"name": "Alice B"})
+
+    assert User.objects.get(email="alice@example.com").name == "Alice B"
+    assert "Alice B" in client.get("/").content.decode()
+
+
+def test_mail_without_a_server_goes_into_a_file_of_the_operator(house, settings, tmp_path):
+    settings.EMAIL_BACKEND = "telltale.accounts.mail.MailBackend"
+    settings.TELLTALE_HOME = tmp_path
+    page = Client().get("/accounts/password/reset/").content.decode()
+
+    Client().post("/accounts/password/reset/", {"email": "alice@example.com"})
+
+    written = mail.mail_file()
+    assert "This server sends no mail" in page
+    assert "/accounts/password/reset/key/" in written.read_text()
+    assert written.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "ssl", "tls", "user"),
+    [("smtp://u%40x:p%2F@mail.example", "mail.example", 587, False, True, "u@x"),
+     ("smtps://mail.example", "mail.example", 465, True, False, ""),
+     ("smtp://mail.example:25?starttls=0", "mail.example", 25, False, False, "")],
+)  # fmt: skip
+def test_smtp_addresses_are_understood(url, host, port, ssl, tls, user):
+    backend = mail.smtp_backend(url)
+
+    assert (backend.host, backend.port, backend.use_ssl, backend.use_tls, backend.username) == (
+        host,
+        port,
+        ssl,
+        tls,
+        user,
+    )
+
+
+def test_a_wrong_smtp_address_is_named():
+    with pytest.raises(ValueError, match="TELLTALE_SMTP_URL"):
+        mail.smtp_backend("http://mail.example")
