@@ -97,6 +97,14 @@ def price_row(price: Price) -> PriceRow:
 _COLUMN_MAX = {"provider": 100, "source": 300}
 
 
+def find_row(project_id: int, price_id: int) -> PriceRow | None:
+    """The row a span was priced by, also one replaced since; None where it is there no more."""
+    if price_id < 0:
+        return shipped_book().row(price_id)
+    price = Price.objects.filter(Q(project_id=project_id) | Q(project=None), pk=price_id).first()
+    return None if price is None else price_row(price)
+
+
 class PriceRefused(Exception):
     """A price that cannot be entered, with what is wrong field by field."""
 
@@ -171,16 +179,16 @@ def end_price(
 
 
 def row_json(row: PriceRow) -> dict[str, Any]:
-    """A row as REST shows it and the audit log keeps it: money as decimal text in USD."""
+    """A row as REST shows it and the audit log keeps it: rates as decimal text in USD a million tokens, by bucket."""
     return {
-        "id": row.price_id,
+        "id": None if row.price_id is None else str(row.price_id),
         "level": row.level.name.lower(),
         "match": row.match.value,
         "model": row.model,
         "provider": row.provider,
         "tier": row.tier.value,
         "context_over": row.context_over,
-        "usd_per_million": {bucket: _text(row.usd_per_million(bucket)) for bucket in BUCKETS},
+        **{bucket: _text(row.usd_per_million(bucket)) for bucket in BUCKETS},
         "usd_per_hour": _text(row.usd_per_hour),
         "effective_from": _moment(row.effective_from),
         "effective_to": _moment(row.effective_to),

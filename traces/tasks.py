@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from celery import shared_task
+import logging
 
-from traces import accounting
+from celery import shared_task
+from kombu.exceptions import KombuError
+
+from traces import accounting, reprice
 from traces.write import partitions, retention
+
+log = logging.getLogger(__name__)
 
 
 @shared_task(name="traces.fold_batches", queue="roll-up", time_limit=60, ignore_result=True)
@@ -24,3 +29,17 @@ def make_partitions() -> int:
 def sweep_retention() -> int:
     """Remove what is past its project's days, in bounded slices; the next run goes on where this one stopped."""
     return retention.sweep().traces
+
+
+@shared_task(name="traces.run_reprice", queue="upkeep", time_limit=120, ignore_result=True)
+def run_reprice() -> int:
+    """Go on with re-pricing jobs; sent when one is made, and every few seconds for those a dead worker held."""
+    return reprice.run_open_jobs()
+
+
+def wake_reprice() -> None:
+    """Tell a worker that there is a job. Without a broker the next sweep finds it."""
+    try:
+        run_reprice.delay()
+    except KombuError:
+        log.info("no broker: the sweep will find the job")

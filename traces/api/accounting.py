@@ -81,7 +81,7 @@ class AccountShape(serializers.Serializer[Any]):
 
 
 class AccountingView(ProjectView):
-    query = {"GET": ("from", "to", "key", "source")}  # noqa: RUF012
+    query = {"GET": ("from", "to", "key", "source")}
 
     @shapes.describe(
         "What was received and what became of it",

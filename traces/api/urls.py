@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from django.urls import path
 
-from traces.api.accounting import AccountingView
+from traces.api import accounting, prices, traces
 
 urlpatterns = [
-    path("accounting", AccountingView.as_view(), name="api-accounting"),
+    path("traces", traces.traces, name="api-traces"),
+    path("traces/<str:trace_id>", traces.TraceView.as_view(), name="api-trace"),
+    path("traces/<str:trace_id>/spans", traces.SpanListView.as_view(), name="api-spans"),
+    path("traces/<str:trace_id>/spans/<str:span_id>", traces.SpanView.as_view(), name="api-span"),
+    path("accounting", accounting.AccountingView.as_view(), name="api-accounting"),
+    path("prices", prices.PricesView.as_view(), name="api-prices"),
+    path("prices/unpriced", prices.UnpricedView.as_view(), name="api-prices-unpriced"),
+    path("prices/<str:price_id>", prices.PriceView.as_view(), name="api-price"),
+    path("reprice", prices.RepriceView.as_view(), name="api-reprice"),
+    path("reprice/<str:job_id>", prices.RepriceJobView.as_view(), name="api-reprice-job"),
+    path("reprice/<str:job_id>/apply", prices.RepriceApplyView.as_view(), name="api-reprice-apply"),
 ]

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from rest_framework.request import Request
 
-from telltale.rest.problems import bad_field
+from telltale.rest.problems import Problem, bad_field
 
 CURSOR_MAX = 1024
 
@@ -28,18 +28,19 @@ def read_cursor(raw: str, *kinds: type) -> list[Any] | None:
             raise ValueError
         position = orjson.loads(base64.b64decode(raw + "=" * (-len(raw) % 4), b"-_", validate=True))
     except (ValueError, binascii.Error):
-        raise _bad_cursor(raw) from None
+        raise bad_cursor(raw) from None
     if not isinstance(position, list) or [type(value) for value in position] != list(kinds):
-        raise _bad_cursor(raw)
+        raise bad_cursor(raw)
     for value in position:
         if isinstance(value, str) and "\x00" in value:
-            raise _bad_cursor(raw)
+            raise bad_cursor(raw)
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise _bad_cursor(raw)
+            raise bad_cursor(raw)
     return position
 
 
-def _bad_cursor(raw: str) -> Exception:
+def bad_cursor(raw: str) -> Problem:
+    """The 400 for a cursor that no list gave."""
     return bad_field("cursor", "is none that this list gave", limit="the cursor of `next` or `previous`", value=raw)
 
 

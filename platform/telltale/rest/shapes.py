@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -60,6 +61,7 @@ def describe(
     for code, meaning in {**_PROBLEMS, **(problems or {})}.items():
         responses[(code, "application/problem+json")] = OpenApiResponse(ProblemShape, description=meaning)
     decorate: Callable[[Any], Any] = extend_schema(
+        operation_id=re.sub(r"[^a-z]+", "_", summary.lower()).strip("_"),
         summary=summary,
         description=detail or summary,
         tags=[tag],

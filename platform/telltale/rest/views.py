@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest
 from rest_framework.request import Request
@@ -63,6 +64,16 @@ class ProjectView(APIView):
     def person(self) -> User | None:
         """The person who asks; None where a key does."""
         return self.request.user if isinstance(self.request.user, User) else None
+
+    @property
+    def person_id(self) -> int | None:
+        """The id of the person who asks; None where a key does."""
+        return self.person.pk if self.person else None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which the project's days are cut."""
+        return ZoneInfo(self.project.time_zone)
 
     @property
     def http(self) -> HttpRequest:

@@ -1,0 +1,211 @@
+"""REST: traces and their spans."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from telltale.rest import paging, params, shapes
+from telltale.rest.problems import FieldError, Problem, bad_field, not_found
+from telltale.rest.views import ProjectView
+from traces import read
+from traces.api import trace_json, trace_shapes
+from traces.ingest.views import native_traces
+from traces.read.filters import ops_of
+
+_SUFFIX = {"is": "", "not": ".not", "min": ".min", "max": ".max", "missing": ".missing"}
+FILTERS = tuple(name + _SUFFIX[op] for name, known in read.FIELDS.items() for op in ops_of(known))
+BODIES_MAX = 50
+TRACE_ID = OpenApiParameter(
+    "trace_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="32 hex digits, a UUID, or the id its sender uses."
+)
+SPAN_ID = OpenApiParameter("span_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="16 hex digits.")
+
+
+def _filter_parameter(name: str) -> OpenApiParameter:
+    field, _, op = name.partition(".")
+    known = read.FIELDS[field]
+    many = op in {"", "not"} and not known.shape == "number"
+    enum = [value for value, _, _ in known.choices] or None
+    words = {"": "is any of", "not": "is none of", "min": "at least", "max": "at most", "missing": "has none"}
+    return OpenApiParameter(
+        name,
+        OpenApiTypes.NUMBER if known.shape == "number" else OpenApiTypes.STR,
+        enum=None if op == "missing" else enum,
+        many=many,
+        description=f"{known.label} {words[op]}{f' ({known.unit})' if known.unit else ''}.",
+    )
+
+
+class TraceListView(ProjectView):
+    query = {"GET": ("from", "to", "q", "sort", "limit", "cursor", *FILTERS)}
+
+    @shapes.describe(
+        "List traces",
+        shapes.page_of(trace_shapes.TraceShape, "TracePage"),
+        tag="Traces",
+        detail="Newest first unless sorted otherwise. Repeated keys mean any of them, different keys all of them. A window "
+        "makes it quick: without one, all that is kept is looked at.",
+        query=(
+            shapes.FROM,
+            shapes.TO,
+            OpenApiParameter("q", OpenApiTypes.STR, description="An id, or words in name, previews, user or session."),
+            OpenApiParameter(
+                "sort", OpenApiTypes.STR, enum=[sign + key for key in read.SORTS for sign in ("-", "")],
+                description="- for descending.",
+            ),
+            shapes.LIMIT,
+            shapes.CURSOR,
+            *(_filter_parameter(name) for name in FILTERS),
+        ),
+    )  # fmt: skip
+    def get(self, request: Request) -> Response:
+        query = request.query_params
+        terms, wrong = read.parse_terms(query.lists())
+        if wrong:
+            errors = [FieldError(e.key, e.message, e.limit or None, e.value or None) for e in wrong]
+            raise Problem(400, "; ".join(f"{e.field} {e.message}" for e in errors[:5]), *errors)
+        start, end = params.moment(query, "from"), params.moment(query, "to")
+        if start is not None and end is not None and start >= end:
+            raise bad_field("from", "must be before `to`", limit=end.isoformat(), value=start.isoformat())
+        wanted = read.TraceFilter(start=start, end=end, q=params.text(query, "q"), terms=terms)
+        side, _, cursor = params.text(query, "cursor").partition(".")
+        if side not in {"", "older", "newer"}:
+            raise paging.bad_cursor(side)
+        ask = read.Ask(limit=params.page_size(query), count=False, **({_SIDES[side]: cursor} if side else {}))
+        try:
+            wanted = read.resolve_id(self.project.pk, wanted) if wanted.q else wanted
+            page = read.list_traces(self.project.pk, wanted, params.text(query, "sort") or read.DEFAULT_SORT, ask)
+        except read.FilterError as error:
+            raise bad_field(error.key, error.message, limit=error.limit or None, value=error.value or None) from None
+        except read.TooSlow:
+            raise too_slow() from None
+        older = f"older.{page.older}" if page.older else None
+        newer = f"newer.{page.newer}" if page.newer else None
+        return Response(paging.page(request, [trace_json.trace(row) for row in page.rows], older, newer))
+
+
+_SIDES = {"older": "before", "newer": "after"}
+
+
+class TraceView(ProjectView):
+    @shapes.describe("One trace with its sums", trace_shapes.TraceShape, tag="Traces", path=(TRACE_ID,))
+    def get(self, request: Request, trace_id: str) -> Response:
+        return Response(trace_json.trace(find_trace(self, trace_id)))
+
+
+class SpanListView(ProjectView):
+    query = {"GET": ("limit", "cursor", "include")}
+
+    @shapes.describe(
+        "The spans of a trace",
+        shapes.page_of(trace_shapes.SpanShape, "SpanPage"),
+        tag="Traces",
+        detail=f"In order of start. With `include=body` messages, raw attributes and events too, at most {BODIES_MAX} a page.",
+        path=(TRACE_ID,),
+        query=(
+            shapes.LIMIT,
+            shapes.CURSOR,
+            OpenApiParameter("include", OpenApiTypes.STR, enum=["body"], description="What else to send."),
+        ),
+    )
+    def get(self, request: Request, trace_id: str) -> Response:
+        query = request.query_params
+        limit = params.page_size(query)
+        wants_body = params.choice(query, "include", ("body",)) == "body"
+        if wants_body:
+            limit = min(limit, BODIES_MAX)
+        position = paging.read_cursor(params.text(query, "cursor"), str, int, int)
+        if position is not None and position[0] not in {"after", "before"}:
+            raise paging.bad_cursor(str(position[0]))
+        row = find_trace(self, trace_id)
+        try:
+            keys = [(step.started_us, step.span_id) for step in read.list_spans(self.project.pk, row).steps]
+            chosen, has_before, has_after = _slice(keys, position, limit)
+            ids = [span_id for _, span_id in chosen]
+            if wants_body:
+                items = [trace_json.span(detail.span, detail) for detail in read.get_spans(self.project.pk, row, ids)]
+            else:
+                items = [trace_json.span(span) for span in read.get_rows(self.project.pk, row, ids)]
+        except read.TooSlow:
+            raise too_slow() from None
+        after = paging.write_cursor("after", *chosen[-1]) if has_after and chosen else None
+        before = paging.write_cursor("before", *chosen[0]) if has_before and chosen else None
+        return Response(paging.page(request, items, after, before))
+
+
+class SpanView(ProjectView):
+    @shapes.describe(
+        "One span with its body", trace_shapes.SpanDetailShape, tag="Traces", path=(TRACE_ID, SPAN_ID)
+    )
+    def get(self, request: Request, trace_id: str, span_id: str) -> Response:
+        number = params.span_id(span_id)
+        row = find_trace(self, trace_id)
+        if number is None:
+            raise not_found()
+        try:
+            detail = read.get_span(self.project.pk, row, number)
+        except read.TooSlow:
+            raise too_slow() from None
+        if detail is None:
+            raise not_found()
+        return Response(trace_json.span(detail.span, detail))
+
+
+def find_trace(view: ProjectView, raw: str) -> read.TraceRow:
+    """The trace of an address; the one 404 where the project has none of this id."""
+    if len(raw) > 512 or "\x00" in raw or any("\ud800" <= c <= "\udfff" for c in raw):
+        raise not_found()
+    row = read.find_trace(view.project.pk, raw)
+    if row is None:
+        raise not_found()
+    return row
+
+
+def too_slow() -> Problem:
+    """What is answered where the database took longer than an answer may."""
+    return Problem(
+        400,
+        "This took longer than an answer may. Narrow the window with `from` and `to`, or filter by an exact value.",
+        FieldError("from", "the window is too wide for this filter"),
+    )
+
+
+def _slice(
+    keys: list[tuple[int, int]], position: list[Any] | None, limit: int
+) -> tuple[list[tuple[int, int]], bool, bool]:
+    """One page of sorted keys beside a position, and whether there is something before and after it."""
+    keys = sorted(keys)
+    if position is None:
+        start = 0
+    elif position[0] == "after":
+        start = sum(1 for key in keys if key <= (position[1], position[2]))
+    else:
+        start = max(sum(1 for key in keys if key < (position[1], position[2])) - limit, 0)
+    chosen = keys[start : start + limit]
+    return chosen, start > 0, start + limit < len(keys)
+
+
+_list = TraceListView.as_view()
+
+
+@csrf_exempt
+def traces(request: HttpRequest) -> HttpResponseBase:
+    """The one address of two things: POST is native ingest, which reads its body itself; the rest lists traces."""
+    if request.method == "POST":
+        return native_traces(request)
+    response: HttpResponseBase = _list(request)
+    if response.status_code == 405:
+        response.headers["Allow"] = "GET, HEAD, POST"
+    return response
+
+
+# What the schema generator looks for in a view.
+traces.cls = TraceListView  # type: ignore[attr-defined]
+traces.initkwargs = {}  # type: ignore[attr-defined]
