@@ -226,8 +226,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "What a page shows can be read here, what a page does can be done here, by the same rules.",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "PREPROCESSING_HOOKS": ["telltale.rest.schema.rest_alone"],
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "telltale.rest.schema.finish"],
-    "DEFAULT_GENERATOR_CLASS": "drf_spectacular.generators.SchemaGenerator",
+    "POSTPROCESSING_HOOKS": ["telltale.rest.schema.finish"],
 }
 
 # Jobs. Truth is rows with leases; a message only says "look now", so none is waited for and none is answered.
@@ -245,7 +244,8 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_TIME_LIMIT = 600
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_TASK_QUEUES = ("roll-up", "judge", "watch", "notify", "upkeep")
+TELLTALE_QUEUES = ("roll-up", "judge", "watch", "notify", "upkeep")
+CELERY_TASK_QUEUES = {name: {"exchange": name, "routing_key": name} for name in TELLTALE_QUEUES}
 CELERY_TASK_DEFAULT_QUEUE = "upkeep"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -11,12 +12,23 @@ POOL_MAX = 12
 POOL_TIMEOUT_SECONDS = 3.0
 STATEMENT_TIMEOUT_MS = 15_000
 
+# A socket's path may have 107 bytes on Linux; PostgreSQL adds "/.s.PGSQL.5432".
+_SOCKET_DIRECTORY_MAX = 90
+
+
+def socket_directory(home: Path) -> Path:
+    """Where the embedded PostgreSQL of `home` has its socket: below the home, unless that path is too long for one."""
+    directory = home / "run"
+    if len(str(directory).encode()) <= _SOCKET_DIRECTORY_MAX:
+        return directory
+    return Path("/tmp") / f"telltale-{hashlib.sha256(str(home).encode()).hexdigest()[:16]}"  # noqa: S108
+
 
 def embedded_dsn(home: Path) -> str:
     """The DSN of the PostgreSQL that the supervisor runs below `home`; the password is read from its 0600 file."""
     password_file = home / "postgres.password"
     password = password_file.read_text().strip() if password_file.exists() else ""
-    socket = quote(str(home / "run"), safe="")
+    socket = quote(str(socket_directory(home)), safe="")
     return f"postgresql://telltale:{quote(password, safe='')}@/telltale?host={socket}"
 
 
@@ -33,6 +45,8 @@ def django_database(dsn: str, home: Path) -> dict[str, Any]:
     options["prepare_threshold"] = 5
     options["options"] = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout=5000 -c timezone=UTC"
     options["pool"] = {"min_size": 1, "max_size": POOL_MAX, "timeout": POOL_TIMEOUT_SECONDS, "max_idle": 120.0}
+    # Attempts back off up to this long: with the default of 300 s a pool would stay away for minutes after an outage.
+    options["pool"]["reconnect_timeout"] = 3.0
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")) or "telltale",

@@ -1,0 +1,106 @@
+"""The scheduler: any worker may be it, one at a time is, by a lease that ends with its holder.
+
+A lease in a row and not an advisory lock: a stopped process (SIGSTOP, a frozen machine) keeps its lock for ever, but cannot
+renew a row.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import timedelta
+from typing import Any
+
+from celery.beat import ScheduleEntry, Scheduler
+from django.db import Error, close_old_connections
+
+from telltale.jobs import leases
+from telltale.jobs.models import Schedule
+from telltale.lib import clock
+
+LEASE_NAME = "scheduler"
+LEASE_SECONDS = 15.0
+TICK_SECONDS = 3.0
+# Shorter ones may simply start anew.
+REMEMBERED_FROM = timedelta(minutes=1)
+
+logger = logging.getLogger("telltale.jobs")
+
+
+class LeasedScheduler(Scheduler):
+    """Celery's scheduler for the holder of the lease; it remembers in the database when the rarer tasks were sent."""
+
+    is_holder = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.max_interval = TICK_SECONDS
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Send what is due, if the lease is ours; seconds until the next look."""
+        try:
+            close_old_connections()
+            held, self.is_holder = self.is_holder, leases.hold(LEASE_NAME, seconds=LEASE_SECONDS)
+            if not self.is_holder:
+                return TICK_SECONDS
+            if not held:
+                logger.info("this worker schedules")
+                self._remember()
+            return min(float(super().tick(*args, **kwargs)), TICK_SECONDS)
+        except Error:
+            self.is_holder = False
+            return TICK_SECONDS
+
+    def reserve(self, entry: ScheduleEntry) -> ScheduleEntry:
+        """The entry after this run, which is written down."""
+        following = super().reserve(entry)
+        if _period(entry) >= REMEMBERED_FROM:
+            Schedule.objects.update_or_create(name=entry.name, defaults={"last_run_at": following.last_run_at})
+        return following
+
+    def apply_async(self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
+        """Send one task; one that nobody takes before the next is sent is worth nothing and expires."""
+        entry.options.setdefault("expires", max(_period(entry).total_seconds(), 10.0))
+        return super().apply_async(entry, producer=producer, advance=advance, **kwargs)
+
+    def _remember(self) -> None:
+        known = dict(Schedule.objects.values_list("name", "last_run_at"))
+        for name, entry in self.schedule.items():
+            if name in known:
+                entry.last_run_at = min(known[name], clock.now())
+        self._heap = None
+
+    def stop(self) -> None:
+        """Give the lease back, so that the next worker need not wait for its end."""
+        if self.is_holder:
+            try:
+                leases.let_go(LEASE_NAME)
+            except Error:
+                return
+
+
+def _period(entry: ScheduleEntry) -> timedelta:
+    every = getattr(entry.schedule, "run_every", None)
+    return every if isinstance(every, timedelta) else timedelta(hours=1)
+
+
+class BeatThread(threading.Thread):
+    """The scheduler inside a worker."""
+
+    def __init__(self, app: Any) -> None:
+        super().__init__(name="scheduler", daemon=True)
+        self._app = app
+        self._ending = threading.Event()
+
+    def run(self) -> None:
+        """Tick until told to end."""
+        scheduler = LeasedScheduler(app=self._app)
+        while not self._ending.is_set():
+            self._ending.wait(max(scheduler.tick(), 0.01))
+        scheduler.stop()
+        close_old_connections()
+
+    def end(self) -> None:
+        """Stop ticking and give the lease back."""
+        self._ending.set()
+        self.join(2.0)

@@ -1,0 +1,67 @@
+"""What `telltale <command>` and `python manage.py telltale <command>` know. A room that brings one adds a line here.
+
+Each module has `add_arguments(parser)` and `handle(options, out) -> int`, the exit code; it is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from dataclasses import dataclass
+from typing import Protocol, TextIO, cast
+
+
+class CommandModule(Protocol):
+    """A module of a command."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's options."""
+
+    def handle(self, options: argparse.Namespace, out: TextIO) -> int:
+        """Do it; the exit code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: its help line, its module, and whether it needs Django."""
+
+    help: str
+    module: str
+    needs_django: bool = True
+
+    def load(self) -> CommandModule:
+        """The module."""
+        return cast(CommandModule, importlib.import_module(self.module))
+
+
+COMMANDS: dict[str, Command] = {
+    "run": Command("start PostgreSQL, web and worker", "telltale.run.commands.run", needs_django=False),
+    "stop": Command("stop what `run` started", "telltale.run.commands.stop", needs_django=False),
+    "database-url": Command("print a DSN that psql accepts", "telltale.run.commands.database_url"),
+    "doctor": Command("check everything and say what is wrong", "telltale.run.commands.doctor"),
+    "prepare": Command("migrate, then provision what the environment names", "telltale.run.commands.prepare"),
+    "provision": Command("make or update people, projects and keys", "telltale.run.commands.provision"),
+}
+
+
+def add_commands(parser: argparse.ArgumentParser) -> None:
+    """Give `parser` a sub-command for each of `COMMANDS`; options are declared when one is chosen."""
+    names = parser.add_subparsers(dest="telltale_command", metavar="command", required=True)
+    for name, command in sorted(COMMANDS.items()):
+        names.add_parser(name, help=command.help, add_help=False)
+
+
+def run_command(argv: list[str], out: TextIO, program: str = "telltale") -> int:
+    """Run the command `argv` names; the exit code. argparse ends the process at wrong options."""
+    parser = argparse.ArgumentParser(prog=program, description="Operate a Telltale installation.")
+    add_commands(parser)
+    name = parser.parse_args(argv[:1]).telltale_command
+    command = COMMANDS[name]
+    if command.needs_django:
+        import django
+
+        django.setup()
+    module = command.load()
+    own = argparse.ArgumentParser(prog=f"{program} {name}", description=command.help[0].upper() + command.help[1:] + ".")
+    module.add_arguments(own)
+    return module.handle(own.parse_args(argv[1:]), out)

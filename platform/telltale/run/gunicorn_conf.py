@@ -1,0 +1,58 @@
+"""How gunicorn serves the product. Read by gunicorn as its configuration: each name below is one of its settings."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+from typing import Any
+
+# TELLTALE_WEB_WORKERS and TELLTALE_WEB_THREADS; asked from Django's settings, which also name a wrong value.
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "telltale.settings")
+from django.conf import settings  # noqa: E402
+
+bind = f"{settings.TELLTALE_BIND}:{settings.TELLTALE_PORT}"
+worker_class = "gthread"
+workers = settings.TELLTALE_WEB_WORKERS
+threads = settings.TELLTALE_WEB_THREADS
+# Imported once, shared by the forks. The database pool opens at first use, which is after the fork.
+preload_app = True
+keepalive = 75
+timeout = 60
+graceful_timeout = 3
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+# The product looks at X-Forwarded-* itself, by TELLTALE_TRUSTED_PROXIES.
+forwarded_allow_ips = ""
+control_socket_disable = True
+accesslog = None
+errorlog = "-"
+loglevel = "info"
+# OTLP senders put keys and ids into headers, not into the address: the defaults of 4,094 and 100 are wide.
+limit_request_fields = 100
+
+
+def when_ready(server: Any) -> None:
+    """In the master, before it forks: load what the first request would, then leave it out of garbage collection."""
+    from django.template import engines
+    from django.urls import get_resolver
+
+    _ = get_resolver().url_patterns
+    engines.all()
+    gc.collect()
+    gc.freeze()
+
+
+def post_worker_init(worker: Any) -> None:
+    """In a worker, before it takes requests: a database connection and one page through the whole stack.
+
+    Without it the first request of each worker pays for both. A database that is away is no reason not to serve.
+    """
+    from django.db import Error, connection
+    from django.test import RequestFactory
+    from psycopg import OperationalError
+
+    with contextlib.suppress(Error, OperationalError):
+        connection.ensure_connection()
+    connection.close()
+    request = RequestFactory().get(settings.LOGIN_URL, HTTP_HOST="localhost", REMOTE_ADDR="127.0.0.1")
+    worker.app.wsgi().get_response(request).close()

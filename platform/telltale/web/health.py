@@ -1,0 +1,276 @@
+"""Whether the product works: /healthz (this process answers), /readyz (work can be done), /metrics (how it is going).
+
+What stands behind them is read by `read_vitals`, which the operator's page may use as well.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import pkgutil
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.db import Error, connection, transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, JsonResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from psycopg import OperationalError
+
+from telltale.jobs.read import HeartbeatAge, read_heartbeats, read_queues, read_scheduler_at
+from telltale.lib import clock
+from traces.read.flow import Pending, Totals, read_pending, read_totals
+
+READ_TIMEOUT_MS = 2000
+# A worker that wrote no row for this long does no work, whatever its process looks like.
+HEARTBEAT_LIMIT_SECONDS = 60.0
+QUEUE_LIMIT_SECONDS = 60.0
+DATABASE_ERRORS = (Error, OperationalError)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueAge:
+    """Work nobody has claimed yet; `oldest_seconds` is None where there is none."""
+
+    name: str
+    waiting: int
+    oldest_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """Signs of life at one moment. Ages in seconds; None where there is no sign at all."""
+
+    at: datetime
+    queues: tuple[QueueAge, ...]
+    workers: tuple[HeartbeatAge, ...]
+    scheduler_age_seconds: float | None
+    pending: Pending
+    disk_free_bytes: int
+    disk_total_bytes: int
+    failed_jobs: int
+
+    @property
+    def notes(self) -> list[str]:
+        """What is not as it should be, in words; empty when all is well."""
+        notes = []
+        alive = [w for w in self.workers if w.age_seconds <= HEARTBEAT_LIMIT_SECONDS]
+        if not alive:
+            notes.append("No worker has shown life in the last minute; charts and judging stand still.")
+        if self.scheduler_age_seconds is None:
+            notes.append("No worker is the scheduler just now.")
+        for queue in self.queues:
+            if queue.oldest_seconds is not None and queue.oldest_seconds > QUEUE_LIMIT_SECONDS:
+                notes.append(f"Work in queue {queue.name} has waited {queue.oldest_seconds:.0f} s.")
+        lag = self.pending.oldest_seconds
+        if lag is not None and lag > QUEUE_LIMIT_SECONDS:
+            notes.append(f"Data is {lag / 60:.0f} min old in charts.")
+        if self.disk_free_bytes < self.disk_total_bytes * 0.05:
+            notes.append("Less than 5% of the disk is free.")
+        return notes
+
+
+def missing_migrations() -> list[str]:
+    """Names of migrations on disk that the database lacks, as `app.name`; reads one table, imports no migration."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('django_migrations') IS NOT NULL")
+        known = bool(cursor.fetchone()[0])
+        if known:
+            cursor.execute("SELECT app, name FROM django_migrations")
+        applied = set(cursor.fetchall()) if known else set()
+    missing = []
+    for app in apps.get_app_configs():
+        try:
+            package = import_module(f"{app.name}.migrations")
+        except ModuleNotFoundError:
+            continue
+        names = [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
+        missing += [f"{app.label}.{name}" for name in names if (app.label, name) not in applied]
+    return sorted(missing)
+
+
+class _Migrated:
+    """Whether this process has seen the database complete; it never goes back to incomplete under a running process."""
+
+    is_known = False
+
+    def check(self) -> bool:
+        """True once no migration is missing."""
+        if not self.is_known:
+            self.is_known = not missing_migrations()
+        return self.is_known
+
+
+migrated = _Migrated()
+
+
+def read_vitals() -> Vitals:
+    """The signs of life; a database error where the database does not answer within its limit."""
+    now = clock.now()
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL statement_timeout = {READ_TIMEOUT_MS}")
+        queues = tuple(QueueAge(q.name, q.waiting, q.oldest_seconds) for q in read_queues(now))
+        workers = tuple(read_heartbeats(now))
+        scheduler = read_scheduler_at(now)
+        pending = read_pending()
+        cursor.execute("SELECT count(*) FROM jobs_job WHERE state = 'failed'")
+        failed = int(cursor.fetchone()[0])
+    home = settings.TELLTALE_HOME
+    disk = shutil.disk_usage(home if home.exists() else "/")
+    return Vitals(now, queues, workers, scheduler, pending, disk.free, disk.total, failed)
+
+
+def healthz(request: HttpRequest) -> HttpResponseBase:
+    """200: this process answers. No database, no key; no proof that anything else works."""
+    if request.method not in {"GET", "HEAD"}:
+        return HttpResponseNotAllowed(["GET", "HEAD"])
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+def readyz(request: HttpRequest) -> HttpResponseBase:
+    """200 when the database answers and is migrated, else 503. Details for this machine and for the metrics token."""
+    if request.method not in {"GET", "HEAD"}:
+        return HttpResponseNotAllowed(["GET", "HEAD"])
+    try:
+        if not migrated.check():
+            return _not_ready("migrating", "The database is being migrated.")
+        vitals = read_vitals()
+    except DATABASE_ERRORS:
+        return _not_ready("away", "The database does not answer.")
+    body: dict[str, Any] = {"status": "ready", "database": "reachable", "migrations": "applied"}
+    if is_trusted(request):
+        body |= _details(vitals)
+    return JsonResponse(body)
+
+
+def metrics(request: HttpRequest) -> HttpResponseBase:
+    """Prometheus text for this machine, or for whoever has TELLTALE_METRICS_TOKEN; 404 for others."""
+    if request.method not in {"GET", "HEAD"}:
+        return HttpResponseNotAllowed(["GET", "HEAD"])
+    if not is_trusted(request):
+        return HttpResponse("Not found.\n", status=404, content_type="text/plain")
+    registry = CollectorRegistry()
+    registry.register(_Collector())  # type: ignore[arg-type]
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def is_trusted(request: HttpRequest) -> bool:
+    """Whether details are for this request's eyes: it comes from this machine, unproxied, or carries the token."""
+    token = settings.TELLTALE_METRICS_TOKEN
+    if token:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+        if hmac.compare_digest(given.encode(), token.encode()):
+            return True
+    # A proxy on this machine speaks for people elsewhere.
+    if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
+        return False
+    try:
+        return ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
+    except ValueError:
+        return False
+
+
+def _not_ready(state: str, text: str) -> JsonResponse:
+    body = {
+        "status": "not ready",
+        "database": "unreachable" if state == "away" else "reachable",
+        "migrations": "unknown" if state == "away" else "missing",
+        "detail": text,
+    }
+    return JsonResponse(body, status=503, headers={"Retry-After": "2"})
+
+
+def _details(vitals: Vitals) -> dict[str, Any]:
+    return {
+        "notes": vitals.notes,
+        "queues": {q.name: {"waiting": q.waiting, "oldest_seconds": _tenth(q.oldest_seconds)} for q in vitals.queues},
+        "workers": [
+            {
+                "worker": number,
+                "heartbeat_seconds": _tenth(worker.age_seconds),
+                "tasks_done": worker.tasks_done,
+                "tasks_failed": worker.tasks_failed,
+                "oldest_task_seconds": _tenth(worker.oldest_task_seconds),
+            }
+            for number, worker in enumerate(vitals.workers, 1)
+        ],
+        "scheduler_seconds": _tenth(vitals.scheduler_age_seconds),
+        "ingest_to_account_seconds": _tenth(vitals.pending.oldest_seconds) or 0.0,
+        "disk": {"free_bytes": vitals.disk_free_bytes, "total_bytes": vitals.disk_total_bytes},
+        "failed_jobs": vitals.failed_jobs,
+    }
+
+
+def _tenth(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
+
+
+class _Collector:
+    """Series read from the database at each scrape: the same from every web process, and right after a restart."""
+
+    def collect(self) -> Iterator[Metric]:
+        """The series. Without its database a scrape still says so."""
+        up = GaugeMetricFamily("telltale_database_up", "1 when the database answers")
+        try:
+            is_migrated = migrated.check()
+            vitals = read_vitals() if is_migrated else None
+            totals = read_totals() if is_migrated else None
+        except DATABASE_ERRORS:
+            up.add_metric([], 0)
+            yield up
+            return
+        up.add_metric([], 1)
+        yield up
+        yield GaugeMetricFamily("telltale_migrations_applied", "1 when no migration is missing", int(is_migrated))
+        if vitals and totals:
+            yield from _vital_series(vitals)
+            yield from _flow_series(totals)
+
+
+def _vital_series(vitals: Vitals) -> Iterator[Metric]:
+    waiting = GaugeMetricFamily("telltale_queue_waiting", "Messages nobody has claimed", labels=["queue"])
+    oldest = GaugeMetricFamily("telltale_queue_oldest_seconds", "Age of the oldest of them", labels=["queue"])
+    for queue in vitals.queues:
+        waiting.add_metric([queue.name], queue.waiting)
+        oldest.add_metric([queue.name], queue.oldest_seconds or 0)
+    yield waiting
+    yield oldest
+    alive = [worker for worker in vitals.workers if worker.age_seconds <= HEARTBEAT_LIMIT_SECONDS]
+    yield GaugeMetricFamily("telltale_workers_alive", "Workers with a heartbeat in the last minute", len(alive))
+    if vitals.workers:
+        youngest = min(worker.age_seconds for worker in vitals.workers)
+        yield GaugeMetricFamily("telltale_worker_heartbeat_seconds", "Age of the youngest heartbeat", youngest)
+    has_scheduler = int(vitals.scheduler_age_seconds is not None)
+    yield GaugeMetricFamily("telltale_scheduler_alive", "1 when a worker holds the scheduler's lease", has_scheduler)
+    yield GaugeMetricFamily(
+        "telltale_ingest_to_account_seconds", "Age of the oldest batch not in roll-ups", vitals.pending.oldest_seconds or 0
+    )
+    yield GaugeMetricFamily("telltale_batches_pending", "Batches not in roll-ups", vitals.pending.batches)
+    yield GaugeMetricFamily("telltale_disk_free_bytes", "Free space where the home lies", vitals.disk_free_bytes)
+    yield GaugeMetricFamily("telltale_disk_total_bytes", "Size of that disk", vitals.disk_total_bytes)
+    yield GaugeMetricFamily("telltale_jobs_failed", "Long jobs that ended as failed", vitals.failed_jobs)
+
+
+def _flow_series(totals: Totals) -> Iterator[Metric]:
+    items = CounterMetricFamily(
+        "telltale_ingest_items", "What arrived, by what became of it", labels=["source", "outcome"]
+    )
+    for (source, outcome), count in sorted(totals.items.items()):
+        items.add_metric([source, outcome], count)
+    yield items
+    reasons = CounterMetricFamily(
+        "telltale_ingest_not_stored", "What was not stored, by reason", labels=["outcome", "reason"]
+    )
+    for (outcome, reason), count in sorted(totals.reasons.items()):
+        reasons.add_metric([outcome, reason], count)
+    yield reasons
+    refusals = CounterMetricFamily("telltale_ingest_refused_requests", "Requests refused whole", labels=["status"])
+    for status, count in sorted(totals.refused.items()):
+        refusals.add_metric([str(status)], count)
+    yield refusals
