@@ -81,3 +81,9 @@ def _flush_and_close() -> None:
         flush()
     finally:
         connection.close()
+
+
+def forget() -> None:
+    """Forget what was gathered (tests)."""
+    with _lock:
+        _held.clear()

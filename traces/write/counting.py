@@ -129,6 +129,10 @@ def settle(by_trace: Mapping[UUID, Sequence[CanonicalSpan]]) -> Touched:
     return touched
 
 
+def _is_odd_alone(span: CanonicalSpan) -> bool:
+    return span.aggregated_usage or (span.usage is None and is_stream_log(span.name, span.duration_ns))
+
+
 def _stand_apart(spans: Sequence[CanonicalSpan], users: Sequence[CanonicalSpan]) -> bool:
     """Whether plainly no two of the users tell one call: no shared response id, none above another, nothing odd."""
     ids = [span.response_id for span in users if span.response_id is not None]
