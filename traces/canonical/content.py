@@ -179,7 +179,11 @@ def _with_state(content: Content, raw: Mapping[str, Any], flags: int) -> Content
 
 
 def _messages(raw: Mapping[str, Any], sources: tuple[tuple[str, str, str], ...], kind: Kind) -> list[Message]:
-    """The messages of the first source that has any. Spans that are no chats have messages only where they are told."""
+    """The messages of the first source that says anything; else of the first that has messages without content.
+
+    Spans that are no chats have messages only where they are told as such.
+    """
+    silent: list[Message] = []
     for key, prefix, role in sources:
         if prefix:
             found = from_flat(raw, prefix, role)
@@ -191,9 +195,10 @@ def _messages(raw: Mapping[str, Any], sources: tuple[tuple[str, str, str], ...],
             if kind not in _CHAT_KINDS and not key.startswith(("gen_ai.", "pydantic_ai.")) and not _is_chat(decoded):
                 continue
             found = read_messages(decoded, role)
-        if found:
+        if any(message.parts for message in found):
             return found
-    return []
+        silent = silent or found
+    return silent
 
 
 def _is_chat(value: Any) -> bool:
@@ -344,7 +349,7 @@ def _prompt_variables(raw: Mapping[str, Any]) -> dict[str, Any] | None:
 def _parameters(
     raw: Mapping[str, Any], attributes: Mapping[str, Any], vocabulary: Vocabulary | str
 ) -> dict[str, Any] | None:
-    """What was asked of the model beside the messages. OpenLIT writes provider defaults as if they had been asked for."""
+    """What was asked of the model beside the messages; OpenLIT writes provider defaults as if they had been asked."""
     found: dict[str, Any] = {}
     for key in _PARAMETER_MAPS:
         told = decode_map(raw.get(key))

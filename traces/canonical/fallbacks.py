@@ -22,6 +22,8 @@ FIRST_CHUNK_EVENTS = frozenset({
 })  # fmt: skip
 
 _ID_FIRST = re.compile(r'\s*\{\s*"id"\s*:\s*"([^"\\]{1,256})"')
+# LangChain keeps the provider's answer inside its own; only ids of a provider's shape are taken from there.
+_ID_INSIDE = re.compile(r'(?<!\\)"id"\s*:\s*"((?:chatcmpl|resp|msg|gen)[-_][^"\\]{1,200})"')
 # Not preceded by a backslash: a reason quoted inside a message's text is not the call's.
 _FINISH = re.compile(r'(?<!\\)"(?:finish_reason|stop_reason)"\s*:\s*"([^"\\]{1,64})"')
 _OUTPUT_KEYS = ("gen_ai.output.messages", "mlflow.spanOutputs", "output.value")
@@ -48,6 +50,8 @@ def find_response_id(raw: dict[str, Any]) -> str | None:
         text = raw.get(key)
         if type(text) is str:
             matched = _ID_FIRST.match(text)
+            if matched is None and text.startswith('{"generations"'):
+                matched = _ID_INSIDE.search(text, 0, MAX_SEARCH_CHARS)
             if matched:
                 return clean_text(matched.group(1))
     return None

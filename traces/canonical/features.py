@@ -23,7 +23,7 @@ def apply_feature_rules(name: str, service: str | None, rules: Iterable[Mapping[
         if not isinstance(pattern, str) or not isinstance(feature, str) or not feature:
             continue
         subject = service if rule.get("match") == "service" else name
-        if subject is not None and len(pattern) <= MAX_PATTERN_CHARS and pattern.count("*") <= 8:
-            if fnmatchcase(subject, pattern):
-                return feature
+        is_usable = subject is not None and len(pattern) <= MAX_PATTERN_CHARS and pattern.count("*") <= 8
+        if is_usable and fnmatchcase(subject or "", pattern):
+            return feature
     return None

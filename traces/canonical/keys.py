@@ -1,7 +1,7 @@
 """Which attribute says what, and which one is believed first: the mapping as data (docs/data-model.md).
 
-A key leads to a slot and a rank; of several keys for one slot the lowest rank wins. The order of each tuple below is the
-order of belief: explicit vendor, current GenAI, OpenInference, deprecated GenAI, OpenLLMetry, bare names.
+A key leads to a slot and a rank; of several keys for one slot the lowest rank wins. The order of each tuple below is
+the order of belief: explicit vendor, current GenAI, OpenInference, deprecated GenAI, OpenLLMetry, bare names.
 """
 
 from __future__ import annotations

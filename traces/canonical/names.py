@@ -110,7 +110,7 @@ _seen: dict[str, str | None] = {}
 
 
 def provider_name(raw: str) -> str | None:
-    """The provider as the GenAI conventions name it; None where the text names none (a host, "unknown", a framework)."""
+    """The provider as the GenAI conventions name it; None where the text is none (a host, "unknown", a framework)."""
     found = _seen.get(raw, "")
     if found != "":
         return found

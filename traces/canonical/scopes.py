@@ -61,8 +61,11 @@ ATTRIBUTE_PREFIXES: tuple[tuple[str, Vocabulary], ...] = (
     ("logfire.", Vocabulary.LOGFIRE),
     ("http.", Vocabulary.HTTP),
 )
-# Speakers that never show cache counts, so that their absence does not mean 0.
-CACHE_BLIND_SCOPES = frozenset({"opentelemetry.instrumentation.openai_v2", "logfire.openai"})
+# Speakers that never show cache counts, so that their absence does not mean 0. The handler's scope is what openai-v2
+# writes chats under in its new mode; its successors have scopes of their own.
+CACHE_BLIND_SCOPES = frozenset(
+    {"opentelemetry.instrumentation.openai_v2", "opentelemetry.util.genai.handler", "logfire.openai"}
+)
 CACHE_BLIND_VOCABULARIES = frozenset({Vocabulary.LITELLM})
 
 

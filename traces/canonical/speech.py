@@ -55,7 +55,8 @@ def counts_of(values: list[Any], ranks: list[int], vocabulary: Vocabulary) -> tu
             counts = counts_from_map(told, inclusive=vocabulary is Vocabulary.MLFLOW)
             if counts.tokens_in is not None or counts.tokens_out is not None or counts.bad:
                 return counts, _family(Slot.USAGE_MAP, ranks), False
-    fields, aggregated = _DIRECT, False
+    fields: tuple[tuple[int, str], ...] = _DIRECT
+    aggregated = False
     if ranks[Slot.TOKENS_IN] == 99 and ranks[Slot.TOKENS_OUT] == 99 and ranks[Slot.AGGREGATED_IN] < 99:
         fields, aggregated = _AGGREGATED, True
     counts = Counts()

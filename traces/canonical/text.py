@@ -1,4 +1,4 @@
-"""Text at the door: what PostgreSQL would refuse is replaced, what is too long is cut, JSON is read without surprises."""
+"""Text at the door: what PostgreSQL would refuse is replaced, what is too long is cut, JSON is read safely."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def cut_text(text: str, limit: int) -> str:
 
 
 def clean_value(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """`value` as jsonb can hold it: text cleaned, numbers that are none as text, what is deeper than `depth` as text."""
+    """`value` as jsonb can hold it: text cleaned; numbers that are none, and what lies deeper than `depth`, as text."""
     if isinstance(value, str):
         return clean_text(value)
     if value is None or isinstance(value, bool):
@@ -100,7 +100,7 @@ def parse_int(digits: str) -> int | str:
 
 
 def decode(value: Any) -> Any:
-    """The value inside a text that is JSON (begins with `{`, `[` or `"` and parses), at most two levels; else itself."""
+    """The value inside a text that is JSON (begins with `{`, `[` or `"`, parses), at most two levels; else itself."""
     for _ in range(2):
         if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "[", '"') or not value:
             return value

@@ -65,7 +65,7 @@ def to_count(value: Any) -> int | None:
     """A token count, or None: 128, "128" and 128.0 are 128; negative, fractional and absurd figures are none."""
     kind = type(value)
     if kind is int:
-        return value if 0 <= value <= MAX_COUNT else None  # type: ignore[no-any-return]
+        return value if 0 <= value <= MAX_COUNT else None
     if kind is float:
         return int(value) if 0 <= value <= MAX_COUNT and value == math.floor(value) else None
     if kind is str and 0 < len(value) <= 32:
@@ -88,7 +88,7 @@ def resolve(
 ) -> Resolved:
     """The disjoint buckets of one call.
 
-    `cache_blind` speakers show no cache figures at all; `source` names the attribute family the figures come from.
+    `cache_blind` speakers show no cache figures beside their counts (a provider's whole usage map does); `source` names the attribute family the figures come from.
     """
     flags = _BAD if counts.bad else 0
     if counts.tokens_in is None and counts.tokens_out is None and not counts.has_cache():
@@ -100,7 +100,7 @@ def resolve(
     usage = Usage()
     flags |= _fill_input(usage, counts, accounting)
     flags |= _fill_output(usage, counts)
-    if cache_blind and not counts.has_cache():
+    if cache_blind and counts.accounting == UNKNOWN and not counts.has_cache():
         flags |= _CACHE_UNKNOWN
     provenance: dict[str, Any] = {"accounting": accounting, "source": source}
     if counts.tokens_in is not None:
@@ -167,16 +167,13 @@ def _fill_input(usage: Usage, counts: Counts, accounting: str) -> int:
 def _fill_output(usage: Usage, counts: Counts) -> int:
     text, reasoning, audio = counts.tokens_out, counts.reasoning, counts.audio_out
     flags = 0
-    if text is not None:
-        if counts.accounting != ADDITIVE:
-            if reasoning and not _is_outside(counts, text, reasoning):
-                text -= reasoning
-            if audio:
-                if audio > text:
-                    audio = 0
-                    flags = _INCONSISTENT
-                else:
-                    text -= audio
+    if text is not None and counts.accounting != ADDITIVE:
+        if reasoning and not _is_outside(counts, text, reasoning):
+            text -= reasoning
+        if audio and audio > text:
+            audio, flags = 0, _INCONSISTENT
+        elif audio:
+            text -= audio
     usage.output_text = text
     usage.output_reasoning = reasoning
     usage.output_audio = audio

@@ -35,8 +35,8 @@ _ADDITIVE_AUDIO_OUT = frozenset({"output_audio_tokens", "output_audio"})
 def counts_from_map(usage: Mapping[str, Any], *, inclusive: bool = False) -> Counts:
     """What a usage map says. `inclusive` speakers (MLflow) use Anthropic's names and yet include the cached tokens.
 
-    Raw OpenAI and LangSmith shapes include cached tokens, raw Anthropic names exclude them, raw Gemini names include them
-    and put reasoning outside of the output; any other map is additive, each key a bucket of its own.
+    Raw OpenAI and LangSmith shapes include cached tokens, raw Anthropic names exclude them, raw Gemini names include
+    them and put reasoning outside of the output; any other map is additive, each key a bucket of its own.
     """
     if len(usage) > MAX_KEYS:
         usage = dict(list(usage.items())[:MAX_KEYS])
@@ -165,7 +165,7 @@ class _Reader:
 
 
 def _additive_field(key: str) -> str | None:
-    """The count that a key of a free map adds to; images and documents count as plain input, None for what is neither."""
+    """The count that a key of a free map adds to; images and documents are plain input, None for what is neither."""
     for keys, field in (
         (_ADDITIVE_READ, "read"),
         (_ADDITIVE_WRITE, "write"),

@@ -62,8 +62,8 @@ def span_id_from(value: str | bytes, vendor: str) -> tuple[int, str | None]:
 def find_trace_ids(text: str) -> list[UUID]:
     """Every uuid that a trace named `text` may be stored under, likeliest first; empty where it can be none.
 
-    Hex and UUID text name their own bytes. An MLflow "tr-" id is the hex behind it. Any other text is tried as a foreign
-    id of each vendor.
+    Hex and UUID text name their own bytes. An MLflow "tr-" id is the hex behind it. Any other text is tried as a
+    foreign id of each vendor.
     """
     text = text.strip()
     if not text or len(text) > MAX_ID_CHARS:

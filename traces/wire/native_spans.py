@@ -173,8 +173,8 @@ def _name(item: Mapping[str, Any]) -> str:
 def moment_ns(value: Any, field: str) -> int:
     """Nanoseconds since 1970 of an ISO 8601 text or a number, 0 where none was sent.
 
-    A number is seconds below 10**11, milliseconds below 10**14, microseconds below 10**17, else nanoseconds: each reading
-    puts the years 1973 to 5138 into its own range. NativeError for anything else.
+    A number is seconds below 10**11, milliseconds below 10**14, microseconds below 10**17, else nanoseconds: each
+    reading puts the years 1973 to 5138 into its own range. NativeError for anything else.
     """
     if value is None or value == "":
         return 0

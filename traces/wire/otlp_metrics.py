@@ -1,4 +1,4 @@
-"""Metric points of OTLP requests: those of an allow-list become points of series, all others are counted and dropped."""
+"""Metric points of OTLP requests: those of an allow-list become points of series, others are counted and dropped."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ def _pool() -> tuple[descriptor_pool.DescriptorPool, frozenset[str]]:
         module.DESCRIPTOR.CopyToProto(file_proto)
         for message in file_proto.message_type:
             loosen(message, file_proto.package)
-        pool.Add(file_proto)  # type: ignore[no-untyped-call]
+        pool.Add(file_proto)
     return pool, frozenset(strings)
 
 
