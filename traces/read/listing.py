@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -268,3 +268,9 @@ def _read_cursor(raw: str, sort: str) -> _Cursor | None:
         return _Cursor(value, UUID(hex=hex_id), place)
     except (ValueError, TypeError, ArithmeticError, AttributeError, binascii.Error):
         raise FilterError("cursor", "is none that this list gave", "the cursor of a neighbouring page") from None
+
+
+def count_each(project_id: int, several: Sequence[TraceFilter]) -> list[Count]:
+    """How many traces match each of several filters, in one transaction."""
+    with asking() as cursor:
+        return [count_traces(cursor, project_id, wanted) for wanted in several]

@@ -14,6 +14,7 @@ import zstandard
 from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
+from traces.canonical.content import Content, build_content
 from traces.canonical.types import (
     BUCKETS,
     Body,
@@ -145,6 +146,7 @@ class SpanDetail:
 
     span: SpanRow
     body: Body
+    content: Content
     logs: tuple[dict[str, Any], ...]  # {"event_name", "at", "ordinal", "body", "attributes"}
     is_body_missing: bool
     also_reported_by: tuple[SpanRow, ...]  # the spans of this trace that tell of the same call and are not counted
@@ -181,12 +183,18 @@ def get_rows(project_id: int, trace: TraceRow, span_ids: Sequence[int]) -> list[
 def _detail(
     row: SpanRow, bodies: dict[int, Body], logs: dict[int, list[dict[str, Any]]], others: Iterable[SpanRow]
 ) -> SpanDetail:
-    body = bodies.get(row.span_id)
+    found = bodies.get(row.span_id)
+    body = Body() if found is None else found
+    events = tuple(logs.get(row.span_id, ()))
+    content = build_content(
+        row.kind, row.vocabulary, body.get("raw", {}), row.attributes, body.get("events"), events, flags=row.flags
+    )
     return SpanDetail(
         span=row,
-        body=Body() if body is None else body,
-        logs=tuple(logs.get(row.span_id, ())),
-        is_body_missing=body is None and row.payload_id is not None,
+        body=body,
+        content=content,
+        logs=events,
+        is_body_missing=found is None and row.payload_id is not None,
         also_reported_by=tuple(others),
     )
 

@@ -9,12 +9,17 @@ from traces.canonical.types import SpanFlag
 from traces.tree.build import Step
 
 _MISPLACED = int(SpanFlag.FAR_PAST | SpanFlag.FAR_FUTURE | SpanFlag.FROM_RECEIPT)
+_ONES = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
+_SIXTIES = (1, 1.5, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 45)
 _STEPS_MS = (
-    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000,
-    15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 14_400_000, 28_800_000,
-    86_400_000, 172_800_000, 604_800_000, 2_592_000_000,
-)  # fmt: skip
-TICKS = 5
+    *(one * 10.0**power for power in range(-3, 4) for one in _ONES),
+    *(10_000.0, 12_000.0, 15_000.0, 20_000.0, 25_000.0, 30_000.0, 45_000.0),
+    *(one * 60_000.0 for one in _SIXTIES),
+    *(one * 3_600_000.0 for one in (1, 1.5, 2, 3, 4, 6, 8, 12)),
+    *(one * 86_400_000.0 for one in (1, 2, 3, 5, 7, 14, 30, 60, 90, 180, 365)),
+)
+# Quarters, since the rows' grid lines stand there.
+PARTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The time line of a trace, from its first start over `span_us`, which ends a little after the last end."""
+    """The time line of a trace, from its first start over `span_us`, in four even parts."""
 
     start_us: int
     span_us: float
@@ -62,10 +67,6 @@ def make_scale(steps: Sequence[Step]) -> Scale:
     start = min([step[2] for step in placed])
     end = max([step[2] + (step[3] or 0) // 1000 for step in placed])
     long_ms = max((end - start) / 1000, 0.001)
-    step_ms = next((step for step in _STEPS_MS if long_ms / step <= TICKS - 1), long_ms / (TICKS - 1))
-    # The line ends a little behind the last bar, so that a label fits there.
-    span_ms = max(long_ms * 1.02, 0.001)
-    ticks = tuple(
-        Tick(round(n * step_ms / span_ms * 100, 3), n * step_ms) for n in range(TICKS + 1) if n * step_ms <= span_ms
-    )
-    return Scale(start, span_ms * 1000, ticks)
+    step_ms = next((step for step in _STEPS_MS if step * PARTS >= long_ms), long_ms / PARTS)
+    ticks = tuple(Tick(n * 100 / PARTS, n * step_ms) for n in range(PARTS + 1))
+    return Scale(start, step_ms * PARTS * 1000, ticks)

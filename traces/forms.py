@@ -1,0 +1,214 @@
+"""What the address of a list of traces says, and addresses for what one may ask next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from django.http import QueryDict
+
+from traces.read import DEFAULT_SORT, FIELDS, FilterError, Term, TraceFilter, parse_terms
+from traces.read.filters import ops_of
+from traces.read.listing import read_sort
+
+LENGTHS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7), "28d": timedelta(days=28)}
+WORDS = {"1h": "1 h", "24h": "24 h", "7d": "7 d", "28d": "28 d", "all": "All"}
+LABELS = {"1h": "Last hour", "24h": "Last 24 h", "7d": "Last 7 days", "28d": "Last 28 days", "all": "All time"}
+DEFAULT_WINDOW = "7d"
+Q_MAX = 300
+# Clocks of senders may run fast; later starts are flagged as misplaced and only "all" shows them.
+AHEAD = timedelta(days=1)
+OP_WORDS = {"is": "", "not": "not", "min": "at least", "max": "at most", "missing": "is unknown"}
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What the time picker shows: the choice in use, or the two ends as typed."""
+
+    label: str
+    current: str
+    start: str
+    end: str
+    zone: str
+    hidden: tuple[Pair, ...]
+    choices: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One filter in words, and the address without it."""
+
+    field: str
+    op: str
+    word: str
+    remove: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListState:
+    """A list as its address has it: filter, order, place, and what in the address was not understood."""
+
+    wanted: TraceFilter
+    sort: str
+    before: str
+    after: str
+    time: tuple[Pair, ...]  # as the address spells it; empty for the default
+    errors: tuple[FilterError, ...]
+
+    @property
+    def is_filtered(self) -> bool:
+        return bool(self.wanted.terms or self.wanted.q)
+
+    def pairs(self, *, place: bool = False) -> list[Pair]:
+        """What spells this list in an address; `place` keeps the page too."""
+        pairs = [*self.time]
+        if self.wanted.q:
+            pairs.append(("q", self.wanted.q))
+        pairs += [(term.key, value) for term in self.wanted.terms for value in term.values]
+        if self.sort != DEFAULT_SORT:
+            pairs.append(("sort", self.sort))
+        if place:
+            pairs += [(name, cursor) for name, cursor in (("before", self.before), ("after", self.after)) if cursor]
+        return pairs
+
+    def address(self, *extra: Pair) -> str:
+        """The query string of this list's first page, with `extra` behind it."""
+        return query_string([*self.pairs(), *extra])
+
+    def chips(self) -> list[Chip]:
+        """The terms in words, each with the address without it."""
+        chips = []
+        for term in self.wanted.terms:
+            known = FIELDS[term.field]
+            words = {value: word for value, word, _ in known.choices}
+            shown = "" if term.op == "missing" else ", ".join(words.get(value, value) for value in term.values)
+            unit = f" {known.unit}" if known.shape == "number" else ""
+            without = replace(self, wanted=self.wanted.without(term.key))
+            chips.append(Chip(known.label, OP_WORDS[term.op], shown + unit, without.address()))
+        return chips
+
+    def without_filters(self) -> str:
+        """The address of the same window and order without any filter."""
+        return replace(self, wanted=TraceFilter(self.wanted.start, self.wanted.end)).address()
+
+
+def read_list(query: QueryDict, zone: ZoneInfo, now: datetime) -> ListState:
+    """The list an address asks for. What is not understood is left out and told in `errors`."""
+    errors: list[FilterError] = []
+    start, end, time = _read_time(query, zone, now, errors)
+    terms, wrong = parse_terms((key, query.getlist(key)) for key in query)
+    errors += wrong
+    q = _read_q(query, errors)
+    sort = query.get("sort", "") or DEFAULT_SORT
+    try:
+        read_sort(sort)
+    except FilterError as error:
+        errors.append(error)
+        sort = DEFAULT_SORT
+    wanted = TraceFilter(start, end, q, terms)
+    return ListState(wanted, sort, query.get("before", ""), query.get("after", ""), time, tuple(errors))
+
+
+def added_term(query: QueryDict) -> Term | FilterError | None:
+    """The term that the Filter form adds, or what is wrong with it; None where the form was not sent."""
+    name, op, value = query.get("field", ""), query.get("op", "is"), query.get("value", "")
+    if not name:
+        return None
+    known = FIELDS.get(name)
+    if known is None:
+        return FilterError("field", "is not one that traces are filtered by", ", ".join(FIELDS), name[:40])
+    if not value.strip() and op != "missing":
+        return FilterError(name, "needs a value")
+    # "At least" makes sense of numbers alone, "equal to" of the rest; what was meant is clear enough.
+    if op not in ops_of(known):
+        op = {"is": "min", "not": "max"}.get(op, "is") if known.shape == "number" else "is"
+    key = name if op == "is" else f"{name}.{op}"
+    terms, wrong = parse_terms([(key, [value if op != "missing" else "yes"])])
+    return wrong[0] if wrong else terms[0]
+
+
+def with_term(state: ListState, term: Term) -> ListState:
+    """The list with one more term; values of the same key join it."""
+    rest, values = [], list(term.values)
+    for held in state.wanted.terms:
+        if held.key == term.key and FIELDS[term.field].shape != "number":
+            values = [*held.values, *(value for value in values if value not in held.values)]
+        elif held.key != term.key:
+            rest.append(held)
+    terms = (*rest, Term(term.field, term.op, tuple(values)))
+    return replace(state, wanted=replace(state.wanted, terms=terms), before="", after="")
+
+
+def window_of(state: ListState, zone: ZoneInfo, now: datetime) -> Window:
+    """The time picker of a list."""
+    kept = replace(state, time=())
+    named = dict(state.time)
+    current = named.get("t", "" if state.time else DEFAULT_WINDOW)
+    end = min(state.wanted.end, now) if state.wanted.end else now
+    start_text = _text(state.wanted.start, zone) if state.wanted.start else ""
+    end_text = _text(end, zone)
+    label = LABELS.get(current) or f"{start_text or 'ever'} to {end_text}"
+    choices = tuple(
+        (value, word, replace(state, time=() if value == DEFAULT_WINDOW else (("t", value),)).address())
+        for value, word in WORDS.items()
+    )
+    return Window(label, current, start_text, end_text, str(zone), tuple(kept.pairs()), choices)
+
+
+def query_string(pairs: Iterable[Pair]) -> str:
+    """`?a=b&c=d`, or a bare `?` for none."""
+    return "?" + urlencode(list(pairs))
+
+
+def _read_time(
+    query: QueryDict, zone: ZoneInfo, now: datetime, errors: list[FilterError]
+) -> tuple[datetime | None, datetime | None, tuple[Pair, ...]]:
+    raw_from, raw_to = query.get("from", "").strip(), query.get("to", "").strip()
+    current = query.get("t", "").strip()
+    if raw_from or raw_to:
+        try:
+            start = parse_moment(raw_from, zone) if raw_from else None
+            end = parse_moment(raw_to, zone) if raw_to else None
+            if start and end and start >= end:
+                raise ValueError
+        except (ValueError, OverflowError):
+            errors.append(FilterError("from", "and `to` must be times such as 2026-11-19 11:00, in order"))
+        else:
+            time = tuple((name, raw) for name, raw in (("from", raw_from), ("to", raw_to)) if raw)
+            return start, end or now + AHEAD, time
+    elif current == "all":
+        return None, None, (("t", "all"),)
+    elif current in LENGTHS and current != DEFAULT_WINDOW:
+        return now - LENGTHS[current], now + AHEAD, (("t", current),)
+    elif current and current not in LENGTHS:
+        errors.append(FilterError("t", "is no time range", ", ".join(LABELS), current[:40]))
+    return now - LENGTHS[DEFAULT_WINDOW], now + AHEAD, ()
+
+
+def _read_q(query: QueryDict, errors: list[FilterError]) -> str:
+    q = query.get("q", "").strip()
+    if "\x00" in q or any("\ud800" <= c <= "\udfff" for c in q):
+        errors.append(FilterError("q", "holds characters that no stored text has"))
+        return ""
+    if len(q) > Q_MAX:
+        errors.append(FilterError("q", "is too long", f"{Q_MAX} characters", f"{len(q)} characters"))
+        return q[:Q_MAX]
+    return q
+
+
+def parse_moment(text: str, zone: ZoneInfo) -> datetime:
+    """A time typed by a person, in `zone` where it names none; ValueError or OverflowError where it is none."""
+    at = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+    at = (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
+    if not 1970 <= at.year <= 2200:
+        raise ValueError
+    return at
+
+
+def _text(at: datetime, zone: ZoneInfo) -> str:
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"

@@ -1,0 +1,286 @@
+"""The list of traces: filters, facets, a histogram and one page of rows, all of it from the address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+from telltale.lib import clock
+from telltale.projects.access import project_page
+from telltale.projects.models import Project
+
+from traces.forms import ListState, added_term, query_string, read_list, window_of, with_term
+from traces.pages.export import FORMATS, export
+from traces.pages.histogram import draw
+from traces.pages.words import COSTS
+from traces.read import (
+    FIELDS,
+    Ask,
+    Count,
+    Facet,
+    Facets,
+    FilterError,
+    TooSlow,
+    TracePage,
+    TraceRow,
+    list_traces,
+    read_facets,
+    resolve_id,
+)
+from traces.read.filters import ops_of
+from traces.read.listing import count_each
+
+HEADINGS = (
+    ("started_at", "Time", False),
+    ("", "Asked, answered", False),
+    ("", "Model", False),
+    ("errors", "Errors", True),
+    ("tokens", "Tokens", True),
+    ("cost", "Cost", True),
+    ("duration", "Latency", True),
+)
+SORT_WORDS = {
+    "started_at": ("Newest first", "Oldest first"),
+    "duration": ("Slowest first", "Fastest first"),
+    "cost": ("Most expensive first", "Cheapest first"),
+    "tokens": ("Most tokens first", "Fewest tokens first"),
+    "errors": ("Most errors first", "Fewest errors first"),
+}
+FORM_FIELDS = tuple((key, field.label) for key, field in FIELDS.items())
+FORM_OPS = (
+    ("is", "equal to"),
+    ("not", "not equal to"),
+    ("min", "at least"),
+    ("max", "at most"),
+    ("missing", "unknown"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RowView:
+    """One row as the table writes it."""
+
+    href: str
+    started_at: datetime
+    feature: str | None
+    title: str
+    sub: str
+    model: str
+    version: str
+    error_count: int
+    error: str
+    tokens_in: int | None
+    tokens_out: int | None
+    cost_before: str
+    cost_usd: Decimal | None
+    cost_word: str
+    duration_ms: float | None
+    duration_word: str
+    ttft_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A column heading; without a key it does not sort."""
+
+    key: str
+    label: str
+    is_number: bool
+    href: str
+    desc_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class FacetView:
+    """A facet with its checkboxes: (value, word, n, is chosen)."""
+
+    field: str
+    label: str
+    values: tuple[tuple[str, str, int, bool], ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """For a list of nothing: one filter less, and how many that would show."""
+
+    words: str
+    href: str
+    count: Count
+
+
+@require_http_methods(["GET", "HEAD"])
+@project_page()
+def trace_list(request: HttpRequest, project: Project) -> HttpResponseBase:
+    """One page of the project's traces, or all of them as CSV or NDJSON."""
+    zone, now = ZoneInfo(project.time_zone), clock.now()
+    state = read_list(request.GET, zone, now)
+    added = added_term(request.GET)
+    if added is not None and not isinstance(added, FilterError):
+        return HttpResponseRedirect(request.path + with_term(state, added).address())
+    errors = [*state.errors, *([added] if added else [])]
+    context: dict[str, Any] = frame(project, state, zone, now) | {"errors": errors}
+    try:
+        wanted = resolve_id(project.pk, state.wanted)
+        if request.GET.get("format") in FORMATS:
+            return export(project, replace(state, wanted=wanted), request.GET["format"])
+        try:
+            page = list_traces(project.pk, wanted, state.sort, Ask(before=state.before, after=state.after))
+        except FilterError as error:
+            errors.append(error)
+            page = list_traces(project.pk, wanted, state.sort)
+        context |= answer(project, replace(state, wanted=wanted), page, zone, now)
+    except TooSlow:
+        return render(request, "traces/list.html", context | {"too_slow": True}, status=503)
+    return render(request, "traces/list.html", context)
+
+
+def frame(project: Project, state: ListState, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
+    """What the page shows whatever the answer is."""
+    facet_pairs = [pair for pair in state.pairs() if pair[0] not in FACET_KEYS]
+    return {
+        "project": project,
+        "state": state,
+        "window": window_of(state, zone, now),
+        "chips": state.chips(),
+        "q": state.wanted.q,
+        "hidden": [pair for pair in state.pairs() if pair[0] != "q"],
+        "facet_hidden": facet_pairs,
+        "filter_hidden": state.pairs(),
+        "clear": state.without_filters(),
+        "fields": FORM_FIELDS,
+        "ops": FORM_OPS,
+        "zone_name": str(zone),
+        "csv": state.address(("format", "csv")),
+        "ndjson": state.address(("format", "ndjson")),
+        "welcome": reverse("project_welcome", args=[project.slug]),
+    }
+
+
+def answer(project: Project, state: ListState, page: TracePage, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
+    """What the page shows of the traces found."""
+    if not page.rows:
+        is_new = project.first_span_at is None
+        ways = [] if is_new else ways_out(project, state)
+        return {"page": page, "is_new": is_new, "ways": ways, "found_by_id": False}
+    facets = read_facets(project.pk, state.wanted)
+    base = reverse("trace_page", args=[project.slug, "0" * 32]).removesuffix("0" * 32 + "/")
+    suffix = query_string(state.pairs()) if state.pairs() else ""
+    return {
+        "page": page,
+        "rows": [row_view(row, base, suffix) for row in page.rows],
+        "headings": headings(state),
+        "facets": facet_views(facets, state),
+        "facets_n": facets.n,
+        "facets_whole": facets.is_whole,
+        "chart": draw(facets.histogram, zone) if facets.histogram else None,
+        "sort_words": sort_words(page.sort),
+        "place": place(page),
+        "last": page.first + len(page.rows) - 1,
+        "newer": query_string([*state.pairs(), ("after", page.newer)]) if page.newer else "",
+        "older": query_string([*state.pairs(), ("before", page.older)]) if page.older else "",
+        "found_by_id": state.wanted.trace_ids is not None,
+    }
+
+
+def row_view(row: TraceRow, base: str, suffix: str) -> RowView:
+    """A trace as one row; what it asked and answered, or its name where no text was captured."""
+    before, word = COSTS[row.cost.state]
+    models = row.models
+    title, sub = row.preview_in or row.name, row.preview_out or ""
+    if not row.preview_in:
+        sub = sub or f"{row.span_count:,} span{'' if row.span_count == 1 else 's'}, no text captured"
+    elif not sub:
+        sub = "No answer captured"
+    return RowView(
+        href=f"{base}{row.hex_id}/{suffix}",
+        started_at=row.started_at,
+        feature=row.feature,
+        title=title,
+        sub=sub,
+        model=f"{models[0]} +{len(models) - 1}" if len(models) > 1 else (models[0] if models else ""),
+        version=row.prompt_version or "",
+        error_count=row.error_count,
+        error=row.error_type or "",
+        tokens_in=row.tokens_in,
+        tokens_out=row.tokens_out,
+        cost_before=before,
+        cost_usd=row.cost.usd,
+        cost_word=word,
+        duration_ms=row.duration_ms,
+        duration_word="not ended",
+        ttft_ms=row.ttft_ms,
+    )
+
+
+def headings(state: ListState) -> list[Heading]:
+    """The columns, each with the address that sorts by it: the largest first, then the other way."""
+    shown = []
+    for key, label, is_number in HEADINGS:
+        sort = key if state.sort == f"-{key}" else f"-{key}"
+        href = replace(state, sort=sort, before="", after="").address() if key else ""
+        shown.append(Heading(key, label, is_number, href, f"-{key}"))
+    return shown
+
+
+FACET_KEYS = {"status", "feature", "model", "prompt_version", "environment", "service", "error_type", "cost_status"}
+
+
+def facet_views(facets: Facets, state: ListState) -> list[FacetView]:
+    """The facets that have something to choose from."""
+    return [_facet_view(facet, state) for facet in facets.facets if facet.values]
+
+
+def _facet_view(facet: Facet, state: ListState) -> FacetView:
+    known = FIELDS[facet.field]
+    words = {value: word for value, word, _ in known.choices}
+    chosen = state.wanted.values(facet.field)
+    values = tuple((v.value, words.get(v.value, v.value), v.n, v.value in chosen) for v in facet.values)
+    return FacetView(facet.field, known.label, values, facet.more)
+
+
+def sort_words(sort: str) -> str:
+    """The order of the list in words."""
+    key = sort.removeprefix("-")
+    return SORT_WORDS[key][0 if sort.startswith("-") else 1]
+
+
+def place(page: TracePage) -> str:
+    """ "1–50 of 311": where in the list this page is."""
+    last = page.first + len(page.rows) - 1
+    of = ""
+    if page.count is not None:
+        of = f" of {page.count.n:,}" if page.count.is_exact else f" of about {_rounded(page.count.n):,}"
+    return f"{page.first:,}–{last:,}{of}"
+
+
+def _rounded(n: int) -> int:
+    """An estimate with the two digits it deserves."""
+    digits = max(len(str(n)) - 2, 0)
+    return round(n, -digits)
+
+
+def ways_out(project: Project, state: ListState) -> list[WayOut]:
+    """For a list of nothing: each filter that could go, with how many traces would be left, most first."""
+    options: list[tuple[str, ListState]] = []
+    for term, chip in zip(state.wanted.terms, state.chips(), strict=True):
+        words = " ".join(word for word in (chip.field, chip.op, chip.word) if word)
+        options.append((words, replace(state, wanted=state.wanted.without(term.key))))
+    if state.wanted.q:
+        options.append((f"the search for “{state.wanted.q}”", replace(state, wanted=replace(state.wanted, q=""))))
+    every = replace(state, wanted=replace(state.wanted, start=None, end=None), time=(("t", "all"),))
+    if state.time != every.time:
+        options.append(("the time range", every))
+    counts = count_each(project.pk, [option.wanted for _, option in options])
+    found = [WayOut(words, option.address(), n) for (words, option), n in zip(options, counts, strict=True) if n.n]
+    return sorted(found, key=lambda way: -way.count.n)
+
+
+assert {key for key, _ in FORM_OPS} >= {op for field in FIELDS.values() for op in ops_of(field)}  # noqa: S101

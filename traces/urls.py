@@ -1,0 +1,12 @@
+"""Addresses of the pages about what happened."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from traces import pages
+
+urlpatterns = [
+    path("p/<slug:slug>/traces/", pages.trace_list, name="trace_list"),
+    path("p/<slug:slug>/traces/<str:trace>/", pages.trace_page, name="trace_page"),
+]
