@@ -247,6 +247,7 @@ CELERY_ACCEPT_CONTENT = ["json"]
 TELLTALE_QUEUES = ("roll-up", "judge", "watch", "notify", "upkeep")
 CELERY_TASK_QUEUES = {name: {"exchange": name, "routing_key": name} for name in TELLTALE_QUEUES}
 CELERY_TASK_DEFAULT_QUEUE = "upkeep"
+CELERY_TASK_ROUTES = {"traces.fold_batches": {"queue": "roll-up"}}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
@@ -258,6 +259,7 @@ CELERY_BEAT_SCHEDULER = "telltale.jobs.beat.LeasedScheduler"
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "jobs.sweep": {"task": "jobs.sweep", "schedule": 5.0},
     "jobs.tidy": {"task": "jobs.tidy", "schedule": 3600.0},
+    "traces.fold_batches": {"task": "traces.fold_batches", "schedule": 5.0},
 }
 
 LOGGING = {

@@ -39,22 +39,17 @@ def snippets(url: str, secret: str, now: datetime) -> list[Snippet]:
 def native_body(now: datetime) -> dict[str, object]:
     """One trace with one model call, in the native form."""
     return {
-        "spans": [
-            {
-                "trace_id": secrets.token_hex(16),
-                "span_id": secrets.token_hex(8),
-                "name": "answer a question",
-                "kind": "generation",
-                "start_time": (now - timedelta(seconds=2)).isoformat(),
-                "end_time": now.isoformat(),
-                "model": "gpt-4o-mini",
-                "input": "How long do I have to send back a gift?",
-                "output": "60 days from the day it was given.",
-                "usage": {"input_tokens": 18, "output_tokens": 11},
-                "feature": "returns",
-                "user_id": "u-1",
-            }
-        ]
+        "name": "answer a question",
+        "kind": "generation",
+        "start": (now - timedelta(seconds=2)).isoformat(timespec="milliseconds"),
+        "end": now.isoformat(timespec="milliseconds"),
+        "provider": "openai",
+        "model": "gpt-4o-mini",
+        "input": "How long do I have to send back a gift?",
+        "output": "60 days from the day it was given.",
+        "usage": {"input_tokens": 18, "output_tokens": 11},
+        "feature": "returns",
+        "user": "u-1",
     }
 
 
