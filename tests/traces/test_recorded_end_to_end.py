@@ -23,8 +23,8 @@ from traces.write import metrics, partitions, spans
 
 RECORDED = Path(__file__).resolve().parent.parent / "fixtures" / "recorded"
 CLIENTS = sorted(path.name for path in RECORDED.iterdir() if path.is_dir())
-# USD per million tokens, from the providers' price pages: fresh, cache read, write 5m, write 1h, output. Written here by
-# hand and not read from the shipped book, which is what is under test.
+# USD per million tokens, from the providers' price pages: fresh, cache read, write 5m, write 1h, output. Written here
+# by hand and not read from the shipped book, which is what is under test.
 RATES = {
     "gpt-4o-mini": ("0.15", "0.075", "0", "0", "0.60"),
     "gpt-4o": ("2.50", "1.25", "0", "0", "10"),
@@ -127,15 +127,18 @@ def test_any_order_and_resends_change_no_total(client: str, project: tuple[Proje
     shop, secret = project
     replay(client, secret)
     straight = totals(shop)
-    rows = "SELECT trace_id, span_count, cost_pico, preview_in, preview_out, user_id FROM traces_trace WHERE project_id = %s"
-    traces = fetch(rows + " ORDER BY trace_id", shop.pk)
+    rows = (
+        "SELECT trace_id, span_count, cost_pico, preview_in, preview_out, user_id FROM traces_trace"
+        " WHERE project_id = %s ORDER BY trace_id"
+    )
+    traces = fetch(rows, shop.pk)
 
     for seed in range(3):
         other = Project.objects.create(organisation=shop.organisation, name="x", slug=f"x{seed}-{uuid4().hex[:8]}")
         replay(client, keys.make_key(other, "sdk", ("ingest",)).secret, random.Random(seed))
 
         assert totals(other) == straight
-        assert fetch(rows + " ORDER BY trace_id", other.pk) == traces
+        assert fetch(rows, other.pk) == traces
 
 
 def test_the_recordings_hold_enough_priced_calls_to_mean_something() -> None:
