@@ -6,21 +6,22 @@ them again in slices, each of which changes spans, trace sums, and the job's own
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.http import HttpRequest
 
 from telltale.audit.log import record
-from telltale.jobs.leases import claim, release
+from telltale.jobs import work
 from telltale.jobs.models import Job, JobState
+from telltale.jobs.tasks import sweep
+from telltale.jobs.wake import wake
 from telltale.lib import clock
 from telltale.projects.models import Project
 
@@ -30,26 +31,19 @@ from traces.models import Price
 from traces.prices import load_book
 from traces.write import reprice as write
 
-logger = logging.getLogger(__name__)
-
 PREVIEW, APPLY = "reprice.preview", "reprice.apply"
 KINDS = (PREVIEW, APPLY)
 MODELS_MAX = 100
 # Senders that make up model names must not make a job's result grow without end.
 MODELS_KEPT = 300
-LEASE_SECONDS = 60.0
-TRIES_MAX = 5
-# Ingest holds a book for up to 5 s. Applying waits until no process can still be storing with the one before.
+# Ingest holds a book for up to 5 s and stores within 2 s; only then is every span of the old prices there to be found.
 SETTLE = timedelta(seconds=8)
+pause = time.sleep
 _COUNT = "SELECT count(*) FROM traces_trace WHERE project_id = %s AND started_at >= %s AND started_at < %s"
 
 
 class Conflict(Exception):
     """What is asked for does not fit the state of things; the text says why, for people."""
-
-
-class LostLease(Exception):
-    """The job is somebody else's by now, or was cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +113,8 @@ def start_apply(project: Project, preview_id: int, *, by_id: int | None, request
 
 
 def cancel(project_id: int, job_id: int) -> bool:
-    """Stop a job; False where it was over already. Slices that are applied stay, and each is whole."""
-    return (
-        _open_jobs(project_id)
-        .filter(pk=job_id)
-        .update(state=JobState.CANCELLED, finished_at=clock.now(), lease_by="", lease_until=None)
-        == 1
-    )
+    """Stop a job of the project; False where it was over already. Slices that are applied stay, and each is whole."""
+    return _open_jobs(project_id).filter(pk=job_id).exists() and work.cancel(job_id)
 
 
 def find_job(project_id: int, job_id: int) -> JobView | None:
@@ -139,84 +128,67 @@ def list_jobs(project_id: int, limit: int = 20) -> list[JobView]:
     return [_view(job) for job in Job.objects.filter(project_id=project_id, kind__in=KINDS).order_by("-pk")[:limit]]
 
 
-def run_open_jobs(seconds: float = 45.0) -> int:
-    """Work on open jobs for about `seconds`; how many came to their end. What is left is gone on with next time."""
-    until = time.monotonic() + seconds
-    finished = 0
-    tried: set[int] = set()
-    while time.monotonic() < until:
-        waiting = Job.objects.filter(kind__in=KINDS, state__in=(JobState.PENDING, JobState.RUNNING)).exclude(pk__in=tried)
-        jobs = claim(waiting, seconds=LEASE_SECONDS)
-        if not jobs:
-            break
-        tried.add(jobs[0].pk)
-        try:
-            finished += _work(jobs[0], until)
-        except DatabaseError:
-            logger.exception("job %s stopped; it is tried again", jobs[0].pk)
-    return finished
+@work.register(PREVIEW)
+def _preview(run: work.Run) -> dict[str, Any]:
+    project_id = _project_of(run)
+    book = load_book(project_id)
+    return _walk(run, lambda traces, models: write.compare(project_id, traces, models, book))
 
 
-def run_job(job_id: int, seconds: float = 45.0) -> bool:
-    """Work on one job for about `seconds`; True where it is over, now or before."""
-    jobs = claim(Job.objects.filter(pk=job_id, state__in=(JobState.PENDING, JobState.RUNNING)), seconds=LEASE_SECONDS)
-    if jobs:
-        _work(jobs[0], time.monotonic() + seconds)
-    return not Job.objects.filter(pk=job_id, state__in=(JobState.PENDING, JobState.RUNNING)).exists()
+@work.register(APPLY)
+def _apply(run: work.Run) -> dict[str, Any]:
+    project_id = _project_of(run)
+    _settle(project_id)
+
+    def change(traces: Sequence[write.TraceBounds], models: Sequence[str]) -> Difference:
+        return write.apply(project_id, [trace.trace_id for trace in traces], models, lambda: load_book(project_id))
+
+    result = _walk(run, change)
+    record(
+        "price.reprice",
+        actor="system",
+        project_id=project_id,
+        target=", ".join(run.params["models"])[:200] or "all models",
+        after={"job": run.job.pk, **{name: value for name, value in result.items() if name != "models"}},
+    )
+    return result
 
 
-def _work(job: Job, until: float) -> bool:
-    try:
-        if job.attempts > TRIES_MAX:
-            _finish(job, JobState.FAILED, "It failed again and again; the log of the worker says why.")
-            return True
-        if job.kind == APPLY and not _is_settled(job.project_id):
-            Job.objects.filter(pk=job.pk, lease_by=job.lease_by).update(attempts=0)
-            return False
-        if job.state == JobState.PENDING:
-            _begin(job)
-        while time.monotonic() < until:
-            if not _slice(job):
-                _finish(job, JobState.DONE, "")
-                return True
-        return False
-    except LostLease:
-        return False
-    finally:
-        release(job)
+def _walk(
+    run: work.Run, look: Callable[[Sequence[write.TraceBounds], Sequence[str]], Difference]
+) -> dict[str, Any]:
+    """Slice after slice from where the job stands; each commits what it did with the job's position and sums."""
+    order, project_id = _order(run.params), _project_of(run)
+    total = run.job.total
+    if total is None:
+        with connection.cursor() as cursor:
+            cursor.execute(_COUNT, [project_id, order.start, order.end])
+            total = cursor.fetchone()[0]
+    done = run.job.progress
+    so_far = difference_from_json(run.cursor["difference"]) if run.cursor else Difference()
+    while True:
+        with transaction.atomic():
+            traces, position = write.next_traces(project_id, order.start, order.end, _position(run.cursor))
+            if position is None:
+                return difference_json(so_far)
+            so_far = _capped(merge([so_far, look(traces, order.models)]))
+            done += len(traces)
+            place = {"at": position[0].isoformat(), "id": str(position[1]), "difference": difference_json(so_far)}
+            run.step(cursor=place, progress=done, total=total)
 
 
-def _begin(job: Job) -> None:
-    order = _order(job.params)
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNT, [job.project_id, order.start, order.end])
-        total = cursor.fetchone()[0]
-    _save(job, state=JobState.RUNNING, started_at=clock.now(), total=total)
+def _settle(project_id: int) -> None:
+    """Wait until no process can still be storing spans with the book before the last change."""
+    last = _last_change(project_id)
+    left = SETTLE - (clock.now() - last) if last else timedelta(0)
+    if left > timedelta(0):
+        pause(left.total_seconds())
 
 
-def _slice(job: Job) -> bool:
-    """One slice, with the job's position and result in the same transaction; False where nothing was left."""
-    order, project_id = _order(job.params), job.project_id
-    assert project_id is not None  # noqa: S101 - jobs of these kinds have one
-    with transaction.atomic():
-        traces, position = write.next_traces(project_id, order.start, order.end, _position(job.cursor))
-        if position is None:
-            return False
-        if job.kind == APPLY:
-            ids = [trace.trace_id for trace in traces]
-            found = write.apply(project_id, ids, order.models, lambda: load_book(project_id))
-        else:
-            found = write.compare(project_id, traces, order.models, load_book(project_id))
-        so_far = merge([difference_from_json(job.result), found]) if job.result else found
-        _save(
-            job,
-            cursor={"at": position[0].isoformat(), "id": str(position[1])},
-            progress=job.progress + len(traces),
-            result=difference_json(_capped(so_far)),
-            lease_until=clock.now() + timedelta(seconds=LEASE_SECONDS),
-            attempts=1,
-        )
-    return True
+def _project_of(run: work.Run) -> int:
+    if run.job.project_id is None:
+        raise work.JobFailed("The job names no project.")
+    return run.job.project_id
 
 
 def _capped(found: Difference) -> Difference:
@@ -228,32 +200,11 @@ def _capped(found: Difference) -> Difference:
     return replace(found, models=models)
 
 
-def _finish(job: Job, state: JobState, error: str) -> None:
-    with transaction.atomic():
-        _save(job, state=state, error=error, finished_at=clock.now(), result=job.result or difference_json(Difference()))
-        if job.kind == APPLY:
-            record(
-                "price.reprice",
-                actor="system",
-                project_id=job.project_id,
-                target=", ".join(job.params["models"]) or "all models",
-                after={"job": job.pk, **{k: v for k, v in (job.result or {}).items() if k != "models"}},
-                outcome=state.value,
-            )
-
-
-def _save(job: Job, **changes: Any) -> None:
-    """Write to the job while it is still ours; LostLease (which rolls the slice back) where it is not."""
-    held = Job.objects.filter(pk=job.pk, lease_by=job.lease_by).exclude(state=JobState.CANCELLED)
-    if held.update(**changes) != 1:
-        raise LostLease
-    for name, value in changes.items():
-        setattr(job, name, value)
-
-
 def _queue(project: Project, kind: str, order: Order, by_id: int | None, more: dict[str, Any]) -> Job:
     params = {**_params(order), "book": _book_mark(project.pk), **more}
-    return Job.objects.create(kind=kind, project=project, params=params, created_by_id=by_id)
+    job = work.start(kind, project_id=project.pk, created_by_id=by_id, params=params)
+    wake(sweep)
+    return job
 
 
 def _open_jobs(project_id: int) -> Any:
@@ -273,11 +224,6 @@ def _book_mark(project_id: int | None) -> str:
     return "" if last is None else last.isoformat()
 
 
-def _is_settled(project_id: int | None) -> bool:
-    last = _last_change(project_id)
-    return last is None or clock.now() - last >= SETTLE
-
-
 def _params(order: Order) -> dict[str, Any]:
     return {"from": order.start.isoformat(), "to": order.end.isoformat(), "models": list(order.models)}
 
@@ -292,6 +238,7 @@ def _position(cursor: dict[str, Any]) -> write.Position | None:
 
 
 def _view(job: Job) -> JobView:
+    told = job.result or job.cursor.get("difference")
     return JobView(
         id=job.pk,
         kind="preview" if job.kind == PREVIEW else "apply",
@@ -299,7 +246,7 @@ def _view(job: Job) -> JobView:
         order=_order(job.params),
         done=job.progress,
         total=job.total,
-        difference=difference_from_json(job.result) if job.result else Difference(),
+        difference=difference_from_json(told) if told else Difference(),
         error=job.error,
         created_at=job.created_at,
         finished_at=job.finished_at,

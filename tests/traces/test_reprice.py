@@ -11,6 +11,7 @@ import time_machine
 from django.db import connection, transaction
 
 from telltale.audit.models import AuditEntry
+from telltale.jobs import work
 from telltale.jobs.models import Job
 from traces import prices, reprice
 from traces.canonical.types import BUCKETS, CostStatus, SpanFlag
@@ -24,7 +25,8 @@ COUNTS = ("priced_count", "unpriced_count", "unknown_usage_count", "partial_coun
 
 
 @pytest.fixture(autouse=True)
-def frozen():
+def frozen(monkeypatch):
+    monkeypatch.setattr(reprice, "wake", lambda task: None)
     with time_machine.travel(NOW, tick=False) as traveller:
         yield traveller
 
@@ -91,15 +93,20 @@ def spans(project, trace_id, columns="cost_pico, cost_status"):
         return cursor.fetchall()
 
 
+def run(job):
+    """Work on a job as a worker would; whether it is over."""
+    return work.run_now(Job.objects.get(pk=job)).state in {"done", "failed", "cancelled"}
+
+
 def preview(project, order=ORDER):
     job = reprice.start_preview(project, order, by_id=None)
-    assert reprice.run_job(job)
+    run(job)
     return reprice.find_job(project.pk, job)
 
 
 def apply(project, order=ORDER):
     job = reprice.start_apply(project, preview(project, order).id, by_id=None)
-    assert reprice.run_job(job)
+    run(job)
     return reprice.find_job(project.pk, job)
 
 
@@ -219,11 +226,12 @@ def test_a_job_killed_in_the_middle_goes_on_where_it_stopped(shop, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(write, "apply", die_in_the_third)
         with pytest.raises(KeyboardInterrupt):
-            reprice.run_job(job)
+            run(job)
+    Job.objects.filter(pk=job).update(lease_until=datetime(2020, 1, 1, tzinfo=UTC))
     halfway = reprice.find_job(shop.project.pk, job)
     assert (halfway.state, halfway.done, halfway.difference.changed) == ("running", 4, 4)
 
-    assert reprice.run_job(job)
+    assert run(job)
 
     found = reprice.find_job(shop.project.pk, job)
     assert (found.state, found.done, found.difference.changed) == ("done", 7, 7)
@@ -239,11 +247,11 @@ def test_a_dead_worker_holds_a_job_only_until_its_lease_ends(shop, frozen):
     enter(shop.project)
     job = reprice.start_preview(shop.project, ORDER, by_id=None)
     Job.objects.filter(pk=job).update(lease_by="dead", lease_until=datetime.now(UTC) + timedelta(days=3650), state="running")
-    assert reprice.run_open_jobs() == 0
+    assert work.run_next() is None
 
     Job.objects.filter(pk=job).update(lease_until=datetime(2020, 1, 1, tzinfo=UTC))
 
-    assert reprice.run_open_jobs() == 1
+    assert work.run_next().state == "done"
     assert reprice.find_job(shop.project.pk, job).state == "done"
 
 
@@ -260,7 +268,7 @@ def test_a_job_that_another_took_over_writes_nothing_more(shop, monkeypatch):
 
     monkeypatch.setattr(write, "apply", taken_meanwhile)
 
-    assert reprice.run_job(job) is False
+    assert run(job) is False
     assert spans(shop.project, trace) == [(None, 2)]
 
 
@@ -269,16 +277,19 @@ def test_a_cancelled_job_stops_and_what_was_done_is_whole(shop, monkeypatch):
     traces = [make_trace(shop.project, n, [("house-7b", n, 0, True)], at=DAY + timedelta(minutes=n)) for n in (1, 2)]
     enter(shop.project)
     job = reprice.start_apply(shop.project, preview(shop.project).id, by_id=None)
-    real = reprice._slice
+    real = work.Run.step
 
-    def cancel_after_the_first(row):
-        was_more = real(row)
-        reprice.cancel(shop.project.pk, job)
-        return was_more
+    def cancel_at_the_second(self, **told):
+        if told["progress"] == 2:
+            raise work.Cancelled
+        real(self, **told)
 
-    monkeypatch.setattr(reprice, "_slice", cancel_after_the_first)
+    monkeypatch.setattr(work.Run, "step", cancel_at_the_second)
+    run(job)
+    assert reprice.cancel(shop.elsewhere.pk, job) is False
+    assert reprice.cancel(shop.project.pk, job)
 
-    assert reprice.run_job(job)
+    assert run(job)
     assert reprice.find_job(shop.project.pk, job).done == 1
     for trace in traces:
         stored, summed = sums(shop.project, trace)
@@ -286,15 +297,16 @@ def test_a_cancelled_job_stops_and_what_was_done_is_whole(shop, monkeypatch):
     assert reprice.cancel(shop.project.pk, job) is False
 
 
-def test_applying_waits_until_no_process_can_hold_the_book_before(shop, frozen):
+def test_applying_waits_until_no_process_can_hold_the_book_before(shop, monkeypatch):
     make_trace(shop.project, 1, [("house-7b", 1, 0, True)])
     prices.add_price(shop.project, {"model": "house-7b", "input_fresh": "1"}, UTC, by_id=None)
     job = reprice.start_apply(shop.project, preview(shop.project).id, by_id=None)
+    waited: list[float] = []
+    monkeypatch.setattr(reprice, "pause", waited.append)
 
-    assert reprice.run_job(job) is False
-    frozen.shift(timedelta(seconds=9))
+    assert run(job)
 
-    assert reprice.run_job(job) is True
+    assert waited == [8.0]
 
 
 def test_a_preview_that_no_longer_holds_is_not_applied(shop):
@@ -378,7 +390,7 @@ def test_a_sender_adding_to_the_trace_meanwhile_waits_and_sums_stay_exact(commit
     def reprice_meanwhile():
         try:
             has_lock.wait(10)
-            reprice.run_job(job)
+            run(job)
         finally:
             connection.close()
             done.set()

@@ -21,7 +21,6 @@ from traces.canonical.types import BUCKETS
 from traces.cost.book import Level
 from traces.cost.edit import FIELDS
 from traces.read import prices as read
-from traces.tasks import wake_reprice
 
 LEVELS = tuple(level.name.lower() for level in Level)
 WINDOW_MAX = timedelta(days=3650)
@@ -285,7 +284,6 @@ class RepriceView(ProjectView):
         _check_window(start, end)
         models = tuple(dict.fromkeys(body.get("models") or ()))
         job = reprice.start_preview(self.project, reprice.Order(start, end, models), by_id=self.person_id)
-        wake_reprice()
         return Response(job_json(_job(self.project.pk, job)), status=201)
 
 
@@ -329,7 +327,6 @@ class RepriceApplyView(ProjectView):
             job = reprice.start_apply(self.project, preview.id, by_id=self.person_id, request=self.http)
         except reprice.Conflict as conflict:
             raise Problem(409, str(conflict)) from None
-        wake_reprice()
         return Response(job_json(_job(self.project.pk, job)), status=201)
 
 
