@@ -1,7 +1,7 @@
 """The scheduler: any worker may be it, one at a time is, by a lease that ends with its holder.
 
-A lease in a row and not an advisory lock: a stopped process (SIGSTOP, a frozen machine) keeps its lock for ever, but cannot
-renew a row.
+A lease in a row and not an advisory lock: a stopped process (SIGSTOP, a frozen machine) keeps its lock for ever, but
+cannot renew a row.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from telltale.jobs.models import Schedule
 from telltale.lib import clock
 
 LEASE_NAME = "scheduler"
-LEASE_SECONDS = 15.0
+LEASE_SECONDS = 9.0
 TICK_SECONDS = 3.0
 # Shorter ones may simply start anew.
 REMEMBERED_FROM = timedelta(minutes=1)
@@ -68,6 +68,8 @@ class LeasedScheduler(Scheduler):
         for name, entry in self.schedule.items():
             if name in known:
                 entry.last_run_at = min(known[name], clock.now())
+            elif _period(entry) >= REMEMBERED_FROM:
+                Schedule.objects.get_or_create(name=name, defaults={"last_run_at": clock.now()})
         self._heap = None
 
     def stop(self) -> None:

@@ -1,7 +1,7 @@
 """Claiming rows: one holder at a time, for a while, and nobody waits for the dead.
 
-A holder that was killed simply lets its lease run out; whoever sweeps next claims the row. A holder that was only stopped
-for long finds at its next `renew` that the row is somebody else's, and gives up.
+A holder that was killed lets its lease run out; whoever sweeps next claims the row. A holder that was only stopped for
+long finds at its next `renew` that the row is somebody else's, and gives up.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def hold(name: str, *, seconds: float, holder: str = "") -> bool:
     """Take or keep the right `name` for `seconds`; False where another holds it. An expired one is free."""
     with connection.cursor() as cursor:
         cursor.execute(_HOLD, {"name": name, "holder": holder or holder_name(), "seconds": seconds})
-        return cursor.rowcount == 1
+        return bool(cursor.rowcount == 1)
 
 
 def let_go(name: str, *, holder: str = "") -> None:

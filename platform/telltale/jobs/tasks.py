@@ -15,13 +15,13 @@ MESSAGE_KEPT = timedelta(days=1)
 JOB_KEPT = timedelta(days=90)
 
 
-@shared_task(name="jobs.sweep", queue="upkeep", time_limit=3600)
+@shared_task(name="jobs.sweep", time_limit=3600)
 def sweep() -> None:
     """Run one open job."""
     work.run_next()
 
 
-@shared_task(name="jobs.tidy", queue="upkeep", time_limit=120)
+@shared_task(name="jobs.tidy", time_limit=120)
 def tidy() -> None:
     """Remove messages nobody took and jobs that ended long ago."""
     Message.objects.filter(created_at__lt=clock.now() - MESSAGE_KEPT).delete()

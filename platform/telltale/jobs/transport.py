@@ -1,9 +1,9 @@
 """The embedded broker: a kombu transport on the table `jobs_message`, used where TELLTALE_BROKER_URL is empty.
 
-A consumer takes a message by leasing its row, renews the lease while a task holds the message, and deletes the row at the
-acknowledgement. A killed consumer's messages are free again when the lease runs out. NOTIFY wakes consumers; a poll each
-second finds what a lost notification or an expired lease left. The transport mends its connections by itself, so that
-work goes on within a second of the database's return. Nothing people see depends on a message: the work is in rows.
+A consumer takes a message by leasing its row, renews the lease while a task holds the message, and deletes the row at
+the acknowledgement. A killed consumer's messages are free again when the lease runs out. NOTIFY wakes consumers; a poll
+each second finds what a lost notification or an expired lease left. The transport mends its connections by itself, so
+that work goes on within a second of the database's return. Nothing people see depends on a message: work is in rows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Long jobs: rooms register what a kind of job does; this module claims, runs, resumes, and writes down how it went.
 
-A handler is a function of a `Run`. It works in steps, each in a transaction of its own, and calls `run.step(...)` at the
-end of each, inside that transaction: progress and cursor are then exactly as far as the work. After a kill the next
+A handler is a function of a `Run`. It works in steps, each in a transaction of its own, and calls `run.step(...)` at
+the end of each, inside that transaction: progress and cursor are then exactly as far as the work. After a kill the next
 claimer calls the handler again with the cursor of the last committed step.
 """
 

@@ -10,8 +10,8 @@ from typing import Any
 
 FRAMES_MAX = 12
 MESSAGE_MAX = 300
-# Their texts quote rows, statements or the input that was wrong. The class and, for PostgreSQL, code and constraint tell
-# enough.
+# Their texts quote rows, statements or the input that was wrong. The class and, for PostgreSQL, code and constraint
+# tell enough.
 _QUOTING_MODULES = ("psycopg", "django.db", "json", "orjson", "google.protobuf")
 _QUOTING_TYPES = (ValueError, KeyError, TypeError)
 

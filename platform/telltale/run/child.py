@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -100,10 +101,8 @@ class Child:
             said = f"{self.name} did not stop within {seconds:.0f} s and was killed"
             process.kill()
             process.wait(2)
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
         return said
 
     def trim_log(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 # TELLTALE_WEB_WORKERS and TELLTALE_WEB_THREADS; asked from Django's settings, which also name a wrong value.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "telltale.settings")
-from django.conf import settings  # noqa: E402
+from django.conf import settings
 
 bind = f"{settings.TELLTALE_BIND}:{settings.TELLTALE_PORT}"
 worker_class = "gthread"

@@ -11,8 +11,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,8 +81,8 @@ def wanted_home() -> Path:
 def prepare_home(wanted: Path | None = None) -> Home:
     """The home, with its directories and secret key; RunError says why it cannot be.
 
-    Root cannot hand state below a private directory (a clone in /root) to the account PostgreSQL runs as: such state goes
-    to /var/lib, and `wanted` becomes a link to it, so that `.telltale/run/*.pid` is right all the same.
+    Root cannot hand state below a private directory (a clone in /root) to the account PostgreSQL runs as: such state
+    goes to /var/lib, and `wanted` becomes a link to it, so that `.telltale/run/*.pid` is right all the same.
     """
     wanted = wanted or wanted_home()
     account = drop_account()
@@ -96,13 +98,20 @@ def prepare_home(wanted: Path | None = None) -> Home:
             home.own(directory, 0o700)
     except PermissionError as error:
         raise RunError(
-            f"{error.filename} belongs to somebody else. Set TELLTALE_HOME to a directory you may write, or start as its owner."
+            f"{error.filename} belongs to somebody else. Set TELLTALE_HOME to a directory you may write, or start as "
+            "its owner."
         ) from None
     except OSError as error:
         raise RunError(f"{wanted} cannot hold the state: {error.strerror}.") from None
     if not os.environ.get("TELLTALE_SECRET_KEY", "").strip():
         home.keep_secret("secret_key")
     return home
+
+
+def _numbers() -> Iterator[str]:
+    yield ""
+    for number in itertools.count(2):
+        yield f"-{number}"
 
 
 def _move_state(wanted: Path) -> Path:
@@ -114,8 +123,9 @@ def _move_state(wanted: Path) -> Path:
             "Move it somewhere else and set TELLTALE_HOME."
         )
     name = "telltale-" + hashlib.sha256(str(wanted).encode()).hexdigest()[:8]
-    path = Path("/var/lib") / name
-    path.mkdir(mode=0o700, exist_ok=True)
+    # State that an earlier clone in the same place left behind stays as it is: it is not this one's.
+    path = next(p for p in (Path("/var/lib") / (name + more) for more in _numbers()) if not p.exists())
+    path.mkdir(mode=0o700)
     if wanted.exists():
         wanted.rmdir()
     wanted.parent.mkdir(parents=True, exist_ok=True)

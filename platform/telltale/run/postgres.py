@@ -1,7 +1,7 @@
 """The embedded PostgreSQL: the wheel's binaries and nothing else of it.
 
-The wheel's own `get_server()` is not used: as root it opens every directory up to /, trusts every local user and takes any
-live process for the server. Here: an account that exists, a socket in a private directory, scram, data checksums.
+The wheel's own `get_server()` is not used: as root it opens every directory up to /, trusts every local user and takes
+any live process for the server. Here: an account that exists, a private socket, scram, data checksums.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import psycopg
 from psycopg import sql
@@ -134,7 +134,7 @@ class Postgres:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=die_with_parent(signal.SIGINT),  # noqa: PLW1509
+            preexec_fn=die_with_parent(signal.SIGINT),
             **self._as_account(),
         )
 
@@ -228,7 +228,7 @@ class Postgres:
     def _environment(self) -> dict[str, str]:
         return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", "HOME": str(self.home.path)}
 
-    def _as_account(self) -> dict[str, object]:
+    def _as_account(self) -> dict[str, Any]:
         return self.home.account.popen_arguments() if self.home.account else {}
 
 

@@ -2,8 +2,8 @@
 
     prepare the home -> PostgreSQL -> web (answers 503 on /readyz) -> migrate, provision -> worker -> "ready"
 
-The supervisor holds the listening socket and lends it to the web child, so that requests wait in its queue instead of being
-refused while web is started again. It imports no Django: it must stay small and must not fail with what it watches.
+The supervisor holds the listening socket and lends it to the web child, so that requests wait in its queue instead of
+being refused while web is started again. It imports no Django: it must stay small and not fail with what it watches.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ class Supervisor:
             return 1
         finally:
             self._stop_all()
+            if self.is_stopping:
+                self.say("Telltale has stopped.")
 
     # Starting
 
@@ -139,8 +141,8 @@ class Supervisor:
         if can_run_code(account, sys.executable, ROOT):
             return account.popen_arguments()
         self.say(
-            f"Warning: web and worker run as root, since the account {account.name} cannot read Python or the code below "
-            f"{ROOT}. PostgreSQL does not run as root."
+            f"Warning: web and worker run as root, since the account {account.name} cannot read Python or the code "
+            f"below {ROOT}. PostgreSQL does not run as root."
         )
         return {}
 
@@ -155,7 +157,7 @@ class Supervisor:
                 stderr=log,
                 pass_fds=pass_fds,
                 start_new_session=True,
-                preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509
+                preexec_fn=die_with_parent(signal.SIGTERM),
                 **drop,
             )
 
@@ -174,7 +176,7 @@ class Supervisor:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509
+            preexec_fn=die_with_parent(signal.SIGTERM),
             **drop,
         )
         deadline = time.monotonic() + PREPARE_SECONDS
@@ -205,7 +207,7 @@ class Supervisor:
         if is_ready:
             self.say(f"Telltale is ready: {url}")
         else:
-            self.say(f"Telltale has started at {url}, but does not work yet: `telltale doctor` and {self.home.log} say why.")
+            self.say(f"Telltale has started at {url}, but is not ready: `telltale doctor` and {self.home.log} say why.")
         if self._first.get("password"):
             self.say_once(
                 "First login, shown once:\n"
@@ -287,7 +289,8 @@ def listen() -> socket.socket:
         found.bind((host, int(raw)))
     except OSError as error:
         found.close()
-        raise RunError(f"Port {raw} of {host} cannot be used: {error.strerror}. Set TELLTALE_PORT to another one.") from None
+        reason = error.strerror or str(error)
+        raise RunError(f"Port {raw} of {host} cannot be used: {reason}. Set TELLTALE_PORT to another one.") from None
     found.listen(BACKLOG)
     return found
 

@@ -21,6 +21,7 @@ from django.db import Error, connection, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, JsonResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 from psycopg import OperationalError
 
 from telltale.jobs.read import HeartbeatAge, read_heartbeats, read_queues, read_scheduler_at
@@ -114,7 +115,7 @@ def read_vitals() -> Vitals:
     """The signs of life; a database error where the database does not answer within its limit."""
     now = clock.now()
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL statement_timeout = {READ_TIMEOUT_MS}")
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(READ_TIMEOUT_MS)])
         queues = tuple(QueueAge(q.name, q.waiting, q.oldest_seconds) for q in read_queues(now))
         workers = tuple(read_heartbeats(now))
         scheduler = read_scheduler_at(now)
@@ -156,7 +157,7 @@ def metrics(request: HttpRequest) -> HttpResponseBase:
     if not is_trusted(request):
         return HttpResponse("Not found.\n", status=404, content_type="text/plain")
     registry = CollectorRegistry()
-    registry.register(_Collector())  # type: ignore[arg-type]
+    registry.register(_Collector())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -211,7 +212,7 @@ def _tenth(value: float | None) -> float | None:
     return None if value is None else round(value, 1)
 
 
-class _Collector:
+class _Collector(Collector):
     """Series read from the database at each scrape: the same from every web process, and right after a restart."""
 
     def collect(self) -> Iterator[Metric]:
@@ -248,9 +249,8 @@ def _vital_series(vitals: Vitals) -> Iterator[Metric]:
         yield GaugeMetricFamily("telltale_worker_heartbeat_seconds", "Age of the youngest heartbeat", youngest)
     has_scheduler = int(vitals.scheduler_age_seconds is not None)
     yield GaugeMetricFamily("telltale_scheduler_alive", "1 when a worker holds the scheduler's lease", has_scheduler)
-    yield GaugeMetricFamily(
-        "telltale_ingest_to_account_seconds", "Age of the oldest batch not in roll-ups", vitals.pending.oldest_seconds or 0
-    )
+    lag = vitals.pending.oldest_seconds or 0
+    yield GaugeMetricFamily("telltale_ingest_to_account_seconds", "Age of the oldest batch not in roll-ups", lag)
     yield GaugeMetricFamily("telltale_batches_pending", "Batches not in roll-ups", vitals.pending.batches)
     yield GaugeMetricFamily("telltale_disk_free_bytes", "Free space where the home lies", vitals.disk_free_bytes)
     yield GaugeMetricFamily("telltale_disk_total_bytes", "Size of that disk", vitals.disk_total_bytes)

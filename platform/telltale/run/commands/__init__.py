@@ -1,6 +1,6 @@
 """What `telltale <command>` and `python manage.py telltale <command>` know. A room that brings one adds a line here.
 
-Each module has `add_arguments(parser)` and `handle(options, out) -> int`, the exit code; it is imported when it is asked for.
+Each module has `add_arguments(parser)` and `handle(options, out) -> int`, the exit code; it is imported when asked for.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ COMMANDS: dict[str, Command] = {
     "doctor": Command("check everything and say what is wrong", "telltale.run.commands.doctor"),
     "prepare": Command("migrate, then provision what the environment names", "telltale.run.commands.prepare"),
     "provision": Command("make or update people, projects and keys", "telltale.run.commands.provision"),
+    "reprice": Command("price again what is stored", "telltale.run.commands.reprice"),
 }
 
 
@@ -62,6 +63,7 @@ def run_command(argv: list[str], out: TextIO, program: str = "telltale") -> int:
 
         django.setup()
     module = command.load()
-    own = argparse.ArgumentParser(prog=f"{program} {name}", description=command.help[0].upper() + command.help[1:] + ".")
+    description = command.help[0].upper() + command.help[1:] + "."
+    own = argparse.ArgumentParser(prog=f"{program} {name}", description=description)
     module.add_arguments(own)
     return module.handle(own.parse_args(argv[1:]), out)

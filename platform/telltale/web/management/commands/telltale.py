@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import REMAINDER
-from typing import Any
+from typing import Any, TextIO, cast
 
 from django.core.management.base import BaseCommand, CommandParser
 
@@ -28,6 +28,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """For `call_command("telltale", ...)`."""
-        code = run_command(list(options["arguments"]), self.stdout._out, program="telltale")
+        code = run_command(list(options["arguments"]), cast(TextIO, self.stdout), program="telltale")
         if code:
             sys.exit(code)

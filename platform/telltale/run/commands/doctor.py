@@ -1,0 +1,179 @@
+"""`telltale doctor`: everything an installation stands on, checked, in plain words."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import psycopg
+from django.conf import settings
+from django.core.checks import Tags, run_checks
+from django.db import Error, connection
+
+from telltale.lib import clock
+from telltale.run.account import drop_account
+from telltale.web.health import DATABASE_ERRORS, missing_migrations, read_vitals
+
+OLDEST_POSTGRES = 160000
+DISK_FREE_SHARE = 0.05
+CLOCK_OFF_SECONDS = 5.0
+MARKS = {"ok": "ok     ", "note": "note   ", "wrong": "WRONG  "}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: `state` is ok, note (works, but know it) or wrong (the exit code is 1)."""
+
+    state: str
+    text: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """No options."""
+
+
+def handle(options: argparse.Namespace, out: TextIO) -> int:
+    """Check everything, in the order in which things stand on each other; 1 where anything is wrong."""
+    wrong = 0
+    for check in CHECKS:
+        for finding in check():
+            wrong += finding.state == "wrong"
+            print(MARKS[finding.state] + finding.text, file=out)
+    print(f"{wrong} thing(s) wrong." if wrong else "Nothing is wrong.", file=out)
+    return 1 if wrong else 0
+
+
+def check_python() -> Iterator[Finding]:
+    """The interpreter."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < (3, 11):
+        yield Finding("wrong", f"Python {version} is too old: 3.11 is needed.")
+    else:
+        yield Finding("ok", f"Python {version} at {sys.executable}")
+
+
+def check_settings() -> Iterator[Finding]:
+    """What Django itself has to say about the settings, and what would be dangerous."""
+    if settings.DEBUG and settings.TELLTALE_BIND not in {"127.0.0.1", "::1", "localhost"}:
+        yield Finding("wrong", "TELLTALE_DEBUG is on at an address other machines can reach: error pages show settings.")
+    messages = [m for m in run_checks(tags=[Tags.security], include_deployment_checks=True) if not m.is_silenced()]
+    for message in messages:
+        yield Finding("note", f"{message.msg.splitlines()[0]} ({message.id})")
+    if not messages:
+        yield Finding("ok", "Django's deployment checks find nothing")
+
+
+def check_home() -> Iterator[Finding]:
+    """The home, who owns it, and that its secrets are nobody else's to read."""
+    home: Path = settings.TELLTALE_HOME
+    if not home.exists():
+        yield Finding("note", f"The home {home} does not exist yet; the first `telltale run` makes it.")
+        return
+    yield Finding("ok", f"The home is {home}")
+    for name in ("secret_key", "postgres.password", "postgres.admin_password"):
+        path = home / name
+        if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+            yield Finding("wrong", f"{path} can be read by others: chmod 600 it.")
+    if not os.access(home, os.W_OK | os.X_OK):
+        yield Finding("wrong", f"This account may not write below {home}.")
+    account = drop_account()
+    if account and not account.can_reach(home):
+        yield Finding("wrong", f"PostgreSQL's account {account.name} cannot reach {home}; set TELLTALE_HOME elsewhere.")
+
+
+def check_disk() -> Iterator[Finding]:
+    """Free space where the home lies."""
+    place = settings.TELLTALE_HOME
+    while not place.exists():
+        place = place.parent
+    found = os.statvfs(place)
+    free, size = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+    state = "ok" if free > size * DISK_FREE_SHARE else "wrong"
+    yield Finding(state, f"{free / 2**30:.1f} of {size / 2**30:.1f} GiB are free where {place} lies")
+
+
+def check_database() -> Iterator[Finding]:
+    """The database: there, new enough, complete, and safe against kills."""
+    where = "TELLTALE_DATABASE_URL" if os.environ.get("TELLTALE_DATABASE_URL", "").strip() else "the embedded one"
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('server_version'), current_setting('server_version_num')::int")
+            version, number = cursor.fetchone()
+            cursor.execute("SELECT extract(epoch FROM clock_timestamp())::double precision")
+            off = abs(cursor.fetchone()[0] - clock.now().timestamp())
+            values = {}
+            for name in ("fsync", "full_page_writes", "synchronous_commit"):
+                cursor.execute("SELECT current_setting(%s)", [name])
+                values[name] = cursor.fetchone()[0]
+            cursor.execute("SELECT relname FROM pg_class WHERE relpersistence = 'u' AND relkind IN ('r', 'p')")
+            unlogged = [row[0] for row in cursor.fetchall()]
+        missing = missing_migrations()
+    except (Error, psycopg.Error) as error:
+        yield Finding("wrong", f"PostgreSQL ({where}) does not answer ({type(error).__name__}). Is Telltale running?")
+        return
+    yield Finding("ok" if number >= OLDEST_POSTGRES else "wrong", f"PostgreSQL {version} answers ({where})")
+    unsafe = [f"{name} is {value}" for name, value in values.items() if value == "off"]
+    if unsafe:
+        yield Finding("wrong", f"A crash can lose acknowledged data: {', '.join(unsafe)}.")
+    else:
+        yield Finding("ok", "fsync, full_page_writes and synchronous_commit are on")
+    if unlogged:
+        yield Finding("wrong", f"Tables that a crash empties (UNLOGGED): {', '.join(unlogged)}.")
+    if missing:
+        yield Finding("wrong", f"{len(missing)} migration(s) missing, the first {missing[0]}: run `telltale prepare`.")
+    else:
+        yield Finding("ok", "all migrations are applied")
+    if off > CLOCK_OFF_SECONDS:
+        yield Finding("wrong", f"This machine's clock and the database's differ by {off:.0f} s.")
+
+
+def check_work() -> Iterator[Finding]:
+    """Whether work moves."""
+    try:
+        vitals = read_vitals() if not missing_migrations() else None
+    except DATABASE_ERRORS:
+        return  # said above
+    if vitals is None:
+        return
+    notes = vitals.notes
+    for note in notes:
+        yield Finding("wrong", note)
+    if vitals.failed_jobs:
+        yield Finding("note", f"{vitals.failed_jobs} long job(s) failed; they wait for a person.")
+    if not notes:
+        yield Finding("ok", f"{len(vitals.workers)} worker(s) seen, no work waits too long")
+
+
+def check_web() -> Iterator[Finding]:
+    """Whether something of ours answers at the address."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.TELLTALE_BIND, settings.TELLTALE_BIND)  # noqa: S104
+    address = f"{host}:{settings.TELLTALE_PORT}"
+    try:
+        with socket.create_connection((host, settings.TELLTALE_PORT), timeout=3) as web:
+            web.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            answer = web.recv(64)
+    except OSError as error:
+        yield Finding("wrong", f"Nothing answers at {address} ({error.strerror or 'time-out'}). Is Telltale running?")
+        return
+    if answer.split(b" ", 2)[1:2] == [b"200"]:
+        yield Finding("ok", f"web answers at {address}")
+    else:
+        yield Finding("wrong", f"Something answers at {address}, but not as Telltale does. Is the port another program's?")
+
+
+CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    check_python,
+    check_settings,
+    check_home,
+    check_disk,
+    check_database,
+    check_work,
+    check_web,
+)
