@@ -9,6 +9,7 @@ from datetime import datetime
 
 from django.db import connection
 from django.db.utils import Error
+
 from telltale.lib import clock
 
 FLUSH_SECONDS = 1.0

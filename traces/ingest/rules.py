@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from telltale.projects.models import Project
-
 from traces.canonical import apply_feature_rules
 from traces.prices import load_book
 from traces.write.spans import Rules

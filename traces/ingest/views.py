@@ -16,9 +16,9 @@ from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from psycopg_pool import PoolTimeout
+
 from telltale.lib import clock
 from telltale.projects.keys import KeyHolder, find_holder, secret_from_headers
-
 from traces.canonical.types import WireError
 from traces.ingest import refusals
 from traces.ingest.answers import JSON, PROBLEM, PROTOBUF, otlp_error, otlp_success, problem
@@ -104,9 +104,10 @@ def _answer_type(request: HttpRequest, source: str) -> str:
     return media if media in (PROTOBUF, JSON) else JSON
 
 
-def _refuse(request: HttpRequest, source: str, refused: Refused) -> HttpResponse:
-    """The answer to a request refused whole, counted."""
-    refusals.note(refused.project_id, source, refused.status, refused.reason, refused.message)
+def _refuse(request: HttpRequest, source: str, refused: Refused, holder: KeyHolder | None) -> HttpResponse:
+    """The answer to a request refused whole, counted under the key's project where there is one."""
+    project_id = refused.project_id or (holder.project_id if holder else 0)
+    refusals.note(project_id, source, refused.status, refused.reason, refused.message)
     answer_type = _answer_type(request, source)
     if answer_type == PROBLEM:
         response = problem(refused.status, refused.reason.replace("_", " "), refused.message, reason=refused.reason)
@@ -144,17 +145,14 @@ def _door(source: str, work: Callable[[_Arrival], HttpResponse]) -> Callable[[Ht
             received_at_ns = time.time_ns()
             with gate.turn():
                 return _admit(request, source, content_type, holder, received_at_ns, work)
-        except Refused as refused:
-            refused.project_id = refused.project_id or (holder.project_id if holder else 0)
-            return _refuse(request, source, refused)
+        except Refused as error:
+            return _refuse(request, source, error, holder)
         except WireError as error:
-            refused = Refused(error.status, _wire_reason(error.status), error.message)
-            refused.project_id = holder.project_id if holder else 0
-            return _refuse(request, source, refused)
+            return _refuse(request, source, Refused(error.status, _wire_reason(error.status), error.message), holder)
         except Busy as busy:
-            refused = Refused(503, "busy", busy.message + "; try again", _retry(busy.retry_after))
-            refused.project_id = holder.project_id if holder else 0
-            return _refuse(request, source, refused)
+            return _refuse(
+                request, source, Refused(503, "busy", busy.message + "; try again", _retry(busy.retry_after)), holder
+            )
         except Exception as error:  # noqa: BLE001 - the outermost edge of ingest: a 500 would make SDKs drop the data
             return _broken(request, source, holder, error)
 
@@ -173,9 +171,7 @@ def _broken(request: HttpRequest, source: str, holder: KeyHolder | None, error: 
         trace = None if isinstance(error, (DatabaseError, psycopg.Error)) else error
         log.error("ingest %s: %s %s, id %s", source, type(error).__name__, state, error_id, exc_info=trace)
         reason, message = "internal", f"the request could not be stored; nothing was kept; error id {error_id}"
-    refused = Refused(503, reason, message, _retry(secrets.choice((1, 2, 3))))
-    refused.project_id = holder.project_id if holder else 0
-    return _refuse(request, source, refused)
+    return _refuse(request, source, Refused(503, reason, message, _retry(secrets.choice((1, 2, 3)))), holder)
 
 
 def _wire_reason(status: int) -> str:
