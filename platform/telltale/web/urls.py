@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from django.urls import path
 
-from telltale.web import pages
+from telltale.web import api_docs, pages
 
 urlpatterns = [
+    path("api/schema/", api_docs.schema, name="api_schema"),
+    path("api/docs/", api_docs.page, name="api_docs"),
     path("", pages.project_list, name="project_list"),
 ]
