@@ -161,6 +161,10 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if IS_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = IS_TLS
+# Only where a proxy of ours says what the scheme was: anywhere else a redirect would go round in circles.
+SECURE_SSL_REDIRECT = IS_TLS and bool(TELLTALE_TRUSTED_PROXIES)
+# W008: else the proxy redirects. W021: being on the browsers' preload list is the domain owner's decision.
+SILENCED_SYSTEM_CHECKS = ["security.W008", "security.W021"]
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "telltale.web.errors.csrf_failure"
 LOGIN_URL = "/accounts/login/"

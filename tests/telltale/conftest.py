@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from django.test import Client
+
 from telltale.accounts.models import Organisation, OrganisationMember, User
 from telltale.projects import keys
 from telltale.projects.models import Project, ProjectMember

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 import time_machine
 from django.core import mail
+from django.db import connection
 from django.test import Client
+
 from telltale.accounts import forms, throttle
 from telltale.accounts.adapter import is_own_path
 from telltale.accounts.models import LoginAttempt, User
@@ -122,6 +125,21 @@ def test_a_forged_or_foreign_known_browser_cookie_changes_nothing(house):
         client = Client()
         client.cookies[throttle.KNOWN_BROWSER_COOKIE] = value
         assert try_login(client, "alice@example.com", house.password, REMOTE_ADDR="10.2.2.2").status_code == 429
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_tries_at_once_do_not_slip_through_together():
+    def one(_):
+        try:
+            return throttle.begin("account:alice@example.com") is not None
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        went_on = sum(pool.map(one, range(40)))
+
+    assert went_on <= throttle.LIMIT
+    assert LoginAttempt.objects.count() == went_on
 
 
 def test_success_forgets_the_failures_of_the_account(house):

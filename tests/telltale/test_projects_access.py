@@ -11,6 +11,7 @@ from django.http import Http404
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, get_resolver
+
 from telltale.projects import access, write
 from telltale.projects.models import Project, Role
 

@@ -9,6 +9,7 @@ import pytest
 import time_machine
 from django.core import mail
 from django.test import Client
+
 from telltale.accounts.models import User
 from telltale.audit.models import AuditEntry
 from telltale.lib import clock

@@ -9,6 +9,7 @@ import pytest
 import time_machine
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
+
 from telltale.audit.models import AuditEntry
 from telltale.lib import clock
 from telltale.projects import keys, write

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 from django.test import Client
+
 from telltale.accounts.models import Organisation, OrganisationMember, User
 from telltale.projects.models import Project
 

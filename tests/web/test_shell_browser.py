@@ -6,6 +6,7 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+
 from telltale.lib import clock
 from telltale.projects.models import ApiKey, Invitation, Project, ProjectMember, Role
 from telltale.projects.write import create_key, invite

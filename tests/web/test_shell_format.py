@@ -11,6 +11,7 @@ import time_machine
 from django.template import Context, Template, TemplateSyntaxError
 from hypothesis import given
 from hypothesis import strategies as st
+
 from telltale.web import format as fmt
 
 D = Decimal

@@ -12,6 +12,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse, JsonResponse
 from django.test import Client, RequestFactory
 from django.urls import path
+
 from telltale import urls as real_urls
 from telltale.web import middleware
 

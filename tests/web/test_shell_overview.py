@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import pytest
 from django.test import Client
+
 from telltale.lib import clock
 from telltale.projects.models import Project
 from telltale.projects.snippets import native_body, otlp_body, snippets
 from telltale.projects.write import create_key
 from telltale.web.overview import overview_cards
-
 from traces.read.overview import read_overviews
 
 pytestmark = pytest.mark.django_db(transaction=True)

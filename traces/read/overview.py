@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from telltale.lib.sql import load
-
 from traces.read.asking import asking, fetch
 from traces.read.money import CostState, CostSum, cost_sum
 
@@ -38,7 +37,8 @@ def read_overviews(project_ids: Sequence[int], start: datetime, end: datetime, m
     found = dict.fromkeys(project_ids, Overview())
     params = {"projects": list(project_ids), "start": start, "end": end, "most": most + 1}
     with asking() as cursor:
-        for project_id, traces, errors, pico, *counts in fetch(cursor, load("traces", "read_overview"), params):
-            cost = cost_sum(int(pico), *counts, None)
+        for row in fetch(cursor, load("traces", "read_overview"), params):
+            project_id, traces, errors, pico, priced, unpriced, unknown_usage, partial, upper_bound = row
+            cost = cost_sum(int(pico), priced, unpriced, unknown_usage, partial, upper_bound, None)
             found[project_id] = Overview(min(traces, most), errors, cost, traces > most)
     return found

@@ -1,4 +1,4 @@
-/* Trace page: moves the mark to the span whose panel is swapped in, and lets j and k turn the page where no line is chosen. */
+/* Trace page: moves the mark to the span whose panel is swapped in; arrow keys go from line to line. */
 (function () {
   "use strict";
   function mark(link) {
@@ -9,6 +9,15 @@
     link.setAttribute("aria-current", "true");
     link.closest("tr").classList.add("sel");
   }
+
+  document.addEventListener("keydown", function (ev) {
+    var step = { ArrowDown: 1, ArrowUp: -1 }[ev.key];
+    var here = ev.target.closest && ev.target.closest("table[data-arrows] a");
+    if (!step || !here || ev.metaKey || ev.ctrlKey || ev.altKey) return;
+    var links = Array.prototype.slice.call(here.closest("table").querySelectorAll("tbody a"));
+    var next = links[links.indexOf(here) + step];
+    if (next) { ev.preventDefault(); next.focus(); }
+  });
 
   document.addEventListener("htmx:beforeRequest", function (ev) {
     var panel = document.getElementById("span");
