@@ -106,9 +106,12 @@ class TraceSummary:
     preview_out: str | None = None
     foreign_trace_id: str | None = None
     ranks: dict[str, Rank] = field(default_factory=dict)
+    # Spans whose words may become the trace's, until `take_words` has read the best of them.
+    _asking: list[tuple[Rank, CanonicalSpan]] = field(default_factory=list, compare=False, repr=False)
+    _answering: list[tuple[Rank, CanonicalSpan]] = field(default_factory=list, compare=False, repr=False)
 
-    def add(self, span: CanonicalSpan, previews: Callable[[CanonicalSpan], tuple[str | None, str | None]]) -> None:
-        """Take one span in. Its `counted` and cost must be settled; `previews` reads its first and last words."""
+    def add(self, span: CanonicalSpan) -> None:
+        """Take one span in. Its `counted` and cost must be settled. Call `take_words` after the last."""
         started = span.started_us
         if self.span_count == 0:
             self.started_us = self.last_started_us = started
@@ -154,7 +157,11 @@ class TraceSummary:
             if model:
                 self.models.add(model)
         if rank[0] == 0 or kind == Kind.GENERATION:
-            self._take_words(span, rank, previews)
+            if span.has_input:
+                self._asking.append((rank, span))
+            if span.has_output:
+                # Without a root's output the last generation's answer is the trace's.
+                self._answering.append((rank if rank[0] == 0 else (1, -started, span.span_id), span))
         if span.usage is not None:
             self.usage_count += 1
         if span.counted:
@@ -162,19 +169,21 @@ class TraceSummary:
         elif span.duplicate_of_span is not None or span.count_reason is not None:
             self.duplicate_count += 1
 
-    def _take_words(
-        self, span: CanonicalSpan, rank: Rank, previews: Callable[[CanonicalSpan], tuple[str | None, str | None]]
-    ) -> None:
-        # Without a root's output the last generation's answer is the trace's.
-        last_rank = rank if rank[0] == 0 else (1, -rank[1], rank[2])
-        wants_first = span.has_input and rank < self.ranks.get("preview_in", _NO_RANK)
-        wants_last = span.has_output and last_rank < self.ranks.get("preview_out", _NO_RANK)
-        if wants_first or wants_last:
-            first, last = previews(span)
-            if first is not None:
-                self._take("preview_in", first, rank)
-            if last is not None:
-                self._take("preview_out", last, last_rank)
+    def take_words(self, previews: Callable[[CanonicalSpan], tuple[str | None, str | None]]) -> None:
+        """Read the trace's first and last words from the best spans added: most traces need one reading.
+
+        `previews` gives (words in, words out) of a span; parsing messages is the dearest step of a summary.
+        """
+        read: dict[int, tuple[str | None, str | None]] = {}
+        for side, (name, candidates) in enumerate((("preview_in", self._asking), ("preview_out", self._answering))):
+            for rank, span in sorted(candidates, key=lambda item: item[0]):
+                if span.span_id not in read:
+                    read[span.span_id] = previews(span)
+                words = read[span.span_id][side]
+                if words is not None:
+                    self._take(name, words, rank)
+                    break
+            candidates.clear()
 
     def _name(self, span: CanonicalSpan, rank: Rank) -> None:
         if rank < self.ranks.get("name", _NO_RANK):

@@ -41,7 +41,8 @@ def words(span: CanonicalSpan) -> tuple[str | None, str | None]:
 def summed(*spans: CanonicalSpan) -> TraceSummary:
     summary = TraceSummary(TRACE)
     for span in spans:
-        summary.add(span, words)
+        summary.add(span)
+    summary.take_words(words)
     return summary
 
 

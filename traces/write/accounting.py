@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
+
 from telltale.lib.sql import load
 
 _OPEN_PROJECTS = "SELECT DISTINCT project_id FROM traces_ingest_batch WHERE NOT accounted ORDER BY project_id"

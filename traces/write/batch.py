@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 from psycopg import Cursor
+
 from telltale.lib import clock
 
 EXAMPLE_MAX = 300

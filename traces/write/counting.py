@@ -12,8 +12,8 @@ from uuid import UUID
 from django.db import transaction
 from psycopg import Cursor
 from psycopg.rows import dict_row
-from telltale.lib.db import raw_cursor
 
+from telltale.lib.db import raw_cursor
 from traces.canonical.types import BUCKETS, CanonicalSpan, CountReason, Kind, SpanFlag, Vocabulary
 from traces.cost.counting import CallView, Verdict, call_view, is_stream_log, needs_view, resolve
 from traces.summary import Contribution, TraceSummary

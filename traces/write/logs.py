@@ -12,8 +12,8 @@ import zstandard
 from django.db import transaction
 from psycopg import Cursor, sql
 from psycopg.rows import dict_row
-from telltale.lib.db import raw_cursor
 
+from telltale.lib.db import raw_cursor
 from traces.canonical.content import log_previews
 from traces.canonical.types import Kind, LogEvent, LogIntake
 from traces.summary import LOG_CLASS, TraceSummary

@@ -8,8 +8,8 @@ import orjson
 from django.conf import settings
 from django.db import transaction
 from psycopg import Cursor
-from telltale.lib.db import raw_cursor
 
+from telltale.lib.db import raw_cursor
 from traces.canonical.types import MetricIntake, MetricPoint
 from traces.write import partitions, rows
 from traces.write.batch import Batch, Outcome, write_batch_row

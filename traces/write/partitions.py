@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from django.db import connection, transaction
 from psycopg import sql
+
 from telltale.lib import clock
 
 # What has a partition of its own: older and later starts lie in the guarded partition, flagged.

@@ -6,7 +6,6 @@ from __future__ import annotations
 from datetime import datetime
 
 from telltale.lib import clock
-
 from traces.canonical.types import BUCKETS
 from traces.cost.book import PriceRow
 from traces.models import Price

@@ -16,7 +16,6 @@ from psycopg.rows import dict_row
 from telltale.lib.clock import EPOCH
 from telltale.lib.db import raw_cursor
 from telltale.lib.sql import load
-
 from traces.canonical.types import BUCKETS, CostStatus, Kind, SpanFlag
 from traces.cost.book import PriceBook
 from traces.cost.pricing import Cost, cost_of

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from psycopg import sql
+
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from telltale.projects.models import Project
-
 from traces.write import partitions
 
 SLICE_TRACES = 500

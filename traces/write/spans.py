@@ -20,8 +20,8 @@ import psycopg
 import zstandard
 from django.db import transaction
 from psycopg import Cursor, errors
-from telltale.lib.db import raw_cursor
 
+from telltale.lib.db import raw_cursor
 from traces.canonical.content import previews
 from traces.canonical.types import Body, CanonicalSpan, Intake, Kind, Origin, SpanFlag
 from traces.cost.book import PriceBook
@@ -296,7 +296,8 @@ def _find_stored(
 def _summarise(trace_id: UUID, spans: Sequence[CanonicalSpan], rules: Rules) -> TraceSummary:
     summary = TraceSummary(trace_id)
     for span in spans:
-        summary.add(span, previews)
+        summary.add(span)
+    summary.take_words(previews)
     summary.apply_rule(rules.feature_of)
     return summary
 
@@ -401,7 +402,8 @@ def _find_unstorable(batch: Batch, work: _Work) -> dict[SpanKey, str]:
         try:
             with transaction.atomic(), raw_cursor() as cursor:
                 summary = TraceSummary(span.trace_id)
-                summary.add(span, previews)
+                summary.add(span)
+                summary.take_words(previews)
                 traces.insert_new(cursor, batch.project_id, [summary])
                 _copy(cursor, batch, {span.trace_id: [span]})
                 _write_origins(cursor, batch.project_id, [span])

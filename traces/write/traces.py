@@ -10,9 +10,9 @@ from uuid import UUID
 import orjson
 from psycopg import Cursor
 from psycopg.rows import dict_row
+
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
-
 from traces.canonical.types import BUCKETS
 from traces.summary import MAX_MODELS, MAX_TAGS, TraceSummary, capped, read_ranks, whole, write_ranks
 from traces.write.rows import MAX_US, MIN_US
