@@ -11,6 +11,9 @@ from typing import Any
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "telltale.settings")
 from django.conf import settings
 
+from telltale.run.safety import refuse_unsafe_settings
+
+refuse_unsafe_settings()
 bind = f"{settings.TELLTALE_BIND}:{settings.TELLTALE_PORT}"
 worker_class = "gthread"
 workers = settings.TELLTALE_WEB_WORKERS

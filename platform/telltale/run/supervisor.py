@@ -26,6 +26,7 @@ from telltale.run.account import can_run_code
 from telltale.run.child import Child, die_with_parent
 from telltale.run.home import ROOT, Home, RunError, prepare_home
 from telltale.run.postgres import Postgres
+from telltale.run.safety import refuse_unsafe_settings
 
 BACKLOG = 1024
 PREPARE_SECONDS = 3600.0
@@ -55,6 +56,7 @@ class Supervisor:
         """Run until told to stop; the exit code."""
         self._catch_signals()
         try:
+            refuse_unsafe_settings()
             self.home = prepare_home()
             self._take_lock()
             self.socket = listen()

@@ -58,11 +58,15 @@ class Vitals:
     failed_jobs: int
 
     @property
+    def workers_alive(self) -> int:
+        """Workers that showed life in the last minute."""
+        return sum(worker.age_seconds <= HEARTBEAT_LIMIT_SECONDS for worker in self.workers)
+
+    @property
     def notes(self) -> list[str]:
         """What is not as it should be, in words; empty when all is well."""
         notes = []
-        alive = [w for w in self.workers if w.age_seconds <= HEARTBEAT_LIMIT_SECONDS]
-        if not alive:
+        if not self.workers_alive:
             notes.append("No worker has shown life in the last minute; charts and judging stand still.")
         if self.scheduler_age_seconds is None:
             notes.append("No worker is the scheduler just now.")
@@ -242,8 +246,7 @@ def _vital_series(vitals: Vitals) -> Iterator[Metric]:
         oldest.add_metric([queue.name], queue.oldest_seconds or 0)
     yield waiting
     yield oldest
-    alive = [worker for worker in vitals.workers if worker.age_seconds <= HEARTBEAT_LIMIT_SECONDS]
-    yield GaugeMetricFamily("telltale_workers_alive", "Workers with a heartbeat in the last minute", len(alive))
+    yield GaugeMetricFamily("telltale_workers_alive", "Workers with a recent heartbeat", vitals.workers_alive)
     if vitals.workers:
         youngest = min(worker.age_seconds for worker in vitals.workers)
         yield GaugeMetricFamily("telltale_worker_heartbeat_seconds", "Age of the youngest heartbeat", youngest)

@@ -19,6 +19,7 @@ from django.db import Error, connection
 
 from telltale.lib import clock
 from telltale.run.account import drop_account
+from telltale.run.safety import unsafe_settings
 from telltale.web.health import DATABASE_ERRORS, missing_migrations, read_vitals
 
 OLDEST_POSTGRES = 160000
@@ -53,21 +54,21 @@ def handle(options: argparse.Namespace, out: TextIO) -> int:
 def check_python() -> Iterator[Finding]:
     """The interpreter."""
     version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
-        yield Finding("wrong", f"Python {version} is too old: 3.11 is needed.")
-    else:
-        yield Finding("ok", f"Python {version} at {sys.executable}")
+    yield Finding("ok", f"Python {version} at {sys.executable}")
 
 
 def check_settings() -> Iterator[Finding]:
     """What Django itself has to say about the settings, and what would be dangerous."""
-    if settings.DEBUG and settings.TELLTALE_BIND not in {"127.0.0.1", "::1", "localhost"}:
-        yield Finding("wrong", "TELLTALE_DEBUG is on at an address other machines can reach: error pages show settings.")
+    for reason in unsafe_settings():
+        yield Finding("wrong", reason)
+    if not settings.IS_TLS:
+        yield Finding("note", "Browsers speak to it without TLS. Behind a proxy with TLS, set TELLTALE_PUBLIC_URL to https.")
+        return
     messages = [m for m in run_checks(tags=[Tags.security], include_deployment_checks=True) if not m.is_silenced()]
     for message in messages:
         yield Finding("note", f"{message.msg.splitlines()[0]} ({message.id})")
     if not messages:
-        yield Finding("ok", "Django's deployment checks find nothing")
+        yield Finding("ok", "TLS outside, and Django's deployment checks find nothing")
 
 
 def check_home() -> Iterator[Finding]:
@@ -148,7 +149,7 @@ def check_work() -> Iterator[Finding]:
     if vitals.failed_jobs:
         yield Finding("note", f"{vitals.failed_jobs} long job(s) failed; they wait for a person.")
     if not notes:
-        yield Finding("ok", f"{len(vitals.workers)} worker(s) seen, no work waits too long")
+        yield Finding("ok", f"{vitals.workers_alive} worker(s) alive, no work waits too long")
 
 
 def check_web() -> Iterator[Finding]:
@@ -165,7 +166,7 @@ def check_web() -> Iterator[Finding]:
     if answer.split(b" ", 2)[1:2] == [b"200"]:
         yield Finding("ok", f"web answers at {address}")
     else:
-        yield Finding("wrong", f"Something answers at {address}, but not as Telltale does. Is the port another program's?")
+        yield Finding("wrong", f"{address} is answered by something else than Telltale: another program's port?")
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
