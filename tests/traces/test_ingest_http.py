@@ -22,11 +22,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+
 from telltale.accounts.models import Organisation
 from telltale.lib import clock
 from telltale.projects import keys
 from telltale.projects.models import Project
-
 from traces.ingest import refusals, views
 from traces.ingest import rules as ingest_rules
 from traces.write import metrics, partitions, spans
@@ -273,6 +273,17 @@ def test_a_resend_is_answered_with_success_and_counted_as_stored_already(project
     with connection.cursor() as cursor:
         cursor.execute("SELECT stored, duplicate FROM traces_ingest_batch ORDER BY received_at")
         assert cursor.fetchall() == [(2, 0), (0, 2)]
+
+
+def test_a_warning_without_loss_is_said_once_a_minute(project: Project, settings: Any) -> None:
+    views._warned.clear()
+    settings.INGEST_MAX_TEXT_BYTES = 1000
+    cut = [send(body_of(n, input__value="long " * 1000)) for n in (1, 2)]
+
+    said = [ExportTraceServiceResponse.FromString(response.content).partial_success for response in cut]
+    assert [answer.rejected_spans for answer in said] == [0, 0]
+    assert [bool(answer.error_message) for answer in said] == [True, False]
+    assert stored() == [1, 2]
 
 
 def test_snake_case_json_is_refused_with_advice(project: Project) -> None:

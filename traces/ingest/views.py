@@ -19,7 +19,7 @@ from psycopg_pool import PoolTimeout
 
 from telltale.lib import clock
 from telltale.projects.keys import KeyHolder, find_holder, secret_from_headers
-from traces.canonical.types import WireError
+from traces.canonical.types import Intake, SpanFlag, WireError
 from traces.ingest import refusals
 from traces.ingest.answers import JSON, PROBLEM, PROTOBUF, otlp_error, otlp_success, problem
 from traces.ingest.body import read_body
@@ -36,6 +36,12 @@ log = logging.getLogger(__name__)
 
 _CODES = {400: 3, 401: 16, 403: 7, 404: 5, 405: 12, 413: 8, 415: 3, 429: 8, 503: 14}
 _NATIVE = "native"
+WARN_EVERY_SECONDS = 60.0
+_warned: dict[int, float] = {}
+_REPAIRS = (
+    (int(SpanFlag.TRUNCATED), "text over its limit was cut; the original size is kept"),
+    (int(SpanFlag.CLAMPED), "the start was outside of what is kept and was moved; the raw time is kept"),
+)
 
 
 class Refused(Exception):
@@ -136,6 +142,11 @@ def _door(source: str, work: Callable[[_Arrival], HttpResponse]) -> Callable[[Ht
     """The edge shared by every ingest path: method, type, key, size, gate; then `work`."""
 
     def view(request: HttpRequest) -> HttpResponse:
+        response = admit(request)
+        response.headers.setdefault("Content-Length", str(len(response.content)))
+        return response
+
+    def admit(request: HttpRequest) -> HttpResponse:
         holder: KeyHolder | None = None
         try:
             if request.method != "POST":
@@ -197,8 +208,19 @@ def _admit(
 
 
 def _otlp_answer(arrival: _Arrival, outcome: Outcome, warnings: list[str] | None = None) -> HttpResponse:
-    message = outcome.message() or "; ".join((warnings or [])[:5])[:2000]
+    message = outcome.message()
+    if not message and warnings and _may_warn(arrival.holder.project_id):
+        message = "; ".join(warnings[:5])[:2000]
     return otlp_success(arrival.source, arrival.content_type, outcome.rejected_total, message)
+
+
+def _may_warn(project_id: int) -> bool:
+    """Whether a warning without loss may be said now: once a minute a project, since SDKs log each one."""
+    now = time.monotonic()
+    if now - _warned.get(project_id, -WARN_EVERY_SECONDS) < WARN_EVERY_SECONDS:
+        return False
+    _warned[project_id] = now
+    return True
 
 
 def _traces(arrival: _Arrival) -> HttpResponse:
@@ -208,7 +230,17 @@ def _traces(arrival: _Arrival) -> HttpResponse:
     )
     if not intake.received:
         return _otlp_answer(arrival, Outcome())
-    return _otlp_answer(arrival, store_spans(arrival.batch(), intake, rules), intake.warnings)
+    return _otlp_answer(arrival, store_spans(arrival.batch(), intake, rules), intake.warnings + _repairs(intake))
+
+
+def _repairs(intake: Intake) -> list[str]:
+    """What was cut or moved without loss of a span, in words."""
+    said = []
+    for flag, words in _REPAIRS:
+        n = sum(1 for span in intake.spans if span.flags & flag)
+        if n:
+            said.append(f"{n} of {intake.received} spans: {words}")
+    return said
 
 
 def _logs(arrival: _Arrival) -> HttpResponse:
