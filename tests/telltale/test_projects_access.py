@@ -94,6 +94,7 @@ MATRIX = [
     ("post", "/p/shop/settings/keys/new/", {"name": "k", "scopes": "ingest"}, Role.ADMIN, 200),
     ("get", "/p/shop/settings/keys/KEY/revoke/", None, Role.ADMIN, 200),
     ("post", "/p/shop/settings/keys/KEY/revoke/", {}, Role.ADMIN, 302),
+    ("get", "/p/shop/settings/audit/", None, Role.ADMIN, 200),
     ("get", "/p/shop/settings/members/", None, Role.VIEWER, 200),
     ("post", "/p/shop/settings/members/", {"email": "new@example.com", "role": "viewer"}, Role.ADMIN, 200),
     ("post", "/p/shop/settings/members/BOB/role/", {"role": "viewer"}, Role.ADMIN, 302),

@@ -20,6 +20,7 @@ LOOKS = {
 OUTSIDE = ["/accounts/login/", "/accounts/password/reset/", "/accounts/signup/"]
 INSIDE = ["/", "/projects/new/", "/organisations/example-ltd/", "/organisations/new/", "/p/shop/settings/",
           "/p/shop/settings/members/", "/p/shop/settings/keys/", "/p/shop/settings/keys/KEY/revoke/",
+          "/p/shop/settings/audit/",
           "/p/shop/welcome/", "/accounts/settings/", "/accounts/sessions/", "/accounts/2fa/",
           "/accounts/password/change/"]  # fmt: skip
 

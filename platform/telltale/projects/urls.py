@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from telltale.projects import member_pages, pages
+from telltale.projects import audit_pages, member_pages, pages
 
 urlpatterns = [
     path("projects/new/", member_pages.project_new, name="project_new"),
@@ -23,6 +23,7 @@ urlpatterns = [
     path("p/<slug:slug>/settings/keys/", pages.keys, name="project_keys"),
     path("p/<slug:slug>/settings/keys/new/", pages.key_create, name="project_key_create"),
     path("p/<slug:slug>/settings/keys/<int:key_id>/revoke/", pages.key_revoke, name="project_key_revoke"),
+    path("p/<slug:slug>/settings/audit/", audit_pages.audit, name="project_audit"),
     path("p/<slug:slug>/settings/members/", member_pages.members, name="project_members"),
     path("p/<slug:slug>/settings/members/<int:member_id>/role/", member_pages.member_role, name="project_member_role"),
     path(
