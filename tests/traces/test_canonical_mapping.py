@@ -156,7 +156,11 @@ def test_the_resource_comes_before_the_span_for_where_it_ran():
     resource = {"service.name": "shop", "deployment.environment.name": "production", "service.version": "1"}
 
     span = make_span(
-        resource=resource, service__name="other", deployment__environment="other", app__release="2", langfuse__release="3"
+        resource=resource,
+        service__name="other",
+        deployment__environment="other",
+        app__release="2",
+        langfuse__release="3",
     )
 
     assert (span.service, span.environment, span.release) == ("shop", "production", "2")
@@ -173,7 +177,7 @@ def test_without_a_resource_the_span_says_where_it_ran():
     [
         ("openai", "openai"), ("OpenAI", "openai"), ("azure", "azure.ai.openai"), ("az.ai.openai", "azure.ai.openai"),
         ("bedrock", "aws.bedrock"), ("vertexai", "gcp.vertex_ai"), ("gemini", "gcp.gemini"), ("mistral", "mistral_ai"),
-        ("some-new-one", "some-new-one"), ("azure.ai.openai", "azure.ai.openai"), ("langchain", None), ("unknown", None),
+        ("some-new-one", "some-new-one"), ("azure.ai.openai", "azure.ai.openai"), ("langchain", None), ("unknown", None),  # noqa: E501
         ("127.0.0.1", None), ("127.0.0.1:8000", None), ("localhost", None), ("https://api.openai.com/v1", None),
         ("api.openai.com", None),
     ],
@@ -190,7 +194,13 @@ def test_the_provider_as_sent_is_kept():
 
 @pytest.mark.parametrize(
     ("model", "provider"),
-    [("gpt-4o-mini", "openai"), ("claude-sonnet-4-5", "anthropic"), ("llama-3-70b", None), ("", None), ("o3-mini", "openai")],
+    [
+        ("gpt-4o-mini", "openai"),
+        ("claude-sonnet-4-5", "anthropic"),
+        ("llama-3-70b", None),
+        ("", None),
+        ("o3-mini", "openai"),
+    ],
 )
 def test_a_models_name_gives_its_provider_away_where_only_one_serves_it(model, provider):
     assert provider_of_model(model) == provider
@@ -212,7 +222,9 @@ def test_a_finish_reason_comes_as_a_list_its_json_or_text(told):
 def test_a_finish_reason_inside_the_answer_is_found_and_one_inside_its_text_is_not():
     answer = {"choices": [{"message": {"content": 'say "finish_reason": "length"'}, "finish_reason": "stop"}]}
 
-    span = map_attributes({"mlflow.spanType": '"LLM"', "mlflow.spanOutputs": json.dumps(answer)}, "mlflow.tracing.provider")
+    span = map_attributes(
+        {"mlflow.spanType": '"LLM"', "mlflow.spanOutputs": json.dumps(answer)}, "mlflow.tracing.provider"
+    )
 
     assert span.finish_reason == "stop"
 
@@ -262,7 +274,9 @@ def test_langsmiths_details_are_python_repr_and_its_metadata_json_wins():
 
 
 def test_code_in_a_repr_is_never_run():
-    span = make_span("litellm", gen_ai__operation__name="chat", metadata__usage_object="{'a': __import__('os').getpid()}")
+    span = make_span(
+        "litellm", gen_ai__operation__name="chat", metadata__usage_object="{'a': __import__('os').getpid()}"
+    )
 
     assert span.usage is None
 
@@ -273,7 +287,7 @@ def test_code_in_a_repr_is_never_run():
         (0.01455, 14_550_000_000), ("0.0004014", 401_400_000), (1.3199999999999999e-05, 13_200_000), (1, 10**12),
         ('{"input": 0.0015, "output": 0.00375, "total": 0.01455}', 14_550_000_000),
         ('{"input": 0.001, "output": 0.002}', 3_000_000_000),
-        (0, None), (0.0, None), ("0", None), (-1, None), ("free", None), (True, None), (float("nan"), None), (1e30, None),
+        (0, None), (0.0, None), ("0", None), (-1, None), ("free", None), (True, None), (float("nan"), None), (1e30, None),  # noqa: E501
         ("1e999999999", None), ('{"total": "x"}', None), ("[1]", None),
     ],
 )  # fmt: skip
@@ -362,13 +376,17 @@ def test_tags_of_every_shape(attributes, scope, tags):
 
 def test_an_error_is_told_by_status_level_and_exception():
     event = {"name": "exception", "at_ns": NOW,
-             "attributes": {"exception.type": "openai.NotFoundError", "exception.message": "gone", "exception.stacktrace": "tb"}}  # fmt: skip
+             "attributes": {"exception.type": "openai.NotFoundError", "exception.message": "gone", "exception.stacktrace": "tb"}}  # fmt: skip  # noqa: E501
 
     failed = make_span(events=[event], status=2)
     level = make_span("langfuse-sdk", langfuse__observation__level="ERROR", langfuse__observation__status_message="no")
     handled = make_span(events=[event], status=1)
 
-    assert (failed.status, failed.error_type, failed.status_message) == (SpanStatus.ERROR, "openai.NotFoundError", "gone")
+    assert (failed.status, failed.error_type, failed.status_message) == (
+        SpanStatus.ERROR,
+        "openai.NotFoundError",
+        "gone",
+    )
     assert (failed.body["error_message"], failed.body["error_stack"]) == ("gone", "tb")
     assert (level.status, level.status_message) == (SpanStatus.ERROR, "no")
     assert (handled.status, handled.error_type) == (SpanStatus.OK, None)
@@ -412,7 +430,7 @@ RULES = [
 @pytest.mark.parametrize(
     ("name", "service", "feature"),
     [
-        ("checkout.pay", None, "checkout"), ("Checkout", None, None), ("x", "search-1", "search"), ("x", "search-10", None),
+        ("checkout.pay", None, "checkout"), ("Checkout", None, None), ("x", "search-1", "search"), ("x", "search-10", None),  # noqa: E501
         ("bar", None, "late"), ("x", None, None), ("checkout", "search-1", "checkout"),
     ],
 )  # fmt: skip

@@ -41,7 +41,7 @@ def test_inclusive_exclusive_and_additive_speakers_tell_the_same_call(counts, vo
 @pytest.mark.parametrize(
     "usage",
     [
-        {"input_tokens": 500, "cache_read_input_tokens": 8000, "cache_creation_input_tokens": 1600, "output_tokens": 250,
+        {"input_tokens": 500, "cache_read_input_tokens": 8000, "cache_creation_input_tokens": 1600, "output_tokens": 250,  # noqa: E501
          "cache_creation": {"ephemeral_5m_input_tokens": 1200, "ephemeral_1h_input_tokens": 400}},
         {"input": 500, "cache_read_input_tokens": 8000, "input_cache_write_5m": 1200, "input_cache_write_1h": 400,
          "output": 250, "total": 10_350},
@@ -184,7 +184,11 @@ def test_buckets_are_never_negative_and_add_up_to_what_was_reported(counts):
         assert total in (counts.tokens_out, counts.tokens_out + (counts.reasoning or 0))
 
 
-@given(st.permutations([("input", 500), ("output", 250), ("cache_read_input_tokens", 8000), ("input_cache_write_5m", 1200)]))
+@given(
+    st.permutations(
+        [("input", 500), ("output", 250), ("cache_read_input_tokens", 8000), ("input_cache_write_5m", 1200)]
+    )
+)
 def test_the_order_of_a_maps_keys_does_not_matter(pairs):
     assert settle(counts_from_map(dict(pairs))).usage == Usage(500, 8000, 1200, None, None, 250)
 

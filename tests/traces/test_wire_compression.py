@@ -93,7 +93,9 @@ def test_truncated_data_is_400(encoding, pack, cut):
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])
-@pytest.mark.parametrize("data", [b"", b"junk that is no archive", b"\x1f\x8b\x08junkjunk", b"\x28\xb5\x2f\xfd\xff\xff\xff"])
+@pytest.mark.parametrize(
+    "data", [b"", b"junk that is no archive", b"\x1f\x8b\x08junkjunk", b"\x28\xb5\x2f\xfd\xff\xff\xff"]
+)
 def test_corrupt_data_is_400(encoding, data):
     with pytest.raises(WireError) as refused:
         inflate(data, encoding, LIMIT)

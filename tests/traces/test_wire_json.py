@@ -99,7 +99,7 @@ def test_what_is_no_span_at_all_is_refused_alone(item):
 def test_values_of_every_type_are_kept():
     values = [
         attribute("s", stringValue="x"), attribute("b", boolValue=True), attribute("d", doubleValue=1.5),
-        attribute("nan", doubleValue="NaN"), attribute("inf", doubleValue="-Infinity"), attribute("dt", doubleValue="2.5"),
+        attribute("nan", doubleValue="NaN"), attribute("inf", doubleValue="-Infinity"), attribute("dt", doubleValue="2.5"),  # noqa: E501
         attribute("bytes", bytesValue="AP8="), attribute("bad", bytesValue="***"),
         attribute("list", arrayValue={"values": [{"intValue": "1"}, {"stringValue": "y"}]}),
         attribute("map", kvlistValue={"values": [attribute("k", intValue=2)]}),
@@ -117,7 +117,9 @@ def test_values_of_every_type_are_kept():
 
 
 def test_lone_surrogates_are_repaired_and_pairs_are_kept():
-    body = json.dumps(document(make_span(name="a\ud800b", attributes=[attribute("x", stringValue="\ud83d\ude00\udc00")])))
+    body = json.dumps(
+        document(make_span(name="a\ud800b", attributes=[attribute("x", stringValue="\ud83d\ude00\udc00")]))
+    )
 
     (span,) = read(body).spans
 
@@ -135,7 +137,11 @@ def test_u_0000_is_repaired():
 
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400"])
 def test_numbers_that_are_none_are_text_and_an_unknown_count(literal):
-    body = json.dumps(document(make_span(attributes=[attribute("x", doubleValue=1), attribute("gen_ai.usage.input_tokens", doubleValue=1)])))
+    body = json.dumps(
+        document(
+            make_span(attributes=[attribute("x", doubleValue=1), attribute("gen_ai.usage.input_tokens", doubleValue=1)])
+        )
+    )
 
     (span,) = read(body.replace('"doubleValue": 1', f'"doubleValue": {literal}')).spans
 
@@ -186,7 +192,8 @@ def test_what_is_no_json_object_is_400(body):
 
 
 @pytest.mark.parametrize(
-    ("key", "reader"), [("resource_spans", read_traces), ("resource_logs", read_logs), ("resource_metrics", read_metrics)]
+    ("key", "reader"),
+    [("resource_spans", read_traces), ("resource_logs", read_logs), ("resource_metrics", read_metrics)],
 )
 def test_snake_case_is_400_with_advice_since_ignoring_it_would_lose_everything(key, reader):
     with pytest.raises(WireError, match="lowerCamelCase"):

@@ -44,7 +44,9 @@ def read(*records):
     request = ExportLogsServiceRequest()
     request.resource_logs.add().scope_logs.add().log_records.extend(records)
     intake = read_logs(request.SerializeToString(), False, received_at_ns=NOW)
-    assert intake.received == len(intake.events) + sum(intake.dropped.values()) + sum(r.count for r in intake.rejections)
+    assert intake.received == len(intake.events) + sum(intake.dropped.values()) + sum(
+        r.count for r in intake.rejections
+    )
     return intake
 
 
@@ -118,7 +120,9 @@ def test_without_a_time_the_observed_one_counts():
 def test_messages_join_by_time_then_position_and_choices_by_index():
     content = content_of(
         make_record("gen_ai.choice", {"index": 1, "finish_reason": "stop", "message": {"content": "second"}}, NOW + 9),
-        make_record("gen_ai.choice", {"index": 0, "finish_reason": "length", "message": {"content": "first"}}, NOW + 10_000),
+        make_record(
+            "gen_ai.choice", {"index": 0, "finish_reason": "length", "message": {"content": "first"}}, NOW + 10_000
+        ),
         make_record("gen_ai.user.message", {"content": "later"}, NOW + 2000),
         make_record("gen_ai.system.message", {"content": "be terse"}, NOW),
         make_record("gen_ai.user.message", {"content": "same time"}, NOW),
@@ -145,7 +149,9 @@ def test_the_spans_own_content_wins_and_events_fill_what_it_lacks():
 
 
 def test_a_message_without_content_was_not_captured_which_is_no_empty_answer():
-    content = content_of(make_record(body={}), make_record("gen_ai.choice", {"index": 0, "finish_reason": "stop", "message": {}}))
+    content = content_of(
+        make_record(body={}), make_record("gen_ai.choice", {"index": 0, "finish_reason": "stop", "message": {}})
+    )
 
     assert content.state == "not_captured"
     assert [message.parts for message in content.input_messages + content.output_messages] == [(), ()]
@@ -169,12 +175,16 @@ def test_tool_calls_and_their_results_are_parts():
 def test_one_event_may_hold_a_whole_call():
     attributes = {
         "gen_ai.input.messages": [{"role": "user", "parts": [{"type": "text", "content": "hi"}]}],
-        "gen_ai.output.messages": [{"role": "assistant", "parts": [{"type": "text", "content": "ho"}], "finish_reason": "stop"}],
+        "gen_ai.output.messages": [
+            {"role": "assistant", "parts": [{"type": "text", "content": "ho"}], "finish_reason": "stop"}
+        ],
         "gen_ai.system_instructions": [{"type": "text", "content": "be terse"}],
         "gen_ai.usage.input_tokens": 10,
     }
 
-    content = content_of(make_record("gen_ai.client.inference.operation.details", "plain text body", attributes=attributes))
+    content = content_of(
+        make_record("gen_ai.client.inference.operation.details", "plain text body", attributes=attributes)
+    )
 
     assert [m.text() for m in content.input_messages + content.output_messages] == ["hi", "ho"]
     assert content.system_instructions[0].text == "be terse"
@@ -201,7 +211,7 @@ def test_u_0000_and_bad_text_in_events_are_repaired():
 
 
 def test_json_records_are_the_same_events():
-    record = {"traceId": TRACE.hex(), "spanId": SPAN.hex(), "eventName": "gen_ai.user.message", "timeUnixNano": str(NOW),
+    record = {"traceId": TRACE.hex(), "spanId": SPAN.hex(), "eventName": "gen_ai.user.message", "timeUnixNano": str(NOW),  # noqa: E501
               "body": {"kvlistValue": {"values": [{"key": "content", "value": {"stringValue": "hi"}}]}}}  # fmt: skip
     records = [record, {**record, "spanId": None}, {**record, "eventName": "x"}, {**record, "spanId": "zz"}, 7]
     body = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}).encode()

@@ -52,7 +52,9 @@ def read(request, as_json=False):
     if as_json:
         body = json_format.MessageToJson(request).encode()
     intake = read_metrics(body, as_json, received_at_ns=NOW)
-    assert intake.received == len(intake.points) + sum(intake.dropped.values()) + sum(r.count for r in intake.rejections)
+    assert intake.received == len(intake.points) + sum(intake.dropped.values()) + sum(
+        r.count for r in intake.rejections
+    )
     return intake
 
 
@@ -60,7 +62,13 @@ def read(request, as_json=False):
 def test_every_kind_of_point_is_read(as_json):
     gauge, total, histogram, exponential, summary = read(every_kind(), as_json).points
 
-    assert (gauge.kind, gauge.name, gauge.unit, gauge.value, gauge.at_us) == ("gauge", "hw.gpu.utilization", "1", 0.5, NOW // 1000)
+    assert (gauge.kind, gauge.name, gauge.unit, gauge.value, gauge.at_us) == (
+        "gauge",
+        "hw.gpu.utilization",
+        "1",
+        0.5,
+        NOW // 1000,
+    )
     assert gauge.attributes == {"gpu": "0", "service.name": "shop"}
     assert (total.kind, total.value) == ("sum", 7.0)
     assert (histogram.count, histogram.total, histogram.low, histogram.high) == (3, 1.5, 0.1, 1.0)
@@ -83,7 +91,7 @@ def test_protobuf_and_json_lead_to_the_same_series():
     [
         ("gen_ai.client.operation.duration", True), ("system.memory.usage", True), ("process.cpu.time", True),
         ("DCGM_FI_DEV_GPU_UTIL", True), ("gpu.memory", True), ("tgi_request_count", True), ("vllm:num_requests", True),
-        ("http.client.duration", False), ("llm.openai.embeddings.vector_size", False), ("my.gen_ai.thing", False), ("", False),
+        ("http.client.duration", False), ("llm.openai.embeddings.vector_size", False), ("my.gen_ai.thing", False), ("", False),  # noqa: E501
     ],
 )  # fmt: skip
 def test_only_allow_listed_names_are_kept(name, kept):
@@ -149,8 +157,15 @@ def test_bad_utf8_costs_no_neighbour():
 
 
 def test_hostile_json_points_cost_themselves():
-    points = [7, {"asInt": "x", "timeUnixNano": "1"}, {"asDouble": 1e999}, {"asInt": "5", "attributes": 7, "timeUnixNano": "9000"}]
-    body = json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": [{"name": "gpu.x", "gauge": {"dataPoints": points}}]}]}]})
+    points = [
+        7,
+        {"asInt": "x", "timeUnixNano": "1"},
+        {"asDouble": 1e999},
+        {"asInt": "5", "attributes": 7, "timeUnixNano": "9000"},
+    ]
+    body = json.dumps(
+        {"resourceMetrics": [{"scopeMetrics": [{"metrics": [{"name": "gpu.x", "gauge": {"dataPoints": points}}]}]}]}
+    )
 
     intake = read_metrics(body.encode(), True, received_at_ns=NOW)
 

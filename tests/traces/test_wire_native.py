@@ -31,7 +31,7 @@ def content_of(span):
 CALL = {
     "name": "answer", "kind": "generation", "model": "gpt-4o", "provider": "openai",
     "start": "2026-11-21T05:00:00Z", "duration_ms": 1500,
-    "input": [{"role": "user", "content": "Where is my parcel?"}], "output": {"role": "assistant", "content": "In Bern."},
+    "input": [{"role": "user", "content": "Where is my parcel?"}], "output": {"role": "assistant", "content": "In Bern."},  # noqa: E501
     "usage": {"input_tokens": 100, "output_tokens": 5, "cached_tokens": 40}, "ttft_ms": 200.25, "cost_usd": 0.001,
 }  # fmt: skip
 
@@ -52,7 +52,7 @@ def test_one_call_is_one_trace():
 def test_nested_spans_become_a_tree_that_shares_user_and_session():
     trace = {"id": "order-17", "name": "chat", "user": "u", "session": "s", "feature": "support", "tags": ["a"],
              "metadata": {"plan": "pro"}, "service": "web", "environment": "prod", "release": "1.2",
-             "spans": [{**CALL, "children": [{"name": "look", "tool": {"name": "look", "arguments": {"a": 1}, "result": "x"}}]}]}  # fmt: skip
+             "spans": [{**CALL, "children": [{"name": "look", "tool": {"name": "look", "arguments": {"a": 1}, "result": "x"}}]}]}  # fmt: skip  # noqa: E501
 
     native = read(trace)
 
@@ -106,7 +106,7 @@ def test_a_resend_with_ids_becomes_the_same_span():
         ("2026-11-21T05:00:00.250", 1_795_237_200_250_000_000), ("2026-11-21 05:00:00", 1_795_237_200 * 10**9),
         (1_795_237_200, 1_795_237_200 * 10**9), (1_795_237_200.25, 1_795_237_200_250_000_000),
         (1_795_237_200_123, 1_795_237_200_123_000_000), (1_795_237_200_123_456, 1_795_237_200_123_456_000),
-        (1_795_237_200_123_456_789, 1_795_237_200_123_456_789), ("1795237200", 1_795_237_200 * 10**9), (None, 0), ("", 0),
+        (1_795_237_200_123_456_789, 1_795_237_200_123_456_789), ("1795237200", 1_795_237_200 * 10**9), (None, 0), ("", 0),  # noqa: E501
         (10**30, 2**64 - 1),
     ],
 )  # fmt: skip
@@ -202,7 +202,7 @@ def test_an_error_is_a_text_an_object_or_true(error, status, kind, message):
 @pytest.mark.parametrize(
     "usage",
     [
-        {"input_tokens": 10_100, "output_tokens": 250, "cache_read_tokens": 8000, "cache_write_5m_tokens": 1200, "cache_write_1h_tokens": 400},
+        {"input_tokens": 10_100, "output_tokens": 250, "cache_read_tokens": 8000, "cache_write_5m_tokens": 1200, "cache_write_1h_tokens": 400},  # noqa: E501
         {"input_tokens": 500, "output_tokens": 250, "cache_read_tokens": 8000, "cache_write_5m_tokens": 1200,
          "cache_write_1h_tokens": 400, "accounting": "exclusive"},
         {"prompt_tokens": 10_100, "completion_tokens": 250, "cache_read_input_tokens": 8000,
@@ -216,7 +216,9 @@ def test_usage_of_every_accounting_is_the_same_call(usage):
 
 
 def test_documents_and_query_make_a_retriever():
-    (span,) = read({"name": "search", "query": "parcel", "documents": [{"id": "d1", "content": "c", "score": 0.5}]}).intake.spans
+    (span,) = read(
+        {"name": "search", "query": "parcel", "documents": [{"id": "d1", "content": "c", "score": 0.5}]}
+    ).intake.spans
 
     content = content_of(span)
     assert span.kind is Kind.RETRIEVER
@@ -229,7 +231,11 @@ def test_hostile_text_is_repaired():
 
     (span,) = read_native(body.encode(), NOW).intake.spans
 
-    assert (span.name, span.user_id, span.attributes) == ("a\ufffd\ufffd", "u\ufffd", {"x\ufffd": {"y\ufffd": "\ufffd"}})
+    assert (span.name, span.user_id, span.attributes) == (
+        "a\ufffd\ufffd",
+        "u\ufffd",
+        {"x\ufffd": {"y\ufffd": "\ufffd"}},
+    )
     assert span.flags & SpanFlag.REPAIRED_TEXT
 
 

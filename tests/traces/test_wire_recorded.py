@@ -152,7 +152,13 @@ def test_models_and_providers_are_those_of_the_calls(recording):
 
 def test_response_ids_finish_reasons_and_streaming_are_the_calls_own(recording):
     by_id = {call["response_id"]: call for call in recording.truth if call.get("response_id")}
-    normal = {"stop": "stop", "tool_calls": "tool_call", "end_turn": "stop", "tool_use": "tool_call", "completed": "stop"}
+    normal = {
+        "stop": "stop",
+        "tool_calls": "tool_call",
+        "end_turn": "stop",
+        "tool_use": "tool_call",
+        "completed": "stop",
+    }
     checked = 0
     for span in recording.spans:
         call = by_id.get(span.response_id)
@@ -190,7 +196,9 @@ def test_users_sessions_tags_and_metadata_are_those_set(recording):
 def test_errors_are_told_with_their_class(recording):
     errors = [span for span in recording.spans if span.status is SpanStatus.ERROR]
 
-    classes = {span.error_type.rsplit(".", 1)[-1] for span in errors if span.error_type and not span.error_type.isdigit()}
+    classes = {
+        span.error_type.rsplit(".", 1)[-1] for span in errors if span.error_type and not span.error_type.isdigit()
+    }
     assert len(errors) == recording.expect["error_spans"]
     assert set(recording.expect["error_types"]) <= classes
     for span in errors:
@@ -258,10 +266,17 @@ def test_a_tool_call_and_its_run_are_read_alike_from_every_client(recording):
 
 def test_retrieved_documents_are_read_with_their_scores(recording):
     for span in recording.spans:
-        if span.kind is not Kind.RETRIEVER or not span.has_output and "gen_ai.retrieval.documents" not in span.body["raw"]:
+        if (
+            span.kind is not Kind.RETRIEVER
+            or (not span.has_output
+            and "gen_ai.retrieval.documents" not in span.body["raw"])
+        ):
             continue
         content = recording.content(span)
-        assert [document.content for document in content.documents] == ["Zürich lies on a lake.", "Bern has a bear park."]
+        assert [document.content for document in content.documents] == [
+            "Zürich lies on a lake.",
+            "Bern has a bear park.",
+        ]
         if recording.expect["client"] != "mlflow":
             assert [document.score for document in content.documents] == [0.91, 0.42]
         assert content.documents[0].metadata["source"] == "guide.md"

@@ -13,7 +13,7 @@ from traces.canonical.documents import Document, read_documents, unflatten_docum
 from traces.canonical.log_content import LogContent, join_logs
 from traces.canonical.messages import Message, Part, decode_messages, from_flat, read_messages, read_parts, unflatten
 from traces.canonical.previews import log_previews, previews
-from traces.canonical.text import decode, decode_loose, decode_map
+from traces.canonical.text import decode, decode_loose, decode_map, parse_json
 from traces.canonical.types import Kind, SpanFlag, Vocabulary
 
 __all__ = ["Content", "Document", "Message", "Part", "build_content", "log_previews", "previews"]
@@ -360,5 +360,11 @@ def _parameters(
         if key.startswith(prefix) and key != "gen_ai.request.model" and value is not None and value != "":
             found[key[len(prefix) :]] = value
     if vocabulary == Vocabulary.MLFLOW:
-        found |= {name: decode(attributes[name]) for name in _BARE_PARAMETERS if name in attributes}
+        found |= {name: _bare(attributes[name]) for name in _BARE_PARAMETERS if name in attributes}
     return found or None
+
+
+def _bare(value: Any) -> Any:
+    """A parameter that MLflow writes as JSON text, numbers included."""
+    found = parse_json(value) if isinstance(value, str) else None
+    return value if found is None else found

@@ -88,7 +88,8 @@ def resolve(
 ) -> Resolved:
     """The disjoint buckets of one call.
 
-    `cache_blind` speakers show no cache figures beside their counts (a provider's whole usage map does); `source` names the attribute family the figures come from.
+    `cache_blind` speakers show no cache figures beside their counts (a provider's whole usage map does); `source` names
+    the attribute family the figures come from.
     """
     flags = _BAD if counts.bad else 0
     if counts.tokens_in is None and counts.tokens_out is None and not counts.has_cache():
