@@ -57,5 +57,8 @@ def django_database(dsn: str, home: Path) -> dict[str, Any]:
         "HOST": query.get("host") or parts.hostname or "",
         "PORT": str(parts.port or query.get("port", "")),
         "CONN_MAX_AGE": 0,
+        # The pool tries a connection (40 us on a socket) before it lends it: after a restart of PostgreSQL each worker
+        # would otherwise answer 503 once for every connection it still holds.
+        "CONN_HEALTH_CHECKS": True,
         "OPTIONS": options,
     }
