@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from django.urls import path
 
-from traces import pages_accounting
+from traces import pages_accounting, pages_prices
+
+SETTINGS = "p/<slug:slug>/settings/prices/"
 
 urlpatterns = [
     path("p/<slug:slug>/accounting/", pages_accounting.accounting, name="accounting"),
+    path(SETTINGS, pages_prices.book, name="prices"),
+    path(f"{SETTINGS}new/", pages_prices.new, name="prices_new"),
+    path(f"{SETTINGS}<int:price_id>/", pages_prices.correct, name="price_correct"),
+    path(f"{SETTINGS}<int:price_id>/end/", pages_prices.end, name="price_end"),
+    path(f"{SETTINGS}again/", pages_prices.again, name="prices_again"),
+    path(f"{SETTINGS}again/<int:job_id>/", pages_prices.job, name="reprice_job"),
+    path(f"{SETTINGS}again/<int:job_id>/apply/", pages_prices.job_apply, name="reprice_apply"),
+    path(f"{SETTINGS}again/<int:job_id>/cancel/", pages_prices.job_cancel, name="reprice_cancel"),
 ]

@@ -177,7 +177,8 @@ def suggest(model: str, provider: str | None) -> PriceRow | None:
     names = [folded, *stripped(folded)]
     best: tuple[float, PriceRow] | None = None
     for name, row in _shipped_standard():
-        likeness = max(_likeness(mine, name) for mine in names)
+        # gpt-4o-mini-latest is gpt-4o-mini with something added, whatever else looks more alike.
+        likeness = 1 + len(name) / 1000 if folded.startswith(f"{name}-") else max(_likeness(mine, name) for mine in names)
         if provider_key(provider) is not None and provider_key(provider) == provider_key(row.provider):
             likeness += 0.05
         if likeness >= SUGGEST_FROM and (best is None or likeness > best[0]):
