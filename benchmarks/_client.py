@@ -179,7 +179,10 @@ class Browser:
         if form is not None:
             body = urllib.parse.urlencode(form).encode()
             headers |= {"Content-Type": "application/x-www-form-urlencoded", "Referer": self.base + path}
+        is_kept = self.wire.link is not None
         answer = self.wire.ask(method, path, body, headers)
+        if answer[0] == 0 and is_kept and method == "GET":  # the server had closed an idle connection
+            answer = self.wire.ask(method, path, body, headers)
         for name, morsel in SimpleCookie(answer[1].get("set-cookie", "")).items():
             self.cookies[name] = morsel.value
         return answer
@@ -201,5 +204,6 @@ class Browser:
         status, headers, page = self.ask("GET", path)
         took = time.perf_counter() - began
         if status != 200:
-            raise RuntimeError(f"GET {path} answered {status} {headers.get('location', '')}")
+            told = headers.get("location") or headers.get("error", "")
+            raise RuntimeError(f"GET {path} answered {status} {told}")
         return took, page

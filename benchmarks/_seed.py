@@ -58,7 +58,6 @@ def settle(product: Product) -> None:
     """What autovacuum does a while after a bulk load."""
     with product.connect() as connection:
         connection.execute("VACUUM ANALYZE")
-        connection.execute("CHECKPOINT")
 
 
 def _columns(connection: psycopg.Connection[Any], table: str) -> list[str]:

@@ -4,7 +4,8 @@
 
 The first --sent spans (100,000) go through the public endpoint, the rest are copies made inside PostgreSQL
 (benchmarks/_seed.py says how), with VACUUM ANALYZE afterwards as autovacuum would. One kept-alive connection; every
-request asks for something else where it can: another trace, another session, another user.
+request asks for something else where it can: another trace, another session, another user. CPU is the whole product's;
+unlike a latency it hardly moves when other work uses the machine.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from benchmarks import _product, _seed
+from benchmarks import _proc, _product, _seed
 from benchmarks._client import Browser, quantile
 from benchmarks._product import Product
 from benchmarks._report import Report
@@ -40,10 +41,11 @@ class Page:
 
 @dataclass(slots=True)
 class Timing:
-    """Milliseconds of one page at one size."""
+    """Milliseconds of one page at one size; `cpu` is the whole product's."""
 
     p50: float
     p95: float
+    cpu: float
     bytes: int
 
 
@@ -89,7 +91,7 @@ def pages(product: Product, found: Sample, rng: random.Random) -> list[Page]:
     ]
 
 
-def measure(browser: Browser, page: Page, repeat: int) -> Timing | None:
+def measure(product: Product, browser: Browser, page: Page, repeat: int) -> Timing | None:
     """Time one page; None where the product does not have it."""
     try:
         for _ in range(WARM):
@@ -98,9 +100,12 @@ def measure(browser: Browser, page: Page, repeat: int) -> Timing | None:
         if " 404 " in f"{error} ":
             return None
         raise
+    roots = product.roots()
+    cpu = _proc.cpu_s(roots)
     taken = [browser.timed(page.path()) for _ in range(repeat)]
+    cpu = (_proc.cpu_s(roots) - cpu) / repeat
     seconds = [took for took, _ in taken]
-    return Timing(1000 * quantile(seconds, 0.5), 1000 * quantile(seconds, 0.95), len(taken[-1][1]))
+    return Timing(1000 * quantile(seconds, 0.5), 1000 * quantile(seconds, 0.95), 1000 * cpu, len(taken[-1][1]))
 
 
 def measure_size(report: Report, product: Product, spans: int, repeat: int, base: dict[str, Timing]) -> None:
@@ -109,14 +114,14 @@ def measure_size(report: Report, product: Product, spans: int, repeat: int, base
     found = sample(product)
     is_first = not base
     for page in pages(product, found, random.Random(spans)):
-        timing = measure(browser, page, repeat)
+        timing = measure(product, browser, page, repeat)
         if timing is None:
             report.say(f"{page.name}: the product has no such page yet")
             continue
         barred = page.is_barred and is_first
         label = f"{page.name}, {spans:,} spans"
         report.add(f"{label}, p50", timing.p50, "ms", P50_BAR_MS if barred else None, P50_AIM_MS if barred else None,
-                   note=f"{timing.bytes / 1024:.0f} KiB")  # fmt: skip
+                   note=f"CPU {timing.cpu:.0f} ms, {timing.bytes / 1024:.0f} KiB")  # fmt: skip
         report.add(f"{label}, p95", timing.p95, "ms", P95_BAR_MS if barred else None, P95_AIM_MS if barred else None)
         if is_first:
             base[page.name] = timing
@@ -124,7 +129,7 @@ def measure_size(report: Report, product: Product, spans: int, repeat: int, base
             bar, aim = GROWTH.get(spans, (None, None)) if page.is_barred else (None, None)
             report.add("  p95 over that of the first size", timing.p95 / base[page.name].p95, "x", bar, aim)
     search = Page("text search", lambda: f"/p/{product.project}/traces/?range=7d&q=refund+{random.choice('abcdef')}")
-    timing = measure(browser, search, max(5, repeat // 4))
+    timing = measure(product, browser, search, max(5, repeat // 4))
     if timing is not None:
         bar, aim = (SEARCH_BAR_MS, SEARCH_AIM_MS) if spans == 1_000_000 else (None, None)
         report.add(f"text search, {spans:,} spans, p50", timing.p50, "ms", bar, aim)
@@ -136,12 +141,12 @@ def measure_giants(report: Report, product: Product, seed: int) -> None:
     for spans, (bar, aim) in GIANTS.items():
         trace_id = _seed.send_giant(product, spans, seed + spans)
         page = Page("giant", lambda trace_id=trace_id: f"/p/{product.project}/traces/{trace_id}/")  # type: ignore[misc]
-        timing = measure(browser, page, 10)
+        timing = measure(product, browser, page, 10)
         if timing is None:
             report.say("the product has no trace page yet")
             return
         report.add(f"trace of {spans:,} spans, first screen, p95", timing.p95, "ms", bar, aim,
-                   note=f"p50 {timing.p50:.0f} ms, {timing.bytes / 1024:.0f} KiB")  # fmt: skip
+                   note=f"p50 {timing.p50:.0f} ms, CPU {timing.cpu:.0f} ms, {timing.bytes / 1024:.0f} KiB")  # fmt: skip
 
 
 def main() -> int:
