@@ -331,6 +331,17 @@ def test_deep_json_in_a_text_breaks_nothing():
     assert previews(make_span(raw))[1].startswith('{"a":')
 
 
+@pytest.mark.parametrize("key", ["message", "content", "messages", "input", "data", "parts", "choices", "kwargs"])
+@pytest.mark.parametrize("kind", [Kind.GENERATION, Kind.TOOL, Kind.RETRIEVER, Kind.CHAIN])
+def test_values_nested_for_ever_are_read_without_a_recursion_error(key, kind):
+    for opening, closing in ((f'{{"{key}":', "}"), (f'{{"{key}":[', "]}"), (f'{{"role":"user","{key}":[', "]}")):
+        text = opening * 300 + "1" + closing * 300
+        raw = dict.fromkeys(("gen_ai.input.messages", "output.value", "gen_ai.retrieval.documents", "metadata"), text)
+
+        assert content_of(raw, kind).state == "present"
+        previews(make_span(raw, kind))
+
+
 def test_text_is_cleaned_and_cut_at_characters():
     assert clean_text("a\x00b\ud800c\ud83d\ude00") == "a\ufffdb\ufffdc😀"
     assert cut_text("ééé", 5) == "éé"

@@ -400,6 +400,18 @@ def test_no_damage_to_a_body_raises_anything_but_a_wire_error(noise, at, size):
     assert not [r for r in intake.rejections if r.reason == "internal_error"]
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["metadata", "langfuse.observation.usage_details", "mlflow.spanType", "tag.tags", "gen_ai.usage.cost", "user.id",
+     "gen_ai.response.finish_reasons", "llm.invocation_parameters", "langfuse.trace.metadata.x", "mlflow.spanOutputs"],
+)  # fmt: skip
+@pytest.mark.parametrize("text", ['{"a":[' + "[0]," * 700_000 + "0]}", "[" * 3_000_000, '"' + "\\u0000" * 500_000 + '"'])  # noqa: E501
+def test_megabytes_of_json_cost_no_hang(key, text):
+    span = with_attributes(make_span(), **{key: text, "gen_ai.operation.name": "chat", "langfuse.observation.type": "generation"})  # noqa: E501
+
+    assert len(read(request(span)).spans) == 1
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),

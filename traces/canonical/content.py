@@ -139,8 +139,8 @@ def build_content(
         output_messages=tuple(outputs),
         system_instructions=instructions,
         tool_definitions=_tool_definitions(raw, attributes) or logged.tool_definitions,
-        input_text=None if inputs else input_text or _embedded_texts(raw),
-        output_text=None if outputs else output_text,
+        input_text=None if _has_words(inputs) else input_text or _embedded_texts(raw),
+        output_text=None if _has_words(outputs) else output_text,
         input_mime=_mime(raw, "input.mime_type"),
         output_mime=_mime(raw, "output.mime_type"),
         tool_name=_mime(raw, "gen_ai.tool.name") or _mime(raw, "tool.name") or _mime(raw, "traceloop.entity.name")
@@ -159,7 +159,7 @@ def build_content(
 
 
 def _with_state(content: Content, raw: Mapping[str, Any], flags: int) -> Content:
-    has_words = any(message.parts for message in content.input_messages + content.output_messages)
+    has_words = _has_words(content.input_messages + content.output_messages)
     values = (
         content.input_text, content.output_text, content.tool_arguments, content.tool_result, content.retrieval_query,
         content.documents,
@@ -195,10 +195,14 @@ def _messages(raw: Mapping[str, Any], sources: tuple[tuple[str, str, str], ...],
             if kind not in _CHAT_KINDS and not key.startswith(("gen_ai.", "pydantic_ai.")) and not _is_chat(decoded):
                 continue
             found = read_messages(decoded, role)
-        if any(message.parts for message in found):
+        if _has_words(found):
             return found
         silent = silent or found
     return silent
+
+
+def _has_words(messages: Sequence[Message]) -> bool:
+    return any(message.parts for message in messages)
 
 
 def _is_chat(value: Any) -> bool:
@@ -331,8 +335,8 @@ def _tool_definitions(raw: Mapping[str, Any], attributes: Mapping[str, Any]) -> 
             {**item, "parameters": decode(item.get("parameters"))} if isinstance(item, dict) else item
             for item in functions
         ]
-    told = decode_map(raw.get("langfuse.observation.input")) if "langfuse.observation.input" in raw else None
-    if told is not None and told.get("tools"):
+    told = decode_loose(raw.get("langfuse.observation.input"))
+    if isinstance(told, Mapping) and told.get("tools"):
         return told["tools"]
     return decode_loose(attributes["tools"]) if attributes.get("tools") else None
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from traces.canonical.keys import Slot, behind_prefix
 from traces.canonical.moments import within_a_day
-from traces.canonical.text import clean_text, cut_text, decode, decode_map
+from traces.canonical.text import clean_text, cut_text, decode_map, decode_small
 from traces.canonical.types import Vocabulary
 
 MAX_PARAMETER_CHARS = 65_536  # parameters with long tool schemas inside are not worth reading for a model's name
@@ -83,17 +83,17 @@ def to_seconds_ns(value: Any) -> int | None:
     if value is None or isinstance(value, bool):
         return None
     try:
-        seconds = float(value)
-    except (TypeError, ValueError):
+        nanoseconds = float(value) * 1e9  # may become infinite
+    except (TypeError, ValueError, OverflowError):
         return None
-    return within_a_day(round(seconds * 1e9)) if math.isfinite(seconds) else None
+    return within_a_day(round(nanoseconds)) if math.isfinite(nanoseconds) else None
 
 
 def to_streamed(value: Any) -> bool | None:
     """Whether a call was streamed: true, "True", "true" and their opposites; None for anything else."""
     if value is None or isinstance(value, bool):
         return value
-    text = str(decode(value)).lower() if isinstance(value, str) else ""
+    text = str(decode_small(value)).lower() if isinstance(value, str) else ""
     return True if text == "true" else False if text == "false" else None
 
 
@@ -106,9 +106,9 @@ def gather_tags(
         name = behind_prefix(key, Slot.TAG)
         if name.startswith("mlflow."):
             return tags
-        found = [f"{name}:{decode(value)}"]
+        found = [f"{name}:{decode_small(value)}"]
     else:
-        told = decode(value)
+        told = decode_small(value)
         if isinstance(told, str):
             told = told.split(",") if vocabulary is Vocabulary.LANGSMITH else [told]
         found = told if isinstance(told, list) else []

@@ -336,7 +336,7 @@ def rule_of(key: str) -> Rule:
             # Names made up by the hundred thousand (ids inside keys) must not grow the table for ever.
             LEARNED.clear()
             LEARNED.update(RULES)
-        if len(key) <= 200:
+        if len(key) <= 200 and "\x00" not in key:
             LEARNED[key] = found
     return found
 

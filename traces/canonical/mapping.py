@@ -19,7 +19,7 @@ from traces.canonical.notes import Notes
 from traces.canonical.reading import PLAIN_CHARS, Reading
 from traces.canonical.source import Source
 from traces.canonical.speech import counts_of, has_usage
-from traces.canonical.text import cut_text, decode, decode_loose
+from traces.canonical.text import cut_text, decode_small
 from traces.canonical.types import MODEL_KINDS, Body, CanonicalSpan, Kind, SpanFlag, SpanStatus
 from traces.canonical.usage import resolve
 
@@ -82,10 +82,10 @@ class Draft:
 def map_span(draft: Draft, source: Source, received_at_ns: int, limits: Limits) -> CanonicalSpan:
     """The canonical span of a draft. Knows every vocabulary; the source's scope says which one speaks."""
     reading = Reading(draft.attributes, source, draft.notes, limits)
-    times = moments.place(draft.start_ns, draft.end_ns, received_at_ns, limits)
+    started_us, end_ns, duration_ns, flags = moments.place(draft.start_ns, draft.end_ns, received_at_ns, limits)
     body: Body = {"start_ns": draft.start_ns}
-    if times.end_ns is not None:
-        body["end_ns"] = times.end_ns
+    if end_ns is not None:
+        body["end_ns"] = end_ns
     if reading.raw:
         body["raw"] = reading.raw
     span = CanonicalSpan(
@@ -94,14 +94,14 @@ def map_span(draft: Draft, source: Source, received_at_ns: int, limits: Limits) 
         draft.parent_span_id,
         draft.name if len(draft.name) <= PLAIN_CHARS else reading.fit(draft.name) or "",
         _kind_of(reading),
-        times.started_us,
+        started_us,
         draft.start_ns,
-        times.end_ns,
-        times.duration_ns,
+        end_ns,
+        duration_ns,
         reading.origin,
         _STATUS[draft.status] if 0 <= draft.status <= 2 else SpanStatus.UNSET,
         body=body,
-        flags=times.flags,
+        flags=flags,
         otel_kind=draft.otel_kind if 0 <= draft.otel_kind <= 5 else 0,
         foreign_trace_id=draft.foreign_trace_id,
         attributes=reading.rest or None,
@@ -109,7 +109,7 @@ def map_span(draft: Draft, source: Source, received_at_ns: int, limits: Limits) 
         metadata=reading.metadata,
     )
     _read_status(span, draft, reading)
-    first_chunk = _read_events(span, draft, reading)
+    first_chunk = _read_events(span, draft, reading) if draft.events or draft.links else None
     span.has_input, span.has_output = reading.has_input, reading.has_output
     _read_names(span, reading)
     _read_people(span, reading)
@@ -214,10 +214,11 @@ def _read_names(span: CanonicalSpan, reading: Reading) -> None:
     span.release = source.release
     if ranks[Slot.RELEASE] < source.release_rank:
         span.release = text(Slot.RELEASE) or source.release
-    span.prompt_name = text(Slot.PROMPT_NAME)
-    span.prompt_version = text(Slot.PROMPT_VERSION)
-    span.agent_name = text(Slot.AGENT_NAME)
-    span.workflow_name = text(Slot.WORKFLOW_NAME)
+    if any(reading.values[Slot.PROMPT_NAME : Slot.WORKFLOW_NAME + 1]):
+        span.prompt_name = text(Slot.PROMPT_NAME)
+        span.prompt_version = text(Slot.PROMPT_VERSION)
+        span.agent_name = text(Slot.AGENT_NAME)
+        span.workflow_name = text(Slot.WORKFLOW_NAME)
     if span.kind is Kind.TOOL:  # OpenLIT names the tool on the generation that asked for it, too
         span.tool_name = text(Slot.TOOL_NAME) or reading.fit(reading.raw.get("traceloop.entity.name"))
     if reading.kinds is not None:
@@ -268,7 +269,7 @@ def _read_finish(span: CanonicalSpan, reading: Reading) -> None:
         if span.kind is not _GENERATION or not reading.has_output:
             return
         told = fallbacks.find_finish_reason(reading.raw)
-    reasons = told if type(told) is list else decode(told)
+    reasons = told if type(told) is list else decode_small(told)
     if not isinstance(reasons, list):
         reasons = [reasons]
     kept = [reason for reason in reasons[:16] if isinstance(reason, str) and reason]
@@ -283,7 +284,7 @@ def _read_timing(span: CanonicalSpan, reading: Reading, first_chunk: int | None)
     streamed = fallbacks.to_streamed(values[Slot.STREAMED])
     ttft = fallbacks.to_seconds_ns(values[Slot.TTFT_SECONDS])
     if ttft is None and values[Slot.TTFT_AT] is not None:
-        ttft = moments.since(span.start_ns, decode(values[Slot.TTFT_AT]))
+        ttft = moments.since(span.start_ns, decode_small(values[Slot.TTFT_AT]))
     if ttft is None:
         ttft = first_chunk
     if ttft is not None and streamed is None:
@@ -315,7 +316,7 @@ def _read_usage(span: CanonicalSpan, reading: Reading) -> None:
 
 def _read_cost(span: CanonicalSpan, reading: Reading) -> None:
     """The sender's own figure in pico-dollars. 0 is what clients write that have no price: unknown."""
-    told = decode_loose(reading.values[Slot.COST])
+    told = decode_small(reading.values[Slot.COST])
     if isinstance(told, dict):
         total = told.get("total", told.get("total_cost"))
         parts = [total] if total is not None else list(told.values())[:64]
@@ -359,6 +360,13 @@ def _read_content_state(span: CanonicalSpan, reading: Reading) -> None:
 
 def _read_leftovers(span: CanonicalSpan, draft: Draft) -> None:
     body, notes = span.body, draft.notes
+    if notes.cut is not None:
+        body["cut"] = notes.cut
+        span.flags |= _TRUNCATED
+    if notes.repaired:
+        span.flags |= _REPAIRED
+    if notes.attributes_cut:
+        span.flags |= _ATTRIBUTES_CUT
     if draft.trace_state:
         body["trace_state"] = draft.trace_state
     if draft.dropped:
@@ -367,10 +375,3 @@ def _read_leftovers(span: CanonicalSpan, draft: Draft) -> None:
         body["foreign_span_id"] = draft.foreign_span_id
     if draft.foreign_parent_id is not None:
         body["foreign_parent_id"] = draft.foreign_parent_id
-    if notes.cut is not None:
-        body["cut"] = notes.cut
-        span.flags |= _TRUNCATED
-    if notes.repaired:
-        span.flags |= _REPAIRED
-    if notes.attributes_cut:
-        span.flags |= _ATTRIBUTES_CUT

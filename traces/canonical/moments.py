@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from traces.canonical.limits import Limits
 from traces.canonical.types import SpanFlag
@@ -15,20 +15,14 @@ LAST_US = (datetime(9999, 12, 30, tzinfo=UTC) - _EPOCH) // timedelta(microsecond
 _MAX_BIGINT = 2**63 - 1
 _MAX_TTFT_NS = 86_400 * 1_000_000_000
 
+# Stored start in microseconds, end, duration, flags. A plain tuple: a named one takes a third of a microsecond longer.
+Place = tuple[int, int | None, int | None, int]
+
 _CLAMPED = int(SpanFlag.CLAMPED)
 _FROM_RECEIPT = int(SpanFlag.FROM_RECEIPT)
 _END_BEFORE_START = int(SpanFlag.END_BEFORE_START)
 _FAR_PAST = int(SpanFlag.FAR_PAST) | _CLAMPED
 _FAR_FUTURE = int(SpanFlag.FAR_FUTURE) | _CLAMPED
-
-
-class Place(NamedTuple):
-    """Where a span lies in time."""
-
-    started_us: int
-    end_ns: int | None
-    duration_ns: int | None
-    flags: int
 
 
 def clamp_us(microseconds: int) -> int:
@@ -44,7 +38,7 @@ def place(start_ns: int, end_ns: int, received_at_ns: int, limits: Limits) -> Pl
     """
     end = end_ns or None
     if not start_ns:
-        return Place(received_at_ns // 1000, end, None, _FROM_RECEIPT)
+        return received_at_ns // 1000, end, None, _FROM_RECEIPT
     flags = 0
     if start_ns < received_at_ns - limits.far_past_ns:
         flags = _FAR_PAST
@@ -59,7 +53,7 @@ def place(start_ns: int, end_ns: int, received_at_ns: int, limits: Limits) -> Pl
         elif duration > _MAX_BIGINT:
             duration = None
             flags |= _CLAMPED
-    return Place(clamp_us(start_ns // 1000), end, duration, flags)
+    return clamp_us(start_ns // 1000), end, duration, flags
 
 
 def since(start_ns: int, moment: Any) -> int | None:

@@ -9,7 +9,7 @@ from traces.canonical.keys import LEARNED, Slot, behind_prefix, rule_of
 from traces.canonical.limits import Limits
 from traces.canonical.notes import Notes
 from traces.canonical.source import Source
-from traces.canonical.text import clean_text, clean_value, cut_text, decode, decode_map
+from traces.canonical.text import MAX_SMALL_CHARS, clean_text, clean_value, cut_text, decode_map, decode_small
 from traces.canonical.types import Origin, Vocabulary
 
 _NO_VALUES: list[Any] = [None] * Slot.COUNT
@@ -59,21 +59,22 @@ class Reading:
                 self.has_input = self.has_input or bool(value)
             elif slot == 3:
                 self.has_output = self.has_output or bool(value)
+            elif slot == 8:
+                if self.kinds is None:
+                    self.kinds = [(rank, key, value)]
+                else:
+                    self.kinds.append((rank, key, value))
             elif slot != 1:
-                self._take(slot, rank, key, value, limits)
+                self._take(slot, key, value, limits)
 
-    def _take(self, slot: int, rank: int, key: str, value: Any, limits: Limits) -> None:
-        if slot == Slot.KIND:
-            if self.kinds is None:
-                self.kinds = []
-            self.kinds.append((rank, key, value))
-        elif slot == Slot.METADATA:
+    def _take(self, slot: int, key: str, value: Any, limits: Limits) -> None:
+        if slot == Slot.METADATA:
             if value is not None and value != "":
-                self._add_metadata(behind_prefix(key, slot), decode(value) if self.is_quoting else value)
+                self._add_metadata(behind_prefix(key, slot), decode_small(value) if self.is_quoting else value)
         elif slot == Slot.METADATA_MAP:
             found = decode_map(value)
             if found is None:
-                if value:
+                if value and not (isinstance(value, str) and len(value) > MAX_SMALL_CHARS):
                     self._add_metadata(key, value)
             else:
                 for name, item in found.items():
@@ -98,7 +99,7 @@ class Reading:
     def fit(self, value: Any) -> str | None:
         """Any value as indexable text, None where it has none."""
         if self.is_quoting:
-            value = decode(value)
+            value = decode_small(value)
         if isinstance(value, list):
             value = value[0] if value else None
         if isinstance(value, bool):

@@ -12,6 +12,7 @@ import orjson
 
 REPLACEMENT = "\ufffd"
 MAX_LITERAL_CHARS = 65_536  # Python repr in attributes (LangSmith, LiteLLM) is read up to this size
+MAX_SMALL_CHARS = 262_144  # maps and short values that columns are read from; messages may be longer
 MAX_DEPTH = 64
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_INT = 2**64 - 1
@@ -82,7 +83,10 @@ def deep_text(value: Any) -> str:
 
 
 def parse_json(text: str) -> Any:
-    """The value of a JSON text with everything in it cleaned, or None where it is none (or is `null`)."""
+    """The value of a JSON text with everything in it cleaned, or None where it is none (or is `null`).
+
+    What is nested deeper than 64 levels becomes text, so that whoever walks the value may do so by recursion.
+    """
     try:
         value = orjson.loads(text)
     except (orjson.JSONDecodeError, RecursionError):
@@ -91,7 +95,25 @@ def parse_json(text: str) -> Any:
         except (ValueError, RecursionError):
             return None
         return clean_value(value)
-    return clean_value(value) if "\\u0000" in text or "\x00" in text else value
+    if "\\u0000" in text or "\x00" in text or is_deep(value):
+        return clean_value(value)
+    return value
+
+
+def is_deep(value: Any) -> bool:
+    """Whether a value is nested deeper than `MAX_DEPTH`; level by level, so that no depth can hurt."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        inner: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                inner += [child for child in item.values() if isinstance(child, dict | list)]
+            elif isinstance(item, list):
+                inner += [child for child in item if isinstance(child, dict | list)]
+        if not inner:
+            return False
+        level = inner
+    return True
 
 
 def parse_int(digits: str) -> int | str:
@@ -126,7 +148,12 @@ def decode_loose(value: Any) -> Any:
     return value
 
 
+def decode_small(value: Any) -> Any:
+    """Like `decode_loose` for values that are short where they are honest: megabytes are left as they are."""
+    return value if isinstance(value, str) and len(value) > MAX_SMALL_CHARS else decode_loose(value)
+
+
 def decode_map(value: Any) -> dict[str, Any] | None:
-    """The map inside `value` (a map, its JSON, JSON of its JSON, or its Python repr), else None."""
-    found = decode_loose(value)
+    """The map inside `value` (a map, its JSON, JSON of its JSON, or its Python repr) of no great size, else None."""
+    found = decode_small(value)
     return found if isinstance(found, dict) else None

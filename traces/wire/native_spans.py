@@ -181,7 +181,7 @@ def moment_ns(value: Any, field: str) -> int:
     if isinstance(value, str):
         found = parse_iso_ns(value)
         if found is not None and not value.strip().isdigit():
-            return max(found, 1)
+            return min(max(found, 1), _MAX_UINT64)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise NativeError(field, f"must be an ISO 8601 time or a number, got {type(value).__name__}")
     if isinstance(value, int) and value.bit_length() > 200:
@@ -194,7 +194,7 @@ def moment_ns(value: Any, field: str) -> int:
         raise NativeError(field, f"must be a time after 1970, got {value!r:.60}")
     for limit, factor in ((11, 10**9), (14, 10**6), (17, 10**3)):
         if number < Decimal(10) ** limit:
-            return int(number * factor)
+            return min(int(number * factor), _MAX_UINT64)
     return int(min(number, Decimal(_MAX_UINT64)))
 
 
@@ -211,7 +211,7 @@ def _end_ns(item: Mapping[str, Any], start_ns: int) -> int:
         or duration < 0
     ):
         raise NativeError("duration_ms", f"must be a number of milliseconds, got {duration!r:.60}")
-    return start_ns + int(Decimal(str(duration)) * 10**6)
+    return min(start_ns + int(Decimal(str(duration)) * 10**6), _MAX_UINT64)
 
 
 def _attributes(
@@ -220,6 +220,7 @@ def _attributes(
     attributes: dict[str, Any] = {}
 
     def put(key: str, value: Any) -> None:
+        key = clean_key(key, notes)
         if value is not None and value != "":
             is_text = isinstance(value, str)
             attributes[key] = clean_payload(value, key, limits, notes) if is_text else clean_value(value)
@@ -227,14 +228,14 @@ def _attributes(
     told_attributes = item.get("attributes")
     if isinstance(told_attributes, Mapping):
         for key, value in told_attributes.items():
-            put(clean_key(str(key), notes), value)
+            put(str(key), value)
     elif told_attributes is not None:
         raise NativeError("attributes", f"must be an object, got {type(told_attributes).__name__}")
     for key, value in item.items():
         if key in _PLAIN:
             put(_PLAIN[key], value)
         elif key not in _STRUCTURE:
-            put(clean_key(str(key), notes), value)
+            put(str(key), value)
     for key, value in shared.items():
         # Tags and metadata of a trace stand on its topmost spans alone; the rest on each of its spans.
         if key in _PLAIN and _PLAIN[key] not in attributes and (is_top or key not in ("tags", "metadata")):
@@ -258,7 +259,7 @@ def _attributes(
     parameters = item.get("parameters")
     if isinstance(parameters, Mapping):
         for key, value in parameters.items():
-            put(f"gen_ai.request.{clean_key(str(key), notes)}", value)
+            put(f"gen_ai.request.{key}", value)
     ttft = item.get("ttft_ms")
     if ttft is not None:
         if isinstance(ttft, bool) or not isinstance(ttft, int | float) or not math.isfinite(ttft):

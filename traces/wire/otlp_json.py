@@ -132,7 +132,7 @@ def enum(value: Any, prefix: str, names: tuple[str, ...]) -> int:
     if isinstance(value, int):
         return value if 0 <= value < len(names) else 0
     if isinstance(value, str):
-        if value.isdigit() and len(value) < 4:
+        if value.isascii() and value.isdigit() and len(value) < 4:
             return enum(int(value), prefix, names)
         name = value.removeprefix(prefix)
         return names.index(name) if name in names else 0

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from traces.canonical.keys import LEARNED
 from traces.canonical.limits import Limits
 from traces.canonical.notes import Notes
 from traces.canonical.text import (
@@ -70,7 +71,7 @@ def read_pairs(pairs: Iterable[Any], limits: Limits, notes: Notes) -> dict[str, 
     quick = limits.payload_text_bytes >> 2  # text of fewer characters cannot be over the limit
     for pair in pairs:
         key = pair.key
-        if "\x00" in key or len(key) > 256:
+        if key not in LEARNED and ("\x00" in key or len(key) > 256):  # names once classified are known to be clean
             key = clean_key(key, notes)
         value = pair.value
         text = value.string_value
