@@ -240,7 +240,7 @@ def chromium():
 
 @pytest.fixture
 def page(chromium, live):
-    """A fresh page at the live server. A script error or a blocked resource (Content-Security-Policy) fails the test."""
+    """A fresh page at the live server. A script error or something the page's policy blocked fails the test."""
     context = chromium.new_context(base_url=live, viewport={"width": 1440, "height": 900})
     context.set_default_timeout(10_000)
     page = context.new_page()

@@ -23,7 +23,9 @@ def run(*arguments):
 
 
 def test_command_makes_person_project_and_key(db):
-    code, made = run("--email", "Ann@Example.com", "--password", "long enough 1", "--project", "Web Shop", "--secret-key", SECRET)
+    person = ("--email", "Ann@Example.com", "--password", "long enough 1")
+
+    code, made = run(*person, "--project", "Web Shop", "--secret-key", SECRET)
 
     assert code == 0
     assert made["project"] == "web-shop"

@@ -132,7 +132,8 @@ def test_database_is_safe_and_its_secrets_are_private(running):
     dsn = telltale(running.home, "database-url").stdout.strip()
 
     with psycopg.connect(dsn) as connection:
-        shown = {n: connection.execute(f"SHOW {n}").fetchone()[0] for n in ("fsync", "full_page_writes", "data_checksums")}
+        names = ("fsync", "full_page_writes", "data_checksums")
+        shown = {name: connection.execute(f"SHOW {name}").fetchone()[0] for name in names}
         commit = connection.execute("SHOW synchronous_commit").fetchone()[0]
         is_super = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()[0]
         listens = connection.execute("SHOW listen_addresses").fetchone()[0]

@@ -57,5 +57,7 @@ def post_worker_init(worker: Any) -> None:
     with contextlib.suppress(Error, OperationalError):
         connection.ensure_connection()
     connection.close()
-    request = RequestFactory().get(settings.LOGIN_URL, HTTP_HOST="localhost", REMOTE_ADDR="127.0.0.1")
+    named = [host.lstrip(".") for host in settings.ALLOWED_HOSTS if host != "*"]
+    host = named[0] if named else "localhost"
+    request = RequestFactory().get(settings.LOGIN_URL, HTTP_HOST=host, REMOTE_ADDR="127.0.0.1")
     worker.app.wsgi().get_response(request).close()

@@ -21,6 +21,8 @@ from pathlib import Path
 from telltale.run.account import Account, drop_account
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
+# Where state goes that cannot lie where it was wanted.
+STATE = Path("/var/lib")
 # Log files are cut at this size at the next look (once a minute); one older generation is kept.
 LOG_MAX_BYTES = 20 * 1024 * 1024
 
@@ -124,7 +126,7 @@ def _move_state(wanted: Path) -> Path:
         )
     name = "telltale-" + hashlib.sha256(str(wanted).encode()).hexdigest()[:8]
     # State that an earlier clone in the same place left behind stays as it is: it is not this one's.
-    path = next(p for p in (Path("/var/lib") / (name + more) for more in _numbers()) if not p.exists())
+    path = next(path for path in (STATE / (name + more) for more in _numbers()) if not path.exists())
     path.mkdir(mode=0o700)
     if wanted.exists():
         wanted.rmdir()

@@ -13,7 +13,7 @@ LOOPBACK = {"", "127.0.0.1", "::1", "localhost"}
 
 
 def unsafe_settings() -> list[str]:
-    """What must not be, in words; empty when all is well. Looks at the environment, since Django may not be there yet."""
+    """What must not be, in words; empty when all is well. It reads the environment: Django may not be there yet."""
     found = []
     key = os.environ.get("TELLTALE_SECRET_KEY", "").strip()
     if key and (len(key) < SECRET_KEY_LENGTH_MIN or key.lower().startswith(KNOWN_KEYS)):

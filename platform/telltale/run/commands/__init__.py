@@ -36,6 +36,7 @@ class Command:
 
 COMMANDS: dict[str, Command] = {
     "run": Command("start PostgreSQL, web and worker", "telltale.run.commands.run", needs_django=False),
+    "worker-alive": Command("exit 0 when this machine's worker shows life", "telltale.run.commands.worker_alive"),
     "stop": Command("stop what `run` started", "telltale.run.commands.stop", needs_django=False),
     "database-url": Command("print a DSN that psql accepts", "telltale.run.commands.database_url"),
     "doctor": Command("check everything and say what is wrong", "telltale.run.commands.doctor"),

@@ -62,7 +62,7 @@ def check_settings() -> Iterator[Finding]:
     for reason in unsafe_settings():
         yield Finding("wrong", reason)
     if not settings.IS_TLS:
-        yield Finding("note", "Browsers speak to it without TLS. Behind a proxy with TLS, set TELLTALE_PUBLIC_URL to https.")
+        yield Finding("note", "Browsers reach it without TLS. Behind a proxy with TLS, set TELLTALE_PUBLIC_URL.")
         return
     messages = [m for m in run_checks(tags=[Tags.security], include_deployment_checks=True) if not m.is_silenced()]
     for message in messages:

@@ -93,7 +93,9 @@ def _tell(job: reprice.JobView | None, out: TextIO) -> None:
     found = job.difference
     said = "would change" if job.kind == "preview" else "changed"
     told = reprice.difference_json(found)
-    print(f"Job {job.id}: {said} {found.changed:,} of {found.spans:,} counted calls, {told['delta_usd']} USD.", file=out)
+    print(
+        f"Job {job.id}: {said} {found.changed:,} of {found.spans:,} counted calls, {told['delta_usd']} USD.", file=out
+    )
     for model in told["models"][:20]:
         if model["changed"]:
             print(f"  {model['model'] or 'unnamed'}: {model['changed']:,} calls, {model['delta_usd']} USD", file=out)
