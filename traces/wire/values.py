@@ -40,6 +40,8 @@ def clean_key(key: str, notes: Notes) -> str:
 
 def clean_payload(text: str, key: str, limits: Limits, notes: Notes) -> str:
     """One attribute's text, scrubbed and cut to its limit."""
+    if text.isascii() and "\x00" not in text and len(text) <= limits.payload_text_bytes:
+        return text
     cleaned = clean_text(text)
     if cleaned != text:
         notes.repaired = True
