@@ -16,7 +16,12 @@ LEFT, RIGHT, TOP, BOTTOM = 56, 8, 14, 26
 HOURS_MAX = 72
 LABELS_MAX = 12
 # Part of a flow, its colour class, its word.
-PARTS = (("stored", "f1", "Stored"), ("duplicate", "f6", "Stored already"), ("rejected", "f3", "Rejected"), ("dropped", "f4", "Dropped"))
+PARTS = (
+    ("stored", "f1", "Stored"),
+    ("duplicate", "f6", "Stored already"),
+    ("rejected", "f2", "Rejected"),
+    ("dropped", "f4", "Dropped"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +87,7 @@ def bar_chart(hours: Sequence[HourFlow], zone: ZoneInfo, *, spans_only: bool) ->
     grid = [Label(_short(top * part // 2), LEFT - 8, HEIGHT - BOTTOM - plot * part / 2) for part in (0, 1, 2)]
     filled = [row for row in rows if row.flow.received]
     most = max(filled, key=lambda row: row.flow.received) if filled else None
-    return BarChart(
-        "day" if by_day else "hour", tuple(rows), tuple(segments), tuple(grid), tuple(ticks), most
-    )
+    return BarChart("day" if by_day else "hour", tuple(rows), tuple(segments), tuple(grid), tuple(ticks), most)
 
 
 def _hour_row(at: datetime, flow: Flow, zone: ZoneInfo) -> BarRow:

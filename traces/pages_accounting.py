@@ -21,7 +21,12 @@ from telltale.projects.read import list_keys
 from traces.accounting_chart import PARTS, BarChart, bar_chart
 from traces.read.accounting import UNITS, Account, Flow, read_account
 
-CHOICES = (("1h", "1 h", timedelta(hours=1)), ("24h", "24 h", timedelta(hours=24)), ("7d", "7 d", timedelta(days=7)), ("28d", "28 d", timedelta(days=28)))
+CHOICES = (
+    ("1h", "1 h", timedelta(hours=1)),
+    ("24h", "24 h", timedelta(hours=24)),
+    ("7d", "7 d", timedelta(days=7)),
+    ("28d", "28 d", timedelta(days=28)),
+)
 WORDS = {"1h": "in the last hour", "24h": "in the last 24 h", "7d": "in the last 7 days", "28d": "in the last 28 days"}
 DEFAULT = "24h"
 WINDOW_MAX = timedelta(days=400)
@@ -107,8 +112,10 @@ def accounting(request: HttpRequest, project: Project) -> HttpResponse:
 
 def read_window(query: QueryDict, zone: ZoneInfo, now: datetime) -> Window:
     """The window of `t` or of `from` and `to`, the default where they are absent or wrong (`error` then says so)."""
-    hidden = tuple((name, query[name]) for name in ("key", "source") if query.get(name))
-    choices = tuple((value, word, query_string(query, t=value, **{"from": None, "to": None})) for value, word, _ in CHOICES)
+    hidden = tuple((name, str(query[name])) for name in ("key", "source") if query.get(name))
+    choices = tuple(
+        (value, word, query_string(query, t=value, **{"from": None, "to": None})) for value, word, _ in CHOICES
+    )
     lengths = {value: length for value, _, length in CHOICES}
     current, error = query.get("t", ""), ""
     if query.get("from") or query.get("to"):
@@ -117,15 +124,41 @@ def read_window(query: QueryDict, zone: ZoneInfo, now: datetime) -> Window:
             if not timedelta(0) < end - start <= WINDOW_MAX:
                 raise ValueError
             label = f"{_text(start, zone)} to {_text(end, zone)}"
-            return Window(start, end, label, f"from {label}", "", _text(start, zone), _text(end, zone), str(zone), hidden, choices, "")
+            return Window(
+                start,
+                end,
+                label,
+                f"from {label}",
+                "",
+                _text(start, zone),
+                _text(end, zone),
+                str(zone),
+                hidden,
+                choices,
+                "",
+            )
         except (ValueError, OverflowError):
-            error = f"From and to must be times such as 2026-11-19 11:00, in order, at most {WINDOW_MAX.days} days apart."
+            error = (
+                f"From and to must be times such as 2026-11-19 11:00, in order, at most {WINDOW_MAX.days} days apart."
+            )
     elif current and current not in lengths:
         error = f"There is no window {current[:20]!r}; 1h, 24h, 7d and 28d are."
     current = current if current in lengths else DEFAULT
     start = now - lengths[current]
     label = WORDS[current].removeprefix("in the ").capitalize()
-    return Window(start, now, label, WORDS[current], current, _text(start, zone), _text(now, zone), str(zone), hidden, choices, error)
+    return Window(
+        start,
+        now,
+        label,
+        WORDS[current],
+        current,
+        _text(start, zone),
+        _text(now, zone),
+        str(zone),
+        hidden,
+        choices,
+        error,
+    )
 
 
 def sentence(account: Account, words: str) -> str:
@@ -134,9 +167,11 @@ def sentence(account: Account, words: str) -> str:
     others = [f"{flow.received:,} {unit}" for flow, unit in rows if flow.received]
     missing = sum(abs(row.flow.missing) for row in account.by_source)
     if missing:
-        return f"{missing:,} of {account.total.received:,} things received {words} are not accounted for. This is a fault of ours."
+        received = f"{account.total.received:,} things received {words}"
+        return f"{missing:,} of {received} are not accounted for. This is a fault of ours."
     if account.unexplained:
-        return f"The sum holds, but {abs(account.unexplained):,} of what was not stored {words} has no reason. This is a fault of ours."
+        n = f"{abs(account.unexplained):,}"
+        return f"The sum holds, but {n} of what was not stored {words} has no reason. This is a fault of ours."
     if account.spans.received == 1:
         first = f"The one span received {words} is accounted for."
     elif account.spans.received or not others:
@@ -150,7 +185,9 @@ def stats(flow: Flow, unit: str) -> list[Stat]:
     """The figures of the page."""
     share = f"{100 * flow.stored / flow.received:.1f}% of received" if flow.received else ""
     return [
-        Stat("Received", f"{flow.received:,}", unit, f"in {flow.requests:,} request{'' if flow.requests == 1 else 's'}"),
+        Stat(
+            "Received", f"{flow.received:,}", unit, f"in {flow.requests:,} request{'' if flow.requests == 1 else 's'}"
+        ),
         Stat("Stored", f"{flow.stored:,}", "", share),
         Stat("Stored already", f"{flow.duplicate:,}", "", "sent again, kept once"),
         Stat("Rejected", f"{flow.rejected:,}", "", "by reason, below"),
@@ -176,7 +213,7 @@ def query_string(query: QueryDict, **changes: str | None) -> str:
 
 def window_query(query: QueryDict) -> list[tuple[str, str]]:
     """What a filter form keeps of the window."""
-    return [(name, query[name]) for name in ("t", "from", "to") if query.get(name)]
+    return [(name, str(query[name])) for name in ("t", "from", "to") if query.get(name)]
 
 
 def _asked_key(query: QueryDict, keys: dict[int, str]) -> int | None:
@@ -206,7 +243,18 @@ def _csv(project: Project, account: Account) -> HttpResponse:
     response = HttpResponse(content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{project.slug}-accounting.csv"'
     writer = csv.writer(response)
-    names = ("requests", "body_bytes", "received", "stored", "duplicate", "rejected", "dropped", "missing", "lag_mean_ms", "lag_max_ms")
+    names = (
+        "requests",
+        "body_bytes",
+        "received",
+        "stored",
+        "duplicate",
+        "rejected",
+        "dropped",
+        "missing",
+        "lag_mean_ms",
+        "lag_max_ms",
+    )
     writer.writerow(("hour", *names))
     for row in account.by_hour:
         writer.writerow((row.hour.isoformat(), *(getattr(row.flow, name) for name in names)))

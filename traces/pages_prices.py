@@ -18,12 +18,12 @@ from telltale.lib import clock
 from telltale.projects.access import may, project_page
 from telltale.projects.models import Project, Role
 from traces import prices, reprice
-from traces.cost.book import Level, PriceRow
+from traces.cost.book import Level, MatchKind, PriceRow
 from traces.cost.edit import FIELDS, FieldError
-from traces.price_view import book_line, form_data, price_form
+from traces.price_view import book_line, difference_line, difference_sentence, form_data, price_form
 from traces.read import prices as read
 
-BOOK_PAGE = 50
+BOOK_PAGE = 25
 TEXT_MAX = 200
 AGAIN_DEFAULT = timedelta(days=30)
 
@@ -44,12 +44,22 @@ def book(request: HttpRequest, project: Project) -> HttpResponse:
     rows = read.list_book(project.pk, q=q, level=level)
     start = _whole(request.GET.get("after", ""), len(rows))
     shown = rows[start : start + BOOK_PAGE]
-    traffic = read.read_traffic(project.pk, prices.load_book(project.pk))
-    unpriced = read.read_unpriced(project.pk)
+    in_force = prices.load_book(project.pk)
+    traffic = read.read_traffic(project.pk, in_force)
+    unpriced = read.read_unpriced(project.pk, in_force)
     context: dict[str, Any] = {
         "project": project,
         "unpriced": unpriced,
-        "unpriced_links": [(model, _new_link(project, model.model, model.provider)) for model in unpriced.models],
+        "missing_calls": sum(model.calls for model in unpriced.missing),
+        "unpriced_links": [
+            (
+                model,
+                _again_link(project, model.model)
+                if model.has_price_now
+                else _new_link(project, model.model, model.provider),
+            )
+            for model in unpriced.models
+        ],
         "traffic": [
             (model, book_line(model.row, zone) if model.row else None, _new_link(project, model.model, model.provider))
             for model in traffic.models
@@ -84,7 +94,12 @@ def new(request: HttpRequest, project: Project) -> HttpResponse:
     like = request.GET.get("like", "")
     if like:
         data = form_data(_row(project, like), zone)
-        data |= {"effective_from": f"{clock.now().astimezone(zone):%Y-%m-%d}", "effective_to": "", "source": "", "source_date": ""}
+        data |= {
+            "effective_from": f"{clock.now().astimezone(zone):%Y-%m-%d}",
+            "effective_to": "",
+            "source": "",
+            "source_date": "",
+        }
     elif model:
         suggested = read.suggest(model, provider or None)
         if suggested is not None:
@@ -167,7 +182,18 @@ def job(request: HttpRequest, project: Project, job_id: int) -> HttpResponse:
     found = reprice.find_job(project.pk, job_id)
     if found is None:
         raise Http404
-    context = {"project": project, "job": found, "may_change": may(project, "prices"), "zone": project.time_zone}
+    context = {
+        "project": project,
+        "job": found,
+        "sentence": difference_sentence(found.difference, is_done=found.kind == "apply"),
+        "whole": difference_line(found.difference),
+        "lines": [
+            difference_line(model, model.model or "no name, or one of too many names")
+            for model in found.difference.models
+        ],
+        "may_change": may(project, "prices"),
+        "zone": project.time_zone,
+    }
     is_swap = request.headers.get("HX-Request") == "true"
     return render(request, "traces/_reprice_job.html" if is_swap else "traces/prices_job.html", context)
 
@@ -210,8 +236,11 @@ def _save(request: HttpRequest, project: Project, row: PriceRow | None) -> HttpR
     except prices.PriceGone:
         messages.error(request, "Somebody changed this price meanwhile. Nothing was saved; look at it again.")
         return redirect("prices", slug=project.slug)
-    messages.success(request, f"The price of {made.model} is saved. It holds for calls that come in; now see what it changes in those stored.")
-    return redirect(f"{reverse('prices_again', args=[project.slug])}?{urlencode({'model': made.model if made.match != 'pattern' else ''})}")
+    said = (
+        f"The price of {made.model} is saved. It holds for calls that come in; now see what it changes in those stored."
+    )
+    messages.success(request, said)
+    return redirect(_again_link(project, "" if made.match is MatchKind.PATTERN else made.model))
 
 
 def _form_page(
@@ -270,8 +299,14 @@ def _new_link(project: Project, model: str, provider: str | None) -> str:
     return f"{reverse('prices_new', args=[project.slug])}?{urlencode({'model': model, 'provider': provider or ''})}"
 
 
+def _again_link(project: Project, model: str) -> str:
+    return f"{reverse('prices_again', args=[project.slug])}?{urlencode({'model': model})}"
+
+
 def _page_link(q: str, level: str, after: int) -> str:
-    asked = {name: value for name, value in (("q", q), ("level", level), ("after", str(after))) if value and value != "0"}
+    asked = {
+        name: value for name, value in (("q", q), ("level", level), ("after", str(after))) if value and value != "0"
+    }
     return f"?{urlencode(asked)}#book"
 
 

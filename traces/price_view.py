@@ -9,8 +9,9 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from traces.canonical.types import BUCKETS
-from traces.cost.book import Level, MatchKind, PriceRow, Tier
+from traces.cost.book import Level, MatchKind, PriceRow, Tier, usd
 from traces.cost.edit import FIELDS, FieldError
+from traces.cost.reprice import Difference, ModelDifference
 
 LABELS = {
     "input_fresh": "Input",
@@ -44,7 +45,11 @@ HINTS = {
     "source_date": "Empty: today.",
 }
 WORDS = {
-    "match": ((MatchKind.EXACT, "exactly this name"), (MatchKind.ALIAS, "another name for it"), (MatchKind.PATTERN, "a pattern with *")),
+    "match": (
+        (MatchKind.EXACT, "exactly this name"),
+        (MatchKind.ALIAS, "another name for it"),
+        (MatchKind.PATTERN, "a pattern with *"),
+    ),
     "tier": tuple((tier, tier.value) for tier in Tier),
 }
 LEVEL_WORDS = {Level.PROJECT: "This project", Level.INSTALLATION: "Installation", Level.SHIPPED: "Shipped"}
@@ -86,7 +91,7 @@ class BookLine:
     cached: str
     cached_share: str
     output: str
-    more: str
+    more: str  # the other rates in words, "" where there are none
     since: str
     source: str
     level: str
@@ -107,7 +112,9 @@ def price_form(data: Mapping[str, str], errors: Iterable[FieldError] = ()) -> Pr
     more = some(*(b for b in BUCKETS if b not in {"input_fresh", "input_cache_read", "output_text"}), "usd_per_hour")
     rest = some("match", "tier", "context_over", "source", "source_date")
     is_more_open = any(f.value or f.error for f in more) or any(
-        f.error or (f.value and f.value not in {"exact", "standard"}) for f in rest if f.name not in {"source", "source_date"}
+        f.error or (f.value and f.value not in {"exact", "standard"})
+        for f in rest
+        if f.name not in {"source", "source_date"}
     )
     return PriceForm(
         who=some("model", "provider"),
@@ -169,6 +176,50 @@ def book_line(row: PriceRow, zone: ZoneInfo) -> BookLine:
         is_ours=row.level is Level.PROJECT,
         is_shipped=row.level is Level.SHIPPED,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DifferenceLine:
+    """One model of a difference; a cost is None where it is known of no call."""
+
+    model: str
+    spans: int
+    changed: int
+    old_pico: int | None
+    new_pico: int | None
+    delta_pico: int
+    old_unknown: int
+    new_unknown: int
+
+
+def difference_line(found: ModelDifference | Difference, model: str = "") -> DifferenceLine:
+    """A model's difference, or the whole one, as a line: what is unknown is never $0."""
+    return DifferenceLine(
+        model=model,
+        spans=found.spans,
+        changed=found.changed,
+        old_pico=None if found.spans == found.old_unknown else found.old_pico,
+        new_pico=None if found.spans == found.new_unknown else found.new_pico,
+        delta_pico=found.delta_pico,
+        old_unknown=found.old_unknown,
+        new_unknown=found.new_unknown,
+    )
+
+
+def difference_sentence(found: Difference, *, is_done: bool) -> str:
+    """What a re-pricing changes, or changed, in a sentence or two."""
+    if not found.changed:
+        return f"Nothing would change: all {found.spans:,} counted calls have the price of the book in force."
+    would = "changed" if is_done else "would change"
+    amount = usd(abs(found.delta_pico))
+    more = "more" if found.delta_pico >= 0 else "less"
+    first = f"{found.changed:,} of {found.spans:,} counted calls {would}; together ${rate_text(amount)} {more}."
+    newly = found.old_unknown - found.new_unknown
+    if newly > 0:
+        return f"{first} The cost of {newly:,} of them was not known before."
+    if newly < 0:
+        return f"{first} The cost of {-newly:,} of them is not known any more."
+    return first
 
 
 def in_force(row: PriceRow, zone: ZoneInfo) -> str:

@@ -16,7 +16,6 @@ from django.http import HttpRequest
 from telltale.audit.log import record
 from telltale.lib import clock
 from telltale.projects.models import Project
-
 from traces.canonical.types import BUCKETS
 from traces.cost.book import Level, MatchKind, PriceBook, PriceRow, Tier
 from traces.cost.edit import FieldError, find_clash, parse_price_form

@@ -1,7 +1,8 @@
 """Pricing again what is stored: first what it would change, then changing it; both as jobs that go on after a kill.
 
-History never changes by itself. A preview walks the traces of a window and adds up old and new costs; applying one walks
-them again in slices, each of which changes spans, trace sums, and the job's own position and result in one transaction.
+History never changes by itself. A preview walks the traces of a window and adds up old and new costs; applying one
+walks them again in slices, each of which changes spans, trace sums, and the job's own position and result in one
+transaction.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from telltale.jobs.tasks import sweep
 from telltale.jobs.wake import wake
 from telltale.lib import clock
 from telltale.projects.models import Project
-
 from traces.canonical.types import CostStatus
 from traces.cost.reprice import Difference, ModelDifference, StatusChange, merge
 from traces.models import Price
@@ -106,7 +106,11 @@ def start_apply(project: Project, preview_id: int, *, by_id: int | None, request
             organisation_id=project.organisation_id,
             project_id=project.pk,
             target=", ".join(preview.order.models) or "all models",
-            after={**_params(preview.order), "job": job.pk, "expected": difference_json(preview.difference)["delta_usd"]},
+            after={
+                **_params(preview.order),
+                "job": job.pk,
+                "expected": difference_json(preview.difference)["delta_usd"],
+            },
             outcome="started",
         )
     return job.pk
@@ -154,9 +158,7 @@ def _apply(run: work.Run) -> dict[str, Any]:
     return result
 
 
-def _walk(
-    run: work.Run, look: Callable[[Sequence[write.TraceBounds], Sequence[str]], Difference]
-) -> dict[str, Any]:
+def _walk(run: work.Run, look: Callable[[Sequence[write.TraceBounds], Sequence[str]], Difference]) -> dict[str, Any]:
     """Slice after slice from where the job stands; each commits what it did with the job's position and sums."""
     order, project_id = _order(run.params), _project_of(run)
     total = run.job.total
@@ -208,9 +210,7 @@ def _queue(project: Project, kind: str, order: Order, by_id: int | None, more: d
 
 
 def _open_jobs(project_id: int) -> Any:
-    return Job.objects.filter(
-        project_id=project_id, kind__in=KINDS, state__in=(JobState.PENDING, JobState.RUNNING)
-    )
+    return Job.objects.filter(project_id=project_id, kind__in=KINDS, state__in=(JobState.PENDING, JobState.RUNNING))
 
 
 def _last_change(project_id: int | None) -> datetime | None:
@@ -288,7 +288,11 @@ def _model_json(model: ModelDifference) -> dict[str, Any]:
     plain["old_pico"], plain["new_pico"] = str(model.old_pico), str(model.new_pico)
     plain["delta_usd"] = _usd(model.delta_pico)
     plain["status_changes"] = [
-        {"before": change.before and int(change.before), "after": change.after and int(change.after), "spans": change.spans}
+        {
+            "before": change.before and int(change.before),
+            "after": change.after and int(change.after),
+            "spans": change.spans,
+        }
         for change in model.status_changes
     ]
     return plain

@@ -117,7 +117,9 @@ def test_other_content_types_are_415(shop):
 
 def test_a_key_is_made_shown_once_and_revoked(shop):
     headers = shop.key("admin")
-    made = shop.nobody.post("/api/v1/keys", {"name": "ci", "scopes": ["read", "read"]}, "application/json", headers=headers)
+    made = shop.nobody.post(
+        "/api/v1/keys", {"name": "ci", "scopes": ["read", "read"]}, "application/json", headers=headers
+    )
     assert made.status_code == 201
     secret = made.json()["secret"]
     theirs = {"Authorization": f"Bearer {secret}"}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 
+import orjson
 import pytest
 from django.test import Client
 
@@ -11,6 +13,8 @@ from telltale.accounts.models import Organisation, OrganisationMember, User
 from telltale.projects import keys
 from telltale.projects.models import Project, ProjectMember
 from traces.ingest import refusals
+from traces.ingest.rules import forget as forget_rules
+from traces.write import partitions, spans
 
 
 @pytest.fixture(autouse=True)
@@ -36,10 +40,11 @@ def signed_in(user):
 
 @pytest.fixture
 def shop(db):
-    """Project `shop` of alice (owner), with bob (viewer) and erin (admin); charlie owns `elsewhere`. A key each scope."""
+    """Project `shop` of alice (owner), with bob (viewer) and erin (admin); charlie owns `elsewhere`."""
     keys.cache.clear()
     alice, bob, charlie, erin = (
-        User.objects.create(email=f"{name}@example.com", name=name.title()) for name in ("alice", "bob", "charlie", "erin")
+        User.objects.create(email=f"{name}@example.com", name=name.title())
+        for name in ("alice", "bob", "charlie", "erin")
     )
     project = make_project("shop", alice)
     ProjectMember.objects.create(project=project, user=bob, role="viewer")
@@ -62,3 +67,57 @@ def shop(db):
         people=SimpleNamespace(alice=alice, bob=bob, charlie=charlie, erin=erin),
     )
     keys.cache.clear()
+
+
+class Otlp:
+    """Sends OTLP/JSON spans to a project through the public door."""
+
+    def __init__(self, shop):
+        self.shop = shop
+        self.start_ns = time.time_ns() - 600 * 10**9
+
+    def span(self, trace, span, parent=None, name="step", *, at_ms=0, ms=100, attributes=None, **more):
+        start = self.start_ns + int(at_ms * 10**6)
+        made = {
+            "traceId": trace, "spanId": span, "name": name, "kind": 1, "startTimeUnixNano": str(start),
+            "endTimeUnixNano": str(start + int(ms * 10**6)),
+            "attributes": [{"key": key, "value": self.value(value)} for key, value in (attributes or {}).items()],
+            **more,
+        }  # fmt: skip
+        return made | ({"parentSpanId": parent} if parent else {})
+
+    def value(self, value):
+        name = {bool: "boolValue", int: "intValue", float: "doubleValue"}.get(type(value), "stringValue")
+        return {name: str(value) if name == "intValue" else value}
+
+    def message(self, role, text):
+        return orjson.dumps([{"role": role, "parts": [{"type": "text", "content": text}]}]).decode()
+
+    def send(self, *spans, scope="test", resource=None, project=None):
+        body = {"resourceSpans": [{
+            "resource": {"attributes": [{"key": k, "value": self.value(v)} for k, v in (resource or {}).items()]},
+            "scopeSpans": [{"scope": {"name": scope}, "spans": list(spans)}],
+        }]}  # fmt: skip
+        key = self.shop.key("ingest", of=project or self.shop.project)
+        answer = self.shop.nobody.post("/v1/traces", body, "application/json", headers=key)
+        assert (answer.status_code, answer.content) == (200, b"{}")
+        return spans[0]["traceId"]
+
+    def generation(self, trace, span, parent=None, name="chat", *, said="hello", answered="hi there", **more):
+        attributes = {
+            "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o-mini",
+            "gen_ai.response.model": "gpt-4o-mini", "gen_ai.usage.input_tokens": 1000,
+            "gen_ai.usage.cache_read.input_tokens": 0, "gen_ai.usage.output_tokens": 100,
+            "gen_ai.input.messages": self.message("user", said),
+            "gen_ai.output.messages": self.message("assistant", answered),
+        } | more.pop("attributes", {})  # fmt: skip
+        return self.span(trace, span, parent, name, attributes=attributes, **more)
+
+
+@pytest.fixture
+def otlp(shop):
+    """A sender for `shop`, with everything forgotten that the store remembers between requests."""
+    partitions.forget()
+    spans.forget()
+    forget_rules()
+    return Otlp(shop)

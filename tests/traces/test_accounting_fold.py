@@ -99,9 +99,7 @@ def test_folding_again_adds_nothing():
 def test_later_batches_join_the_hour_that_is_there():
     make_batch(stored=5, lag_ms=10, rejected={"bad_time": [1, "old"]})
     fold_batches()
-    make_batch(
-        stored=7, lag_ms=30, rejected={"bad_time": [2, "new"]}, at=HOUR + timedelta(minutes=50), duplicate=1
-    )
+    make_batch(stored=7, lag_ms=30, rejected={"bad_time": [2, "new"]}, at=HOUR + timedelta(minutes=50), duplicate=1)
 
     half = account()
     fold_batches()
@@ -136,7 +134,9 @@ def test_limit_bounds_one_call_and_projects_take_turns(monkeypatch):
     assert folded == 3
     assert open_batches() == 3
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM traces_ingest_batch WHERE NOT accounted AND project_id = %s", [PROJECT + 1])
+        cursor.execute(
+            "SELECT count(*) FROM traces_ingest_batch WHERE NOT accounted AND project_id = %s", [PROJECT + 1]
+        )
         assert cursor.fetchone()[0] == 0
     assert fold_batches() == 3
 
@@ -190,9 +190,10 @@ def test_a_consumer_killed_before_its_commit_loses_and_repeats_nothing(committin
     def die(*_args):
         raise SystemExit
 
-    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+    with monkeypatch.context() as patched:
         patched.setattr(write_accounting, "_reason_rows", die)
-        fold_batches()
+        with pytest.raises(SystemExit):
+            fold_batches()
     assert open_batches() == 1
 
     assert fold_batches() == 1
@@ -223,9 +224,7 @@ def test_a_second_consumer_passes_by_what_the_first_holds(committing):
 def test_many_consumers_at_once_count_every_batch_once(committing, monkeypatch):
     monkeypatch.setattr("traces.accounting.SLICE_BATCHES", 3)
     for at in range(60):
-        make_batch(
-            stored=1, key_id=1 + at % 3, at=HOUR + timedelta(minutes=at), rejected={f"r{at % 2}": [1, "e"]}
-        )
+        make_batch(stored=1, key_id=1 + at % 3, at=HOUR + timedelta(minutes=at), rejected={f"r{at % 2}": [1, "e"]})
     folded: list[int] = []
 
     def consume():

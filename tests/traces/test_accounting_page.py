@@ -24,7 +24,9 @@ def frozen():
         yield
 
 
-def make_batch(project, *, at=NOW - timedelta(hours=2), key_id=1, source="traces", stored=0, rejected=None, received=None):
+def make_batch(
+    project, *, at=NOW - timedelta(hours=2), key_id=1, source="traces", stored=0, rejected=None, received=None
+):
     rejected = rejected or {}
     n_rejected = sum(n for n, _ in rejected.values())
     with connection.cursor() as cursor:
@@ -88,7 +90,7 @@ def test_nothing_received_has_a_page_of_its_own(shop):
     html = page(shop.bob)
 
     assert "Nothing was received in this window" in html
-    assert "<svg viewBox=\"0 0 1060" not in html
+    assert '<svg viewBox="0 0 1060' not in html
 
 
 def test_refused_requests_are_listed_with_their_example(shop):

@@ -54,7 +54,10 @@ def send_call(admin, model, *, provider=None, tokens=(1000, 100), minutes=30):
 
 
 def entered(admin):
-    return [(row["model"], row["input_fresh"], row["effective_to"]) for row in admin("get", "prices?level=project").json()["items"]]
+    return [
+        (row["model"], row["input_fresh"], row["effective_to"])
+        for row in admin("get", "prices?level=project").json()["items"]
+    ]
 
 
 def test_a_price_is_entered_read_corrected_and_ended(admin):
@@ -71,7 +74,9 @@ def test_a_price_is_entered_read_corrected_and_ended(admin):
     ((model, rate, until),) = entered(admin)
     assert (model, rate) == ("house-7b", "1.25")
     assert until is not None
-    actions = list(AuditEntry.objects.filter(action__startswith="price.").order_by("id").values_list("action", flat=True))
+    actions = list(
+        AuditEntry.objects.filter(action__startswith="price.").order_by("id").values_list("action", flat=True)
+    )
     assert actions == ["price.add", "price.correct", "price.end"]
 
 
@@ -175,7 +180,9 @@ def test_viewers_read_prices_and_admins_change_them(shop):
     assert "Admin" in refused.json()["detail"]
     assert shop.charlie.post("/api/v1/prices?project=shop", PRICE, "application/json").status_code == 404
     assert shop.erin.post("/api/v1/prices?project=shop", PRICE, "application/json").status_code == 201
-    assert shop.nobody.post("/api/v1/prices", PRICE, "application/json", headers=shop.key("read write")).status_code == 403
+    assert (
+        shop.nobody.post("/api/v1/prices", PRICE, "application/json", headers=shop.key("read write")).status_code == 403
+    )
 
 
 def test_the_book_pages_both_ways_and_is_searched(admin):
@@ -191,7 +198,9 @@ def test_the_book_pages_both_ways_and_is_searched(admin):
     assert all(row["source"] and row["source_date"] for row in first["items"])
 
 
-@pytest.mark.parametrize("query", ["cursor=x", "cursor=W10", "level=cosmic", "limit=1e9", "q=%00", "cursor=WyJhZnRlciIsMV0"])
+@pytest.mark.parametrize(
+    "query", ["cursor=x", "cursor=W10", "level=cosmic", "limit=1e9", "q=%00", "cursor=WyJhZnRlciIsMV0"]
+)
 def test_hostile_book_queries_are_400(admin, query):
     assert admin("get", f"prices?{query}").status_code == 400
 

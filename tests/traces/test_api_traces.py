@@ -30,8 +30,9 @@ def make_trace(*, minutes=10, name="ask", model="gpt-4o-mini", calls=1, **fields
     times = {"start": at(minutes), "end": at(minutes - 1)}
     generations = [
         {
-            "id": f"{0xB0 + n:016x}", "parent": "00000000000000a1", "name": "chat", "kind": "generation", "model": model,
-            "provider": "openai", "usage": {"input_tokens": 1000, "cached_tokens": 0, "output_tokens": 100},
+            "id": f"{0xB0 + n:016x}", "parent": "00000000000000a1", "name": "chat", "kind": "generation",
+            "model": model, "provider": "openai",
+            "usage": {"input_tokens": 1000, "cached_tokens": 0, "output_tokens": 100},
             "input": [{"role": "user", "content": "hello"}], "output": "hi", **times,
         }
         for n in range(calls)
@@ -213,7 +214,8 @@ def test_hostile_span_cursors_are_400(shop):
 def test_the_two_things_at_one_address_need_their_own_scopes(shop):
     assert shop.nobody.get("/api/v1/traces", headers=shop.key("ingest")).status_code == 403
     assert (
-        shop.nobody.post("/api/v1/traces", make_trace(), "application/json", headers=shop.key("read")).status_code == 403
+        shop.nobody.post("/api/v1/traces", make_trace(), "application/json", headers=shop.key("read")).status_code
+        == 403
     )
     wrong = shop.nobody.put("/api/v1/traces", headers=shop.key("read"))
     assert wrong.status_code == 405

@@ -62,6 +62,17 @@ def test_a_model_without_a_price_is_named_first_with_its_calls(shop):
     assert "gpt-4o-mini" in html
 
 
+def test_a_model_priced_meanwhile_waits_to_be_priced_again(shop):
+    send_call(shop)
+    enter(shop)
+
+    html = main(shop.erin.get(URL))
+
+    assert "house-7b has a price by now, but calls stored before are still unpriced." in html
+    assert "has no price" not in html
+    assert "/settings/prices/again/?model=house-7b" in html
+
+
 def test_one_click_fills_the_form_from_the_price_most_like_it(shop):
     html = main(shop.erin.get(f"{URL}new/?model=gpt-4o-mini-latest&provider=openai"))
 
@@ -91,12 +102,14 @@ def test_from_unpriced_to_priced_again(shop):
     assert "Waiting for a worker. Nothing has changed yet." in waiting
     work.run_next()
     told = main(shop.erin.get(asked["Location"]))
-    assert "1 of 1 counted calls would change, by $0.001700 together." in told
+    assert (
+        "1 of 1 counted calls would change; together $0.0017 more. The cost of 1 of them was not known before." in told
+    )
     applied = shop.erin.post(f"{asked['Location']}apply/")
     work.run_next()
     done = main(shop.erin.get(applied["Location"]))
 
-    assert "1 of 1 counted calls changed, by $0.001700 together." in done
+    assert "1 of 1 counted calls changed; together $0.0017 more." in done
     read_back = shop.nobody.get(f"/api/v1/traces/{trace_id}", headers=shop.key("read")).json()
     assert read_back["cost"]["usd"] == "0.0017"
     assert "has no price" not in main(shop.erin.get(URL))
@@ -196,13 +209,15 @@ def test_the_book_is_searched_and_pages(shop):
     ours = main(shop.bob.get(f"{URL}?level=project"))
 
     assert "Further in the book" in first
-    assert "after=50#book" in first
-    assert "Earlier in the book" in main(shop.bob.get(f"{URL}?q=claude&after=50"))
+    assert "after=25#book" in first
+    assert "Earlier in the book" in main(shop.bob.get(f"{URL}?q=claude&after=25"))
     assert "No price fits" in none
     assert "1–1 of 1" in ours
 
 
-@pytest.mark.parametrize("query", ["?after=x", "?after=99999999999999", "?level=cosmic", "?q=%00", "?q=%ff", "?after=-5"])
+@pytest.mark.parametrize(
+    "query", ["?after=x", "?after=99999999999999", "?level=cosmic", "?q=%00", "?q=%ff", "?after=-5"]
+)
 def test_queries_that_make_no_sense_do_no_harm(shop, query):
     assert "The book in force" in main(shop.bob.get(URL + query))
 

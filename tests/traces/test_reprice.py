@@ -37,8 +37,8 @@ def make_trace(project, number, calls, *, at=DAY):
     with connection.cursor() as cursor:
         for index, (model, fresh, out, counted) in enumerate(calls):
             cursor.execute(
-                "INSERT INTO traces_span (project_id, trace_id, span_id, started_at, batch_id, origin_id, kind, otel_kind,"
-                " status, flags, counted, name, model_requested, input_fresh, output_text, cost_status, duration_ns)"
+                "INSERT INTO traces_span (project_id, trace_id, span_id, started_at, batch_id, origin_id, kind,"
+                " otel_kind, status, flags, counted, name, model_requested, input_fresh, output_text, cost_status, duration_ns)"
                 " VALUES (%s, %s, %s, %s, 1, 1, 1, 0, 0, 0, %s, 'chat', %s, %s, %s, %s, 3600000000000)",
                 [
                     project.pk, trace_id, index + 1, at + timedelta(seconds=index), counted, model, fresh, out,
@@ -141,7 +141,9 @@ def test_applying_changes_spans_and_trace_sums_together(shop):
     assert found.difference.uncounted == 1
     stored, summed = sums(shop.project, trace)
     assert stored == summed == (2_000_000_000, 1, 1, 0, 0, 0)
-    assert spans(shop.project, trace, "cost_pico, cost_status, price_id, model_priced, cost_parts[1], cost_parts[6]") == [
+    assert spans(
+        shop.project, trace, "cost_pico, cost_status, price_id, model_priced, cost_parts[1], cost_parts[6]"
+    ) == [
         (2_000_000_000, 1, row.price_id, "house-7b", 1_000_000_000, 1_000_000_000),
         (13_000_000, 1, row.price_id, "house-7b", 7_000_000, 6_000_000),
         (None, 2, None, None, None, None),
@@ -211,7 +213,9 @@ def test_other_projects_are_left_alone(shop):
 
 def test_a_job_killed_in_the_middle_goes_on_where_it_stopped(shop, monkeypatch):
     monkeypatch.setattr(write, "SLICE_TRACES", 2)
-    traces = [make_trace(shop.project, n, [("house-7b", n, 0, True)], at=DAY + timedelta(minutes=n)) for n in range(1, 8)]
+    traces = [
+        make_trace(shop.project, n, [("house-7b", n, 0, True)], at=DAY + timedelta(minutes=n)) for n in range(1, 8)
+    ]
     enter(shop.project)
     job = reprice.start_apply(shop.project, preview(shop.project).id, by_id=None)
     real, calls = write.apply, []
@@ -246,7 +250,9 @@ def test_a_dead_worker_holds_a_job_only_until_its_lease_ends(shop, frozen):
     make_trace(shop.project, 1, [("house-7b", 1, 0, True)])
     enter(shop.project)
     job = reprice.start_preview(shop.project, ORDER, by_id=None)
-    Job.objects.filter(pk=job).update(lease_by="dead", lease_until=datetime.now(UTC) + timedelta(days=3650), state="running")
+    Job.objects.filter(pk=job).update(
+        lease_by="dead", lease_until=datetime.now(UTC) + timedelta(days=3650), state="running"
+    )
     assert work.run_next() is None
 
     Job.objects.filter(pk=job).update(lease_until=datetime(2020, 1, 1, tzinfo=UTC))
@@ -403,8 +409,8 @@ def test_a_sender_adding_to_the_trace_meanwhile_waits_and_sums_stay_exact(commit
         assert not done.wait(0.3)
         cursor.execute(
             "INSERT INTO traces_span (project_id, trace_id, span_id, started_at, batch_id, origin_id, kind, otel_kind,"
-            " status, flags, counted, name, model_requested, input_fresh, output_text, cost_status) VALUES (%s, %s, 99, %s, 1,"
-            " 1, 1, 0, 0, 0, true, 'chat', 'house-7b', 500, 0, 2)",
+            " status, flags, counted, name, model_requested, input_fresh, output_text, cost_status)"
+            " VALUES (%s, %s, 99, %s, 1, 1, 1, 0, 0, 0, true, 'chat', 'house-7b', 500, 0, 2)",
             [shop.project.pk, trace, DAY + timedelta(hours=2)],
         )
         cursor.execute(

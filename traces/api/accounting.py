@@ -39,17 +39,17 @@ class HourShape(FlowShape):
 
 class KeyFlowShape(FlowShape):
     key_id = serializers.IntegerField()
-    source = serializers.ChoiceField(choices=sorted(UNITS))
+    source = serializers.ChoiceField(choices=sorted(UNITS))  # type: ignore[assignment]
 
 
 class SourceFlowShape(FlowShape):
-    source = serializers.ChoiceField(choices=sorted(UNITS))
+    source = serializers.ChoiceField(choices=sorted(UNITS))  # type: ignore[assignment]
     unit = serializers.CharField()
 
 
 class ReasonShape(serializers.Serializer[Any]):
     key_id = serializers.IntegerField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
     outcome = serializers.CharField(help_text="rejected or dropped")
     reason = serializers.CharField()
     n = serializers.IntegerField()
@@ -58,7 +58,7 @@ class ReasonShape(serializers.Serializer[Any]):
 
 
 class RefusalShape(serializers.Serializer[Any]):
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
     http_status = serializers.IntegerField()
     reason = serializers.CharField()
     n = serializers.IntegerField()
@@ -70,7 +70,9 @@ class AccountShape(serializers.Serializer[Any]):
     start = serializers.DateTimeField(help_text="The window in whole hours, [start, end).")
     end = serializers.DateTimeField()
     adds_up = serializers.BooleanField()
-    unexplained = serializers.IntegerField(help_text="Rejected and dropped without a reason; anything but 0 is a fault.")
+    unexplained = serializers.IntegerField(
+        help_text="Rejected and dropped without a reason; anything but 0 is a fault."
+    )
     spans = FlowShape()
     total = FlowShape()
     by_hour = HourShape(many=True)
@@ -93,7 +95,9 @@ class AccountingView(ProjectView):
         query=(
             shapes.FROM,
             shapes.TO,
-            OpenApiParameter("key", {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}, description="One key's id."),
+            OpenApiParameter(
+                "key", {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}, description="One key's id."
+            ),
             OpenApiParameter("source", OpenApiTypes.STR, enum=sorted(UNITS), description="One source."),
         ),
     )

@@ -54,7 +54,10 @@ class PriceShape(serializers.Serializer[Any]):
     """A price in the book."""
 
     def get_fields(self) -> dict[str, Any]:
-        text = {name: serializers.CharField(allow_null=True) for name in ("provider", *BUCKETS, "usd_per_hour", "source_date")}
+        text = {
+            name: serializers.CharField(allow_null=True)
+            for name in ("provider", *BUCKETS, "usd_per_hour", "source_date")
+        }
         return {
             "id": serializers.CharField(),
             "level": serializers.ChoiceField(choices=LEVELS),
@@ -113,14 +116,12 @@ class PricesView(ProjectView):
         tag="Prices",
         status=201,
         body=PriceBody,
-        detail="It holds for calls from its date on. What is stored keeps its cost until it is priced again. A row for the "
-        "same calls that began earlier and has no end is ended where this one begins.",
+        detail="It holds for calls from its date on. What is stored keeps its cost until it is priced again. A row for "
+        "the same calls that began earlier and has no end is ended where this one begins.",
     )
     def post(self, request: Request) -> Response:
         try:
-            row = prices.add_price(
-                self.project, _fields(request), self.zone, by_id=self.person_id, request=self.http
-            )
+            row = prices.add_price(self.project, _fields(request), self.zone, by_id=self.person_id, request=self.http)
         except prices.PriceRefused as refused:
             raise _problem(refused) from None
         return Response(prices.row_json(row), status=201)
@@ -131,7 +132,11 @@ class PriceView(ProjectView):
     query = {"DELETE": ("at",)}
 
     @shapes.describe(
-        "One price", PriceShape, tag="Prices", detail="By the id that spans keep; also rows no longer in force.", path=(PRICE_ID,)
+        "One price",
+        PriceShape,
+        tag="Prices",
+        detail="By the id that spans keep; also rows no longer in force.",
+        path=(PRICE_ID,),
     )
     def get(self, request: Request, price_id: str) -> Response:
         row = read.find_price(self.project.pk, _price_id(price_id))
@@ -145,7 +150,7 @@ class PriceView(ProjectView):
         tag="Prices",
         body=PriceBody,
         path=(PRICE_ID,),
-        detail="Another row takes its place, with an id of its own. What is stored keeps its cost until it is priced again.",
+        detail="Another row takes its place, with its own id. What is stored keeps its cost until it is priced again.",
     )
     def put(self, request: Request, price_id: str) -> Response:
         try:
@@ -185,19 +190,24 @@ class UnpricedModelShape(serializers.Serializer[Any]):
     output_tokens = serializers.IntegerField()
     first_at = serializers.DateTimeField()
     last_at = serializers.DateTimeField()
+    has_price_now = serializers.BooleanField(
+        help_text="The book in force prices such calls: price again what is stored."
+    )
 
 
 class UnpricedShape(serializers.Serializer[Any]):
     items = UnpricedModelShape(many=True)
     days = serializers.IntegerField(help_text="How far back is looked.")
     traces_seen = serializers.IntegerField()
-    is_all = serializers.BooleanField(help_text=f"False: only the newest {read.UNPRICED_TRACES} such traces were looked at.")
+    is_all = serializers.BooleanField(
+        help_text=f"False: only the newest {read.UNPRICED_TRACES} such traces were looked at."
+    )
 
 
 class UnpricedView(ProjectView):
     @shapes.describe("Models in traffic without a price", UnpricedShape, tag="Prices")
     def get(self, request: Request) -> Response:
-        found = read.read_unpriced(self.project.pk)
+        found = read.read_unpriced(self.project.pk, prices.load_book(self.project.pk))
         items = [
             {
                 "provider": model.provider,
@@ -208,6 +218,7 @@ class UnpricedView(ProjectView):
                 "output_tokens": model.output_tokens,
                 "first_at": form.moment(model.first_at),
                 "last_at": form.moment(model.last_at),
+                "has_price_now": model.has_price_now,
             }
             for model in found.models
         ]

@@ -39,7 +39,7 @@ class CostShape(serializers.Serializer[Any]):
     priced = serializers.IntegerField(help_text="Counted calls by what is known of their cost.")
     unpriced = serializers.IntegerField()
     unknown_usage = serializers.IntegerField()
-    partial = serializers.IntegerField()
+    partial = serializers.IntegerField()  # type: ignore[assignment]
     upper_bound = serializers.IntegerField()
 
 

@@ -31,7 +31,7 @@ SPAN_ID = OpenApiParameter("span_id", OpenApiTypes.STR, OpenApiParameter.PATH, d
 def _filter_parameter(name: str) -> OpenApiParameter:
     field, _, op = name.partition(".")
     known = read.FIELDS[field]
-    many = op in {"", "not"} and not known.shape == "number"
+    many = op in {"", "not"} and known.shape != "number"
     enum = [value for value, _, _ in known.choices] or None
     words = {"": "is any of", "not": "is none of", "min": "at least", "max": "at most", "missing": "has none"}
     return OpenApiParameter(
@@ -50,8 +50,8 @@ class TraceListView(ProjectView):
         "List traces",
         shapes.page_of(trace_shapes.TraceShape, "TracePage"),
         tag="Traces",
-        detail="Newest first unless sorted otherwise. Repeated keys mean any of them, different keys all of them. A window "
-        "makes it quick: without one, all that is kept is looked at.",
+        detail="Newest first unless sorted otherwise. Repeated keys mean any of them, different keys all of them. A "
+        "window makes it quick: without one, all that is kept is looked at.",
         query=(
             shapes.FROM,
             shapes.TO,
@@ -107,7 +107,7 @@ class SpanListView(ProjectView):
         "The spans of a trace",
         shapes.page_of(trace_shapes.SpanShape, "SpanPage"),
         tag="Traces",
-        detail=f"In order of start. With `include=body` messages, raw attributes and events too, at most {BODIES_MAX} a page.",
+        detail=f"In order of start. With `include=body` messages, raw attributes and events too, {BODIES_MAX} a page.",
         path=(TRACE_ID,),
         query=(
             shapes.LIMIT,
@@ -141,9 +141,7 @@ class SpanListView(ProjectView):
 
 
 class SpanView(ProjectView):
-    @shapes.describe(
-        "One span with its body", trace_shapes.SpanDetailShape, tag="Traces", path=(TRACE_ID, SPAN_ID)
-    )
+    @shapes.describe("One span with its body", trace_shapes.SpanDetailShape, tag="Traces", path=(TRACE_ID, SPAN_ID))
     def get(self, request: Request, trace_id: str, span_id: str) -> Response:
         number = params.span_id(span_id)
         row = find_trace(self, trace_id)

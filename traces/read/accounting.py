@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from django.db import connection
+
 from telltale.lib.sql import load
 
 K = TypeVar("K")
@@ -135,7 +136,7 @@ def read_account(
     those of all keys, and none where one key is asked for.
     """
     start, end = floor_hour(start), ceil_hour(end)
-    window = {"project_id": project_id, "start": start, "end": end}
+    window: dict[str, Any] = {"project_id": project_id, "start": start, "end": end}
     with connection.cursor() as cursor:
         cursor.execute(load("traces", "read_accounting"), window)
         sums_json, reasons_json = cursor.fetchone()

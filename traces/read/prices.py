@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import SequenceMatcher
+from typing import Any
 
 from django.db import connection
 
@@ -39,6 +40,7 @@ class UnpricedModel:
     output_tokens: int
     first_at: datetime
     last_at: datetime
+    has_price_now: bool  # the book in force prices such calls; those stored wait to be priced again
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,14 @@ class Unpriced:
         return self.traces_seen < UNPRICED_TRACES
 
     @property
-    def calls(self) -> int:
-        return sum(model.calls for model in self.models)
+    def missing(self) -> tuple[UnpricedModel, ...]:
+        """Those that the book in force does not price either."""
+        return tuple(model for model in self.models if not model.has_price_now)
+
+    @property
+    def waiting(self) -> tuple[UnpricedModel, ...]:
+        """Those that have a price by now."""
+        return tuple(model for model in self.models if model.has_price_now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +96,10 @@ class EnteredPrice:
     is_ours: bool  # of the project; else of the installation
 
 
-def read_unpriced(project_id: int) -> Unpriced:
-    """The models without a price in recent traffic, most calls first."""
+def read_unpriced(project_id: int, book: PriceBook) -> Unpriced:
+    """The models of recent calls that are stored without a price, most calls first."""
     now = clock.now()
-    asked = {
+    asked: dict[str, Any] = {
         "project_id": project_id,
         "start": now - WINDOW,
         "end": now + timedelta(days=1),
@@ -103,14 +111,21 @@ def read_unpriced(project_id: int) -> Unpriced:
     with connection.cursor() as cursor:
         cursor.execute(load("traces", "unpriced_models"), asked)
         rows = cursor.fetchall()
-    models = tuple(UnpricedModel(*row[:-1]) for row in rows if row[1])
+    models = tuple(
+        UnpricedModel(
+            provider, model, calls, traces, tokens_in, tokens_out, first_at, last_at,
+            _is_priced(book, provider, model, last_at),
+        )
+        for provider, model, calls, traces, tokens_in, tokens_out, first_at, last_at, _ in rows
+        if model
+    )  # fmt: skip
     return Unpriced(models, rows[0][-1] if rows else 0, WINDOW.days)
 
 
 def read_traffic(project_id: int, book: PriceBook) -> Traffic:
     """The models of the newest traces, the dearest first."""
     now = clock.now()
-    asked = {
+    asked: dict[str, Any] = {
         "project_id": project_id,
         "start": now - WINDOW,
         "end": now + timedelta(days=1),
@@ -121,7 +136,9 @@ def read_traffic(project_id: int, book: PriceBook) -> Traffic:
         cursor.execute(load("traces", "price_traffic"), asked)
         rows = cursor.fetchall()
     models = tuple(
-        TrafficModel(provider, model, calls, None if cost is None else int(cost), unknown, _row(book, project_id, price_id))
+        TrafficModel(
+            provider, model, calls, None if cost is None else int(cost), unknown, _row(book, project_id, price_id)
+        )
         for provider, model, price_id, calls, cost, unknown, _ in rows
         if model
     )
@@ -152,8 +169,8 @@ def list_book(project_id: int, *, q: str = "", level: str = "") -> list[PriceRow
 
 
 def book_place(row: PriceRow) -> tuple[int, str, int]:
-    """Where a row stands in the list of the book."""
-    return (int(row.level), fold(row.model), row.price_id or 0)
+    """Where a row stands in the list of the book: patterns beside the names they begin with."""
+    return (int(row.level), fold(row.model).lstrip("*/."), row.price_id or 0)
 
 
 def list_entered(project_id: int, limit: int = 20) -> list[EnteredPrice]:
@@ -178,7 +195,9 @@ def suggest(model: str, provider: str | None) -> PriceRow | None:
     best: tuple[float, PriceRow] | None = None
     for name, row in _shipped_standard():
         # gpt-4o-mini-latest is gpt-4o-mini with something added, whatever else looks more alike.
-        likeness = 1 + len(name) / 1000 if folded.startswith(f"{name}-") else max(_likeness(mine, name) for mine in names)
+        likeness = (
+            1 + len(name) / 1000 if folded.startswith(f"{name}-") else max(_likeness(mine, name) for mine in names)
+        )
         if provider_key(provider) is not None and provider_key(provider) == provider_key(row.provider):
             likeness += 0.05
         if likeness >= SUGGEST_FROM and (best is None or likeness > best[0]):
@@ -186,9 +205,15 @@ def suggest(model: str, provider: str | None) -> PriceRow | None:
     return None if best is None else best[1]
 
 
+def _is_priced(book: PriceBook, provider: str | None, model: str, at: datetime) -> bool:
+    return book.match(provider, model, None, (at - clock.EPOCH) // timedelta(microseconds=1)) is not None
+
+
 def _likeness(a: str, b: str) -> float:
     matcher = SequenceMatcher(None, a, b, autojunk=False)
-    return matcher.ratio() if matcher.real_quick_ratio() >= SUGGEST_FROM and matcher.quick_ratio() >= SUGGEST_FROM else 0
+    return (
+        matcher.ratio() if matcher.real_quick_ratio() >= SUGGEST_FROM and matcher.quick_ratio() >= SUGGEST_FROM else 0
+    )
 
 
 def _shipped_standard() -> Iterable[tuple[str, PriceRow]]:

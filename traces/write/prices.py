@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.db.models import QuerySet
+
 from telltale.lib import clock
 from traces.canonical.types import BUCKETS
 from traces.cost.book import PriceRow
@@ -32,10 +34,14 @@ def insert_price(row: PriceRow, project_id: int | None, created_by_id: int | Non
 
 def retire_price(price_id: int, project_id: int | None, at: datetime) -> bool:
     """Take a row out of the book; False where somebody did already."""
-    mine = Price.objects.filter(pk=price_id, project_id=project_id, replaced_at=None)
-    return mine.update(replaced_at=at) == 1
+    return _in_force(project_id).filter(pk=price_id).update(replaced_at=at) == 1
 
 
 def lock_prices(project_id: int | None) -> list[Price]:
     """The rows in force of one level, locked until the transaction ends, so that two changes cannot both fit."""
-    return list(Price.objects.select_for_update().filter(project_id=project_id, replaced_at=None).order_by("pk"))
+    return list(_in_force(project_id).select_for_update().order_by("pk"))
+
+
+def _in_force(project_id: int | None) -> QuerySet[Price]:
+    rows = Price.objects.filter(replaced_at=None)
+    return rows.filter(project=None) if project_id is None else rows.filter(project_id=project_id)

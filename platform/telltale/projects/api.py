@@ -22,6 +22,7 @@ from telltale.rest.problems import Problem, not_found
 from telltale.rest.views import ProjectView
 
 RULES_MAX = 50
+SETTINGS = ("name", "time_zone", "retention_days", "feature_names", "feature_rules")
 _ZONES = frozenset(available_timezones())
 
 
@@ -71,7 +72,7 @@ class ProjectSettingsView(ProjectView):
     @shapes.describe("Change the settings", ProjectShape, tag="Project", body=SettingsBody)
     def patch(self, request: Request) -> Response:
         body = checked(SettingsBody, request)
-        kept = {name: body.get(name, getattr(self.project, name)) for name in SettingsBody().fields}
+        kept = {name: body.get(name, getattr(self.project, name)) for name in SETTINGS}
         write.change_project(self.project, write.ProjectSettings(**kept), request=self.http)
         return Response(project_json(Project.objects.select_related("organisation").get(pk=self.project.pk)))
 
@@ -123,7 +124,10 @@ class KeyView(ProjectView):
     acts = {"DELETE": "keys"}
 
     @shapes.describe(
-        "Revoke a key", KeyShape, tag="Keys", detail="It stops working within 5 seconds. Revoking it again changes nothing."
+        "Revoke a key",
+        KeyShape,
+        tag="Keys",
+        detail="It stops working within 5 seconds. Revoking it again changes nothing.",
     )
     def delete(self, request: Request, key_id: str) -> Response:
         key = ApiKey.objects.filter(project=self.project, pk=row_id(key_id)).select_related("project").first()
@@ -174,9 +178,13 @@ class MembersView(ProjectView):
     @shapes.describe("The people of the project", MemberListShape, tag="Members", detail="With open invitations.")
     def get(self, request: Request) -> Response:
         invitations = [invitation_json(row) for row in read.list_invitations(self.project)]
-        return Response({"items": [member_json(row) for row in read.list_members(self.project)], "invitations": invitations})
+        return Response(
+            {"items": [member_json(row) for row in read.list_members(self.project)], "invitations": invitations}
+        )
 
-    @shapes.describe("Invite somebody", NewInvitationShape, tag="Members", status=201, body=InviteBody, problems={409: "In already."})
+    @shapes.describe(
+        "Invite somebody", NewInvitationShape, tag="Members", status=201, body=InviteBody, problems={409: "In already."}
+    )
     def post(self, request: Request) -> Response:
         body = checked(InviteBody, request)
         try:

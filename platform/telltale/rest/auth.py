@@ -38,7 +38,7 @@ class KeyUser:
 
 
 class KeyAuthentication(BaseAuthentication):
-    """A key in any form that some SDK sends (docs/api-keys.md). A header without a good key is refused, not passed on."""
+    """A key in any form that some SDK sends (docs/api-keys.md). A header without a good key is refused at once."""
 
     def authenticate(self, request: Request) -> tuple[KeyUser, KeyHolder] | None:
         if not any(request.META.get(name) for name in KEY_HEADERS):
@@ -53,7 +53,7 @@ class KeyAuthentication(BaseAuthentication):
 
 
 class BrowserAuthentication(SessionAuthentication):
-    """The session of a signed-in person, for our own pages. Machine paths pass no session middleware, so it is read here."""
+    """The session of a signed-in person, for our own pages. Machine paths skip the middleware: it is read here."""
 
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
         http: HttpRequest = request._request

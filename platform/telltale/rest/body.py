@@ -76,7 +76,7 @@ def checked(body: type[serializers.Serializer[Any]], request: Request) -> dict[s
     unknown = sorted(set(request.data) - set(form_.fields))
     if unknown:
         accepted = ", ".join(sorted(form_.fields))
-        raise serializers.ValidationError({name: f"unknown field; accepted: {accepted}" for name in unknown[:10]})
+        raise serializers.ValidationError(dict.fromkeys(unknown[:10], f"unknown field; accepted: {accepted}"))
     form_.is_valid(raise_exception=True)
     valid: dict[str, Any] = form_.validated_data
     return valid

@@ -13,7 +13,7 @@ from telltale.rest import schema_ingest
 Endpoint = tuple[str, str, str, Any]
 
 
-class KeyScheme(OpenApiAuthenticationExtension):
+class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "telltale.rest.auth.KeyAuthentication"
     name = "key"
 
@@ -21,12 +21,12 @@ class KeyScheme(OpenApiAuthenticationExtension):
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "A project's key (tt_sk_...) as `Authorization: Bearer`, raw `Authorization`, Basic with the key "
-            "as password, `x-api-key` or `Helicone-Auth`.",
+            "description": "A project's key (tt_sk_...) as `Authorization: Bearer`, raw `Authorization`, Basic with "
+            "the key as password, `x-api-key` or `Helicone-Auth`.",
         }
 
 
-class BrowserScheme(OpenApiAuthenticationExtension):
+class BrowserScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "telltale.rest.auth.BrowserAuthentication"
     name = "session"
 
@@ -56,5 +56,5 @@ def finish(result: dict[str, Any], generator: Any, request: Any, public: bool) -
 @cache
 def document() -> dict[str, Any]:
     """The whole document, built once a process; it depends on nothing but the code."""
-    found: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+    found: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     return found

@@ -1,10 +1,10 @@
-"""The ingest paths in the OpenAPI document. They read the body as a stream and so are plain views, described by hand."""
+"""The ingest paths in the OpenAPI document: plain views that read the body as a stream, described by hand."""
 
 from __future__ import annotations
 
 from typing import Any
 
-_SECURITY = [{"key": []}]
+_SECURITY: list[dict[str, list[str]]] = [{"key": []}]
 _REF = "#/components/schemas/"
 
 
@@ -74,7 +74,7 @@ def _native() -> dict[str, Any]:
         "post": {
             "operationId": "ingest_native",
             "summary": "Send traces as plain JSON",
-            "description": "Nested or flat spans without OpenTelemetry. docs/native-ingest.md has the fields and examples.",
+            "description": "Nested or flat spans without OpenTelemetry; docs/native-api.md has the fields.",
             "tags": ["Ingest"],
             "security": _SECURITY,
             "requestBody": {

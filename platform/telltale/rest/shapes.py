@@ -23,7 +23,7 @@ class ProblemShape(serializers.Serializer[Any]):
     title = serializers.CharField()
     status = serializers.IntegerField()
     detail = serializers.CharField()
-    errors = FieldErrorShape(many=True, required=False)
+    errors = FieldErrorShape(many=True, required=False)  # type: ignore[assignment]
 
 
 PROJECT = OpenApiParameter(
@@ -32,7 +32,9 @@ PROJECT = OpenApiParameter(
     description="The project's slug. Needed with a browser session; a key decides the project, and a slug beside it "
     "must be the key's own.",
 )
-LIMIT = OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}, description="Items a page.")
+LIMIT = OpenApiParameter(
+    "limit", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}, description="Items a page."
+)
 CURSOR = OpenApiParameter("cursor", OpenApiTypes.STR, description="The position that `next` or `previous` gave.")
 FROM = OpenApiParameter("from", OpenApiTypes.DATETIME, description="Start of the window, ISO 8601, inclusive.")
 TO = OpenApiParameter("to", OpenApiTypes.DATETIME, description="End of the window, exclusive.")

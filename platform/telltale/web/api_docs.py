@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import orjson
-import yaml  # type: ignore[import-untyped]
+import yaml
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
@@ -106,12 +106,12 @@ def _operation(told: dict[str, Any], path: str, method: str, operation: dict[str
             parameter["in"],
             _kind(told, parameter.get("schema", {})),
             parameter.get("required", False),
-            parameter.get("description", ""),
+            _plain(parameter.get("description", "")),
         )
         for parameter in operation.get("parameters", ())
     )
     body = _content(operation.get("requestBody", {}))
-    text = operation.get("description", "")
+    text = _plain(operation.get("description", ""))
     return Operation(
         anchor=operation["operationId"],
         method=method.upper(),
@@ -121,10 +121,19 @@ def _operation(told: dict[str, Any], path: str, method: str, operation: dict[str
         parameters=parameters,
         body=_fields(told, body, "body"),
         answers=tuple(
-            Answer(status, answer.get("description", ""), _fields(told, _content(answer), "answer") if status[0] == "2" else ())
+            Answer(
+                status,
+                _plain(answer.get("description", "")),
+                _fields(told, _content(answer), "answer") if status[0] == "2" else (),
+            )
             for status, answer in operation["responses"].items()
         ),
     )
+
+
+def _plain(text: str) -> str:
+    """A description without the marks of Markdown, which are for other readers of the document."""
+    return text.replace("`", "")
 
 
 def _content(holder: dict[str, Any]) -> dict[str, Any]:
@@ -143,13 +152,15 @@ def _resolve(told: dict[str, Any], schema_: dict[str, Any]) -> dict[str, Any]:
             return schema_
 
 
-def _fields(told: dict[str, Any], schema_: dict[str, Any], where: str, prefix: str = "", depth: int = 0) -> tuple[Field, ...]:
+def _fields(
+    told: dict[str, Any], schema_: dict[str, Any], where: str, prefix: str = "", depth: int = 0
+) -> tuple[Field, ...]:
     schema_ = _resolve(told, schema_)
     required = set(schema_.get("required", ()))
     found: list[Field] = []
     for name, inner in schema_.get("properties", {}).items():
         found.append(
-            Field(prefix + name, where, _kind(told, inner), name in required, inner.get("description", ""))
+            Field(prefix + name, where, _kind(told, inner), name in required, _plain(inner.get("description", "")))
         )
         item = _resolve(told, inner)
         if item.get("type") == "array":
@@ -163,7 +174,9 @@ def _kind(told: dict[str, Any], schema_: dict[str, Any]) -> str:
     is_nullable = schema_.get("nullable", False)
     schema_ = _resolve(told, schema_)
     is_nullable = is_nullable or schema_.get("nullable", False)
-    kind = schema_.get("format") if schema_.get("format") in {"date-time", "date", "email"} else schema_.get("type", "any")
+    kind = (
+        schema_.get("format") if schema_.get("format") in {"date-time", "date", "email"} else schema_.get("type", "any")
+    )
     if kind == "array":
         return f"list of {_kind(told, schema_['items'])}"
     values = [value for value in schema_.get("enum", ()) if value not in {None, ""}]
