@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 from django.http import StreamingHttpResponse
-from telltale.projects.models import Project
 
+from telltale.projects.models import Project
 from traces.canonical.types import BUCKETS
 from traces.forms import ListState
 from traces.read import TraceRow, each_trace

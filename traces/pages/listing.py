@@ -12,10 +12,10 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
+
 from telltale.lib import clock
 from telltale.projects.access import project_page
 from telltale.projects.models import Project
-
 from traces.forms import ListState, added_term, query_string, read_list, window_of, with_term
 from traces.pages.export import FORMATS, export
 from traces.pages.histogram import draw
@@ -30,8 +30,7 @@ from traces.read import (
     TooSlow,
     TracePage,
     TraceRow,
-    list_traces,
-    read_facets,
+    list_with_facets,
     resolve_id,
 )
 from traces.read.filters import ops_of
@@ -132,11 +131,11 @@ def trace_list(request: HttpRequest, project: Project) -> HttpResponseBase:
         if request.GET.get("format") in FORMATS:
             return export(project, replace(state, wanted=wanted), request.GET["format"])
         try:
-            page = list_traces(project.pk, wanted, state.sort, Ask(before=state.before, after=state.after))
+            found = list_with_facets(project.pk, wanted, state.sort, Ask(before=state.before, after=state.after))
         except FilterError as error:
             errors.append(error)
-            page = list_traces(project.pk, wanted, state.sort)
-        context |= answer(project, replace(state, wanted=wanted), page, zone, now)
+            found = list_with_facets(project.pk, wanted, state.sort, Ask())
+        context |= answer(project, replace(state, wanted=wanted), *found, zone)
     except TooSlow:
         return render(request, "traces/list.html", context | {"too_slow": True}, status=503)
     return render(request, "traces/list.html", context)
@@ -164,13 +163,14 @@ def frame(project: Project, state: ListState, zone: ZoneInfo, now: datetime) -> 
     }
 
 
-def answer(project: Project, state: ListState, page: TracePage, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
+def answer(
+    project: Project, state: ListState, page: TracePage, facets: Facets | None, zone: ZoneInfo
+) -> dict[str, Any]:
     """What the page shows of the traces found."""
-    if not page.rows:
+    if facets is None:
         is_new = project.first_span_at is None
         ways = [] if is_new else ways_out(project, state)
         return {"page": page, "is_new": is_new, "ways": ways, "found_by_id": False}
-    facets = read_facets(project.pk, state.wanted)
     base = reverse("trace_page", args=[project.slug, "0" * 32]).removesuffix("0" * 32 + "/")
     suffix = query_string(state.pairs()) if state.pairs() else ""
     return {
@@ -194,6 +194,7 @@ def row_view(row: TraceRow, base: str, suffix: str) -> RowView:
     """A trace as one row; what it asked and answered, or its name where no text was captured."""
     before, word = COSTS[row.cost.state]
     models = row.models
+    more = f"{len(models) - 1} more model{'' if len(models) == 2 else 's'}" if len(models) > 1 else ""
     title, sub = row.preview_in or row.name, row.preview_out or ""
     if not row.preview_in:
         sub = sub or f"{row.span_count:,} span{'' if row.span_count == 1 else 's'}, no text captured"
@@ -205,8 +206,8 @@ def row_view(row: TraceRow, base: str, suffix: str) -> RowView:
         feature=row.feature,
         title=title,
         sub=sub,
-        model=f"{models[0]} +{len(models) - 1}" if len(models) > 1 else (models[0] if models else ""),
-        version=row.prompt_version or "",
+        model=models[0] if models else "",
+        version=", ".join(part for part in (row.prompt_version, more) if part),
         error_count=row.error_count,
         error=row.error_type or "",
         tokens_in=row.tokens_in,

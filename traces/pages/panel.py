@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from telltale.lib import clock
-
 from traces.canonical.types import Kind, SpanFlag, SpanStatus
 from traces.forms import Pair
 from traces.pages.content import ContentView, Text, plain, view_content

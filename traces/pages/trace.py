@@ -10,10 +10,10 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
+
 from telltale.lib import clock
 from telltale.projects.access import project_page
 from telltale.projects.models import Project
-
 from traces.canonical.types import Kind, SpanFlag
 from traces.forms import ListState, Pair, query_string, read_list
 from traces.pages.chat import view_chat
@@ -24,6 +24,7 @@ from traces.pages.waterfall import (
     place_of_slice,
     slice_span_ids,
     view_slice,
+    view_ticks,
 )
 from traces.pages.words import COSTS, flag_words
 from traces.read import (
@@ -99,7 +100,7 @@ def _answer(request: HttpRequest, project: Project, row: TraceRow) -> HttpRespon
     context |= {"slice": waterfall[0], "ticks": waterfall[1], "folded": waterfall[2]}
     if target.startswith("more-"):
         return _varies(render(request, "traces/_lines.html", context))
-    context |= _head(project, row, state)
+    context |= _head(project, row, state, zone)
     context |= {
         "tree": tree,
         "is_whole": steps.is_whole,
@@ -148,7 +149,7 @@ def _waterfall(
     scale = make_scale(steps.steps)
     labels = read_labels(project.pk, row, slice_span_ids(tree, folded.lines, first))
     lines = view_slice(tree, folded.lines, first, scale, labels, chosen, keep, opened)
-    return lines, scale.ticks, folded.folded
+    return lines, view_ticks(scale), folded.folded
 
 
 def _opened(tree: Tree, query: QueryDict) -> list[int]:
@@ -163,11 +164,12 @@ def _panel(project: Project, row: TraceRow, span_id: int, tab: str, keep: list[P
     return view_panel(project.pk, detail, tab, keep, _trace_base(project))
 
 
-def _head(project: Project, row: TraceRow, state: ListState) -> dict[str, Any]:
+def _head(project: Project, row: TraceRow, state: ListState, zone: ZoneInfo) -> dict[str, Any]:
     """The head of the page: title, links into the list, the traces before and after."""
     base = _trace_base(project)
     suffix = query_string(state.pairs()) if state.pairs() else ""
     newer = older = None
+    began = row.started_at.astimezone(zone)
     # Neighbours are a convenience: without them the page still answers what it was asked.
     with suppress(TooSlow):
         newer, older = neighbours(project.pk, state.wanted, state.sort, row)
@@ -185,6 +187,9 @@ def _head(project: Project, row: TraceRow, state: ListState) -> dict[str, Any]:
         "cost_note": cost_note(row),
         "cached_share": row.cached_tokens / row.tokens_in if row.tokens_in and row.cached_tokens else None,
         "facts": _links(row, listing),
+        "models": ", ".join(row.models[:3]) + (f" and {len(row.models) - 3} more" if len(row.models) > 3 else "")
+        or "no model named",
+        "began": f"{began:%a} {began.day} {began:%b} {began.year}, {began:%H:%M:%S} {began.tzname() or zone}",
     }
 
 

@@ -23,6 +23,7 @@ THIN_PCT = 0.9
 LABEL_RIGHT_PCT = 62.0
 LABEL_LEFT_PCT = 38.0
 _PENDING = int(SpanFlag.PENDING)
+_UNITS = ((172_800_000.0, "d"), (7_200_000.0, "h"), (120_000.0, "min"), (1000.0, "s"), (1.0, "ms"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,11 @@ class Slice:
     @property
     def last(self) -> int:
         return self.first + len(self.lines) - 1
+
+    @property
+    def has_wait(self) -> bool:
+        """Whether any bar shows the wait for the first token."""
+        return any(line.wait for line in self.lines)
 
     @property
     def left(self) -> int:
@@ -209,12 +215,36 @@ def _label_place(bar: Bar) -> tuple[float, str]:
     return 0.0, ""
 
 
+@dataclass(frozen=True, slots=True)
+class TickView:
+    """A mark of the time line with its words; the outer ones stay inside."""
+
+    x: float
+    word: str
+    anchor: str
+
+
+def view_ticks(scale: Scale) -> tuple[TickView, ...]:
+    """The marks of the time line, in the unit that keeps their numbers short."""
+    last = scale.ticks[-1].at_ms if scale.ticks else 0.0
+    size, unit = next(((size, unit) for size, unit in _UNITS if last >= size), (0.001, "µs"))
+    anchors = {0.0: "start", 100.0: "end"}
+    return tuple(
+        TickView(tick.x, f"{tick.at_ms / size:.4g} {unit}" if tick.at_ms else "0", anchors.get(tick.x, "middle"))
+        for tick in scale.ticks
+    )
+
+
 def headline(tree: Tree, steps: Steps, duration_ms: float | None) -> str:
     """What the waterfall shows, in a sentence: which single call took most of the time."""
     if not duration_ms or len(steps.steps) < 2:
         return ""
     # Waiting for what is below is not the work of a step: a leaf is.
-    leaves = [step for at, step in enumerate(steps.steps) if at not in tree.children and step.duration_ns]
+    leaves = [
+        step
+        for at, step in enumerate(steps.steps)
+        if at in tree.parents and at not in tree.children and step.duration_ns
+    ]
     longest = max(leaves, key=lambda step: step.duration_ns or 0, default=None)
     if longest is None or longest.duration_ns is None:
         return ""

@@ -1,7 +1,7 @@
 """The only door to the rows of traces: every answer is a frozen value, every question has a time limit."""
 
 from traces.read.asking import TooSlow
-from traces.read.facets import Facet, Facets, FacetValue, Histogram, facets_of_traces, read_facets
+from traces.read.facets import Facet, Facets, FacetValue, Histogram, facets_of_traces, list_with_facets, read_facets
 from traces.read.filters import FIELDS, FilterError, Term, TraceFilter, parse_terms
 from traces.read.listing import (
     COUNT_MAX,
@@ -54,6 +54,7 @@ __all__ = [
     "get_trace",
     "list_spans",
     "list_traces",
+    "list_with_facets",
     "neighbours",
     "parse_terms",
     "read_facets",

@@ -9,6 +9,7 @@ from typing import Any, LiteralString
 from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from psycopg import errors, sql
+
 from telltale.lib.sql import load
 
 # A person waits this long; then a sentence with advice is worth more than the answer.

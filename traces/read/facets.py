@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import LiteralString
 
 from django.db.backends.utils import CursorWrapper
 from psycopg import sql
-from telltale.lib import clock
 
+from telltale.lib import clock
 from traces.read.asking import asking, compose, fetch
 from traces.read.filters import FIELDS, TraceFilter, conditions
+from traces.read.listing import Ask, TracePage, page_of_traces
 
-# Enough for shares to about a point; 5,000 rows are read and grouped in about 10 ms (measured at 1 M spans).
+# Enough for shares to about a point; 5,000 rows are read and grouped in about 7 ms, at any size (measured).
 SAMPLE = 5000
 FACETS = ("status", "feature", "model", "prompt_version", "environment", "service", "error_type", "cost_status")
 VALUES_MAX = 8
@@ -21,11 +22,6 @@ BARS = 72
 _STEPS = (
     1, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800,
     2_592_000, 31_536_000,
-)  # fmt: skip
-_SOURCES = (
-    "started_at", "trace_id", "feature", "models", "prompt_version", "environment", "service", "error_type",
-    "error_count", "root_status", "priced_count", "unpriced_count", "unknown_usage_count", "partial_count",
-    "upper_bound_count", "duplicate_count",
 )  # fmt: skip
 
 
@@ -72,13 +68,19 @@ def read_facets(project_id: int, wanted: TraceFilter, sample: int = SAMPLE) -> F
         return facets_of_traces(cursor, project_id, wanted, sample)
 
 
+def list_with_facets(project_id: int, wanted: TraceFilter, sort: str, ask: Ask) -> tuple[TracePage, Facets | None]:
+    """A page of the list and what its traces have in common, in one transaction; no facets of nothing."""
+    with asking() as cursor:
+        page = page_of_traces(cursor, project_id, wanted, sort, ask)
+        return page, facets_of_traces(cursor, project_id, wanted) if page.rows else None
+
+
 def facets_of_traces(cursor: CursorWrapper, project_id: int, wanted: TraceFilter, sample: int = SAMPLE) -> Facets:
     """As `read_facets`, within a transaction that is open already. One query, and one a filtered field."""
     filtered = [name for name in FACETS if any(t.field == name and t.op in {"is", "missing"} for t in wanted.terms)]
-    plain = [name for name in FACETS if name not in filtered]
-    groups, times = _ask(cursor, project_id, wanted, plain, sample, with_times=True)
+    groups, times = _ask(cursor, project_id, wanted, FACETS, sample)
     for name in filtered:
-        groups |= _ask(cursor, project_id, wanted.without_field(name), [name], sample, with_times=False)[0]
+        groups |= _ask(cursor, project_id, wanted.without_field(name), (name,), sample)[0]
     is_whole = len(times) < sample
     return Facets(
         n=len(times),
@@ -89,46 +91,42 @@ def facets_of_traces(cursor: CursorWrapper, project_id: int, wanted: TraceFilter
 
 
 def _ask(
-    cursor: CursorWrapper, project_id: int, wanted: TraceFilter, names: list[str], sample: int, *, with_times: bool
+    cursor: CursorWrapper, project_id: int, wanted: TraceFilter, names: tuple[str, ...], sample: int
 ) -> tuple[dict[str, dict[str, int]], list[int]]:
+    """The counts of each facet's values, and when each trace of the sample began, in seconds since 1970."""
     where, params = conditions(wanted, project_id)
-    parts = [_facet_query(name) for name in names]
-    if with_times:
-        parts.append(
-            sql.SQL(
-                "SELECT '', string_agg(extract(epoch FROM t.started_at)::bigint::text, ','), count(*) FROM sample AS t"
-            )
-        )
+    readers: list[tuple[str, str]] = []  # what each column means: a facet, and the value it stands for if one alone
+    columns: list[sql.Composable] = []
+    for name in names:
+        known = FIELDS[name]
+        if known.shape == "choice":
+            for value, _, condition in known.choices:
+                readers.append((name, value))
+                columns.append(sql.SQL("({})").format(sql.SQL(condition)))
+        else:
+            readers.append((name, ""))
+            columns.append(sql.Identifier("t", known.sql))
     query = compose(
         "read_trace_facets",
-        columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in _SOURCES),
+        columns=sql.SQL(", ").join(
+            sql.SQL("{} AS {}").format(column, sql.Identifier(f"c{at}")) for at, column in enumerate(columns)
+        ),
         conditions=where,
-        facets=sql.SQL("\nUNION ALL\n").join(parts),
+        cells=sql.SQL(", ").join(sql.Identifier(f"c{at}") for at in range(len(columns))),
     )
-    groups: dict[str, dict[str, int]] = {}
+    groups: dict[str, Counter[str]] = {name: Counter() for name in names}
     times: list[int] = []
-    for name, value, n in fetch(cursor, query, params | {"sample": sample}):
-        if name == "":
-            times = [int(second) for second in value.split(",")] if value else []
-        elif value is not None and n:
-            groups.setdefault(name, {})[value] = n
-    return groups, times
-
-
-def _facet_query(name: str) -> sql.Composable:
-    known = FIELDS[name]
-    label = sql.Literal(name)
-    if known.shape == "choice":
-        one: LiteralString = "SELECT {}, {}, count(*) FILTER (WHERE {}) FROM sample AS t"
-        return sql.SQL("\nUNION ALL\n").join(
-            sql.SQL(one).format(label, sql.Literal(value), sql.SQL(condition)) for value, _, condition in known.choices
-        )
-    column = sql.Identifier("t", known.sql)
-    if known.shape == "array":
-        return sql.SQL(
-            "SELECT {}, m.value, count(*) FROM sample AS t, unnest({}) AS m (value) GROUP BY m.value"
-        ).format(label, column)
-    return sql.SQL("SELECT {}, {}, count(*) FROM sample AS t GROUP BY {}").format(label, column, column)
+    for *cell, seconds, n in fetch(cursor, query, params | {"sample": sample}):
+        times += map(int, seconds.split(","))
+        for (name, value), held in zip(readers, cell, strict=True):
+            if value:
+                groups[name][value] += n if held else 0
+            elif isinstance(held, list):
+                for one in held:
+                    groups[name][one] += n
+            elif held is not None:
+                groups[name][held] += n
+    return {name: dict(counted) for name, counted in groups.items()}, times
 
 
 def _facet(name: str, counted: dict[str, int], chosen: tuple[str, ...]) -> Facet:

@@ -14,8 +14,8 @@ from uuid import UUID
 import orjson
 from django.db.backends.utils import CursorWrapper
 from psycopg import sql
-from telltale.lib import clock
 
+from telltale.lib import clock
 from traces.read.asking import asking, compose, fetch
 from traces.read.filters import DURATION_NS, TOKENS, FilterError, TraceFilter, conditions
 from traces.read.rows import COLUMNS, TraceRow, trace_row

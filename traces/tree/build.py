@@ -35,8 +35,8 @@ class Note(Enum):
     """Why a span stands where it does, where that is not plain."""
 
     PARENT_MISSING = "parent missing"
-    OWN_PARENT = "names itself as its parent"
-    CYCLE_CUT = "its parents form a circle, cut here"
+    OWN_PARENT = "own parent"
+    CYCLE_CUT = "circle cut here"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,434 @@
+"""The page of one trace, through the browser's door."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from urllib.parse import quote
+
+import pytest
+from django.db import connection
+
+from traces.pages import waterfall
+
+pytestmark = pytest.mark.django_db
+TRACE = "0" * 31 + "1"
+PAGE = f"/p/shop/traces/{TRACE}/"
+ROOT, CALL, TOOL, FIND = "a" * 16, "b" * 16, "c" * 16, "d" * 16
+HOSTILE = "<script>alert(1)</script>\u202egnp\x07<img src=x onerror=alert(2)>{{7*7}}'\""
+
+
+def read(client, path=PAGE, status=200, **headers):
+    answer = client.get(path, headers=headers)
+    assert answer.status_code == status, answer.content[:500]
+    return unescape(answer.content.decode())
+
+
+def names(html):
+    return re.findall(r'<span class="t">([^<]*)</span>', html)
+
+
+@pytest.fixture
+def turn(shop, otlp):
+    """A turn with a retrieval, a tool that failed and the answer."""
+    otlp.send(
+        otlp.span(
+            TRACE,
+            ROOT,
+            name="turn",
+            ms=4000,
+            attributes={
+                "telltale.feature": "returns",
+                "user.id": "ada",
+                "session.id": "s1",
+                "gen_ai.prompt.name": "returns",
+            },
+        ),
+        otlp.span(
+            TRACE,
+            FIND,
+            ROOT,
+            "policies.search",
+            at_ms=100,
+            ms=200,
+            attributes={
+                "openinference.span.kind": "RETRIEVER",
+                "input.value": "gift",
+                "retrieval.documents.0.document.id": "policy.md",
+                "retrieval.documents.0.document.content": "Unopened items only.",
+                "retrieval.documents.0.document.score": 0.58,
+            },
+        ),
+        otlp.span(
+            TRACE,
+            TOOL,
+            ROOT,
+            "orders.lookup",
+            at_ms=400,
+            ms=100,
+            attributes={
+                "gen_ai.operation.name": "execute_tool",
+                "gen_ai.tool.name": "orders.lookup",
+                "error.type": "HTTPError",
+                "gen_ai.tool.call.arguments": '{"user": "ada"}',
+            },
+            status={"code": 2, "message": "503 from upstream"},
+            events=[
+                {
+                    "name": "exception",
+                    "timeUnixNano": str(otlp.start_ns),
+                    "attributes": [{"key": "exception.stacktrace", "value": {"stringValue": "Traceback: orders.py"}}],
+                }
+            ],
+        ),
+        otlp.generation(
+            TRACE,
+            CALL,
+            ROOT,
+            "answer.generate",
+            at_ms=600,
+            ms=3000,
+            said="May I return a gift?",
+            answered="Yes, within 60 days.",
+            attributes={
+                "gen_ai.system_instructions": json.dumps([{"type": "text", "content": "Be kind. " * 30}]),
+                "gen_ai.response.time_to_first_chunk": 0.4,
+                "gen_ai.request.stream": True,
+                "gen_ai.usage.cost": 0.5,
+                "gen_ai.request.temperature": 0.2,
+            },
+        ),
+        resource={"service.name": "shop-api"},
+    )
+    return shop
+
+
+def test_the_page_answers_what_was_asked_said_and_spent(turn):
+    html = read(turn.bob)
+
+    assert "“May I return a gift?”" in html
+    assert "4.00 s" in html
+    assert "400 ms" in html
+    assert "1,000 <small>in</small> 100 <small>out</small>" in html
+    assert 'href="/p/shop/traces/?feature=returns">returns</a>' in html
+    assert "The request succeeded, but 1 of its spans did not: HTTPError" in html
+    assert names(html) == ["turn", "policies.search", "orders.lookup", "answer.generate"]
+    assert "75% of the time is one model call." in html
+
+
+def test_the_last_model_call_is_open_at_first(turn):
+    html = read(turn.bob)
+
+    assert 'id="span-name" class="break">answer.generate' in html
+    assert "Yes, within 60 days." in html
+    assert "Be kind." in html
+
+
+def test_cost_is_shown_with_its_rates_beside_the_senders_own(turn):
+    html = read(turn.bob, PAGE + f"?span={CALL}")
+
+    assert re.search(r'<th scope="row">Input</th><td class="num">1,000</td><td class="num">0.15</td>', html)
+    assert "Priced as gpt-4o-mini of openai by shipped price list" in html
+    assert "reports $0.50" in html
+    assert "more than ours" in html
+
+
+def test_a_failed_span_shows_error_and_stack(turn):
+    html = read(turn.bob, PAGE + f"?span={TOOL}")
+
+    assert "503 from upstream" in html
+    assert "Traceback: orders.py" in html
+    assert '"user": "ada"' in html
+
+
+def test_sources_come_with_scores(turn):
+    html = read(turn.bob, PAGE + f"?span={FIND}&tab=sources")
+
+    assert "Unopened items only." in html
+    assert "score 0.58" in html
+    assert "policy.md" in html
+
+
+def test_attributes_and_raw_hold_everything(turn):
+    attributes = read(turn.bob, PAGE + f"?span={CALL}&tab=attributes")
+    raw = read(turn.bob, PAGE + f"?span={CALL}&tab=raw")
+
+    assert "gen_ai.usage.input_tokens" in attributes
+    assert "service.name" in attributes
+    assert '"model_answered": "gpt-4o-mini"' in raw
+
+
+def test_the_raw_download_is_never_shown_by_the_browser(turn):
+    answer = turn.bob.get(PAGE + f"?span={CALL}&format=json")
+
+    assert answer["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer["Content-Disposition"].startswith("attachment")
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert json.loads(answer.content)["span_id"] == CALL
+
+
+def test_the_chat_shows_each_message_once(turn):
+    html = read(turn.bob, PAGE + "?view=chat")
+    said = html[html.index('class="chat"') : html.index('id="span"')]
+
+    assert said.count("May I return a gift?") == 1
+    assert "Unopened items only." in said
+    assert "orders.lookup" in said
+
+
+def test_a_script_gets_the_panel_alone_and_a_reader_the_page(turn):
+    part = read(turn.bob, PAGE + f"?span={TOOL}", **{"HX-Request": "true", "HX-Target": "span"})
+    whole = read(turn.bob, PAGE + f"?span={TOOL}")
+
+    assert part.lstrip().startswith('<section class="card panel" id="span"')
+    assert "<html" not in part
+    assert "<html" in whole
+    assert "HX-Target" in turn.bob.get(PAGE)["Vary"]
+    assert part.strip() in whole
+
+
+@pytest.mark.parametrize("fragment", [{}, {"HX-Request": "true", "HX-Target": "span"}])
+def test_strangers_get_no_part_of_it(turn, fragment):
+    assert turn.charlie.get(PAGE + f"?span={CALL}", headers=fragment).status_code == 404
+
+
+def test_ids_in_other_forms_lead_to_the_one_address(turn):
+    other = "00000000-0000-0000-0000-000000000001"
+    answer = turn.bob.get(f"/p/shop/traces/{other}/?span={CALL}")
+
+    assert (answer.status_code, answer["Location"]) == (302, PAGE + f"?span={CALL}")
+
+
+@pytest.mark.parametrize("address", ["f" * 32, "0" * 32, "nothing", quote("a/b", safe=""), "x" * 600, "%00", "½" * 16])
+def test_what_is_no_trace_is_not_there(turn, address):
+    assert turn.bob.get(f"/p/shop/traces/{address}/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "span=zz",
+        "span=" + "9" * 16,
+        "span=%00",
+        "from=99999999",
+        "from=-1",
+        "tab=x",
+        "view=x",
+        "open=zz",
+        "open=" + ROOT,
+        "t=x&cost.min=x&sort=x&before=x",
+        "from=soon&to=later",
+    ],
+)
+def test_an_odd_address_still_opens_the_trace(turn, query):
+    assert "answer.generate" in read(turn.bob, PAGE + "?" + query)
+
+
+def test_a_fragment_of_a_span_that_is_not_there_is_404(turn):
+    headers = {"HX-Request": "true", "HX-Target": "span"}
+    assert turn.bob.get(PAGE + "?span=" + "9" * 16, headers=headers).status_code == 404
+    assert turn.bob.get(PAGE + "?format=json&span=" + "9" * 16).status_code == 404
+
+
+def test_newer_and_older_keep_the_filter(turn, otlp):
+    for n in (2, 3, 4):
+        feature = {"telltale.feature": "returns" if n != 3 else "other"}
+        otlp.send(otlp.span(f"{n:032x}", f"{n:016x}", at_ms=n * 10_000, attributes=feature))
+
+    html = read(turn.bob, f"/p/shop/traces/{2:032x}/?feature=returns&t=28d")
+
+    assert f'rel="prev" href="/p/shop/traces/{4:032x}/?t=28d&feature=returns"' in html
+    assert f'rel="next" href="{PAGE}?t=28d&feature=returns"' in html
+    assert 'href="/p/shop/traces/?t=28d&feature=returns">Traces</a>' in html
+
+
+def test_orphans_circles_and_own_parents_open_and_say_so(shop, otlp):
+    otlp.send(
+        otlp.span(TRACE, ROOT, ROOT, "own"),
+        otlp.span(TRACE, CALL, TOOL, "left", at_ms=1),
+        otlp.span(TRACE, TOOL, CALL, "right", at_ms=2),
+        otlp.span(TRACE, FIND, "e" * 16, "lost", at_ms=3),
+    )
+
+    html = read(shop.bob)
+
+    assert names(html) == ["own", "left", "right", "lost"]
+    assert "parent missing" in html
+    assert "form a circle" in html
+    assert "has not arrived" in html
+
+
+def test_a_call_told_twice_says_which_one_counts(shop, otlp):
+    outer = otlp.generation(TRACE, ROOT, name="outer", ms=500, attributes={"gen_ai.response.id": "r1"})
+    inner = otlp.generation(TRACE, CALL, ROOT, name="inner", ms=400, attributes={"gen_ai.response.id": "r1"})
+    otlp.send(outer, inner)
+
+    loser = read(shop.bob, PAGE + f"?span={CALL}")
+    winner = read(shop.bob, PAGE + f"?span={ROOT}")
+
+    assert "Not counted" in loser
+    assert f'href="?span={ROOT}"' in loser
+    assert "Also reported by" in winner
+    assert "1 span told again, counted once" in winner
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ({"gen_ai.request.model": "home", "gen_ai.response.model": "home", "gen_ai.provider.name": "me"}, "not $0"),
+        ({"gen_ai.usage.input_tokens": "", "gen_ai.usage.output_tokens": ""}, "usage unknown"),
+        ({"gen_ai.input.messages": "", "gen_ai.output.messages": ""}, "Content not captured"),
+    ],
+)
+def test_what_is_not_known_is_said(shop, otlp, attributes, words):
+    otlp.send(otlp.generation(TRACE, CALL, attributes=attributes))
+
+    html = read(shop.bob)
+
+    assert words in html
+    assert not re.search(r"\$0(?![.0-9])(?!\.)", html.replace("not $0", ""))
+
+
+def test_hostile_text_is_text_in_every_place(shop, otlp):
+    attributes = dict.fromkeys(
+        (
+            "user.id",
+            "session.id",
+            "telltale.feature",
+            "gen_ai.prompt.name",
+            "gen_ai.response.model",
+            "gen_ai.request.model",
+            "gen_ai.provider.name",
+            "gen_ai.agent.name",
+            "gen_ai.tool.name",
+            "error.type",
+            "langfuse.trace.tags",
+            HOSTILE,
+            "gen_ai.response.id",
+        ),
+        HOSTILE,
+    )
+    otlp.send(
+        otlp.generation(
+            TRACE,
+            CALL,
+            name=HOSTILE,
+            said=HOSTILE,
+            answered=HOSTILE,
+            attributes=attributes,
+            status={"code": 2, "message": HOSTILE},
+            events=[{"name": HOSTILE, "attributes": [{"key": HOSTILE, "value": {"stringValue": HOSTILE}}]}],
+        ),
+        scope=HOSTILE,
+        resource={HOSTILE: HOSTILE, "service.name": HOSTILE, "deployment.environment.name": HOSTILE},
+    )
+
+    for path in (
+        PAGE,
+        PAGE + "?tab=attributes",
+        PAGE + "?tab=sources",
+        PAGE + "?tab=raw",
+        PAGE + "?view=chat",
+        "/p/shop/traces/",
+        "/p/shop/traces/?q=" + quote(HOSTILE),
+        "/p/shop/traces/?user=" + quote(HOSTILE),
+    ):
+        answer = shop.bob.get(path)
+        html = answer.content.decode()
+        # Fields of forms must send back what they got; what a reader sees holds marks.
+        seen = re.sub(r' value="[^"]*"', "", html)
+
+        assert answer.status_code == 200
+        assert "<script>alert" not in html
+        assert "<img src=x" not in html
+        assert "{{7*7}}" in html
+        at = seen.find("\u202e")
+        assert at < 0, seen[at - 80 : at]
+        assert "\x07" not in seen
+
+
+def test_large_texts_are_cut_and_say_so(shop, otlp):
+    otlp.send(otlp.generation(TRACE, CALL, said="A" * 3_000_000, answered="B" * 50))
+
+    html = read(shop.bob)
+
+    assert len(html) < 400_000
+    assert "the first 20,000 of 3.0 million characters" in html
+    assert "B" * 50 in html
+
+
+def insert_many(project, n, parent):
+    """A trace of `n` spans, straight into the tables."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            INSERT INTO traces_span (project_id, trace_id, span_id, started_at, batch_id, origin_id, kind, otel_kind,
+                status, flags, counted, name, parent_span_id, duration_ns)
+            SELECT %s, %s, k + 1, now() + k * interval '1 ms', 1, 1, 0, 1, 0, 0, false, 'step.' || k %% 40, {parent},
+                5000000
+            FROM generate_series(0, {n - 1}) k""",
+            [project.pk, TRACE],
+        )
+        cursor.execute(
+            """UPDATE traces_trace SET last_started_at = now() + interval '1 day', span_count = %s, root_span_id = 1
+            WHERE project_id = %s""",
+            [n, project.pk],
+        )
+
+
+@pytest.mark.parametrize(
+    ("n", "parent"),
+    [
+        (20_000, "CASE WHEN k > 0 THEN 1 END"),
+        (3000, "CASE WHEN k > 0 THEN k END"),
+        (20_000, "CASE WHEN k > 0 THEN (k - 1) / 9 + 1 END"),
+    ],
+    ids=["wide", "deep", "bushy"],
+)
+def test_a_huge_trace_opens_with_its_first_lines(shop, otlp, n, parent):
+    otlp.send(otlp.span(TRACE, "f" * 16, name="first"))
+    insert_many(shop.project, n, parent)
+
+    html = read(shop.bob)
+
+    assert len(names(html)) <= waterfall.SLICE
+    assert len(html) < 600_000
+    more = re.search(r'hx-get="(\?from=\d+[^"]*)"', html)
+    if more:
+        part = read(shop.bob, PAGE + more[1], **{"HX-Request": "true", "HX-Target": "more-300"})
+        assert part.lstrip().startswith("<tr")
+        assert names(part)
+
+
+def test_a_span_deep_in_a_huge_trace_is_in_sight_when_chosen(shop, otlp):
+    otlp.send(otlp.span(TRACE, "f" * 16, name="first"))
+    insert_many(shop.project, 3000, "CASE WHEN k > 0 THEN k END")
+
+    html = read(shop.bob, PAGE + f"?span={2500:016x}")
+
+    assert re.search(r'<tr class="sel"><th scope="row"><a class="nm d16', html)
+    assert "level 2500" in html
+
+
+def test_folds_open_by_their_address(shop, otlp):
+    rows = [otlp.span(TRACE, f"{k + 16:016x}", ROOT, "row", at_ms=k) for k in range(60)]
+    otlp.send(otlp.span(TRACE, ROOT, name="job", ms=900), *rows)
+
+    folded = read(shop.bob)
+    href = re.search(r'href="(\?open=[^"]+)"', folded)[1]
+    opened = read(shop.bob, PAGE + href)
+
+    assert "50 more “row” folded" in folded
+    assert names(opened) == ["job", *["row"] * 60]
+
+
+@pytest.mark.parametrize("n", [1, 60])
+def test_the_number_of_queries_does_not_grow_with_the_spans(shop, otlp, django_assert_num_queries, n):
+    spans = [otlp.generation(TRACE, f"{k + 1:016x}", at_ms=k) for k in range(n)]
+    otlp.send(*spans)
+    shop.bob.get(PAGE)
+
+    # session, user, project, switcher; trace 4, steps 4, labels 4, neighbours 5, span with body and logs 6
+    with django_assert_num_queries(27):
+        assert shop.bob.get(PAGE).status_code == 200
