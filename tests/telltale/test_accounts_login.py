@@ -307,9 +307,21 @@ def test_first_password_must_be_changed_before_anything_else(house):
         {"oldpassword": house.password, "password1": "my very own 12345", "password2": "my very own 12345"},
     )
 
-    assert changed.status_code == 302
+    assert changed.url == "/"
     assert client.get("/").status_code == 200
     assert not User.objects.get(email="alice@example.com").must_change_password
+
+
+def test_a_password_changed_of_free_will_leads_back_to_the_account(house):
+    client = house.sign_in("alice")
+
+    changed = client.post(
+        "/accounts/password/change/",
+        {"oldpassword": house.password, "password1": "my very own 12345", "password2": "my very own 12345"},
+    )
+
+    assert changed.url == "/accounts/settings/"
+    assert "Your password is saved" in client.get(changed.url).content.decode()
 
 
 def test_a_weak_password_is_refused(house):

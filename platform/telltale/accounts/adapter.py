@@ -87,6 +87,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         if message_template not in {"account/messages/logged_in.txt", "account/messages/logged_out.txt"}:
             super().add_message(request, level, message_template, *args, **kwargs)
 
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        """The account page, or the projects where the duty to choose a password stood in the way of them."""
+        return "/" if getattr(request, "had_to_change_password", False) else "/accounts/settings/"
+
     def get_reset_password_from_key_url(self, key: str) -> str:
         """The link in a reset mail, on our public address, whatever the request called us."""
         path = urlsplit(super().get_reset_password_from_key_url(key)).path

@@ -27,8 +27,10 @@ class AccountGuardMiddleware:
                 logout(request)
                 return sign_in_first(request)
             sessions.touch(request.session)
-            if request.user.must_change_password and request.path not in ALLOWED_BEFORE_CHANGE:
-                return redirect("account_change_password")
+            if request.user.must_change_password:
+                request.had_to_change_password = True  # type: ignore[attr-defined]
+                if request.path not in ALLOWED_BEFORE_CHANGE:
+                    return redirect("account_change_password")
         response = self.get_response(request)
         if getattr(request, "is_throttled", False) and response.status_code == 200:
             response.status_code = 429
