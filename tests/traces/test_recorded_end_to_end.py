@@ -13,10 +13,10 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 from django.test import Client
+
 from telltale.accounts.models import Organisation
 from telltale.projects import keys
 from telltale.projects.models import Project
-
 from traces.canonical.types import BUCKETS
 from traces.ingest import rules as ingest_rules
 from traces.write import metrics, partitions, spans

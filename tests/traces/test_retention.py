@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
+
 from telltale.accounts.models import Organisation
 from telltale.projects.models import Project
-
 from traces.canonical.types import CanonicalSpan, Intake, Kind, Origin, Vocabulary
 from traces.ingest.rules import forget as forget_rules
 from traces.ingest.rules import rules_for

@@ -10,9 +10,9 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
+
 from telltale.accounts.models import Organisation
 from telltale.projects.models import Project
-
 from traces.canonical.types import (
     CanonicalSpan,
     Intake,
