@@ -263,7 +263,7 @@ CELERY_BEAT_SCHEDULER = "telltale.jobs.beat.LeasedScheduler"
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "jobs.sweep": {"task": "jobs.sweep", "schedule": 5.0},
     "jobs.tidy": {"task": "jobs.tidy", "schedule": 3600.0},
-    "traces.fold_batches": {"task": "traces.fold_batches", "schedule": 5.0},
+    "traces.fold_batches": {"task": "traces.fold_batches", "schedule": 2.0},
     "traces.make_partitions": {"task": "traces.make_partitions", "schedule": 3600.0},
     "traces.sweep_retention": {"task": "traces.sweep_retention", "schedule": 3600.0},
 }

@@ -131,7 +131,6 @@ def test_metrics_name_what_came_and_what_became_of_it(client, alice):
         cursor.execute(
             "INSERT INTO traces_ingest_batch (batch_id, project_id, key_id, source, received_at, committed_at,"
             " body_bytes, received, stored, duplicate, rejected, dropped, reasons)"
-            " received, stored, duplicate, rejected, dropped, reasons)"
             " VALUES (1, %s, 1, 'traces', now(), now(), 10, 7, 4, 2, 1, 0, '{}')",
             [Project.objects.get().pk],
         )
