@@ -1,5 +1,8 @@
-"""Tables of traces that the ORM serves. The span-sized ones (span, payload, trace, ingest_batch, ...) are in
-`sql/schema.sql`: they are partitioned, keyed by (project, trace, ...) and written by COPY, so SQL reads better there."""
+"""Tables of traces that the ORM serves.
+
+The span-sized ones (span, payload, trace, ingest_batch, ...) are in `migrations/0001_tables.sql`: they are partitioned,
+keyed by (project, trace, ...) and written by COPY, so SQL reads better there.
+"""
 
 from __future__ import annotations
 

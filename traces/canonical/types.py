@@ -118,7 +118,7 @@ BUCKETS = (
 
 @dataclass(slots=True)
 class Usage:
-    """Tokens of one call in disjoint buckets; None is unknown. Input total = the first five, output total = the rest."""
+    """Tokens of one call in disjoint buckets, None unknown. Input total = the first five, output total = the rest."""
 
     input_fresh: int | None = None
     input_cache_read: int | None = None
@@ -284,7 +284,7 @@ class LogIntake:
 
 @dataclass(slots=True)
 class MetricPoint:
-    """One point of an allow-listed series. Histograms carry count, sum, min, max and buckets; sums and gauges a value."""
+    """One point of an allow-listed series. Histograms carry count, sum, min, max, buckets; sums and gauges a value."""
 
     series_key: int  # signed 64-bit digest of (name, unit, attributes, origin resource)
     name: str

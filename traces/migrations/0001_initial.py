@@ -2,7 +2,7 @@ from pathlib import Path
 
 from django.db import migrations
 
-SCHEMA = Path(__file__).resolve().parent.parent / "sql" / "schema.sql"
+SCHEMA = Path(__file__).resolve().parent / "0001_tables.sql"
 TABLES = [
     "traces_origin",
     "traces_span",
