@@ -74,6 +74,7 @@ cohere embed | genai | cohere | embed-english-v3.0 | in=512 | embedding | 512x0.
 voyage | genai | voyageai | voyage-3-large | in=512 | embedding | 512x0.18
 grok | genai | x_ai | grok-3 | in=1000 out=200 | - | 1000x3+200x15
 mixtral | genai | mistral_ai | mixtral-8x7b | in=1000 out=200 | - | 1000x0.27+200x0.81
+mixtral instruct | genai | mistral_ai | mixtral-8x7b-instruct | in=1000 out=200 | - | 1000x0.27+200x0.81
 langsmith lifetimes | langsmith | anthropic | SONNET | in=10100 read=8000 5m=1200 1h=400 out=250 | - | 500x3.00+8000x0.30+1200x3.75+400x6.00+250x15.00
 """  # noqa: E501 - one usage a line
 MAPS: dict[str, dict[str, Any]] = {
