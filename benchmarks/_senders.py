@@ -24,7 +24,7 @@ ABANDONS = 0.06  # a post is broken off half-way, then sent whole
 REPEATS_ACKED = 0.08  # as if the answer had been lost: the same bytes again
 OVERLAPS = 0.15  # a batch carries some spans of an acknowledged one
 REBATCHES = 0.3  # after a failure the spans travel on in another, larger batch
-GIVES_UP = 0.03  # after a failure the spans are dropped
+GIVES_UP = 0.12  # after a failure the spans are dropped
 TIMEOUT_S = 10.0
 
 

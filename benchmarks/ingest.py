@@ -102,15 +102,19 @@ def measure_idle(report: Report, product: Product, seconds: float) -> None:
     """Memory and CPU of the whole product with nothing to do."""
     time.sleep(min(10.0, seconds))
     roots = product.roots()
+    parts = {part: product.roots(part) for part in _product.PARTS}
     began, cpu = time.monotonic(), _proc.cpu_s(roots)
+    by_part = {part: _proc.cpu_s(pids) for part, pids in parts.items()}
     time.sleep(seconds)
-    used = (_proc.cpu_s(roots) - cpu) / (time.monotonic() - began)
+    elapsed = time.monotonic() - began
+    used = (_proc.cpu_s(roots) - cpu) / elapsed
+    shares = {part: round(100 * (_proc.cpu_s(pids) - by_part[part]) / elapsed, 2) for part, pids in parts.items()}
     report.add("idle CPU, whole product, share of one core", 100 * used, "%", IDLE_CPU_BAR_PCT)
     report.add(
         "idle memory, whole product (PSS)", _proc.pss_mib(roots), "MiB", IDLE_MEMORY_BAR_MIB, IDLE_MEMORY_AIM_MIB
     )
-    parts = {part: round(_proc.pss_mib(product.roots(part))) for part in _product.PARTS}
-    report.say(f"idle PSS by part, MiB: {parts}")
+    memory = {part: round(_proc.pss_mib(pids)) for part, pids in parts.items()}
+    report.say(f"idle by part: CPU % {shares}, PSS MiB {memory}")
 
 
 def main() -> int:
