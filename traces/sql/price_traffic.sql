@@ -1,6 +1,6 @@
 -- One row per provider, model and price row used: counted calls and their cost in the newest traces of a window, at most
 -- %(traces)s of them and at most %(spans)s spans.
--- Stands on traces_trace_started, then on the primary key of traces_span.
+-- Stands on traces_trace_started, then on the primary key of traces_span: OFFSET 0 keeps the look-ups by key.
 WITH candidates AS (
     SELECT trace_id, started_at, last_started_at, sum(span_count) OVER (ORDER BY started_at DESC, trace_id DESC) AS spans
     FROM (
@@ -25,12 +25,16 @@ SELECT
     count(*) FILTER (WHERE span.cost_pico IS NULL) AS unknown,
     (SELECT count(*) FROM taken) AS traces_seen
 FROM taken
-JOIN traces_span AS span
-  ON span.project_id = %(project_id)s
- AND span.trace_id = taken.trace_id
- AND span.started_at BETWEEN taken.started_at AND taken.last_started_at
-WHERE span.counted
-  AND span.cost_status IS NOT NULL
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM traces_span AS s
+    WHERE s.project_id = %(project_id)s
+      AND s.trace_id = taken.trace_id
+      AND s.started_at BETWEEN taken.started_at AND taken.last_started_at
+      AND s.counted
+      AND s.cost_status IS NOT NULL
+    OFFSET 0
+) AS span
 GROUP BY 1, 2, 3
 ORDER BY cost_pico DESC NULLS LAST, calls DESC, model
 LIMIT 100;

@@ -1,6 +1,7 @@
 -- One row per provider and model without a price: its calls, tokens and time span, in the newest %(traces)s traces of a
 -- window that have unpriced calls. Counted calls alone. A model is the one that answered, else the one asked for.
--- Stands on traces_trace_unpriced, then on the primary key of traces_span.
+-- Stands on traces_trace_unpriced, then on the primary key of traces_span: OFFSET 0 keeps the look-ups by key, since a hash
+-- join would read every span of the window.
 WITH newest AS MATERIALIZED (
     SELECT trace_id, started_at, last_started_at
     FROM traces_trace
@@ -23,14 +24,16 @@ SELECT
     max(span.started_at) AS last_at,
     (SELECT count(*) FROM newest) AS traces_seen
 FROM newest
-JOIN traces_span AS span
-  ON span.project_id = %(project_id)s
- AND span.trace_id = newest.trace_id
- AND span.started_at BETWEEN newest.started_at AND newest.last_started_at
-WHERE span.cost_status = 2
-  AND span.counted
-  AND span.started_at >= %(oldest)s
-  AND span.started_at <= %(newest)s
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM traces_span AS s
+    WHERE s.project_id = %(project_id)s
+      AND s.trace_id = newest.trace_id
+      AND s.started_at BETWEEN newest.started_at AND newest.last_started_at
+      AND s.cost_status = 2
+      AND s.counted
+    OFFSET 0
+) AS span
 GROUP BY 1, 2
 ORDER BY calls DESC, model
 LIMIT 100;
