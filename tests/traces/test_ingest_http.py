@@ -388,3 +388,47 @@ def test_a_plain_span_after_a_hostile_body_is_stored_like_any_other(project: Pro
 
     assert send(body_of(1)).status_code == 200
     assert 1 in stored()
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_a_body_over_the_large_mark_does_not_wait_for_itself(project: Project, encoding: str) -> None:
+    # Noise, so that it is large packed as well; bytes, since text of it would not be UTF-8.
+    body = body_of(1, input__value=os.urandom(5 * 1024 * 1024).hex())
+    packed = gzip.compress(body, 0) if encoding == "gzip" else body
+
+    response = send(packed, HTTP_CONTENT_ENCODING=encoding)
+
+    assert (response.status_code, stored()) == (200, [1])
+
+
+def test_large_bodies_pass_one_at_a_time_and_small_ones_beside_them(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from traces.ingest import gate as gates
+
+    monkeypatch.setattr(gates, "WAIT_SECONDS", 0.01)
+    gate = gates.Gate(4, 10**9)
+
+    with gate.lane(gates.LARGE_BYTES + 1):
+        with pytest.raises(gates.Busy, match="large"), gate.lane(gates.LARGE_BYTES + 1):
+            pass
+        with gate.lane(gates.LARGE_BYTES):
+            pass
+
+    with gate.lane(gates.LARGE_BYTES + 1):
+        pass
+
+
+def test_another_process_with_a_large_body_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    from traces.ingest import gate as gates
+
+    monkeypatch.setattr(gates, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(gates, "_lock_machine", lambda: False)
+    gate = gates.Gate(4, 10**9)
+
+    with pytest.raises(gates.Busy, match="large"), gate.lane(gates.LARGE_BYTES + 1):
+        pass
+
+    monkeypatch.undo()
+    with gate.lane(gates.LARGE_BYTES + 1):
+        pass

@@ -202,8 +202,9 @@ def _admit(
     encoding = (request.META.get("HTTP_CONTENT_ENCODING") or "identity").strip().lower()
     with gate.bytes(len(raw)):
         body = inflate(raw, encoding, limit)
+        more = 0 if body is raw else len(body)
         del raw
-        with gate.bytes(len(body)):
+        with gate.bytes(more), gate.lane(len(body)):
             return work(_Arrival(source, content_type, holder, body, received_at_ns))
 
 

@@ -17,6 +17,8 @@ _SNAKE = {
     "resource_metrics": "resourceMetrics",
 }
 _MAX_UINT64 = 2**64 - 1
+# 64 MiB of honest OTLP/JSON hold about 2.6 million. Each takes up to 232 bytes, so "[[],[],..." would take gigabytes.
+MAX_CONTAINERS = 3_000_000
 
 
 class BadField(ValueError):
@@ -38,6 +40,10 @@ def read_document(body: bytes) -> Any:
     """
     if not body.strip():
         return {}
+    if len(body) > MAX_CONTAINERS and body.count(b"{") + body.count(b"[") > MAX_CONTAINERS:
+        raise WireError(
+            f"JSON body holds more than {MAX_CONTAINERS} objects and lists; lower the exporter's batch size", 413, 8
+        )
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -63,6 +69,13 @@ def json_groups(document: dict[str, Any], groups: str, scopes: str, items: str) 
         resource = mapping(resource_group.get("resource"))
         for scope_group in objects(resource_group.get(scopes)):
             yield resource, mapping(scope_group.get("scope")), listing(scope_group.get(items))
+
+
+def consume(items: list[Any]) -> Iterator[Any]:
+    """The items of a list, each let go of as the next is asked for: a large document shrinks while it is read."""
+    for at, item in enumerate(items):
+        items[at] = None
+        yield item
 
 
 def objects(value: Any) -> list[dict[str, Any]]:

@@ -13,8 +13,8 @@ from traces.canonical.source import digest64
 from traces.canonical.text import clean_value
 from traces.canonical.types import LogEvent, LogIntake
 from traces.wire.ids import describe_bytes
-from traces.wire.otlp_json import BadField, id_bytes, json_groups, nanoseconds, read_object, text
-from traces.wire.protobuf import LOGS, read_groups
+from traces.wire.otlp_json import BadField, consume, id_bytes, json_groups, nanoseconds, read_object, text
+from traces.wire.protobuf import LOGS, check_count, read_groups
 from traces.wire.refusals import Refusals, note_internal
 from traces.wire.values import keep_first, read_any, read_json_any, read_json_pairs, read_pairs
 
@@ -34,10 +34,12 @@ def read_logs(body: bytes, is_json: bool, *, received_at_ns: int, limits: Limits
     reader = _LogReader(received_at_ns, limits)
     if is_json:
         for _, _, items in json_groups(read_object(body), "resourceLogs", "scopeLogs", "logRecords"):
-            for item in items:
+            check_count(reader.intake.received + len(items), "log records")
+            for item in consume(items):
                 reader.take(reader.from_json, item)
     else:
         for group in read_groups(body, LOGS):
+            check_count(reader.intake.received + len(group.items), "log records")
             for reason in group.refused:
                 reader.intake.received += 1
                 reader.refusals.add("not_decodable", f"a log record's protobuf is {reason}")

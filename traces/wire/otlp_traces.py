@@ -15,6 +15,7 @@ from traces.canonical.types import Intake
 from traces.wire.ids import describe_bytes
 from traces.wire.otlp_json import (
     BadField,
+    consume,
     enum,
     id_bytes,
     json_groups,
@@ -25,7 +26,7 @@ from traces.wire.otlp_json import (
     read_object,
     text,
 )
-from traces.wire.protobuf import TRACES, read_groups
+from traces.wire.protobuf import TRACES, check_count, read_groups
 from traces.wire.refusals import Refusals, note_internal
 from traces.wire.values import clean_key, clean_payload, keep_first, read_json_pairs, read_pairs
 
@@ -52,6 +53,7 @@ def read_traces(body: bytes, is_json: bool, *, received_at_ns: int, limits: Limi
 def _read_protobuf(body: bytes, intake: Intake, refusals: Refusals, received_at_ns: int, limits: Limits) -> None:
     trace_ids: dict[bytes, UUID] = {}
     for group in read_groups(body, TRACES):
+        check_count(intake.received + len(group.items), "spans")
         source = protobuf_source(group.resource, group.scope, limits)
         if group.resource_repaired:
             _warn(intake, "resource or scope held text that was not UTF-8; it was replaced")
@@ -197,7 +199,8 @@ def _links(items: Any, limits: Limits, notes: Notes) -> list[dict[str, Any]]:
 def _read_json(body: bytes, intake: Intake, refusals: Refusals, received_at_ns: int, limits: Limits) -> None:
     for resource, scope, items in json_groups(read_object(body), "resourceSpans", "scopeSpans", "spans"):
         source = json_source(resource, scope, limits)
-        for item in items:
+        check_count(intake.received + len(items), "spans")
+        for item in consume(items):
             intake.received += 1
             if not isinstance(item, dict):
                 refusals.add("not_decodable", f"a span must be a JSON object, got {type(item).__name__}")

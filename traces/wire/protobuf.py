@@ -27,6 +27,13 @@ from traces.canonical.types import WireError
 
 _STRING = descriptor_pb2.FieldDescriptorProto.TYPE_STRING
 _BYTES = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
+LARGE_BYTES = 8 * 1024 * 1024
+# One span, record or metric over this is refused alone: 2 bytes of it may become 50 in the parser's memory.
+MAX_ITEM_BYTES = 16 * 1024 * 1024
+# Spans or log records of one request. 64 MiB of empty ones would be 30 million.
+MAX_ITEMS = 250_000
+_MAX_FIELDS = 4 * MAX_ITEMS
+_GROUP_ITEMS = 4096  # of a large request, so many are held parsed at a time
 _FILES = (common_pb2, resource_pb2, trace_pb2, logs_pb2, metrics_pb2)
 
 
@@ -64,7 +71,13 @@ class Group:
 
 
 def read_groups(body: bytes, signal: Signal) -> Iterator[Group]:
-    """The groups of a request; WireError 400 where not even its outline can be read."""
+    """The groups of a request; WireError 400 where not even its outline can be read, 413 where it holds too much.
+
+    A large body is split as well: parsed whole, it would take many times its size at once.
+    """
+    if len(body) > LARGE_BYTES:
+        yield from _split(body, signal)
+        return
     try:
         request = signal.request.FromString(body)
     except DecodeError:
@@ -75,39 +88,45 @@ def read_groups(body: bytes, signal: Signal) -> Iterator[Group]:
             yield Group(resource_group.resource, scope_group.scope, getattr(scope_group, signal.items))
 
 
+def check_count(count: int, what: str) -> None:
+    """WireError 413 where a request holds more items than one may."""
+    if count > MAX_ITEMS:
+        raise WireError(
+            f"the request holds more than {MAX_ITEMS} {what}; lower the exporter's batch size", status=413, code=8
+        )
+
+
 def _split(body: bytes, signal: Signal) -> Iterator[Group]:
     """The same by hand. Both outer levels have resource or scope as field 1 and what they hold as field 2."""
-    for number, resource_group in _fields(memoryview(body)):
+    outline = _Outline()
+    for number, resource_group in outline.fields(memoryview(body)):
         if number != 1:
             continue
-        resource_bytes, scope_groups = _halves(resource_group)
+        resource_bytes, scope_groups = outline.halves(resource_group)
         resource, resource_repaired = _parse_part(resource_bytes, resource_pb2.Resource)
         for scope_group in scope_groups:
-            scope_bytes, item_bytes = _halves(scope_group)
+            scope_bytes, item_bytes = outline.halves(scope_group)
             scope, scope_repaired = _parse_part(scope_bytes, common_pb2.InstrumentationScope)
-            group = Group(resource, scope, [], resource_repaired=resource_repaired or scope_repaired)
-            for data in item_bytes:
-                try:
-                    item, was_repaired = _parse(bytes(data), signal.item)
-                except DecodeError as error:
-                    group.refused.append(_reason(error))
-                    continue
-                if was_repaired:
-                    group.repaired.add(len(group.items))
-                group.items.append(item)
-            yield group
+            was_repaired = resource_repaired or scope_repaired
+            for at in range(0, len(item_bytes), _GROUP_ITEMS) or (0,):
+                group = Group(resource, scope, [], resource_repaired=was_repaired)
+                for data in item_bytes[at : at + _GROUP_ITEMS]:
+                    _take(group, data, signal)
+                yield group
 
 
-def _halves(data: memoryview) -> tuple[bytes, list[memoryview]]:
-    """Field 1 (the last one counts, parts merge) and every field 2 of a message."""
-    first: list[bytes] = []
-    second: list[memoryview] = []
-    for number, payload in _fields(data):
-        if number == 1:
-            first.append(bytes(payload))
-        elif number == 2:
-            second.append(payload)
-    return b"".join(first), second
+def _take(group: Group, data: memoryview, signal: Signal) -> None:
+    if len(data) > MAX_ITEM_BYTES:
+        group.refused.append(f"{len(data)} bytes long, over the limit of {MAX_ITEM_BYTES}")
+        return
+    try:
+        item, was_repaired = _parse(bytes(data), signal.item)
+    except DecodeError as error:
+        group.refused.append(_reason(error))
+        return
+    if was_repaired:
+        group.repaired.add(len(group.items))
+    group.items.append(item)
 
 
 def _parse_part(data: bytes, message: Any) -> tuple[Any, bool]:
@@ -185,25 +204,53 @@ def _loose_class(full_name: str) -> Any:
     return message_factory.GetMessageClass(_pool()[0].FindMessageTypeByName(full_name))
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """The length-delimited fields of a message; others are stepped over. WireError 400 where the bytes end early."""
-    at, end = 0, len(data)
-    while at < end:
-        tag, at = _varint(data, at)
-        kind = tag & 7
-        if kind == 2:
-            size, at = _varint(data, at)
-            if size > end - at:
+class _Outline:
+    """Walks the outer messages of one request; how many fields they may have together is bounded."""
+
+    def __init__(self) -> None:
+        self.left = _MAX_FIELDS
+
+    def halves(self, data: memoryview) -> tuple[bytes, list[memoryview]]:
+        """Field 1 (the last one counts, parts merge) and every field 2 of a message."""
+        first: list[bytes] = []
+        second: list[memoryview] = []
+        for number, payload in self.fields(data):
+            if number == 1:
+                first.append(bytes(payload))
+            elif number == 2:
+                second.append(payload)
+        check_count(len(second), "items")
+        return b"".join(first), second
+
+    def fields(self, data: memoryview) -> Iterator[tuple[int, memoryview]]:
+        """The length-delimited fields of a message; others are stepped over. WireError 400 where bytes end early."""
+        at, end, depth = 0, len(data), 0
+        while at < end:
+            self.left -= 1
+            if self.left < 0:
+                raise WireError(f"the request has more than {_MAX_FIELDS} parts", status=413, code=8)
+            tag, at = _varint(data, at)
+            kind = tag & 7
+            if kind == 2:
+                size, at = _varint(data, at)
+                if size > end - at:
+                    raise WireError("protobuf body is truncated")
+                if not depth:
+                    yield tag >> 3, data[at : at + size]
+                at += size
+            elif kind == 0:
+                _, at = _varint(data, at)
+            elif kind in (1, 5):
+                at += 8 if kind == 1 else 4
+            elif kind == 3:  # a group, of which OTLP has none: unknown, so stepped over whole
+                depth += 1
+            elif kind == 4 and depth:
+                depth -= 1
+            else:
+                raise WireError("body is no OTLP protobuf message")
+            if at > end:
                 raise WireError("protobuf body is truncated")
-            yield tag >> 3, data[at : at + size]
-            at += size
-        elif kind == 0:
-            _, at = _varint(data, at)
-        elif kind in (1, 5):
-            at += 8 if kind == 1 else 4
-        else:
-            raise WireError("body is no OTLP protobuf message")
-        if at > end:
+        if depth:
             raise WireError("protobuf body is truncated")
 
 

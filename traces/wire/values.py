@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from traces.canonical.keys import LEARNED
@@ -23,6 +23,7 @@ from traces.canonical.text import (
 )
 
 MAX_KEY_BYTES = 1024
+MAX_VALUES = 65_536  # of one list or map; megabytes of 2-byte values would be millions
 
 
 def clean_key(key: str, notes: Notes) -> str:
@@ -67,11 +68,20 @@ def keep_first(attributes: dict[str, Any], limits: Limits, notes: Notes, what: s
     return dict(list(attributes.items())[: limits.attributes])
 
 
-def read_pairs(pairs: Iterable[Any], limits: Limits, notes: Notes) -> dict[str, Any]:
+def _bounded(values: Sequence[Any], key: str, notes: Notes) -> Sequence[Any]:
+    """The first values of a list; the number sent is noted."""
+    if len(values) <= MAX_VALUES:
+        return values
+    notes.attributes_cut = True
+    notes.note_cut(key[:100], len(values))
+    return values[:MAX_VALUES]
+
+
+def read_pairs(pairs: Sequence[Any], limits: Limits, notes: Notes) -> dict[str, Any]:
     """The attributes of a protobuf message; the last of a repeated key wins."""
     out: dict[str, Any] = {}
     quick = limits.payload_text_bytes >> 2  # text of fewer characters cannot be over the limit
-    for pair in pairs:
+    for pair in _bounded(pairs, "attributes", notes):
         key = pair.key
         if key not in LEARNED and ("\x00" in key or len(key) > 256):  # names once classified are known to be clean
             key = clean_key(key, notes)
@@ -103,11 +113,13 @@ def read_any(value: Any, key: str, limits: Limits, notes: Notes, depth: int = 0)
         return clean_payload(bytes_text(value.bytes_value), key, limits, notes)
     # The parser itself stops at 100 nested messages, two a level: neither branch can go deeper than 50.
     if which == "array_value":
-        return [read_any(item, key, limits, notes, depth + 1) for item in value.array_value.values]
+        return [
+            read_any(item, key, limits, notes, depth + 1) for item in _bounded(value.array_value.values, key, notes)
+        ]
     if which == "kvlist_value":
         return {
             clean_key(pair.key, notes): read_any(pair.value, key, limits, notes, depth + 1)
-            for pair in value.kvlist_value.values
+            for pair in _bounded(value.kvlist_value.values, key, notes)
         }
     return None
 
@@ -149,11 +161,11 @@ def read_json_any(value: Any, key: str, limits: Limits, notes: Notes, depth: int
     values = inner.get("values") if isinstance(inner, dict) else None
     items = values if isinstance(values, list) else []
     if name == "arrayValue":
-        return [read_json_any(item, key, limits, notes, depth + 1) for item in items]
+        return [read_json_any(item, key, limits, notes, depth + 1) for item in _bounded(items, key, notes)]
     if name == "kvlistValue":
         return {
             clean_key(str(item.get("key", "")), notes): read_json_any(item.get("value"), key, limits, notes, depth + 1)
-            for item in items
+            for item in _bounded(items, key, notes)
             if isinstance(item, dict)
         }
     return None

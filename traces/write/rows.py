@@ -16,6 +16,9 @@ PG_EPOCH_US = 946_684_800_000_000
 MIN_US = -62_135_596_800_000_000
 MAX_US = 253_402_300_799_999_999
 
+# A map of attributes over this is cut: jsonb takes seconds for tens of megabytes, and refuses 256 MiB.
+MAX_JSONB_BYTES = 16 * 1024 * 1024
+
 HEADER = b"PGCOPY\n\xff\r\n\0" + b"\0" * 8
 TRAILER = b"\xff\xff"
 NULL = b"\xff\xff\xff\xff"
@@ -80,7 +83,19 @@ def _jsonb(value: dict[str, Any] | None) -> bytes:
     if not value:
         return NULL
     data = orjson.dumps(value)
+    if len(data) > MAX_JSONB_BYTES:
+        data = orjson.dumps(_shrink(value))
     return _length(len(data) + 1) + _JSONB + data
+
+
+def _shrink(value: dict[str, Any]) -> dict[str, Any]:
+    """The map with what is large in it as the beginning of its text, so that the whole fits."""
+    room = MAX_JSONB_BYTES // (2 * len(value))
+    out: dict[str, Any] = {}
+    for key, item in value.items():
+        data = orjson.dumps(item)
+        out[key] = item if len(data) <= room else f"{data[:room].decode('utf-8', 'ignore')} … (cut, {len(data)} bytes)"
+    return out
 
 
 def _bigints(values: list[int | None] | None) -> bytes:

@@ -23,6 +23,7 @@ from psycopg import Cursor, errors
 
 from telltale.lib.db import raw_cursor
 from traces.canonical.content import previews
+from traces.canonical.text import clean_value
 from traces.canonical.types import Body, CanonicalSpan, Intake, Kind, Origin, SpanFlag
 from traces.cost.book import PriceBook
 from traces.cost.pricing import price_span
@@ -385,7 +386,10 @@ def _chunks(spans: Sequence[CanonicalSpan]) -> Iterable[tuple[list[CanonicalSpan
 
 
 def _dump(body: Body) -> bytes:
-    return orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
+    try:
+        return orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # an integer over 64 bits, or nested too deeply: no reason to lose the batch
+        return orjson.dumps(clean_value(dict(body)))
 
 
 def _compressor() -> zstandard.ZstdCompressor:
