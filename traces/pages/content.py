@@ -18,6 +18,7 @@ PANEL_MAX = 300_000
 MESSAGES_MAX = 200
 DOCUMENTS_MAX = 100
 SUMMARY_CHARS = 100
+LONG_CHARS = 3000
 
 _ROLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Tool"}
 STATES = {
@@ -38,6 +39,11 @@ class Text:
 
     text: str
     total: int = 0
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it gets a box of its own to scroll in."""
+        return len(self.text) > LONG_CHARS
 
 
 @dataclass(frozen=True, slots=True)

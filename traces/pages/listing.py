@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 from telltale.lib import clock
 from telltale.projects.access import project_page
 from telltale.projects.models import Project
+from traces.canonical.types import SpanFlag
 from traces.forms import ListState, added_term, query_string, read_list, window_of, with_term
 from traces.pages.export import FORMATS, export
 from traces.pages.histogram import draw
@@ -77,6 +78,7 @@ class RowView:
     error: str
     tokens_in: int | None
     tokens_out: int | None
+    tokens_word: str
     cost_before: str
     cost_usd: Decimal | None
     cost_word: str
@@ -197,7 +199,9 @@ def row_view(row: TraceRow, base: str, suffix: str) -> RowView:
     more = f"{len(models) - 1} more model{'' if len(models) == 2 else 's'}" if len(models) > 1 else ""
     title, sub = row.preview_in or row.name, row.preview_out or ""
     if not row.preview_in:
-        sub = sub or f"{row.span_count:,} span{'' if row.span_count == 1 else 's'}, no text captured"
+        is_captured = row.flags & (SpanFlag.HAS_INPUT | SpanFlag.HAS_OUTPUT)
+        why = "text too long to show here" if is_captured else "no text captured"
+        sub = sub or f"{row.span_count:,} span{'' if row.span_count == 1 else 's'}, {why}"
     elif not sub:
         sub = "No answer captured"
     return RowView(
@@ -212,6 +216,7 @@ def row_view(row: TraceRow, base: str, suffix: str) -> RowView:
         error=row.error_type or "",
         tokens_in=row.tokens_in,
         tokens_out=row.tokens_out,
+        tokens_word="unknown" if row.generation_count else "none",
         cost_before=before,
         cost_usd=row.cost.usd,
         cost_word=word,
