@@ -16,6 +16,7 @@ from django.db import Error, close_old_connections
 
 from telltale.jobs import leases
 from telltale.jobs.models import Schedule
+from telltale.jobs.wake import RETRY
 from telltale.lib import clock
 
 LEASE_NAME = "scheduler"
@@ -31,6 +32,9 @@ class LeasedScheduler(Scheduler):
     """Celery's scheduler for the holder of the lease; it remembers in the database when the rarer tasks were sent."""
 
     is_holder = False
+    # Celery's own producer keeps a connection that a restarted RabbitMQ has closed, and fails with it for ever. Without
+    # one, tasks are sent through the application's pool.
+    producer = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -61,6 +65,7 @@ class LeasedScheduler(Scheduler):
     def apply_async(self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
         """Send one task; one that nobody takes before the next is sent is worth nothing and expires."""
         entry.options.setdefault("expires", max(_period(entry).total_seconds(), 10.0))
+        entry.options.update(RETRY)
         return super().apply_async(entry, producer=producer, advance=advance, **kwargs)
 
     def _remember(self) -> None:
@@ -69,7 +74,9 @@ class LeasedScheduler(Scheduler):
             if name in known:
                 entry.last_run_at = min(known[name], clock.now())
             elif _period(entry) >= REMEMBERED_FROM:
-                Schedule.objects.get_or_create(name=name, defaults={"last_run_at": clock.now()})
+                # Never run before: due at once, or a new installation would wait an hour for its partitions.
+                entry.last_run_at = clock.now() - _period(entry)
+                Schedule.objects.get_or_create(name=name, defaults={"last_run_at": entry.last_run_at})
         self._heap = None
 
     def stop(self) -> None:
