@@ -1,4 +1,4 @@
-"""Accounting, prices and the API's page in a real browser: from an unpriced model to its price, without losing a look."""
+"""Accounting, prices and the API's page in a real browser: from an unpriced model to its price, in every look."""
 
 from __future__ import annotations
 
