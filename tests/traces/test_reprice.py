@@ -38,7 +38,8 @@ def make_trace(project, number, calls, *, at=DAY):
         for index, (model, fresh, out, counted) in enumerate(calls):
             cursor.execute(
                 "INSERT INTO traces_span (project_id, trace_id, span_id, started_at, batch_id, origin_id, kind,"
-                " otel_kind, status, flags, counted, name, model_requested, input_fresh, output_text, cost_status, duration_ns)"
+                " otel_kind, status, flags, counted, name, model_requested, input_fresh, output_text, cost_status,"
+                " duration_ns)"
                 " VALUES (%s, %s, %s, %s, 1, 1, 1, 0, 0, 0, %s, 'chat', %s, %s, %s, %s, 3600000000000)",
                 [
                     project.pk, trace_id, index + 1, at + timedelta(seconds=index), counted, model, fresh, out,
