@@ -432,3 +432,43 @@ def test_another_process_with_a_large_body_is_waited_for(monkeypatch: pytest.Mon
     monkeypatch.undo()
     with gate.lane(gates.LARGE_BYTES + 1):
         pass
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "code"),
+    [("/v1/traces", PROTOBUF, 14), ("/otel/v1/logs/", "application/json", 14), ("/api/v1/traces", "text/x", 503)],
+)
+def test_a_full_gate_refuses_before_the_work_begins(
+    monkeypatch: pytest.MonkeyPatch, path: str, content_type: str, code: int
+) -> None:
+    from traces.ingest import shed as sheds
+
+    monkeypatch.setattr(sheds, "gate", type("Full", (), {"is_full": True}))
+    said: dict[str, Any] = {}
+
+    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        raise AssertionError("the request went through")
+
+    def start_response(status: str, headers: list[tuple[str, str]]) -> None:
+        said.update(dict(headers), status=status)
+
+    body = io.BytesIO(b"x" * 1000)
+    environ = {"REQUEST_METHOD": "POST", "PATH_INFO": path, "CONTENT_TYPE": content_type, "wsgi.input": body}
+    answer = b"".join(sheds.shed(application)(environ, start_response))
+
+    assert said["status"].startswith("503")
+    assert 1 <= int(said["Retry-After"]) <= 5
+    assert body.read() == b""
+    got = read_status(answer)[0] if content_type == PROTOBUF else json.loads(answer).get("code", 503)
+    assert got == code
+
+
+def test_a_gate_with_room_lets_everything_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    from traces.ingest import shed as sheds
+
+    monkeypatch.setattr(sheds, "gate", type("Free", (), {"is_full": False}))
+
+    environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/v1/traces"}
+    answer = sheds.shed(lambda environ, start: [b"through"])(environ, None)
+
+    assert answer == [b"through"]

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from traces.canonical.types import WireError
 
 READ_BYTES = 256 * 1024
+DISCARD_BYTES = 4 * 1024 * 1024
 
 
 def mib(size: int) -> str:
@@ -39,6 +40,18 @@ def read_body(request: HttpRequest, limit: int) -> bytes:
     if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower() or environ.get("wsgi.input_terminated"):
         return _read_to_end(stream, limit)
     return b""
+
+
+def discard_body(environ: dict[str, Any], limit: int = DISCARD_BYTES) -> None:
+    """Read and forget what is left of the body, at most `limit` bytes.
+
+    Gunicorn answers and closes on a sender that is still sending, who then sees a reset instead of the answer.
+    """
+    stream = environ["wsgi.input"]
+    declared = environ.get("CONTENT_LENGTH") or ""
+    left = min(limit, int(declared)) if declared.isdigit() else limit
+    while left > 0 and (part := stream.read(min(left, READ_BYTES))):
+        left -= len(part)
 
 
 def _read_exactly(stream: Any, length: int) -> bytes:

@@ -19,6 +19,9 @@ from contextlib import contextmanager, suppress
 from django.conf import settings
 
 WAIT_SECONDS = 1.0
+# Of TELLTALE_WEB_THREADS (8) some must stay free to refuse and to answer /healthz: so many may wait for a turn, the
+# rest is refused at once. Waiting without this bound put requests of all kinds behind 10 s of others (benchmarks.overload).
+MAX_WAITING = 2
 LARGE_BYTES = 8 * 1024 * 1024
 
 
@@ -40,16 +43,33 @@ class Gate:
         self._lock = threading.Lock()
         self._budget = bytes_in_flight
         self._held = 0
+        self._waiting = 0
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """One of the places; Busy after `WAIT_SECONDS` without one."""
-        if not self._turns.acquire(timeout=WAIT_SECONDS):
+        """One of the places; Busy after `WAIT_SECONDS` without one, or at once where enough others wait."""
+        if not (self._turns.acquire(blocking=False) or self._wait_for_turn()):
             raise Busy("too many requests are being stored at the moment")
         try:
             yield
         finally:
             self._turns.release()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a request that came now would be refused at once; a glance without a lock."""
+        return self._waiting >= MAX_WAITING
+
+    def _wait_for_turn(self) -> bool:
+        with self._lock:
+            if self._waiting >= MAX_WAITING:
+                return False
+            self._waiting += 1
+        try:
+            return self._turns.acquire(timeout=WAIT_SECONDS)
+        finally:
+            with self._lock:
+                self._waiting -= 1
 
     @contextmanager
     def bytes(self, size: int) -> Iterator[None]:

@@ -22,7 +22,7 @@ from telltale.projects.keys import KeyHolder, find_holder, secret_from_headers
 from traces.canonical.types import Intake, SpanFlag, WireError
 from traces.ingest import refusals
 from traces.ingest.answers import JSON, PROBLEM, PROTOBUF, otlp_error, otlp_success, problem
-from traces.ingest.body import read_body
+from traces.ingest.body import discard_body, read_body
 from traces.ingest.gate import Busy, gate
 from traces.ingest.rules import rules_for
 from traces.wire.compression import inflate
@@ -161,6 +161,7 @@ def _door(source: str, work: Callable[[_Arrival], HttpResponse]) -> Callable[[Ht
         except WireError as error:
             return _refuse(request, source, Refused(error.status, _wire_reason(error.status), error.message), holder)
         except Busy as busy:
+            discard_body(request.environ)  # type: ignore[attr-defined]
             return _refuse(
                 request, source, Refused(503, "busy", busy.message + "; try again", _retry(busy.retry_after)), holder
             )
