@@ -6,6 +6,7 @@ import re
 from html import unescape
 from urllib.parse import quote
 
+import orjson
 import pytest
 from django.db import connection
 from hypothesis import given
@@ -232,3 +233,13 @@ def test_no_content_breaks_the_panel(kind, vocabulary, raw, logs):
     assert sum(map(len, texts)) < 2 * PANEL_MAX
     assert len(view_messages(content.input_messages)) == len(content.input_messages)
     assert all(message_key(message) for message in content.output_messages)
+
+
+@pytest.mark.parametrize(
+    "message", [{"type": ["text"]}, {"type": {}, "text": "x"}, {"parts": [{"type": [1]}]}, [[]], 7]
+)
+def test_a_message_of_an_odd_shape_is_stored_and_opens(shop, otlp, message):
+    body = orjson.dumps([message]).decode()
+    otlp.send(otlp.generation(TRACE, CALL, attributes={"gen_ai.input.messages": body}))
+
+    assert "hi there" in read(shop.bob)

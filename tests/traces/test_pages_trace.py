@@ -9,6 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
+from traces.pages.waterfall import place_label
+from traces.tree.scale import Bar
+
 pytestmark = pytest.mark.django_db
 TRACE = "0" * 31 + "1"
 PAGE = f"/p/shop/traces/{TRACE}/"
@@ -251,6 +254,31 @@ def test_a_call_told_twice_says_which_one_counts(shop, otlp):
     assert f'href="?span={ROOT}"' in loser
     assert "Also reported by" in winner
     assert "1 span told again, counted once" in winner
+
+
+def test_a_call_told_twice_is_one_model_call_and_opens_on_the_one_that_counts(shop, otlp):
+    outer = otlp.generation(TRACE, ROOT, name="outer", ms=500, attributes={"gen_ai.response.id": "r1"})
+    inner = otlp.generation(TRACE, CALL, ROOT, name="inner", ms=400, attributes={"gen_ai.response.id": "r1"})
+    otlp.send(outer, inner)
+
+    html = read(shop.bob)
+
+    assert "1 model call<" in html
+    assert "Not counted" not in html
+    assert "Also reported by" in html
+
+
+@pytest.mark.parametrize(
+    ("bar", "placed"),
+    [
+        (Bar(0.0, 20.0), ("gpt-4o-mini", 20.0, "right")),
+        (Bar(60.0, 40.0), ("gpt-4o-mini", 60.0, "left")),
+        (Bar(24.0, 76.0), ("gpt-4o-m…", 24.0, "left")),
+        (Bar(2.0, 97.0), ("", 0.0, "")),
+    ],
+)
+def test_a_label_stays_beside_its_bar_and_inside_the_lane(bar, placed):
+    assert place_label("gpt-4o-mini", bar) == placed
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def read_message(item: Mapping[str, Any], role: str) -> Message | None:
         item = {"role": kind, **kwargs}
     if isinstance(item.get("message"), Mapping):
         return read_message(item["message"], role)
-    kind = item.get("type")
+    kind = _text(item.get("type"))  # senders put lists and objects here too
     if "role" not in item and "content" not in item and "parts" not in item:
         # Items of the Responses API stand alone: calls, results, reasoning.
         if kind in _CALL_TYPES | _REASONING_TYPES:
@@ -215,7 +215,7 @@ def _parts_of(item: Mapping[str, Any], role: str) -> tuple[Part, ...]:
 
 def _has_results(content: Any) -> bool:
     return isinstance(content, list) and any(
-        isinstance(part, Mapping) and part.get("type") in _RESULT_TYPES for part in content
+        isinstance(part, Mapping) and _text(part.get("type")) in _RESULT_TYPES for part in content
     )
 
 
@@ -238,7 +238,7 @@ def read_part(item: Any) -> Part | None:
         return Part("text", text=item) if item else None
     if not isinstance(item, Mapping):
         return None if item is None else Part("other", data=item)
-    kind = item.get("type")
+    kind = _text(item.get("type"))
     if kind in _TEXT_TYPES or (kind is None and isinstance(item.get("text"), str)):
         text = item.get("content", item.get("text"))
         return Part("text", text=text) if isinstance(text, str) else None

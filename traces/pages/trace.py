@@ -104,6 +104,7 @@ def _answer(request: HttpRequest, project: Project, row: TraceRow) -> HttpRespon
     context |= {
         "tree": tree,
         "is_whole": steps.is_whole,
+        "n_calls": count_calls(tree) if steps.is_whole else row.generation_count,
         "headline": headline(tree, steps, row.duration_ms),
         "flags": flag_words(row.flags & ~_OF_SPANS),
         "views": _views(query, keep),
@@ -122,12 +123,18 @@ _OF_SPANS = SpanFlag.CACHE_UNKNOWN | SpanFlag.REPAIRED_TEXT | SpanFlag.CACHE_TTL
 
 
 def default_place(tree: Tree) -> int | None:
-    """The step that a reader most likely came for: the last model call that is part of the answer, else the top."""
+    """The step that a reader most likely came for: the last model call that counts, else the last one, else the top."""
     steps = tree.steps
-    for at in range(len(steps) - 1, -1, -1):
-        if steps[at].kind == Kind.GENERATION and not steps[at].flags & _PENDING:
-            return at
+    calls = [at for at, step in enumerate(steps) if step.kind == Kind.GENERATION and not step.flags & _PENDING]
+    counted = [at for at in calls if steps[at].is_counted]
+    if calls:
+        return (counted or calls)[-1]
     return tree.roots[0] if tree.roots else None
+
+
+def count_calls(tree: Tree) -> int:
+    """How many model calls there were: one that several spans tell is one."""
+    return sum(step.kind == Kind.GENERATION and step.is_counted for step in tree.steps)
 
 
 def _waterfall(

@@ -19,9 +19,10 @@ SLICE = 300
 DEPTH_MAX = 16
 # Below this a bar would be too thin to see and gets a fixed width.
 THIN_PCT = 0.9
-# A label stands right of its bar where it ends before this, else left of it where it begins after that.
-LABEL_RIGHT_PCT = 62.0
-LABEL_LEFT_PCT = 38.0
+# A letter of a label takes about this much of the lane at the narrowest it gets (260 px), with its gap to the bar.
+LETTER_PCT = 2.5
+# A label cut shorter than this says nothing.
+LABEL_LETTERS_MIN = 8
 _PENDING = int(SpanFlag.PENDING)
 _UNITS = ((172_800_000.0, "d"), (7_200_000.0, "h"), (120_000.0, "min"), (1000.0, "s"), (1.0, "ms"))
 
@@ -146,7 +147,7 @@ def _line_view(
     is_error = step.status == SpanStatus.ERROR
     bar = scale.bar(step.started_us, step.duration_ns, label.ttft_ns if label else None)
     text = _label(step, label, is_error)
-    x, side = _label_place(bar)
+    text, x, side = place_label(text, bar)
     is_thin = bar.width < THIN_PCT
     is_pending = bool(step.flags & _PENDING)
     notes = [note.value] if note else []
@@ -176,7 +177,7 @@ def _line_view(
         wait="" if is_thin or not bar.wait else f"{bar.wait}%",
         body_x=round(bar.x + bar.wait, 3),
         body_width="3" if is_thin else f"{round(bar.width - bar.wait, 3)}%",
-        label=text if side else "",
+        label=text,
         label_x=x,
         label_side=side,
     )
@@ -207,12 +208,16 @@ def _label(step: Step, label: Label | None, is_error: bool) -> str:
     return ""
 
 
-def _label_place(bar: Bar) -> tuple[float, str]:
-    if bar.end <= LABEL_RIGHT_PCT:
-        return round(bar.end, 3), "right"
-    if bar.x >= LABEL_LEFT_PCT:
-        return bar.x, "left"
-    return 0.0, ""
+def place_label(text: str, bar: Bar) -> tuple[str, float, str]:
+    """The label, cut to the room beside its bar; where it is tied to the bar, and on which side, right if it fits."""
+    right, left = int((100.0 - bar.end) / LETTER_PCT), int(bar.x / LETTER_PCT)
+    is_right = len(text) <= right or right >= left
+    room = right if is_right else left
+    if not text or room < min(len(text), LABEL_LETTERS_MIN):
+        return "", 0.0, ""
+    if len(text) > room:
+        text = text[: room - 1].rstrip() + "…"
+    return text, round(bar.end, 3) if is_right else bar.x, "right" if is_right else "left"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 -- Stands on the primary key of the partitions between the trace's first and last start.
 SELECT
     s.span_id, s.parent_span_id, (extract(epoch FROM s.started_at) * 1000000)::bigint, s.duration_ns, s.kind, s.status,
-    s.flags, coalesce(o.vocabulary = 'http', false), s.name
+    s.flags, coalesce(o.vocabulary = 'http', false), s.name, s.counted
 FROM traces_span AS s
 LEFT JOIN traces_origin AS o ON o.project_id = s.project_id AND o.origin_id = s.origin_id
 WHERE s.project_id = %(project_id)s

@@ -29,6 +29,7 @@ class Step(NamedTuple):
     flags: int
     is_http: bool  # spoken by the instrumentation of an HTTP client or server
     name: str
+    is_counted: bool = True  # False where another span tells the same call and counts
 
 
 class Note(Enum):
