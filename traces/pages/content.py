@@ -10,6 +10,7 @@ import orjson
 
 from traces.canonical import content as canonical
 from traces.canonical.content import Content, Document, Message, Part
+from traces.canonical.text import clean_value
 
 # A page stays usable with 20 MB of base64 in its trace: so much of one text is written, the rest is a download.
 TEXT_MAX = 20_000
@@ -211,8 +212,9 @@ def plain(value: Any) -> str:
 
 
 def _dump(value: Any) -> bytes:
+    option = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
     try:
-        return orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(value, default=str, option=option)
     except (orjson.JSONEncodeError, RecursionError):
-        # Numbers beyond 64 bits, or nesting beyond what the writer takes.
-        return repr(value).encode("utf-8", "replace")
+        # Numbers beyond 64 bits, or nesting beyond what the writer takes: as text.
+        return orjson.dumps(clean_value(value), option=option)

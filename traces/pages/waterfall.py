@@ -46,13 +46,13 @@ class LineView:
     duration_ms: float | None
     is_error: bool
     note: str
-    x: float
-    width: str
+    # Geometry comes as text: Django formats each number anew, at a third of the cost of the row.
+    x: str
     wait: str
-    body_x: float
+    body_x: str
     body_width: str
     label: str
-    label_x: float
+    label_x: str
     label_side: str
 
 
@@ -171,14 +171,13 @@ def _line_view(
         duration_ms=None if step.duration_ns is None else step.duration_ns / 1e6,
         is_error=is_error,
         note=", ".join(notes),
-        x=bar.x,
         # SVG lengths: percent of the lane, or pixels for a bar too thin to see.
-        width="3" if is_thin else f"{bar.width}%",
+        x=f"{bar.x}%",
         wait="" if is_thin or not bar.wait else f"{bar.wait}%",
-        body_x=round(bar.x + bar.wait, 3),
+        body_x=f"{round(bar.x + bar.wait, 3)}%",
         body_width="3" if is_thin else f"{round(bar.width - bar.wait, 3)}%",
         label=text,
-        label_x=x,
+        label_x=f"{x}%",
         label_side=side,
     )
 
@@ -192,7 +191,7 @@ def _fold_view(tree: Tree, line: Line, keep: list[Pair], open_pairs: list[Pair])
     href = "?" + urlencode([*keep, *open_pairs, ("open", hex_id), ("span", hex_id)])
     return LineView(
         href, "", min(line.depth, DEPTH_MAX), line.depth + 1, True, True, False, True, name, "chev", "", "Folded", None,
-        False, "", 0.0, "", "", 0.0, "", "", 0.0, "",
+        False, "", "", "", "", "", "", "", "",
     )  # fmt: skip
 
 
