@@ -26,6 +26,8 @@ PAGE_SIZE_MAX = 1000
 # Counting further costs time on every page and tells a reader nothing.
 COUNT_MAX = 10_000
 DEFAULT_SORT = "-started_at"
+# A file is waited for; each piece of it may take longer than a page.
+EXPORT_TIMEOUT_MS = 15_000
 
 _COLUMNS = sql.SQL(", ").join(sql.Identifier("t", name) for name in COLUMNS)
 
@@ -150,7 +152,8 @@ def each_trace(project_id: int, wanted: TraceFilter, sort: str = DEFAULT_SORT, c
     """All traces that match, read in pages of `chunk` so that memory stays constant."""
     before = ""
     while True:
-        page = list_traces(project_id, wanted, sort, Ask(limit=chunk, before=before, count=False))
+        with asking(EXPORT_TIMEOUT_MS) as cursor:
+            page = page_of_traces(cursor, project_id, wanted, sort, Ask(limit=chunk, before=before, count=False))
         yield from page.rows
         if page.older is None:
             return
