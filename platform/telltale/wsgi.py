@@ -5,8 +5,8 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "telltale.settings")
-_django = get_wsgi_application()
+django_application = get_wsgi_application()
 
 from traces.ingest.shed import shed  # noqa: E402 - it reads settings, which must be configured
 
-application = shed(_django)
+application = shed(django_application)
