@@ -209,6 +209,20 @@ def test_one_row_that_cannot_be_stored_costs_one_row(shop: Project) -> None:
     assert_sums_hold(shop)
 
 
+def test_content_of_an_unforeseen_shape_costs_its_preview_alone(
+    shop: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def surprised(span: CanonicalSpan) -> tuple[str | None, str | None]:
+        raise TypeError("unhashable type: 'list'")
+
+    monkeypatch.setattr(spans, "previews", surprised)
+    trace = uuid4()
+
+    outcome = store(shop, make_span(trace, 1, has_input=True))
+
+    assert (outcome.stored, trace_row(shop, trace)["preview_in"]) == (1, None)
+
+
 @pytest.mark.parametrize("first", ["native", "instrumentation"])
 def test_one_call_told_in_two_traces_counts_once(shop: Project, first: str) -> None:
     told = {

@@ -298,9 +298,20 @@ def _summarise(trace_id: UUID, spans: Sequence[CanonicalSpan], rules: Rules) -> 
     summary = TraceSummary(trace_id)
     for span in spans:
         summary.add(span)
-    summary.take_words(previews)
+    summary.take_words(_words)
     summary.apply_rule(rules.feature_of)
     return summary
+
+
+def _words(span: CanonicalSpan) -> tuple[str | None, str | None]:
+    """The first and last words of a span; none where its content has a shape that nobody foresaw.
+
+    Content is the sender's and of any shape. A preview must never cost a batch its commit, now and at every retry.
+    """
+    try:
+        return previews(span)
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError):
+        return None, None
 
 
 def _collision_message(span: CanonicalSpan) -> str:
@@ -407,7 +418,7 @@ def _find_unstorable(batch: Batch, work: _Work) -> dict[SpanKey, str]:
             with transaction.atomic(), raw_cursor() as cursor:
                 summary = TraceSummary(span.trace_id)
                 summary.add(span)
-                summary.take_words(previews)
+                summary.take_words(_words)
                 traces.insert_new(cursor, batch.project_id, [summary])
                 _copy(cursor, batch, {span.trace_id: [span]})
                 _write_origins(cursor, batch.project_id, [span])
