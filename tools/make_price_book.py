@@ -337,7 +337,8 @@ def make_book(read_on: date) -> dict[str, Any]:
                 rows = [price.as_json(sources) for price in prices]
                 entries.append({"provider": PROVIDERS[provider.id], "names": names, "prices": rows})
     mixtral = Price(MIXTRAL_RATES, MIXTRAL_SOURCE).as_json(sources)
-    entries.append({"provider": None, "names": {"exact": ["mixtral-8x7b", "mixtral-8x7b-instruct"]}, "prices": [mixtral]})
+    mixtral_names = {"exact": ["mixtral-8x7b", "mixtral-8x7b-instruct"]}
+    entries.append({"provider": None, "names": mixtral_names, "prices": [mixtral]})
     embed = Price({"input_fresh": Decimal("0.1")}, "Cohere: Embed 3 models, https://cohere.com/pricing").as_json(
         sources
     )

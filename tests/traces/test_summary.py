@@ -91,8 +91,9 @@ def test_taking_a_span_out_of_the_count_undoes_what_it_added() -> None:
 
 
 def test_the_last_generation_answers_for_the_trace() -> None:
-    first = make_span(1, kind=Kind.GENERATION, parent_span_id=5, has_input=True, has_output=True, finish_reason="tool_call")
-    last = make_span(2, kind=Kind.GENERATION, parent_span_id=5, has_input=True, has_output=True, finish_reason="stop")
+    spoken = {"kind": Kind.GENERATION, "parent_span_id": 5, "has_input": True, "has_output": True}
+    first = make_span(1, **spoken, finish_reason="tool_call")
+    last = make_span(2, **spoken, finish_reason="stop")
 
     summary = summed(last, first)
 
