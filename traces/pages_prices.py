@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from telltale.accounts.models import User
 from telltale.lib import clock
-from telltale.projects.access import may, project_page
+from telltale.projects.access import may, project_page, require
 from telltale.projects.models import Project, Role
 from traces import prices, reprice
 from traces.cost.book import Level, MatchKind, PriceRow
@@ -156,7 +156,8 @@ def again(request: HttpRequest, project: Project) -> HttpResponse:
         "models": _clean(request.GET.get("model", "")),
     }
     error = ""
-    if request.method == "POST" and may(project, "prices"):
+    if request.method == "POST":
+        require(project, "prices")
         typed = {name: request.POST.get(name, "")[:20_000] for name in typed}
         try:
             order = _order(typed, zone, now)

@@ -1,0 +1,103 @@
+"""Every address of the product and who may use it: the table that the access walk holds the product to.
+
+A new address needs one line here: a page of a project in `PAGES` (weakest role for GET and for POST, None where it is
+not taken), a REST address in `REST` (per method the weakest role and the scope a key needs), else in `OTHERS`.
+"""
+
+from __future__ import annotations
+
+from telltale.projects.models import Role
+
+VIEWER, ENGINEER, ADMIN, OWNER = Role.VIEWER, Role.ENGINEER, Role.ADMIN, Role.OWNER
+P = "p/<slug:slug>/"
+KEYS, MEMBERS, PRICES = P + "settings/keys/", P + "settings/members/", P + "settings/prices/"
+
+PAGES: dict[str, tuple[Role | None, Role | None]] = {
+    P: (VIEWER, None),
+    P + "welcome/": (VIEWER, ADMIN),
+    P + "welcome/status/": (VIEWER, None),
+    P + "traces/": (VIEWER, None),
+    P + "traces/<str:trace>/": (VIEWER, None),
+    P + "accounting/": (VIEWER, None),
+    P + "settings/": (VIEWER, ADMIN),
+    P + "settings/audit/": (ADMIN, None),
+    P + "settings/invitations/<int:invitation_id>/withdraw/": (None, ADMIN),
+    KEYS: (VIEWER, None),
+    KEYS + "new/": (None, ADMIN),
+    KEYS + "<int:key_id>/revoke/": (ADMIN, ADMIN),
+    MEMBERS: (VIEWER, ADMIN),
+    MEMBERS + "<int:member_id>/role/": (None, ADMIN),
+    MEMBERS + "<int:member_id>/remove/": (ADMIN, ADMIN),
+    PRICES: (VIEWER, None),
+    PRICES + "new/": (ADMIN, ADMIN),
+    PRICES + "<int:price_id>/": (ADMIN, ADMIN),
+    PRICES + "<int:price_id>/end/": (ADMIN, ADMIN),
+    PRICES + "again/": (VIEWER, ADMIN),
+    PRICES + "again/<int:job_id>/": (VIEWER, None),
+    PRICES + "again/<int:job_id>/apply/": (None, ADMIN),
+    PRICES + "again/<int:job_id>/cancel/": (None, ADMIN),
+}
+
+READ, CHANGE = (VIEWER, "read"), (ADMIN, "admin")
+REST: dict[str, dict[str, tuple[Role | None, str]]] = {
+    "api/v1/project": {"GET": READ, "PATCH": CHANGE},
+    "api/v1/keys": {"GET": (VIEWER, "admin"), "POST": CHANGE},
+    "api/v1/keys/<str:key_id>": {"DELETE": CHANGE},
+    "api/v1/members": {"GET": (VIEWER, "admin"), "POST": CHANGE},
+    "api/v1/members/<str:member_id>": {"PATCH": CHANGE, "DELETE": CHANGE},
+    "api/v1/invitations/<str:invitation_id>": {"DELETE": CHANGE},
+    # Native ingest knows keys alone: no role of a person stands for a key.
+    "api/v1/traces": {"GET": READ, "POST": (None, "ingest")},
+    "api/v1/traces/<str:trace_id>": {"GET": READ},
+    "api/v1/traces/<str:trace_id>/spans": {"GET": READ},
+    "api/v1/traces/<str:trace_id>/spans/<str:span_id>": {"GET": READ},
+    "api/v1/accounting": {"GET": READ},
+    "api/v1/prices": {"GET": READ, "POST": CHANGE},
+    "api/v1/prices/unpriced": {"GET": READ},
+    "api/v1/prices/<str:price_id>": {"GET": READ, "PUT": CHANGE, "DELETE": CHANGE},
+    "api/v1/reprice": {"GET": READ, "POST": CHANGE},
+    "api/v1/reprice/<str:job_id>": {"GET": READ, "DELETE": CHANGE},
+    "api/v1/reprice/<str:job_id>/apply": {"POST": CHANGE},
+}
+
+# "ingest": POST with an ingest key alone. "open": for everybody. "own": for whoever is signed in, about themselves.
+# "owner": for owners of the organisation in the address.
+OTHERS = {
+    "^(?:api/public/otel/|otel/)?v1/traces/?$": "ingest",
+    "^(?:api/public/otel/|otel/)?v1/logs/?$": "ingest",
+    "^(?:api/public/otel/|otel/)?v1/metrics/?$": "ingest",
+    "healthz": "open",
+    "readyz": "open",
+    "metrics": "open",  # to loopback, or with a token; tests/telltale/test_health.py
+    "accounts/login/": "open",
+    "accounts/logout/": "open",
+    "accounts/inactive/": "open",
+    "accounts/signup/": "open",
+    "accounts/reauthenticate/": "own",
+    "accounts/password/change/": "own",
+    "accounts/password/set/": "own",
+    "accounts/password/reset/": "open",
+    "accounts/password/reset/done/": "open",
+    "accounts/password/reset/key/done/": "open",
+    "accounts/^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": "open",
+    "accounts/2fa/": "own",
+    "accounts/2fa/authenticate/": "open",  # between password and code, nobody is signed in yet
+    "accounts/2fa/reauthenticate/": "own",
+    "accounts/2fa/totp/activate/": "own",
+    "accounts/2fa/totp/deactivate/": "own",
+    "accounts/2fa/recovery-codes/": "own",
+    "accounts/2fa/recovery-codes/generate/": "own",
+    "accounts/2fa/recovery-codes/download/": "own",
+    "accounts/settings/": "own",
+    "accounts/sessions/": "own",
+    "accounts/sessions/<int:session_id>/end/": "own",
+    "accounts/sessions/end-others/": "own",
+    "projects/new/": "own",
+    "organisations/new/": "own",
+    "organisations/<slug:organisation_slug>/": "owner",
+    "organisations/<slug:organisation_slug>/owners/<int:user_id>/": "owner",
+    "join/<str:token>/": "open",
+    "api/schema/": "open",
+    "api/docs/": "open",
+    "": "own",
+}

@@ -1,0 +1,348 @@
+"""The walk over every address, by everybody: who gets in, what others learn, and that looking changes nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.urls import URLPattern, get_resolver
+
+from telltale.accounts.models import Organisation, OrganisationMember, User
+from telltale.projects import access, keys, write
+from telltale.projects.models import Project, ProjectMember, Role
+from tests.telltale.access_table import OTHERS, PAGES, REST
+from tests.traces.hostile_wire import plain
+
+PERSON_ROLES = {
+    "alice": Role.OWNER, "erin": Role.ADMIN, "dora": Role.ENGINEER, "rita": Role.REVIEWER, "bob": Role.VIEWER,
+}  # fmt: skip
+KEY_SCOPES = ("ingest", "signal", "read", "write", "admin")
+FINE = {200, 201, 204, 302, 303, 400, 409, 422}
+TRACE, FAR_TRACE, NO_TRACE = b"\x21" * 16, b"\x22" * 16, b"\x23" * 16
+PROTOBUF = "application/x-protobuf"
+PRICE = {"model": "house-7b", "input_fresh": "1.5", "output_text": "2", "source": "invoice"}
+
+
+def walk(patterns: list[Any], before: str = "") -> Iterator[str]:
+    for entry in patterns:
+        route = before + str(entry.pattern)
+        if isinstance(entry, URLPattern):
+            yield route
+        else:
+            yield from walk(entry.url_patterns, route)
+
+
+ROUTES = sorted(set(walk(get_resolver().url_patterns)))
+
+
+@dataclass
+class Ids:
+    """What the places of an address are filled with."""
+
+    slug: str
+    trace: str
+    key: int
+    member: int
+    invitation: int
+    price: int
+    job: int
+
+    def fill(self, route: str) -> str:
+        places = {
+            "slug": self.slug, "trace": self.trace, "trace_id": self.trace, "span_id": "0000000000000001",
+            "key_id": self.key, "member_id": self.member, "invitation_id": self.invitation, "price_id": self.price,
+            "job_id": self.job, "organisation_slug": self.slug, "user_id": self.member, "token": "sample-token",
+            "session_id": 999_999,
+        }  # fmt: skip
+        route = re.sub(r"\(\?P<uidb36>.*\$$", "1-sample-token/", route.replace("^", ""))
+        route = re.sub(r"\(\?:[^)]*\)\?(.*?)/\?\$$", r"\1", route)
+        return "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(places[found[1]]), route)
+
+
+ABSENT = 987_654_321
+
+
+@pytest.fixture
+def world(db: None) -> Iterator[SimpleNamespace]:
+    """`shop` with people of every role and one of everything; `far` of charlie with one of everything, too."""
+    from traces.ingest import refusals
+    from traces.ingest import rules as ingest_rules
+    from traces.write import metrics, partitions, spans
+
+    for module in (partitions, spans, metrics, ingest_rules, refusals):
+        module.forget()
+    keys.cache.clear()
+    people = {name: User.objects.create(email=f"{name}@example.com") for name in (*PERSON_ROLES, "charlie")}
+    shop, far = _project("shop", people["alice"]), _project("far", people["charlie"])
+    for name, role in PERSON_ROLES.items():
+        if role is not Role.OWNER:
+            ProjectMember.objects.create(project=shop, user=people[name], role=role)
+    secrets = {
+        "own": _key(shop, KEY_SCOPES), "foreign": _key(far, KEY_SCOPES), "revoked": _key(shop, KEY_SCOPES, revoke=True),
+        **{f"only {scope}": _key(shop, (scope,)) for scope in KEY_SCOPES},
+    }  # fmt: skip
+    clients = {"nobody": Client(), **{name: _signed_in(person) for name, person in people.items()}}
+    clients |= {name: Client(headers={"Authorization": f"Bearer {secret}"}) for name, secret in secrets.items()}
+    ours = _furnish(shop, people["bob"], clients["own"], TRACE)
+    theirs = _furnish(far, User.objects.create(email="far-member@example.com"), clients["foreign"], FAR_TRACE)
+    missing = Ids("no-such", NO_TRACE.hex(), ABSENT, ABSENT, ABSENT, ABSENT, ABSENT)
+    yield SimpleNamespace(clients=clients, ours=ours, theirs=theirs, missing=missing, people=people)
+    keys.cache.clear()
+
+
+def _project(slug: str, owner: User) -> Project:
+    organisation = Organisation.objects.create(name=slug.title(), slug=slug)
+    OrganisationMember.objects.create(organisation=organisation, user=owner, is_owner=True)
+    return Project.objects.create(organisation=organisation, name=slug.title(), slug=slug)
+
+
+def _key(project: Project, scopes: tuple[str, ...], *, revoke: bool = False) -> str:
+    made = keys.make_key(project, "walk", scopes)
+    if revoke:
+        keys.revoke(made.key)
+    return made.secret
+
+
+def _signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    return client
+
+
+def _furnish(project: Project, member: User, holder: Client, trace: bytes) -> Ids:
+    """One of everything in `project`, made through the doors."""
+    assert holder.post("/v1/traces", plain(trace), content_type=PROTOBUF).status_code == 200
+    price = holder.post("/api/v1/prices", PRICE, content_type="application/json")
+    job = holder.post("/api/v1/reprice", {"start": "2026-01-01T00:00:00Z"}, content_type="application/json")
+    assert price.status_code == 201, price.content
+    assert job.status_code in {201, 202}, job.content
+    membership, _ = ProjectMember.objects.get_or_create(project=project, user=member, defaults={"role": Role.VIEWER})
+    invited = write.invite(project, f"new@{project.slug}.example", Role.VIEWER, by=None)
+    key = keys.make_key(project, "spare", ("read",)).key
+    return Ids(
+        project.slug, trace.hex(), key.pk, membership.pk, invited.invitation.pk, price.json()["id"], job.json()["id"]
+    )
+
+
+def ask(client: Client, method: str, path: str, slug: str = "") -> Any:
+    """An answer; REST addresses are asked about the project `slug`."""
+    if path.startswith("/api/v1/"):
+        path += f"?project={slug}"
+        return client.generic(method, path, b"{}" if method != "GET" else b"", content_type="application/json")
+    return client.get(path) if method == "GET" else client.post(path)
+
+
+def test_every_address_has_its_line_and_every_line_its_address() -> None:
+    known = [*PAGES, *REST, *OTHERS]
+
+    assert sorted(known) == ROUTES
+    assert len(set(known)) == len(known)
+
+
+def expected_page(person: str, weakest: Role | None) -> set[int]:
+    if weakest is None:
+        return {405}
+    if person == "charlie":
+        return {404}
+    if person not in PERSON_ROLES:
+        return {302}
+    return FINE if access.is_at_least(PERSON_ROLES[person], weakest) else {403}
+
+
+def expected_rest(actor: str, weakest: Role | None, scope: str) -> set[int]:
+    if actor in ("nobody", "revoked"):
+        return {401}
+    if actor == "own" or actor == f"only {scope}":
+        return FINE
+    if actor.startswith("only "):
+        return {403}
+    if actor in ("charlie", "foreign"):
+        return {404} if weakest is not None else FINE if actor == "foreign" else {401}
+    if weakest is None:
+        return {401}
+    return FINE if access.is_at_least(PERSON_ROLES[actor], weakest) else {403}
+
+
+# The weaker first, so that what an admin removes is still there for the others to be refused.
+ACTORS = [
+    "nobody", "charlie", "revoked", "foreign", "only ingest", "only signal", "bob", "rita", "dora", "only read",
+    "only write", "only admin", "erin", "alice", "own",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("route", sorted(PAGES))
+def test_pages_of_a_project_open_by_role(world: SimpleNamespace, route: str) -> None:
+    wrong = []
+    for method, weakest in zip(("GET", "POST"), PAGES[route], strict=True):
+        for actor in ACTORS:
+            answer = ask(world.clients[actor], method, world.ours.fill(route))
+            wanted = expected_page(actor, weakest)
+            if actor == "alice" and method == "POST":
+                wanted = wanted | {404}  # erin has just removed it
+            if answer.status_code not in wanted:
+                wrong.append((method, actor, answer.status_code))
+            if answer.status_code == 302 and actor not in PERSON_ROLES:
+                assert answer.url.startswith("/accounts/login/")
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("route", sorted(REST))
+def test_rest_opens_by_scope_and_by_role(world: SimpleNamespace, route: str) -> None:
+    wrong = []
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        for actor in ACTORS:
+            answer = ask(world.clients[actor], method, world.ours.fill(route), "shop")
+            if method not in REST[route]:
+                wanted = {405, 401} if actor in ("nobody", "revoked") else {405}
+            else:
+                wanted = expected_rest(actor, *REST[route][method])
+                if actor in ("erin", "alice", "own") and method != "GET":
+                    wanted = wanted | {404}  # "only admin" has just removed it
+            if answer.status_code not in wanted:
+                wrong.append((method, actor, answer.status_code, answer.content[:80]))
+
+    assert wrong == []
+
+
+def masked(answer: Any, *ids: Ids) -> tuple[int, str]:
+    """An answer without what differs every time: tokens, references, and the long ids of the address."""
+    text = answer.content.decode()
+    for held in ids:
+        text = text.replace(held.trace, "TRACE").replace(str(ABSENT), "ID").replace(f"/p/{held.slug}/", "/p/SLUG/")
+    text = re.sub(r'(csrfmiddlewaretoken" value|csrf-token" content)="[^"]+"', "", text)
+    text = re.sub(r"X-CSRFToken[^}]*", "", text)
+    return answer.status_code, re.sub(r"\b[0-9a-f]{4}-[0-9a-f]{4}\b", "REF", text)
+
+
+@pytest.mark.parametrize("route", sorted(PAGES))
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_is_not_yours_and_what_is_not_there_look_alike(world: SimpleNamespace, route: str, method: str) -> None:
+    charlie, alice = world.clients["charlie"], world.clients["alice"]
+    foreign_project = ask(charlie, method, world.ours.fill(route))
+    absent_project = ask(charlie, method, world.missing.fill(route))
+
+    assert masked(foreign_project, world.ours) == masked(absent_project, world.missing)
+    assert foreign_project.status_code in {404, 405}
+
+    if route.count("<") > 1:
+        here = "p/shop/" + route.removeprefix("p/<slug:slug>/")
+        foreign, absent = ask(alice, method, world.theirs.fill(here)), ask(alice, method, world.missing.fill(here))
+        assert masked(foreign, world.theirs) == masked(absent, world.missing)
+        assert foreign.status_code in {404, 405}
+
+
+@pytest.mark.parametrize("route", [route for route in sorted(REST) if "<" in route])
+@pytest.mark.parametrize("actor", ["alice", "own"])
+def test_rest_tells_foreign_ids_from_absent_ones_by_nothing(world: SimpleNamespace, route: str, actor: str) -> None:
+    for method in REST[route]:
+        foreign = ask(world.clients[actor], method, world.theirs.fill(route), "shop")
+        absent = ask(world.clients[actor], method, world.missing.fill(route), "shop")
+
+        assert masked(foreign, world.theirs) == masked(absent, world.missing)
+        assert foreign.status_code in {404, 400}
+
+
+@pytest.mark.parametrize("route", sorted(REST))
+def test_a_foreign_project_and_an_absent_one_are_one_answer_by_rest(world: SimpleNamespace, route: str) -> None:
+    for method, (weakest, _) in REST[route].items():
+        if weakest is None:
+            continue
+        for actor in ("charlie", "foreign"):
+            foreign = ask(world.clients[actor], method, world.ours.fill(route), "shop")
+            absent = ask(world.clients[actor], method, world.missing.fill(route), "no-such")
+
+            assert masked(foreign, world.ours) == masked(absent, world.missing)
+            assert foreign.status_code == 404
+
+
+@pytest.mark.parametrize("route", [route for route, kind in OTHERS.items() if kind == "ingest"])
+def test_ingest_takes_ingest_keys_alone(world: SimpleNamespace, route: str) -> None:
+    path = world.ours.fill(route)
+    for actor in ACTORS:
+        client = world.clients[actor]
+        posted = client.post(path, b"", content_type=PROTOBUF, CONTENT_TYPE=PROTOBUF).status_code
+
+        assert client.get(path).status_code == 405
+        if actor in ("own", "foreign", "only ingest"):
+            assert posted == 200
+        else:
+            assert posted == (403 if actor.startswith("only ") else 401), actor
+
+
+@pytest.mark.parametrize("route", [route for route, kind in OTHERS.items() if kind == "own"])
+def test_what_is_ones_own_is_nobody_elses(world: SimpleNamespace, route: str) -> None:
+    path = world.ours.fill(route)
+    for method in ("GET", "POST"):
+        for actor in ("nobody", "own", "revoked"):
+            answer = ask(world.clients[actor], method, path)
+            sent_away = answer.status_code == 302 and answer.url.startswith("/accounts/login/")
+            assert sent_away or answer.status_code == 405, (method, actor, answer.status_code)
+    for method in ("GET", "POST"):
+        for actor in ("bob", "charlie"):
+            assert ask(world.clients[actor], method, path).status_code in FINE | {404, 405}
+
+
+@pytest.mark.parametrize("route", [route for route, kind in OTHERS.items() if kind == "owner"])
+def test_an_organisation_is_its_owners(world: SimpleNamespace, route: str) -> None:
+    ours, missing = world.ours.fill(route), world.missing.fill(route)
+    for method in ("GET", "POST"):
+        for actor in ("charlie", "erin", "bob"):
+            foreign, absent = (ask(world.clients[actor], method, path) for path in (ours, missing))
+            assert masked(foreign, world.ours) == masked(absent, world.missing)
+            assert foreign.status_code in {404, 405}
+        for actor in ("nobody", "own"):
+            assert ask(world.clients[actor], method, ours).status_code in {302, 405}
+        assert ask(world.clients["alice"], method, ours).status_code in FINE | {404, 405}
+
+
+@pytest.mark.parametrize("route", [route for route, kind in OTHERS.items() if kind == "open"])
+def test_open_addresses_answer_everybody_without_breaking(world: SimpleNamespace, route: str) -> None:
+    path = world.ours.fill(route)
+    for method in ("GET", "POST"):
+        for actor in ("nobody", "own", "charlie", "alice"):
+            answer = ask(world.clients[actor], method, path)
+            assert answer.status_code in FINE | {404, 405}, (method, actor, answer.status_code)
+
+
+# What a visit leaves behind by design: sessions and when they were seen, when a key was last used, and the count of
+# requests that ingest refused.
+UNCOUNTED = {"django_session", "usersessions_usersession", "traces_ingest_refusal_hour"}
+STAMPS = ("last_used_at", "last_seen_at", "last_login", "last_seen")
+
+
+def rows() -> dict[str, str]:
+    """A digest of every table that holds anything of people or projects."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition"
+            " AND relnamespace = 'public'::regnamespace"
+        )
+        found = {}
+        for (name,) in cursor.fetchall():
+            if name not in UNCOUNTED:
+                stamps = "".join(f" - '{stamp}'" for stamp in STAMPS)
+                cursor.execute(
+                    f"SELECT md5(coalesce(string_agg(x, chr(10) ORDER BY x), '')) FROM"
+                    f' (SELECT (to_jsonb(t){stamps})::text AS x FROM "{name}" AS t) AS held'
+                )
+                found[name] = cursor.fetchone()[0]
+        return found
+
+
+@pytest.mark.parametrize("actor", ["alice", "own", "charlie", "nobody"])
+def test_looking_changes_nothing(world: SimpleNamespace, actor: str) -> None:
+    client = world.clients[actor]
+    before = rows()
+
+    for route in ROUTES:
+        if "logout" not in route:
+            ask(client, "GET", world.ours.fill(route), "shop")
+
+    assert {name for name, digest in rows().items() if before[name] != digest} == set()
