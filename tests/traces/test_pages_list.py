@@ -219,6 +219,18 @@ def test_an_id_finds_its_trace_outside_of_the_window(shop, otlp):
     assert "Found by id" in html
 
 
+@pytest.mark.parametrize(
+    ("beginning", "found"), [("fb7c514f", 1), ("FB7C514F-94b6", 1), ("fb7c514", 0), ("fb7c514e", 0)]
+)
+def test_the_short_id_that_pages_show_finds_its_trace(shop, otlp, beginning, found):
+    otlp.start_ns -= 20 * 86_400 * 10**9
+    otlp.send(otlp.span("fb7c514f94b6846891bd5bf88ff881aa", "a" * 16, name="long ago"))
+
+    html = read(shop.bob, PAGE + "?q=" + beginning)
+
+    assert titles(html) == ["long ago"] * found
+
+
 def test_csv_has_every_row_and_no_formula(shop, otlp):
     otlp.send(
         otlp.generation(hex_id(1), "a" * 16, said="=HYPERLINK(1)", answered="-2+3", attributes={"user.id": "@me"})

@@ -26,6 +26,8 @@ PAGE_SIZE_MAX = 1000
 # Counting further costs time on every page and tells a reader nothing.
 COUNT_MAX = 10_000
 DEFAULT_SORT = "-started_at"
+# Digits of a trace's id that pages show for the whole.
+SHORT_ID = 8
 # A file is waited for; each piece of it may take longer than a page.
 EXPORT_TIMEOUT_MS = 15_000
 
@@ -174,18 +176,21 @@ def count_traces(cursor: CursorWrapper, project_id: int, wanted: TraceFilter) ->
 
 
 def resolve_id(project_id: int, wanted: TraceFilter) -> TraceFilter:
-    """Where `q` names traces (their id in any form, the sender's own, or a span's), those traces, whenever they were.
+    """Where `q` names traces (their id in any form or its beginning, the sender's own, or a span's), those traces.
 
-    Otherwise the filter as it is: `q` then is looked for as text.
+    They are found whenever they were. Otherwise the filter as it is: `q` then is looked for as text.
     """
     text = wanted.q.strip()
     if not text or " " in text or "\x00" in text:
         return wanted
     ids = find_trace_ids(text)
+    low, high = _id_range(text)
     params = {
         "project_id": project_id,
         "ids": ids,
         "foreign": text,
+        "low": low,
+        "high": high,
         "start": wanted.start or datetime.min.replace(tzinfo=clock.EPOCH.tzinfo),
         "end": wanted.end or datetime.max.replace(tzinfo=clock.EPOCH.tzinfo),
     }
@@ -195,6 +200,14 @@ def resolve_id(project_id: int, wanted: TraceFilter) -> TraceFilter:
         if not found and span_id is not None:
             found = fetch(cursor, compose("read_traces_of_span"), params | {"span_id": span_id})
     return replace(wanted, trace_ids=tuple(row[0] for row in found)) if found else wanted
+
+
+def _id_range(text: str) -> tuple[UUID | None, UUID | None]:
+    """The first and last id that begin as `text` does, which is at least as long as the form that pages show."""
+    digits = text.lower().replace("-", "")
+    if not SHORT_ID <= len(digits) < 32 or not set(digits) <= set("0123456789abcdef"):
+        return None, None
+    return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
 
 
 def read_sort(sort: str) -> tuple[str, bool]:
