@@ -454,7 +454,7 @@ def test_a_full_gate_refuses_before_the_work_begins(
 
     body = io.BytesIO(b"x" * 1000)
     environ = {"REQUEST_METHOD": "POST", "PATH_INFO": path, "CONTENT_TYPE": content_type, "wsgi.input": body}
-    answer = b"".join(sheds.shed(application)(environ, start_response))
+    answer = b"".join(sheds.Shed(application)(environ, start_response))
 
     assert said["status"].startswith("503")
     assert 1 <= int(said["Retry-After"]) <= 5
@@ -469,6 +469,6 @@ def test_a_gate_with_room_lets_everything_through(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sheds, "gate", type("Free", (), {"is_full": False}))
 
     environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/v1/traces"}
-    answer = sheds.shed(lambda environ, start: [b"through"])(environ, None)
+    answer = sheds.Shed(lambda environ, start: [b"through"])(environ, None)
 
     assert answer == [b"through"]

@@ -24,15 +24,16 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 _PATH = re.compile(r"^/(?:(?:api/public/)?otel/)?v1/(traces|logs|metrics)/?$|^/(api/v1/traces)/?$")
 
 
-def shed(application: Wsgi) -> Wsgi:
+class Shed:
     """`application`, behind a quick 503 for ingest requests that the gate would refuse anyway."""
 
-    def wrapped(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __init__(self, application: Wsgi) -> None:
+        self.application = application
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if gate.is_full and environ["REQUEST_METHOD"] == "POST" and (found := _PATH.match(environ["PATH_INFO"])):
             return _refuse(environ, start_response, found[1] or "native")
-        return application(environ, start_response)
-
-    return wrapped
+        return self.application(environ, start_response)
 
 
 def _refuse(environ: dict[str, Any], start_response: Callable[..., Any], source: str) -> Iterable[bytes]:
