@@ -60,6 +60,9 @@ class Supervisor:
             self.home = prepare_home()
             self._take_lock()
             self.socket = listen()
+            # For `telltale doctor` in a shell that does not know TELLTALE_PORT.
+            host, port = self.socket.getsockname()[:2]
+            (self.home.run / "web.address").write_text(f"{host} {port}\n")
             self.environment = self._children_environment()
             self._start_all()
             if not self.is_stopping:

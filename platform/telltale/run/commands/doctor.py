@@ -154,10 +154,10 @@ def check_work() -> Iterator[Finding]:
 
 def check_web() -> Iterator[Finding]:
     """Whether something of ours answers at the address."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.TELLTALE_BIND, settings.TELLTALE_BIND)  # noqa: S104
-    address = f"{host}:{settings.TELLTALE_PORT}"
+    host, port = _web_address()
+    address = f"{host}:{port}"
     try:
-        with socket.create_connection((host, settings.TELLTALE_PORT), timeout=3) as web:
+        with socket.create_connection((host, port), timeout=3) as web:
             web.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             answer = web.recv(64)
     except OSError as error:
@@ -167,6 +167,16 @@ def check_web() -> Iterator[Finding]:
         yield Finding("ok", f"web answers at {address}")
     else:
         yield Finding("wrong", f"{address} is answered by something else than Telltale: another program's port?")
+
+
+def _web_address() -> tuple[str, int]:
+    """Where the product of this home listens, as its supervisor wrote it down; else where the settings say."""
+    host, port = settings.TELLTALE_BIND, settings.TELLTALE_PORT
+    noted = settings.TELLTALE_HOME / "run" / "web.address"
+    if not os.environ.get("TELLTALE_PORT") and noted.exists():
+        host, _, text = noted.read_text().strip().rpartition(" ")
+        port = int(text)
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
