@@ -8,7 +8,6 @@ under its spans) takes the slow road, which looks for every span without bounds.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,32 +16,26 @@ from uuid import UUID
 
 import orjson
 import psycopg
-import zstandard
 from django.db import transaction
 from psycopg import Cursor, errors
 
 from telltale.lib.db import raw_cursor
 from traces.canonical.content import previews
-from traces.canonical.text import clean_value
-from traces.canonical.types import Body, CanonicalSpan, Intake, Kind, Origin, SpanFlag
+from traces.canonical.types import CanonicalSpan, Intake, Kind, Origin, SpanFlag
 from traces.cost.book import PriceBook
 from traces.cost.pricing import price_span
 from traces.summary import TraceSummary
 from traces.wire.ids import hex_span_id
-from traces.write import counting, logs, partitions, rows, traces
-from traces.write.batch import Batch, Outcome, new_id, write_batch_row
+from traces.write import counting, logs, partitions, traces
+from traces.write.batch import Batch, Outcome, write_batch_row
+from traces.write.copying import copy_spans
 
-# A payload row is cut here, so that opening one span of a huge trace unpacks little.
-PAYLOAD_CHUNK_BYTES = 512 * 1024
-ZSTD_LEVEL = 3
 DEADLOCK_TRIES = 4
 # Plain integers: arithmetic on enum flags costs a microsecond each.
 _HAS_INPUT = int(SpanFlag.HAS_INPUT)
 _HAS_OUTPUT = int(SpanFlag.HAS_OUTPUT)
 _AGGREGATED_USAGE = int(SpanFlag.AGGREGATED_USAGE)
 
-_COPY_SPAN = f"COPY traces_span ({', '.join(rows.SPAN_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
-_COPY_PAYLOAD = f"COPY traces_payload ({', '.join(rows.PAYLOAD_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
 _FIND_STORED = """
     SELECT trace_id, span_id, name, started_at FROM traces_span
     WHERE project_id = %s AND trace_id = ANY(%s) AND span_id = ANY(%s::bigint[])
@@ -59,7 +52,6 @@ _INSERT_ORIGIN = """
     ON CONFLICT DO NOTHING
 """
 
-_local = threading.local()
 _known_origins: set[tuple[int, int]] = set()
 _known_projects: set[int] = set()
 
@@ -214,7 +206,7 @@ def _write(
         outcome.first_us = min(span.started_us for span in stored)
         outcome.last_us = max(span.started_us for span in stored)
     _write_origins(cursor, project_id, stored)
-    _copy(cursor, batch, fresh)
+    copy_spans(cursor, batch, fresh)
     if stored and project_id not in _known_projects:
         cursor.execute(
             "UPDATE projects_project SET first_span_at = clock_timestamp() WHERE id = %s AND first_span_at IS NULL",
@@ -357,59 +349,6 @@ def forget() -> None:
     _known_projects.clear()
 
 
-def _copy(cursor: Cursor[Any], batch: Batch, fresh: dict[UUID, list[CanonicalSpan]]) -> None:
-    if not fresh:
-        return
-    span_rows: list[bytes] = [rows.HEADER]
-    payload_rows: list[bytes] = [rows.HEADER]
-    project_id, batch_id = batch.project_id, batch.batch_id
-    # Sorted by key, so that the index pages are touched in order.
-    for trace_id in sorted(fresh):
-        for chunk, raw in _chunks(sorted(fresh[trace_id], key=lambda span: span.span_id)):
-            payload_id = new_id()
-            data = _compressor().compress(raw)
-            started = min(span.started_us for span in chunk)
-            payload_rows.append(rows.payload_row(project_id, trace_id, payload_id, started, len(raw), data))
-            span_rows += [rows.span_row(project_id, batch_id, payload_id, span) for span in chunk]
-    span_rows.append(rows.TRAILER)
-    payload_rows.append(rows.TRAILER)
-    with cursor.copy(_COPY_SPAN) as copy:
-        copy.write(b"".join(span_rows))
-    with cursor.copy(_COPY_PAYLOAD) as copy:
-        copy.write(b"".join(payload_rows))
-
-
-def _chunks(spans: Sequence[CanonicalSpan]) -> Iterable[tuple[list[CanonicalSpan], bytes]]:
-    """The spans of one trace with their bodies as one JSON object, cut where it grows large."""
-    chunk: list[CanonicalSpan] = []
-    parts: list[bytes] = []
-    size = 0
-    for span in spans:
-        data = b'"%s":%s' % (hex_span_id(span.span_id).encode(), _dump(span.body))
-        if chunk and size + len(data) > PAYLOAD_CHUNK_BYTES:
-            yield chunk, b"{" + b",".join(parts) + b"}"
-            chunk, parts, size = [], [], 0
-        chunk.append(span)
-        parts.append(data)
-        size += len(data)
-    if chunk:
-        yield chunk, b"{" + b",".join(parts) + b"}"
-
-
-def _dump(body: Body) -> bytes:
-    try:
-        return orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
-    except TypeError:  # an integer over 64 bits, or nested too deeply: no reason to lose the batch
-        return orjson.dumps(clean_value(dict(body)))
-
-
-def _compressor() -> zstandard.ZstdCompressor:
-    held: zstandard.ZstdCompressor | None = getattr(_local, "compressor", None)
-    if held is None:
-        held = _local.compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_content_size=True)
-    return held
-
-
 def _find_unstorable(batch: Batch, work: _Work) -> dict[SpanKey, str]:
     """Try each span alone, undone at once: which ones PostgreSQL refuses, so that one bad row costs one row."""
     bad: dict[SpanKey, str] = {}
@@ -420,7 +359,7 @@ def _find_unstorable(batch: Batch, work: _Work) -> dict[SpanKey, str]:
                 summary.add(span)
                 summary.take_words(_words)
                 traces.insert_new(cursor, batch.project_id, [summary])
-                _copy(cursor, batch, {span.trace_id: [span]})
+                copy_spans(cursor, batch, {span.trace_id: [span]})
                 _write_origins(cursor, batch.project_id, [span])
                 transaction.set_rollback(True)
         except errors.UniqueViolation:
