@@ -155,6 +155,13 @@ def test_the_path_names_the_place_inside_a_trace():
     assert [error["path"] for error in native.errors] == ["spans[0].children[0]", "spans[0].children[1]"]
 
 
+def test_an_item_that_is_no_object_is_counted_as_refused():
+    native = read([CALL, "text", None])
+
+    assert (native.intake.received, len(native.intake.spans)) == (3, 1)
+    assert [(error["path"], error["field"]) for error in native.errors] == [("[1]", "trace"), ("[2]", "trace")]
+
+
 @pytest.mark.parametrize("document", [None, 7, "x", {}, [], {"spans": []}, {"traces": []}, [{}], {"resourceSpans": []}])
 def test_a_body_without_a_single_span_is_400(document):
     with pytest.raises(WireError) as refused:

@@ -86,7 +86,8 @@ class _NativeReader:
     def take_trace(self, path: str, trace: Any) -> None:
         """One trace object: a span that is its own root, or a holder of `spans`."""
         if not isinstance(trace, dict):
-            self.error(path, "trace", f"must be a JSON object, got {type(trace).__name__}")
+            self.native.intake.received += 1
+            self._refuse(path, "trace", f"must be a JSON object, got {type(trace).__name__}")
             return
         try:
             told = trace.get("trace_id", trace.get("id") if isinstance(trace.get("spans"), list) else None)
