@@ -1,7 +1,7 @@
 # Telltale. `make run` starts the whole product, `make test` checks it; neither needs a step before it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run stop test lint types contracts migrations-check lock clean
+.PHONY: help run demo stop test lint types contracts migrations-check lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,6 +17,9 @@ help: ## what can be made
 
 run: $(VENV)/.run-installed ## start PostgreSQL, web and worker in the foreground; prints the URL and the first login
 	@exec $(BIN)/telltale run
+
+demo: $(VENV)/.run-installed ## the same, and fill a demo project with made-up traffic in the background
+	@exec $(BIN)/telltale run --demo
 
 stop: $(VENV)/.run-installed ## stop a run of this folder
 	@exec $(BIN)/telltale stop

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import TextIO
 
+from telltale.run.demo.running import run_with_demo
 from telltale.run.home import RunError, prepare_home
 from telltale.run.supervisor import Supervisor
 
@@ -15,17 +16,23 @@ from telltale.run.supervisor import Supervisor
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options."""
     parser.add_argument("--detach", action="store_true", help="return once it is ready; `telltale stop` ends it")
+    parser.add_argument("--demo", action="store_true", help="fill a demo project once it is ready; see docs/demo.md")
     parser.add_argument("--report-to", type=int, help=argparse.SUPPRESS)
 
 
 def handle(options: argparse.Namespace, out: TextIO) -> int:
     """Run in the foreground until a signal, or start one that goes on by itself."""
+    if options.detach and options.demo:
+        print("--demo fills while it runs in the foreground; after --detach, use `telltale demo`.", file=out)
+        return 2
     if options.detach:
         return _detach(out)
 
     def say(text: str) -> None:
         print(text, file=out, flush=True)
 
+    if options.demo:
+        return run_with_demo(say)
     if options.report_to is None:
         return Supervisor(say).run()
 

@@ -1,0 +1,125 @@
+"""`telltale demo`: a project full of made-up traffic, sent through the public endpoints; or its removal."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import TextIO
+
+from django.conf import settings
+
+from telltale.lib import clock
+from telltale.run.demo.progress import Progress
+from telltale.run.demo.project import SLUG, DemoError, DemoProject, ensure_project, remove_project
+from telltale.run.demo.send import Address, SendError, read_account, send_all
+from telltale.run.demo.story import Story, make_day, sessions_for
+from telltale.run.demo.values import DemoTrace, Totals
+from telltale.run.demo.wire import requests_of
+
+SPANS_A_TRACE = 7.3
+# Longer would reach beyond what a new project keeps.
+DAYS_MAX = 85
+TRACES_MAX = 200_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options."""
+    parser.add_argument("--url", default="", help="where Telltale answers; this installation's own address by default")
+    parser.add_argument("--days", type=_within(1, DAYS_MAX), default=28, help="of history, today included (28)")
+    parser.add_argument(
+        "--traces", type=_within(1, TRACES_MAX), default=10_000, help="about how many in all these days (10000)"
+    )
+    parser.add_argument("--remove", action="store_true", help="remove the demo project and everything in it")
+    parser.add_argument("--project", default=SLUG, help="with --remove: its slug, where it was changed")
+
+
+def handle(options: argparse.Namespace, out: TextIO) -> int:
+    """Fill or remove; 1 where that cannot be, or where not everything that was sent is accounted for."""
+    try:
+        if options.remove:
+            return _remove(options.project, out)
+        return _fill(options.url or own_address(), options.days, options.traces, out)
+    except (DemoError, SendError) as error:
+        print(error, file=out)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped. What was sent is kept; `telltale demo` sends the rest.", file=sys.stderr)
+        return 130
+
+
+def _fill(url: str, days: int, traces: int, out: TextIO) -> int:
+    now = clock.now()
+    demo = ensure_project()
+    address = Address(url, demo.secret)
+    # Whole hours on both sides, so that everything sent in between is inside.
+    start = (now - timedelta(hours=1)).isoformat()
+    before = read_account(address, demo.key_id, start, (now + timedelta(hours=1)).isoformat())
+    totals = Totals()
+    made = _counted(_traces(demo, days, traces, now), totals)
+    progress = Progress(sys.stderr, "Demo", "spans", round(traces * SPANS_A_TRACE))
+    sent = send_all(address, requests_of(made), lambda so_far: progress.tell(so_far.spans))
+    progress.end(sent.spans)
+    later = (clock.now() + timedelta(hours=1)).isoformat()
+    account = read_account(address, demo.key_id, start, later).since(before)
+    print(
+        f"Sent {sent.spans:,} spans of {totals.traces:,} traces: stored {account.stored:,}, "
+        f"there already {account.duplicate:,}, rejected {account.rejected:,}.",
+        file=out,
+    )
+    # A request that was answered after its connection broke is sent, and counted, twice.
+    told = account.stored + account.duplicate + account.rejected
+    if told < sent.spans or account.rejected:
+        print("Not everything that was sent was stored: the project's accounting page says why.", file=out)
+        return 1
+    outside = os.environ.get("TELLTALE_PUBLIC_URL", "").strip() or url
+    print(f"Demo project: {outside.rstrip('/')}/p/{demo.slug}/traces/", file=out, flush=True)
+    return 0
+
+
+def _traces(demo: DemoProject, days: int, traces: int, now: datetime) -> Iterator[DemoTrace]:
+    """The newest day first, so that pages fill from where people look."""
+    story = Story(demo.first_day)
+    for days_before in range(days):
+        yield from make_day(story, now.date() - timedelta(days=days_before), sessions_for(traces, days), now)
+
+
+def _counted(traces: Iterator[DemoTrace], totals: Totals) -> Iterator[DemoTrace]:
+    for trace in traces:
+        totals.add(trace)
+        yield trace
+
+
+def _remove(slug: str, out: TextIO) -> int:
+    progress = Progress(sys.stderr, "Removing", "rows", 1)
+    removed = remove_project(slug, progress.tell)
+    print(f"Removed the project {slug} and {removed:,} rows of its traces.", file=out)
+    return 0
+
+
+def own_address() -> str:
+    """Where this installation's web listens, as its own machine reaches it: as its supervisor noted, else as set."""
+    host, port = settings.TELLTALE_BIND, str(settings.TELLTALE_PORT)
+    noted = settings.TELLTALE_HOME / "run" / "web.address"
+    if not os.environ.get("TELLTALE_PORT") and noted.exists():
+        host, _, port = noted.read_text().strip().rpartition(" ")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _within:
+    """A whole number between two others, for argparse."""
+
+    def __init__(self, low: int, high: int) -> None:
+        self.low, self.high = low, high
+
+    def __call__(self, text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = self.low - 1
+        if not self.low <= value <= self.high:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {self.low} to {self.high:,}, not {text!r}")
+        return value

@@ -1,0 +1,365 @@
+"""`telltale demo`: through the real endpoint, counted, repeatable, and gone again when asked."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from django.db import connection
+
+from telltale.accounts.models import Organisation
+from telltale.audit.models import AuditEntry
+from telltale.projects.models import ApiKey, Project
+from telltale.projects.write import create_project
+from telltale.run.commands import run_command
+from telltale.run.commands.demo import own_address
+from telltale.run.demo import project as demo
+from telltale.run.demo import send
+from telltale.run.demo.progress import Progress
+from telltale.run.demo.running import run_with_demo
+from telltale.run.demo.story import Story, make_day
+from telltale.run.demo.values import Totals
+from telltale.run.demo.wire import Request, encode
+from traces.write import erase
+
+
+def run(*arguments):
+    out = io.StringIO()
+    code = run_command(["demo", *arguments], out)
+    return code, out.getvalue()
+
+
+def one(statement, *parameters):
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.fetchone()
+
+
+def tables_with_projects():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid "
+            "WHERE a.attname = 'project_id' AND c.relkind IN ('r', 'p') AND NOT c.relispartition "
+            "AND c.relnamespace = current_schema()::regnamespace"
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
+def rows_of(project_id):
+    counts = {table: one(f"SELECT count(*) FROM {table} WHERE project_id = %s", project_id)[0]
+              for table in tables_with_projects()}  # fmt: skip
+    return {table: n for table, n in counts.items() if n}
+
+
+@pytest.mark.process
+def test_fills_once_and_goes_again(live, alice):
+    code, told = run("--url", live, "--days", "5", "--traces", "120")
+    assert code == 0, told
+    made = Project.objects.get(slug=demo.SLUG)
+    traces, spans = one("SELECT count(*), sum(span_count) FROM traces_trace WHERE project_id = %s", made.pk)
+    assert traces > 60
+    assert f"Sent {spans:,} spans of {traces:,} traces: stored {spans:,}, there already 0, rejected 0." in told
+    assert f"/p/{demo.SLUG}/traces/" in told
+
+    again, told_again = run("--url", live, "--days", "5", "--traces", "120")
+
+    assert again == 0, told_again
+    assert f"there already {spans:,}, rejected 0." in told_again
+    assert one("SELECT count(*) FROM traces_span WHERE project_id = %s", made.pk)[0] >= spans
+    assert Project.objects.filter(slug__startswith=demo.SLUG).count() == 1
+    assert ApiKey.objects.filter(project=made).count() == 1
+
+    removed, told_removed = run("--remove")
+
+    assert removed == 0, told_removed
+    assert not Project.objects.filter(slug=demo.SLUG).exists()
+    assert set(rows_of(made.pk)) == {"audit_auditentry"}
+    last = AuditEntry.objects.filter(project_id=made.pk).order_by("-pk")[0]
+    assert (last.action, last.actor, last.outcome) == ("project.remove", "telltale demo", "done")
+
+
+def ingest(client, secret, traces):
+    headers = {"Authorization": f"Bearer {secret}"}
+    response = client.post("/v1/traces", encode(traces), content_type="application/x-protobuf", headers=headers)
+    assert response.status_code == 200
+
+
+def a_day(made, sessions=12):
+    now = made.first_day
+    story = Story(now)
+    return list(make_day(story, now - timedelta(days=2), sessions, datetime.combine(now, time(), UTC)))
+
+
+@pytest.mark.django_db
+def test_what_is_stored_is_what_was_told(client, alice):
+    made = demo.ensure_project()
+    traces = a_day(made, 40)
+    totals = Totals()
+    for trace in traces:
+        totals.add(trace)
+
+    ingest(client, made.secret, traces)
+
+    fresh, read, written, out, failed, spans, doubtful = one(
+        "SELECT sum(input_fresh), sum(input_cache_read), sum(input_cache_write_5m), sum(output_text), "
+        "count(*) FILTER (WHERE root_status = 2), sum(span_count), "
+        "sum(partial_count + upper_bound_count + duplicate_count) FROM traces_trace WHERE project_id = %s",
+        made.id,
+    )
+    assert (read, written) == (totals.cache_read.total(), totals.cache_written.total())
+    assert fresh + read + written == totals.input_tokens.total()
+    assert out == totals.output_tokens.total()
+    assert (failed, spans, doubtful) == (totals.failed, totals.spans, 0)
+
+
+@pytest.mark.django_db
+def test_every_model_but_the_shops_own_has_a_price(client, alice):
+    made = demo.ensure_project()
+    ingest(client, made.secret, a_day(made, 60))
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT model_requested FROM traces_span WHERE project_id = %s AND cost_status = 2", [made.id]
+        )
+        assert cursor.fetchall() == [("alpine-8b-sizes",)]
+    cost, fresh, out = one(
+        "SELECT cost_pico, input_fresh, output_text FROM traces_span "
+        "WHERE project_id = %s AND model_requested = 'gpt-4-turbo' AND cost_status = 1 LIMIT 1", made.id,
+    )  # fmt: skip
+    assert Decimal(cost) / 10**12 == (fresh * Decimal(10) + out * Decimal(30)) / 10**6
+
+
+@pytest.mark.django_db
+def test_the_project_says_that_it_is_a_demo(alice):
+    made = demo.ensure_project()
+
+    found = Project.objects.get(pk=made.id)
+    assert found.name == "shop-assistant (demo)"
+    assert demo.is_demo(found)
+    assert demo.ensure_project() == made
+
+
+@pytest.mark.django_db
+def test_a_revoked_key_is_replaced(alice):
+    first = demo.ensure_project()
+    demo.revoke_key(ApiKey.objects.get(pk=first.key_id))
+
+    second = demo.ensure_project()
+
+    assert second.id == first.id
+    assert second.secret != first.secret
+
+
+@pytest.mark.django_db
+def test_no_project_of_people_is_filled(alice):
+    create_project(Organisation.objects.get(), demo.NAME)
+
+    with pytest.raises(demo.DemoError, match="not made for the demo"):
+        demo.ensure_project()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["Shop", "Real shop (demo)"])
+def test_no_project_of_people_is_removed(alice, project, name):
+    Project.objects.filter(pk=project.pk).update(name=name)
+
+    code, told = run("--remove", "--project", "shop")
+
+    assert code == 1
+    assert "not labelled as demo" in told
+    assert Project.objects.filter(slug="shop").exists()
+    assert AuditEntry.objects.get(action="project.remove").outcome == "refused"
+
+
+@pytest.mark.django_db
+def test_removal_needs_a_project(alice):
+    assert run("--remove") == (1, f"There is no project '{demo.SLUG}'.\n")
+
+
+@pytest.mark.django_db
+def test_removal_leaves_other_projects_alone(client, alice, key, project, monkeypatch):
+    monkeypatch.setattr(erase, "SLICE_ROWS", 7)
+    made = demo.ensure_project()
+    traces = a_day(made, 4)
+    ingest(client, made.secret, traces)
+    ingest(client, key.secret, traces)
+    before = rows_of(project.pk)
+    told = []
+
+    removed = demo.remove_project(demo.SLUG, told.append)
+
+    assert removed == told[-1] > sum(len(trace.spans) for trace in traces)
+    assert max(b - a for a, b in zip([0, *told], told, strict=False)) <= 7
+    assert rows_of(project.pk) == before
+    assert set(rows_of(made.id)) == {"audit_auditentry"}
+
+
+@pytest.mark.django_db
+def test_without_an_organisation_it_says_what_to_do():
+    code, told = run("--url", "http://127.0.0.1:9")
+
+    assert code == 1
+    assert "start Telltale once" in told
+
+
+@pytest.mark.django_db
+def test_without_telltale_running_it_says_so(alice):
+    code, told = run("--url", "http://127.0.0.1:9")
+
+    assert code == 1
+    assert "Is Telltale running?" in told
+
+
+@pytest.mark.parametrize("arguments", [["--days", "0"], ["--days", "86"], ["--traces", "many"]])
+def test_wrong_numbers_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit):
+        run(*arguments)
+
+    assert "must be a whole number from 1 to" in capsys.readouterr().err
+
+
+@pytest.fixture
+def server():
+    """A server that answers what `answers` holds, then 200; `seen` are the bodies it took."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            status, headers = httpd.answers.pop(0) if httpd.answers else (200, {})
+            if status == 200:
+                httpd.seen.append(body)
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *arguments):
+            pass
+
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    httpd.daemon_threads = True
+    httpd.answers, httpd.seen = [], []
+    httpd.address = send.Address(f"http://127.0.0.1:{httpd.server_port}", "tt_sk_none")
+    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield httpd
+    httpd.shutdown()
+    thread.join()
+    httpd.server_close()
+
+
+def test_a_busy_server_is_asked_again(server):
+    server.answers = [(503, {"Retry-After": "0.1"}), (429, {"Retry-After": "0.1"})]
+
+    sent = send.send_all(server.address, [Request(b"one", 1), Request(b"two", 2)], lambda sent: None)
+
+    assert (sent.requests, sent.spans, sent.rejected, sent.retries) == (2, 3, 0, 2)
+    assert len(server.seen) == 2
+
+
+def test_a_refusal_ends_the_sending(server):
+    server.answers = [(401, {})] * 3
+
+    with pytest.raises(send.SendError, match="answered 401"):
+        send.send_all(server.address, (Request(b"x", 1) for _ in range(50)), lambda sent: None)
+
+    assert len(server.seen) < 50
+
+
+def test_a_server_that_stays_away_is_given_up(monkeypatch):
+    monkeypatch.setattr(send, "PATIENCE_SECONDS", 0.5)
+
+    with pytest.raises(send.SendError, match="does not answer"):
+        send.send_all(send.Address("http://127.0.0.1:9", "tt_sk_none"), [Request(b"x", 1)], lambda sent: None)
+
+
+@pytest.mark.parametrize("url", ["ftp://example.com", "localhost:8000", "http://", "http://[::1"])
+def test_an_address_must_be_one(url):
+    with pytest.raises(send.SendError, match="is not an address"):
+        send.Address(url, "").connect()
+
+
+@pytest.mark.parametrize(("header", "seconds"), [(None, 1), ("3", 3), ("900", 10), ("0", 1), ("soon", 1), ("-4", 0.1)])
+def test_retry_after_is_followed_within_reason(header, seconds):
+    expected = 0.1 if header == "0" else seconds
+
+    assert send.retry_after(header) == expected
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_is_a_bar_at_a_terminal_and_lines_elsewhere():
+    bar, lines = Terminal(), io.StringIO()
+
+    Progress(bar, "Demo", "spans", 100).end(100)
+    Progress(lines, "Demo", "spans", 100).end(100)
+
+    assert bar.getvalue().startswith("\rDemo ████")
+    assert lines.getvalue() == "Demo: 100 spans (100%) after 0 s\n"
+
+
+def test_running_with_a_demo_ends_the_filling(monkeypatch):
+    started = []
+
+    class Supervisor:
+        def __init__(self, say):
+            self.say = say
+            self.home = type("Home", (), {"account": None})()
+            self.environment = {"PATH": "/usr/bin:/bin"}
+
+        def run(self):
+            self.on_ready()
+            return 0
+
+    def popen(command, **options):
+        process = real([sys.executable, "-c", "import time; time.sleep(60)"], **options)
+        started.append((command, process))
+        return process
+
+    real = subprocess.Popen
+    monkeypatch.setattr("telltale.run.demo.running.Supervisor", Supervisor)
+    monkeypatch.setattr("telltale.run.demo.running.subprocess.Popen", popen)
+
+    code = run_with_demo(lambda text: None)
+
+    [(command, process)] = started
+    assert code == 0
+    assert command[-1] == "demo"
+    assert process.poll() is not None
+
+
+@pytest.mark.parametrize(
+    ("noted", "expected"),
+    [
+        ("", "http://127.0.0.1:8000"),
+        ("0.0.0.0 41234\n", "http://127.0.0.1:41234"),
+        ("::1 8001\n", "http://[::1]:8001"),
+    ],
+)
+def test_its_own_address_is_where_the_supervisor_listens(settings, tmp_path, monkeypatch, noted, expected):
+    monkeypatch.delenv("TELLTALE_PORT", raising=False)
+    settings.TELLTALE_HOME, settings.TELLTALE_BIND, settings.TELLTALE_PORT = tmp_path, "127.0.0.1", 8000
+    (tmp_path / "run").mkdir()
+    if noted:
+        (tmp_path / "run" / "web.address").write_text(noted)
+
+    assert own_address() == expected
+
+
+def test_a_detached_run_takes_no_demo():
+    out = io.StringIO()
+
+    assert run_command(["run", "--detach", "--demo"], out) == 2
+    assert "use `telltale demo`" in out.getvalue()
