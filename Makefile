@@ -1,7 +1,7 @@
 # Telltale. `make run` starts the whole product, `make test` checks it; neither needs a step before it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo stop test lint types contracts migrations-check lock clean
+.PHONY: help run demo stop test lint types contracts lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -24,11 +24,10 @@ demo: $(VENV)/.run-installed ## the same, and fill a demo project with made-up t
 stop: $(VENV)/.run-installed ## stop a run of this folder
 	@exec $(BIN)/telltale stop
 
-test: $(VENV)/.dev-installed ## lint, types, import contracts, migrations and every test
+test: $(VENV)/.dev-installed ## lint, types, import contracts and every test (one of them checks the migrations)
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python manage.py makemigrations --check --dry-run
 	@tools/install-test-tools
 	@$(BIN)/python -m pytest -q
 
