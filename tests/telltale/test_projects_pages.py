@@ -258,6 +258,8 @@ def test_an_organisation_is_renamed_and_its_address_stays(house):
 def test_the_audit_log_is_append_only(house, change):
     write.create_key(house.shop, "k", ("ingest",))
 
-    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+    # The trigger refuses, or the missing grant does before it, depending on who owns the table.
+    refused = pytest.raises(DatabaseError, match="append-only|permission denied")
+    with refused, transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(change)
     assert AuditEntry.objects.filter(action="key.create").count() == 1
