@@ -454,6 +454,7 @@ def test_a_full_gate_refuses_before_the_work_begins(
 
     body = io.BytesIO(b"x" * 1000)
     environ = {"REQUEST_METHOD": "POST", "PATH_INFO": path, "CONTENT_TYPE": content_type, "wsgi.input": body}
+    environ["CONTENT_LENGTH"] = "1000"
     answer = b"".join(sheds.Shed(application)(environ, start_response))
 
     assert said["status"].startswith("503")

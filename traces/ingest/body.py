@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.http import HttpRequest
+from gunicorn.http.errors import ParseException
 
 from traces.canonical.types import WireError
 
 READ_BYTES = 256 * 1024
 DISCARD_BYTES = 4 * 1024 * 1024
+# A sender that sends nothing for so long has stopped. Without a bound, one byte on each of 16 connections took every
+# thread of both processes for good. Exporters give up after 10 s themselves.
+STALL_SECONDS = 10.0
+DISCARD_SECONDS = 1.0
+
+
+class Stalled(Exception):
+    """The sender stopped sending in the middle of a body."""
 
 
 def mib(size: int) -> str:
@@ -25,8 +38,24 @@ def too_large(limit: int) -> WireError:
 
 
 def read_body(request: HttpRequest, limit: int) -> bytes:
-    """The whole body as sent, at most `limit` bytes; WireError 413 beyond, 400 where the sender stopped half-way."""
+    """The whole body as sent, at most `limit` bytes.
+
+    WireError 413 beyond, 400 where the connection ends half-way or its chunks are none; Stalled after `STALL_SECONDS`
+    without a byte.
+    """
     environ: dict[str, Any] = request.environ  # type: ignore[attr-defined]
+    with _patience(environ, STALL_SECONDS):
+        try:
+            return _read(environ, limit)
+        except TimeoutError:
+            raise Stalled from None
+        except OSError:
+            raise WireError("the connection ended before the request body did") from None
+        except ParseException:
+            raise WireError("Transfer-Encoding: chunked, but the chunks cannot be read") from None
+
+
+def _read(environ: dict[str, Any], limit: int) -> bytes:
     stream = environ["wsgi.input"]
     declared = environ.get("CONTENT_LENGTH") or ""
     if declared:
@@ -37,7 +66,7 @@ def read_body(request: HttpRequest, limit: int) -> bytes:
         if length > limit:
             raise too_large(limit)
         return _read_exactly(stream, length)
-    if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower() or environ.get("wsgi.input_terminated"):
+    if _is_chunked(environ) or environ.get("wsgi.input_terminated"):
         return _read_to_end(stream, limit)
     return b""
 
@@ -49,9 +78,43 @@ def discard_body(environ: dict[str, Any], limit: int = DISCARD_BYTES) -> None:
     """
     stream = environ["wsgi.input"]
     declared = environ.get("CONTENT_LENGTH") or ""
+    if not declared and not _is_chunked(environ):
+        return
     left = min(limit, int(declared)) if declared.isdigit() else limit
-    while left > 0 and (part := stream.read(min(left, READ_BYTES))):
-        left -= len(part)
+    deadline = time.monotonic() + DISCARD_SECONDS
+    try:
+        with _patience(environ, DISCARD_SECONDS):
+            while left > 0 and time.monotonic() < deadline and (part := stream.read(min(left, READ_BYTES))):
+                left -= len(part)
+    except (OSError, ParseException):
+        hang_up(environ)
+
+
+@contextmanager
+def _patience(environ: dict[str, Any], seconds: float) -> Iterator[None]:
+    """Reads from the sender wait at most `seconds` for the next byte; TimeoutError then."""
+    connection = environ.get("gunicorn.socket")
+    if connection is None:
+        yield
+        return
+    before = connection.gettimeout()
+    connection.settimeout(seconds)
+    try:
+        yield
+    finally:
+        connection.settimeout(before)
+
+
+def hang_up(environ: dict[str, Any]) -> None:
+    """Read nothing more from this sender: gunicorn would wait for the rest of the body before it frees the thread."""
+    connection = environ.get("gunicorn.socket")
+    if connection is not None:
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RD)
+
+
+def _is_chunked(environ: dict[str, Any]) -> bool:
+    return "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
 
 
 def _read_exactly(stream: Any, length: int) -> bytes:

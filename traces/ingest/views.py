@@ -22,7 +22,7 @@ from telltale.projects.keys import KeyHolder, find_holder, secret_from_headers
 from traces.canonical.types import Intake, SpanFlag, WireError
 from traces.ingest import refusals
 from traces.ingest.answers import JSON, PROBLEM, PROTOBUF, otlp_error, otlp_success, problem
-from traces.ingest.body import discard_body, read_body
+from traces.ingest.body import STALL_SECONDS, Stalled, discard_body, hang_up, read_body
 from traces.ingest.gate import Busy, gate
 from traces.ingest.rules import rules_for
 from traces.wire.compression import inflate
@@ -157,9 +157,14 @@ def _door(source: str, work: Callable[[_Arrival], HttpResponse]) -> Callable[[Ht
             with gate.turn():
                 return _admit(request, source, content_type, holder, received_at_ns, work)
         except Refused as error:
+            discard_body(request.environ)  # type: ignore[attr-defined]
             return _refuse(request, source, error, holder)
         except WireError as error:
             return _refuse(request, source, Refused(error.status, _wire_reason(error.status), error.message), holder)
+        except Stalled:
+            hang_up(request.environ)  # type: ignore[attr-defined]
+            message = f"the request body stopped arriving for {STALL_SECONDS:g} s; try again"
+            return _refuse(request, source, Refused(503, "stalled", message, _retry(1)), holder)
         except Busy as busy:
             discard_body(request.environ)  # type: ignore[attr-defined]
             return _refuse(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import socket
+import struct
 from typing import Any
 
 # TELLTALE_WEB_WORKERS and TELLTALE_WEB_THREADS; asked from Django's settings, which also name a wrong value.
@@ -32,13 +34,20 @@ errorlog = "-"
 loglevel = "info"
 # OTLP senders put keys and ids into headers, not into the address: the defaults of 4,094 and 100 are wide.
 limit_request_fields = 100
+HEADER_STALL_SECONDS = 10
 
 
 def when_ready(server: Any) -> None:
-    """In the master, before it forks: load what the first request would, then leave it out of garbage collection."""
+    """In the master, before it forks: load what the first request would, then leave it out of garbage collection.
+
+    And let no connection wait for ever in the middle of its headers, for it holds a thread: accepted sockets take this
+    time-out over from the listening one.
+    """
     from django.template import engines
     from django.urls import get_resolver
 
+    for listener in server.LISTENERS:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", HEADER_STALL_SECONDS, 0))
     _ = get_resolver().url_patterns
     engines.all()
     gc.collect()
