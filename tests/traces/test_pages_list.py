@@ -33,7 +33,7 @@ def read(client, path=PAGE, status=200):
 
 
 def titles(html):
-    return re.findall(r'class="rowlink clip2" data-item href="[^"]*">([^<]*)</a>', html)
+    return re.findall(r'class="rowlink clip2"[^>]* href="[^"]*">([^<]*)</a>', html)
 
 
 @pytest.fixture
@@ -207,6 +207,14 @@ def test_too_slow_is_a_designed_answer(some, monkeypatch):
 
     assert "This took too long" in html
     assert 'href="?t=1h"' in html
+
+
+def test_an_error_is_named_by_its_class_without_the_module(shop, otlp):
+    otlp.send(otlp.span(hex_id(1), "a" * 16, status={"code": 2}, attributes={"error.type": "ai.exceptions.ModelError"}))
+
+    html = read(shop.bob)
+
+    assert '<span class="tiny up cut">ModelError</span>' in html
 
 
 def test_an_id_finds_its_trace_outside_of_the_window(shop, otlp):

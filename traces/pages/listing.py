@@ -213,7 +213,7 @@ def row_view(row: TraceRow, base: str, suffix: str) -> RowView:
         model=models[0] if models else "",
         version=", ".join(part for part in (row.prompt_version, more) if part),
         error_count=row.error_count,
-        error=row.error_type or "",
+        error=(row.error_type or "").rsplit(".", 1)[-1],
         tokens_in=row.tokens_in,
         tokens_out=row.tokens_out,
         tokens_word="unknown" if row.generation_count else "none",
