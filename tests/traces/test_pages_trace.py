@@ -268,6 +268,18 @@ def test_a_call_told_twice_is_one_model_call_and_opens_on_the_one_that_counts(sh
     assert "Also reported by" in html
 
 
+def test_instructions_that_are_among_the_messages_too_are_shown_once(shop, otlp):
+    parts = [{"type": "text", "content": "You are terse."}]
+    messages = [{"role": "system", "parts": parts}, {"role": "user", "parts": [{"type": "text", "content": "Why?"}]}]
+    told = {"gen_ai.system_instructions": json.dumps(parts), "gen_ai.input.messages": json.dumps(messages)}
+    otlp.send(otlp.generation(TRACE, CALL, attributes=told))
+
+    html = read(shop.bob)
+
+    assert html.count("You are terse.") == 1
+    assert "Why?" in html
+
+
 @pytest.mark.parametrize(
     ("bar", "placed"),
     [

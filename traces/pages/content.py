@@ -134,8 +134,10 @@ def view_messages(messages: Iterable[Message]) -> tuple[Turn, ...]:
 
 
 def _turns(content: Content, room: _Room) -> Iterable[Turn]:
-    if content.system_instructions:
-        yield _turn(Message("system", content.system_instructions), room)
+    system = Message("system", content.system_instructions)
+    # Some senders have the instructions among the messages too, in front.
+    if system.parts and message_key(system) not in map(message_key, content.input_messages[:1]):
+        yield _turn(system, room)
     if content.prompt_variables:
         yield Turn("Variables", "", "of the prompt", (Block("code", body=room.cut(plain(content.prompt_variables))),))
     if content.tool_arguments is not None:
