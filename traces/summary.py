@@ -143,7 +143,8 @@ class TraceSummary:
         if span.status == SpanStatus.ERROR:
             self.error_count += 1
             if span.error_type is not None:
-                self._take("error_type", span.error_type, rank)
+                # The class without its module: openai.NotFoundError and NotFoundError are one. The span keeps the raw.
+                self._take("error_type", span.error_type.rpartition(".")[2] or span.error_type, rank)
         if kind == Kind.GENERATION:
             self.generation_count += 1
             # The answer is the last generation: its finish reason and first token are the trace's.

@@ -109,6 +109,11 @@ def test_a_pending_placeholder_gives_nothing_but_a_name_until_better_comes() -> 
     assert (summary.name, summary.user_id) == ("real", None)
 
 
+@pytest.mark.parametrize("raw", ["NotFoundError", "openai.NotFoundError", "pydantic_ai.exceptions.NotFoundError"])
+def test_an_error_is_grouped_by_its_class_without_the_module(raw: str) -> None:
+    assert summed(make_span(1, status=SpanStatus.ERROR, error_type=raw)).error_type == "NotFoundError"
+
+
 def test_ranks_survive_writing() -> None:
     ranks = {"name": (0, START, -5), "user_id": (0, START, -5), "ttft_ns": (0, -START, 12)}
 
