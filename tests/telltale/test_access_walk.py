@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.db import connection
 from django.test import Client
 from django.urls import URLPattern, get_resolver
@@ -79,6 +80,8 @@ def world(db: None) -> Iterator[SimpleNamespace]:
         module.forget()
     keys.cache.clear()
     people = {name: User.objects.create(email=f"{name}@example.com") for name in (*PERSON_ROLES, "charlie")}
+    for person in people.values():  # as signing in by form leaves it
+        EmailAddress.objects.create(user=person, email=person.email, primary=True)
     shop, far = _project("shop", people["alice"]), _project("far", people["charlie"])
     for name, role in PERSON_ROLES.items():
         if role is not Role.OWNER:

@@ -18,6 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 from psycopg_pool import PoolTimeout
 
 from telltale.lib import clock
+from telltale.lib.patience import answer_within
 from telltale.projects.keys import KeyHolder, find_holder, secret_from_headers
 from traces.canonical.types import Intake, SpanFlag, WireError
 from traces.ingest import refusals
@@ -36,6 +37,9 @@ log = logging.getLogger(__name__)
 
 _CODES = {400: 3, 401: 16, 403: 7, 404: 5, 405: 12, 413: 8, 415: 3, 429: 8, 503: 14}
 _NATIVE = "native"
+# A database that hangs must become a 503 within 5 s; a body of 60 MB takes half a minute to store.
+DATABASE_SECONDS = 3.0
+BYTES_A_SECOND = 512 * 1024
 WARN_EVERY_SECONDS = 60.0
 _warned: dict[int, float] = {}
 _REPAIRS = (
@@ -152,7 +156,8 @@ def _door(source: str, work: Callable[[_Arrival], HttpResponse]) -> Callable[[Ht
             if request.method != "POST":
                 raise Refused(405, "method", "only POST is accepted here", {"Allow": "POST"})
             content_type = _content_type(request, source)
-            holder = _holder(request)
+            with answer_within(DATABASE_SECONDS):
+                holder = _holder(request)
             received_at_ns = time.time_ns()
             with gate.turn():
                 return _admit(request, source, content_type, holder, received_at_ns, work)
@@ -210,7 +215,8 @@ def _admit(
         body = inflate(raw, encoding, limit)
         more = 0 if body is raw else len(body)
         del raw
-        with gate.bytes(more), gate.lane(len(body)):
+        patience = DATABASE_SECONDS + len(body) / BYTES_A_SECOND
+        with gate.bytes(more), gate.lane(len(body)), answer_within(patience):
             return work(_Arrival(source, content_type, holder, body, received_at_ns))
 
 

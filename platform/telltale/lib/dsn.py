@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from telltale.lib.patience import PatientConnection
+
 # Connections a process may hold. Web runs 8 threads and ingest lets 4 write at a time.
 POOL_MAX = 12
 POOL_TIMEOUT_SECONDS = 3.0
@@ -49,6 +51,7 @@ def django_database(dsn: str, home: Path) -> dict[str, Any]:
     options["pool"] = {"min_size": 1, "max_size": POOL_MAX, "timeout": POOL_TIMEOUT_SECONDS, "max_idle": 120.0}
     # Attempts back off up to this long: with the default of 300 s a pool would stay away for minutes after an outage.
     options["pool"]["reconnect_timeout"] = 3.0
+    options["pool"]["connection_class"] = PatientConnection
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")) or "telltale",

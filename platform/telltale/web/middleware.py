@@ -18,8 +18,11 @@ from django.http.response import HttpResponseBase, HttpResponseNotAllowed
 from django.template.response import SimpleTemplateResponse
 from django.urls import Resolver404, ResolverMatch, resolve
 
+from telltale.lib.patience import answer_within
 from telltale.web import errors
 
+# A little over what the database allows a statement: only one that hangs takes longer.
+ANSWER_SECONDS = 18.0
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 logger = logging.getLogger("telltale.request")
 
@@ -48,6 +51,10 @@ class MachinePathMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         request.request_id = new_request_id()  # type: ignore[attr-defined]
         trust_proxy(request)
+        with answer_within(ANSWER_SECONDS):
+            return self._respond(request)
+
+    def _respond(self, request: HttpRequest) -> HttpResponseBase:
         if MACHINE.match(request.path_info):
             response = self._answer(request)
             response.headers.setdefault("Cache-Control", "no-store")
