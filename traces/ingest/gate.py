@@ -23,6 +23,9 @@ WAIT_SECONDS = 1.0
 # rest is refused at once. Waiting without this bound put requests of all kinds behind 10 s of others
 # (benchmarks.overload).
 MAX_WAITING = 2
+# A refusal waits this long, which costs nothing: senders that come back at once would otherwise take the CPU of those
+# being served.
+PACE_SECONDS = 0.02
 LARGE_BYTES = 8 * 1024 * 1024
 
 

@@ -14,11 +14,7 @@ from typing import Any
 from traces.ingest import refusals
 from traces.ingest.answers import PROTOBUF, otlp_error, problem
 from traces.ingest.body import discard_body
-from traces.ingest.gate import Busy, gate
-
-# A refusal waits this long, which costs nothing: senders that come back at once would otherwise take the CPU of those
-# being served. Two threads a process are left to refuse, so that a process refuses some 200 requests a second.
-PACE_SECONDS = 0.01
+from traces.ingest.gate import PACE_SECONDS, Busy, gate
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 _PATH = re.compile(r"^/(?:(?:api/public/)?otel/)?v1/(traces|logs|metrics)/?$|^/(api/v1/traces)/?$")

@@ -24,7 +24,7 @@ from traces.canonical.types import Intake, SpanFlag, WireError
 from traces.ingest import refusals
 from traces.ingest.answers import JSON, PROBLEM, PROTOBUF, otlp_error, otlp_success, problem
 from traces.ingest.body import STALL_SECONDS, Stalled, discard_body, hang_up, read_body
-from traces.ingest.gate import Busy, gate
+from traces.ingest.gate import PACE_SECONDS, Busy, gate
 from traces.ingest.rules import rules_for
 from traces.wire.compression import inflate
 from traces.wire.limits import Limits
@@ -171,6 +171,7 @@ def _door(source: str, work: Callable[[_Arrival], HttpResponse]) -> Callable[[Ht
             message = f"the request body stopped arriving for {STALL_SECONDS:g} s; try again"
             return _refuse(request, source, Refused(503, "stalled", message, _retry(1)), holder)
         except Busy as busy:
+            time.sleep(PACE_SECONDS)
             discard_body(request.environ)  # type: ignore[attr-defined]
             return _refuse(
                 request, source, Refused(503, "busy", busy.message + "; try again", _retry(busy.retry_after)), holder
