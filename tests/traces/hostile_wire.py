@@ -82,9 +82,15 @@ def span(
     own = span_id.to_bytes(8, "big") if isinstance(span_id, int) else span_id
     above = parent.to_bytes(8, "big") if isinstance(parent, int) else parent
     return (
-        block(1, trace) + block(2, own) + (block(4, above) if above else b"") + block(5, name)
-        + fixed64(7, start) + fixed64(8, end) + attributes + more
-    )  # fmt: skip
+        block(1, trace)
+        + block(2, own)
+        + (block(4, above) if above else b"")
+        + block(5, name)
+        + fixed64(7, start)
+        + fixed64(8, end)
+        + attributes
+        + more
+    )
 
 
 def attribute(key: bytes | str, value: bytes | str) -> bytes:
