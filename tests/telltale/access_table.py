@@ -41,6 +41,7 @@ PAGES: dict[str, tuple[Role | None, Role | None]] = {
 READ, CHANGE = (VIEWER, "read"), (ADMIN, "admin")
 REST: dict[str, dict[str, tuple[Role | None, str]]] = {
     "api/v1/project": {"GET": READ, "PATCH": CHANGE},
+    "api/v1/audit": {"GET": CHANGE},
     "api/v1/keys": {"GET": (VIEWER, "admin"), "POST": CHANGE},
     "api/v1/keys/<str:key_id>": {"DELETE": CHANGE},
     "api/v1/members": {"GET": (VIEWER, "admin"), "POST": CHANGE},
@@ -61,7 +62,8 @@ REST: dict[str, dict[str, tuple[Role | None, str]]] = {
 }
 
 # "ingest": POST with an ingest key alone. "open": for everybody. "own": for whoever is signed in, about themselves.
-# "owner": for owners of the organisation in the address.
+# "rest-own": the same by REST, for people and for keys that read. "owner": for owners of the organisation of the
+# address.
 OTHERS = {
     "^(?:api/public/otel/|otel/)?v1/traces/?$": "ingest",
     "^(?:api/public/otel/|otel/)?v1/logs/?$": "ingest",
@@ -97,6 +99,7 @@ OTHERS = {
     "organisations/<slug:organisation_slug>/": "owner",
     "organisations/<slug:organisation_slug>/owners/<int:user_id>/": "owner",
     "join/<str:token>/": "open",
+    "api/v1/projects": "rest-own",
     "api/schema/": "open",
     "api/docs/": "open",
     "": "own",

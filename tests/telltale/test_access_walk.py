@@ -292,6 +292,21 @@ def test_what_is_ones_own_is_nobody_elses(world: SimpleNamespace, route: str) ->
             assert ask(world.clients[actor], method, path).status_code in FINE | {404, 405}
 
 
+@pytest.mark.parametrize("route", [route for route, kind in OTHERS.items() if kind == "rest-own"])
+def test_rest_about_oneself_says_nothing_of_others(world: SimpleNamespace, route: str) -> None:
+    path = world.ours.fill(route)
+    for actor in ACTORS:
+        answer = world.clients[actor].get(path)
+        if actor in ("nobody", "revoked"):
+            assert answer.status_code == 401
+        elif actor.startswith("only ") and actor != "only read":
+            assert answer.status_code == 403
+        else:
+            theirs = "far" if actor in ("charlie", "foreign") else "shop"
+            assert [row["slug"] for row in answer.json()["items"]] == [theirs], actor
+        assert world.clients[actor].post(path).status_code in {401, 405}
+
+
 @pytest.mark.parametrize("route", [route for route, kind in OTHERS.items() if kind == "owner"])
 def test_an_organisation_is_its_owners(world: SimpleNamespace, route: str) -> None:
     ours, missing = world.ours.fill(route), world.missing.fill(route)

@@ -205,3 +205,32 @@ def test_nobody_becomes_owner_by_a_role(shop):
 
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["field"] == "role"
+
+
+def test_the_audit_log_is_read_by_admins_page_by_page(shop):
+    for name in ("one", "two", "three"):
+        shop.alice.post("/api/v1/keys?project=shop", {"name": name, "scopes": ["read"]}, "application/json")
+
+    first = shop.alice.get("/api/v1/audit?project=shop&limit=2").json()
+    second = shop.alice.get(first["next"]).json()
+
+    assert len(first["items"]) == 2
+    assert second["items"][0]["id"] < first["items"][-1]["id"]
+    assert {row["actor"] for row in first["items"]} == {"alice@example.com"}
+    assert "tt_sk_" not in str(first) + str(second)
+    assert shop.bob.get("/api/v1/audit?project=shop").status_code == 403
+    assert shop.charlie.get("/api/v1/audit?project=shop").status_code == 404
+    assert shop.nobody.get("/api/v1/audit", headers=shop.key("read")).status_code == 403
+    assert shop.nobody.get("/api/v1/audit", headers=shop.key("admin")).status_code == 200
+
+
+def test_each_asker_sees_the_projects_that_are_theirs(shop):
+    def slugs(client, **more):
+        return [(row["slug"], row["role"]) for row in client.get("/api/v1/projects", **more).json()["items"]]
+
+    assert slugs(shop.alice) == [("shop", "owner")]
+    assert slugs(shop.bob) == [("shop", "viewer")]
+    assert slugs(shop.charlie) == []
+    assert slugs(shop.nobody, headers=shop.key("read")) == [("shop", None)]
+    assert shop.nobody.get("/api/v1/projects", headers=shop.key("ingest")).status_code == 403
+    assert shop.nobody.get("/api/v1/projects").status_code == 401

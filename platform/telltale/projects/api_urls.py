@@ -5,9 +5,13 @@ from __future__ import annotations
 from django.urls import path
 
 from telltale.projects import api
+from telltale.projects.api_audit import AuditView
+from telltale.projects.api_list import ProjectsView
 
 urlpatterns = [
     path("project", api.ProjectSettingsView.as_view(), name="api-project"),
+    path("projects", ProjectsView.as_view(), name="api-projects"),
+    path("audit", AuditView.as_view(), name="api-audit"),
     path("keys", api.KeysView.as_view(), name="api-keys"),
     path("keys/<str:key_id>", api.KeyView.as_view(), name="api-key"),
     path("members", api.MembersView.as_view(), name="api-members"),
