@@ -24,10 +24,11 @@ from tests.traces.hostile_wire import (
     text,
     varint,
 )
+from traces.canonical.content import previews
 from traces.canonical.types import CanonicalSpan, WireError
 from traces.wire.native import read_native
 from traces.wire.otlp import read_logs, read_metrics, read_traces
-from traces.write import rows, spans
+from traces.write import copying, rows
 
 BOUNDED = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 ATTRIBUTES = (
@@ -210,11 +211,11 @@ def json_places(value: Any) -> list[tuple[Any, Any]]:
 def assert_storable(found: CanonicalSpan) -> None:
     """Packing raises for surrogates, text deeper or numbers larger than can be written; U+0000 is looked for."""
     assert rows.span_row(1, 1, 1, found)
-    assert b"\\u0000" not in spans._dump(found.body)
+    assert b"\\u0000" not in copying._dump(found.body)
     assert b"\\u0000" not in orjson.dumps([found.attributes, found.metadata, found.tags])
     texts = [getattr(found, name) for name in found.__slots__ if isinstance(getattr(found, name), str)]
     assert not [text for text in texts if "\0" in text]
-    spans.previews(found)
+    previews(found)
 
 
 def check_traces(body: bytes, is_json: bool) -> None:
