@@ -100,6 +100,7 @@ OTHERS = {
     "organisations/<slug:organisation_slug>/owners/<int:user_id>/": "owner",
     "join/<str:token>/": "open",
     "api/v1/projects": "rest-own",
+    "api/v1/organisations": "rest-own",
     "api/schema/": "open",
     "api/docs/": "open",
     "": "own",

@@ -234,3 +234,31 @@ def test_each_asker_sees_the_projects_that_are_theirs(shop):
     assert slugs(shop.nobody, headers=shop.key("read")) == [("shop", None)]
     assert shop.nobody.get("/api/v1/projects", headers=shop.key("ingest")).status_code == 403
     assert shop.nobody.get("/api/v1/projects").status_code == 401
+
+
+def test_an_owner_makes_projects_and_organisations(shop):
+    made = shop.alice.post("/api/v1/projects", {"name": "Mail", "organisation": "shop-ltd"}, "application/json")
+    assert (made.status_code, made.json()["slug"], made.json()["role"]) == (201, "mail", "owner")
+
+    house = shop.bob.post("/api/v1/organisations", {"name": "Bob's"}, "application/json")
+    assert house.status_code == 201
+    assert [row["slug"] for row in shop.bob.get("/api/v1/organisations").json()["items"]] == [house.json()["slug"]]
+    assert AuditEntry.objects.filter(action__in=["project.create", "organisation.create"]).count() == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"name": "X", "organisation": "else"}, 404),
+        ({"name": "X", "organisation": "no-such"}, 404),
+        ({"name": "", "organisation": "shop-ltd"}, 400),
+        ({"name": "X", "organisation": "shop-ltd", "time_zone": "Mars/Base"}, 400),
+        ({"name": "X" * 121, "organisation": "shop-ltd"}, 400),
+    ],
+)
+def test_projects_are_made_in_ones_own_organisation_alone(shop, body, status):
+    assert shop.alice.post("/api/v1/projects", body, "application/json").status_code == status
+    assert Project.objects.count() == 2
+    assert shop.nobody.post(
+        "/api/v1/projects", body, "application/json", headers=shop.key("admin")
+    ).status_code in {403}

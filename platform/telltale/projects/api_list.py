@@ -1,4 +1,4 @@
-"""REST: which projects the asker has."""
+"""REST: the projects and organisations of whoever asks, and new ones."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from telltale.projects.access import projects_of
+from telltale.accounts.models import User
+from telltale.projects import write
+from telltale.projects.access import get_organisation_for, owned_organisations, projects_of
+from telltale.projects.api import SettingsBody
 from telltale.projects.keys import KeyHolder
 from telltale.projects.models import Project, Role
 from telltale.rest import shapes
 from telltale.rest.auth import BrowserAuthentication, KeyAuthentication
-from telltale.rest.body import JsonOnly, JsonRenderer
+from telltale.rest.body import JsonOnly, JsonParser, JsonRenderer, checked
 from telltale.rest.params import check_names
 from telltale.rest.problems import Problem
 
@@ -31,27 +34,92 @@ class ListedProjectsShape(serializers.Serializer[Any]):
     items = ListedShape(many=True)
 
 
-class ProjectsView(APIView):
-    """The projects of a person, or the one of a key with the scope read."""
+class NewProjectBody(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=120)
+    organisation = serializers.CharField(max_length=60, help_text="The slug of an organisation you own.")
+    time_zone = serializers.CharField(max_length=64, required=False, help_text="An IANA zone; UTC where left out.")
+
+    def validate_time_zone(self, value: str) -> str:
+        return SettingsBody().validate_time_zone(value)
+
+
+class OrganisationShape(serializers.Serializer[Any]):
+    slug = serializers.CharField()
+    name = serializers.CharField()
+
+
+class OrganisationsShape(serializers.Serializer[Any]):
+    items = OrganisationShape(many=True)
+
+
+class NewOrganisationBody(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=120)
+
+
+class AskerView(APIView):
+    """An address about whoever asks, not about one project."""
 
     authentication_classes = (KeyAuthentication, BrowserAuthentication)
     permission_classes = ()
     throttle_classes = ()
+    parser_classes = (JsonParser,)
     renderer_classes = (JsonRenderer,)
     content_negotiation_class = JsonOnly
     metadata_class = None
 
-    @shapes.describe("The projects of whoever asks", ListedProjectsShape, tag="Project")
-    def get(self, request: Request) -> Response:
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
         if not request.user or not request.user.is_authenticated:
             self.permission_denied(request)
         check_names(request.query_params, ())
+
+    @property
+    def person(self) -> User:
+        """The person who asks; 403 for a key, which is of one project and owns nothing."""
+        if isinstance(self.request.auth, KeyHolder) or not isinstance(self.request.user, User):
+            raise Problem(403, "This needs a person who is signed in; an API key is of one project.")
+        return self.request.user
+
+
+class ProjectsView(AskerView):
+    """The projects of a person, or the one of a key with the scope read."""
+
+    @shapes.describe("The projects of whoever asks", ListedProjectsShape, tag="Project")
+    def get(self, request: Request) -> Response:
         if isinstance(request.auth, KeyHolder):
             if "read" not in request.auth.scopes:
                 raise Problem(403, "This needs a key with the scope read.")
             found = list(Project.objects.select_related("organisation").filter(pk=request.auth.project_id))
             return Response({"items": [listed(project, None) for project in found]})
-        return Response({"items": [listed(project, project.your_role) for project in projects_of(request.user)]})
+        return Response({"items": [listed(project, project.your_role) for project in projects_of(self.person)]})
+
+    @shapes.describe("Make a project", ListedShape, tag="Project", status=201, body=NewProjectBody)
+    def post(self, request: Request) -> Response:
+        person = self.person
+        body = checked(NewProjectBody, request)
+        organisation = get_organisation_for(person, body["organisation"])
+        made = write.create_project(
+            organisation, body["name"], time_zone=body.get("time_zone", "UTC"), request=request._request
+        )
+        return Response(listed(made, Role.OWNER), status=201)
+
+
+class OrganisationsView(AskerView):
+    """The organisations that a person owns."""
+
+    @shapes.describe("The organisations you own", OrganisationsShape, tag="Project")
+    def get(self, request: Request) -> Response:
+        owned = owned_organisations(self.person)
+        return Response({"items": [{"slug": one.slug, "name": one.name} for one in owned]})
+
+    @shapes.describe(
+        "Make an organisation", OrganisationShape, tag="Project", status=201, body=NewOrganisationBody
+    )
+    def post(self, request: Request) -> Response:
+        person = self.person
+        body = checked(NewOrganisationBody, request)
+        made = write.create_organisation(body["name"], person, request=request._request)
+        return Response({"slug": made.slug, "name": made.name}, status=201)
 
 
 def listed(project: Project, role: Role | None) -> dict[str, Any]:

@@ -6,11 +6,12 @@ from django.urls import path
 
 from telltale.projects import api
 from telltale.projects.api_audit import AuditView
-from telltale.projects.api_list import ProjectsView
+from telltale.projects.api_list import OrganisationsView, ProjectsView
 
 urlpatterns = [
     path("project", api.ProjectSettingsView.as_view(), name="api-project"),
     path("projects", ProjectsView.as_view(), name="api-projects"),
+    path("organisations", OrganisationsView.as_view(), name="api-organisations"),
     path("audit", AuditView.as_view(), name="api-audit"),
     path("keys", api.KeysView.as_view(), name="api-keys"),
     path("keys/<str:key_id>", api.KeyView.as_view(), name="api-key"),
