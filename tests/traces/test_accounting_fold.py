@@ -51,9 +51,11 @@ def make_batch(
 @pytest.fixture
 def committing(transactional_db):
     """Tests that commit: the ORM's flush does not know these tables."""
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE traces_ingest_batch, traces_ingest_hour, traces_ingest_reason_hour")
+    for is_over in (False, True):
+        with connection.cursor() as cursor:
+            cursor.execute("TRUNCATE traces_ingest_batch, traces_ingest_hour, traces_ingest_reason_hour")
+        if not is_over:
+            yield
 
 
 def account(**asked):

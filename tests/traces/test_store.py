@@ -296,8 +296,7 @@ def test_totals_are_the_same_in_any_order_and_any_batches(shop: Project) -> None
     assert total == 4 * 1000  # one/3, one/5 or two/1, two/2, three/2
 
 
-@pytest.mark.django_db(transaction=True)
-def test_rivals_with_overlapping_batches_store_each_span_once() -> None:
+def test_rivals_with_overlapping_batches_store_each_span_once(committed_db: None) -> None:
     organisation = Organisation.objects.create(name="Rivals", slug=f"r-{uuid4().hex[:8]}")
     project = Project.objects.create(organisation=organisation, name="r", slug=f"r-{uuid4().hex[:8]}")
     partitions.forget()
