@@ -17,7 +17,7 @@ from telltale.lib.db import raw_cursor
 from traces.canonical.types import BUCKETS, CanonicalSpan, CountReason, Kind, SpanFlag, Vocabulary
 from traces.cost.counting import CallView, Verdict, call_view, is_stream_log, needs_view, resolve
 from traces.summary import Contribution, TraceSummary
-from traces.write import traces
+from traces.write import feed, traces
 
 SpanKey = tuple[UUID, int]
 Parents = dict[UUID, dict[int, int | None]]
@@ -362,6 +362,7 @@ def recount(project_id: int, trace_ids: set[UUID]) -> int:
         known = traces.lock_known(project_id, trace_ids)
         settle_known(cursor, project_id, {}, known, set(known), touched)
         traces.update_known(cursor, project_id, [known[trace_id] for trace_id in touched.recounted])
+        feed.tell(cursor, project_id, touched.recounted)
     return len(touched.recounted)
 
 

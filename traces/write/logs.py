@@ -17,7 +17,7 @@ from telltale.lib.db import raw_cursor
 from traces.canonical.content import log_previews
 from traces.canonical.types import Kind, LogEvent, LogIntake
 from traces.summary import LOG_CLASS, TraceSummary
-from traces.write import partitions, rows, traces
+from traces.write import feed, partitions, rows, traces
 from traces.write.batch import Batch, Outcome, write_batch_row
 
 _COPY_STAGE = f"COPY span_log_stage ({', '.join(rows.LOG_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
@@ -50,6 +50,8 @@ def store_logs(batch: Batch, intake: LogIntake) -> Outcome:
             outcome.first_us = min(event.happened_us for event in events.values())
             outcome.last_us = max(event.happened_us for event in events.values())
         outcome.duplicate = len(intake.events) - outcome.stored
+        if outcome.stored:
+            feed.tell(cursor, batch.project_id, {e.trace_id for e in events.values()}, (feed.Consumer.SEARCH,))
         write_batch_row(cursor, batch, outcome)
     if events:
         join_previews(batch.project_id, {event.trace_id for event in events.values()})
@@ -88,6 +90,7 @@ def join_previews(project_id: int, trace_ids: Iterable[UUID]) -> int:
         known = traces.lock_known(project_id, {trace_id for trace_id, _ in by_span})
         changed = [summary for summary in known.values() if _take_previews(project_id, summary, by_span)]
         traces.update_known(cursor, project_id, changed)
+        feed.tell(cursor, project_id, [summary.trace_id for summary in changed])
     return len(changed)
 
 

@@ -20,6 +20,7 @@ from traces.canonical.types import BUCKETS, CostStatus, Kind, SpanFlag
 from traces.cost.book import PriceBook
 from traces.cost.pricing import Cost, cost_of
 from traces.cost.reprice import Difference, Priced, difference, is_changed
+from traces.write import feed
 
 # A slice: 200 traces, fewer where they have many spans. Of 10 spans each it is compared in 80 ms and applied in 130.
 SLICE_TRACES = 200
@@ -171,6 +172,7 @@ def _write(cursor: Cursor[dict[str, Any]], project_id: int, changed: Sequence[_P
         load("traces", "reprice_update_spans"),
         {"project_id": project_id, "rows": _json(spans), "oldest": min(starts), "newest": max(starts)},
     )
+    feed.tell(cursor, project_id, {pair.row["trace_id"] for pair in changed}, (feed.Consumer.ROLL_UP,))
     cursor.execute(
         load("traces", "reprice_update_traces"), {"project_id": project_id, "rows": _json(_trace_rows(changed))}
     )

@@ -26,7 +26,7 @@ from traces.cost.book import PriceBook
 from traces.cost.pricing import price_span
 from traces.summary import TraceSummary
 from traces.wire.ids import hex_span_id
-from traces.write import counting, logs, partitions, traces
+from traces.write import counting, feed, logs, partitions, traces
 from traces.write.batch import Batch, Outcome, write_batch_row
 from traces.write.copying import copy_spans
 
@@ -60,10 +60,11 @@ SpanKey = tuple[UUID, int]
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a project adds to its spans on the way in: prices, and features by root name or service."""
+    """What a project does with its spans on the way in: prices, features by root name or service, sending on."""
 
     book: PriceBook
     feature_of: Callable[[str, str | None], str | None]
+    forwards: bool = False  # whether new spans are sent on to somebody
 
 
 @dataclass(slots=True)
@@ -207,6 +208,9 @@ def _write(
         outcome.last_us = max(span.started_us for span in stored)
     _write_origins(cursor, project_id, stored)
     copy_spans(cursor, batch, fresh)
+    feed.tell(cursor, project_id, set(fresh) | touched.recounted)
+    if rules.forwards:
+        feed.tell(cursor, project_id, fresh, (feed.Consumer.FORWARD,), batch.batch_id)
     if stored and project_id not in _known_projects:
         cursor.execute(
             "UPDATE projects_project SET first_span_at = clock_timestamp() WHERE id = %s AND first_span_at IS NULL",
