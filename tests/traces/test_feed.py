@@ -17,6 +17,12 @@ def claim(consumer, project, limit=100):
         return feed.claim(cursor, consumer, project.pk, limit)
 
 
+def claim_and_die(project):
+    with transaction.atomic(), raw_cursor() as cursor:
+        assert feed.claim(cursor, Consumer.ROLL_UP, project.pk, 10)
+        raise RuntimeError("killed")
+
+
 def changed(told):
     return {trace_id.hex for entry in told for trace_id in entry.trace_ids}
 
@@ -40,9 +46,8 @@ def test_what_was_stored_already_tells_nothing(otlp, shop):
 
 def test_an_entry_comes_back_where_its_consumer_died(otlp, shop):
     otlp.send(otlp.span(TRACES[0], "01" * 8))
-    with pytest.raises(RuntimeError), transaction.atomic(), raw_cursor() as cursor:
-        assert feed.claim(cursor, Consumer.ROLL_UP, shop.project.pk, 10)
-        raise RuntimeError("killed")
+    with pytest.raises(RuntimeError):
+        claim_and_die(shop.project)
     assert changed(claim(Consumer.ROLL_UP, shop.project)) == {TRACES[0]}
 
 
