@@ -10,13 +10,13 @@ from django.db import transaction
 from psycopg import Cursor
 
 from telltale.lib.db import raw_cursor
+from telltale.lib.sql import load
 from traces.canonical.types import MetricIntake, MetricPoint
 from traces.write import partitions, rows
 from traces.write.batch import Batch, Outcome, write_batch_row
 
 _COPY_STAGE = f"COPY metric_stage ({', '.join(rows.POINT_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
 _STAGE = "CREATE TEMPORARY TABLE IF NOT EXISTS metric_stage (LIKE traces_metric_point) ON COMMIT DELETE ROWS"
-_MOVE = "INSERT INTO traces_metric_point SELECT * FROM metric_stage ON CONFLICT DO NOTHING"
 
 _known: set[tuple[int, int]] = set()
 
@@ -40,8 +40,9 @@ def store_metrics(batch: Batch, intake: MetricIntake) -> Outcome:
             cursor.execute("DELETE FROM metric_stage")
             with cursor.copy(_COPY_STAGE) as copy:
                 copy.write(b"".join(parts))
-            cursor.execute(_MOVE)
-            outcome.stored = cursor.rowcount
+            cursor.execute(load("traces", "move_metric_points"))
+            moved = cursor.fetchone()
+            outcome.stored = moved[0] if moved else 0
             outcome.first_us = min(point.at_us for point in unique.values())
             outcome.last_us = max(point.at_us for point in unique.values())
         outcome.duplicate = len(points) - outcome.stored
