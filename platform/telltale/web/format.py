@@ -5,7 +5,7 @@ Unknown is a word, never 0 and never blank. Minus is the real sign, intervals ta
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -246,26 +246,24 @@ def initials(name: str) -> str:
     return letters.upper()
 
 
-# Bidirectional controls and the like, which reorder or hide what is shown (U+061C, U+200B..F, U+202A..E, U+2060..9).
-_HIDDEN = {0x061C, 0x180E, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A)}
-_JOINERS = {0x200C, 0x200D}  # needed inside emoji and several scripts; harmless
+# Control characters, lone surrogates, and what reorders or hides text: bidirectional controls and the like (U+061C,
+# U+200B, U+200E, U+200F, U+202A..E, U+2060..9) and tags. Tabs, line breaks and the joiners U+200C and U+200D, which
+# emoji and several scripts need, are harmless. One search in C: character by character took 7 ms of a list's 30.
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff"
+    "\U000e0000-\U000e007f]"
+)
 
 
 def visible(text: str) -> str:
     """`text` with control and direction characters shown as marks; tabs and line breaks stay."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_shown(c) for c in text)
+    return _CONTROL.sub(_mark, text)
 
 
-def _shown(character: str) -> str:
-    code = ord(character)
-    if character in "\n\t" or code in _JOINERS:
-        return character
+def _mark(found: re.Match[str]) -> str:
+    code = ord(found[0])
     if code < 0x20:
         return chr(0x2400 + code)
-    if code == 0x7F:
-        return "␡"
-    if code in _HIDDEN or 0xE0000 <= code <= 0xE007F or unicodedata.category(character) in {"Cc", "Cs"}:
-        return f"[U+{code:04X}]"
-    return character
+    return "␡" if code == 0x7F else f"[U+{code:04X}]"
