@@ -12,7 +12,7 @@ from django.template import Context, Template, TemplateSyntaxError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telltale.web import format as fmt
+from telltale.lib import format as fmt
 
 D = Decimal
 NOW = datetime(2026, 11, 19, 11, 2, tzinfo=UTC)

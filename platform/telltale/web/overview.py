@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from telltale.lib import clock
+from telltale.lib import format as fmt
 from telltale.projects.models import Project
-from telltale.web import format as fmt
 from traces.read.asking import TooSlow
 from traces.read.money import CostState
 from traces.read.overview import Overview, read_overviews

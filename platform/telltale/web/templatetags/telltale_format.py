@@ -1,4 +1,4 @@
-"""Template names for `telltale.web.format`, and the small marks of the design (icons, ribbons, severities)."""
+"""Template names for `telltale.lib.format`, and the small marks of the design (icons, ribbons, severities)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from telltale.lib import clock
-from telltale.web import format as fmt
+from telltale.lib import format as fmt
 
 register = template.Library()
 
