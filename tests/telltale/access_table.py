@@ -63,7 +63,7 @@ REST: dict[str, dict[str, tuple[Role | None, str]]] = {
 
 # "ingest": POST with an ingest key alone. "open": for everybody. "own": for whoever is signed in, about themselves.
 # "rest-own": the same by REST, for people and for keys that read. "owner": for owners of the organisation of the
-# address.
+# address; "rest-owner": the same by REST, where a key owns nothing.
 OTHERS = {
     "^(?:api/public/otel/|otel/)?v1/traces/?$": "ingest",
     "^(?:api/public/otel/|otel/)?v1/logs/?$": "ingest",
@@ -101,6 +101,8 @@ OTHERS = {
     "join/<str:token>/": "open",
     "api/v1/projects": "rest-own",
     "api/v1/organisations": "rest-own",
+    "api/v1/organisations/<str:organisation_slug>": "rest-owner",
+    "api/v1/organisations/<str:organisation_slug>/owners/<str:user_id>": "rest-owner",
     "api/schema/": "open",
     "api/docs/": "open",
     "": "own",

@@ -308,7 +308,8 @@ def test_rest_about_oneself_says_nothing_of_others(world: SimpleNamespace, route
             owned = [theirs] if is_projects or actor in ("alice", "charlie") else []
             assert [row["slug"] for row in answer.json()["items"]] == owned, actor
         posted = world.clients[actor].post(path, {}, content_type="application/json").status_code
-        assert posted == (401 if actor in ("nobody", "revoked") else 403 if is_key else 400), actor
+        owns = is_projects or actor in ("alice", "charlie")
+        assert posted == (401 if actor in ("nobody", "revoked") else 403 if is_key or not owns else 400), actor
 
 
 @pytest.mark.parametrize("route", [route for route, kind in OTHERS.items() if kind == "owner"])
@@ -322,6 +323,27 @@ def test_an_organisation_is_its_owners(world: SimpleNamespace, route: str) -> No
         for actor in ("nobody", "own"):
             assert ask(world.clients[actor], method, ours).status_code in {302, 405}
         assert ask(world.clients["alice"], method, ours).status_code in FINE | {404, 405}
+
+
+@pytest.mark.parametrize("route", [route for route, kind in OTHERS.items() if kind == "rest-owner"])
+def test_an_organisation_is_its_owners_by_rest_too(world: SimpleNamespace, route: str) -> None:
+    def asked(actor: str, method: str, path: str) -> Any:
+        return world.clients[actor].generic(method, path, b"{}", content_type="application/json")
+
+    ours, missing = world.ours.fill(route), world.missing.fill(route)
+    taken = ("PUT", "DELETE") if "owners" in route else ("GET", "PATCH")
+    for method in taken:
+        for actor in ("charlie", "erin", "bob"):
+            foreign, absent = asked(actor, method, ours), asked(actor, method, missing)
+            assert masked(foreign, world.ours) == masked(absent, world.missing)
+            assert foreign.status_code == 404
+        for actor in ("nobody", "revoked"):
+            assert asked(actor, method, ours).status_code == 401
+        for actor in ("own", "foreign", "only admin"):
+            assert asked(actor, method, ours).status_code == 403
+        assert asked("alice", method, ours).status_code in FINE | {404}
+    for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - set(taken):
+        assert asked("alice", method, ours).status_code == 405
 
 
 @pytest.mark.parametrize("route", [route for route, kind in OTHERS.items() if kind == "open"])

@@ -88,6 +88,45 @@ def test_bad_settings_are_400_and_name_the_field(shop, body, field):
 
 
 @pytest.mark.parametrize(
+    ("body", "limit", "value"),
+    [
+        ({"retention_days": 0}, "a whole number from 1 to 3650", 0),
+        ({"retention_days": "many"}, "a whole number from 1 to 3650", "many"),
+        ({"retention_days": None}, "a whole number from 1 to 3650", "null"),
+        ({"retention_days": [1]}, "a whole number from 1 to 3650", "an array of 1 items"),
+        ({"time_zone": "Mars/Olympus"}, "an IANA time zone such as Europe/Stockholm", "Mars/Olympus"),
+        ({"name": ""}, "1 to 120 characters", ""),
+        ({"name": {"a": 1}}, "1 to 120 characters", "an object"),
+        ({"feature_names": "checkout"}, "an array of at most 200 items", "checkout"),
+        ({"feature_names": ["x"] * 201}, "an array of at most 200 items", "an array of 201 items"),
+        ({"feature_names": ["ok", "x" * 201]}, "1 to 200 characters", "x" * 120 + "…"),
+        (
+            {"feature_rules": [{"match": "sun", "pattern": "x", "feature": "y"}]},
+            "one of root_name, service", "sun",
+        ),
+        ({"slug": "mine"}, "one of feature_names, feature_rules, name, retention_days, time_zone", "slug"),
+    ],
+)  # fmt: skip
+def test_bad_settings_tell_the_limit_and_the_value(shop, body, limit, value):
+    answer = shop.nobody.patch("/api/v1/project", body, "application/json", headers=shop.key("admin"))
+
+    error = answer.json()["errors"][0]
+    assert answer.json()["type"] == "urn:telltale:problem:400"
+    assert (error["limit"], error["value"]) == (limit, value)
+
+
+def test_a_field_that_did_not_come_has_a_limit_and_no_value(shop):
+    answer = shop.nobody.post("/api/v1/members", {"role": "viewer"}, "application/json", headers=shop.key("admin"))
+
+    assert answer.json()["errors"] == [
+        {
+            "field": "email", "message": "This field is required.",
+            "limit": "an e-mail address of at most 254 characters",
+        }
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
     ("raw", "status"),
     [
         (b"{", 400),
@@ -240,10 +279,112 @@ def test_an_owner_makes_projects_and_organisations(shop):
     made = shop.alice.post("/api/v1/projects", {"name": "Mail", "organisation": "shop-ltd"}, "application/json")
     assert (made.status_code, made.json()["slug"], made.json()["role"]) == (201, "mail", "owner")
 
-    house = shop.bob.post("/api/v1/organisations", {"name": "Bob's"}, "application/json")
+    house = shop.alice.post("/api/v1/organisations", {"name": "Annexe"}, "application/json")
     assert house.status_code == 201
-    assert [row["slug"] for row in shop.bob.get("/api/v1/organisations").json()["items"]] == [house.json()["slug"]]
+    slugs = [row["slug"] for row in shop.alice.get("/api/v1/organisations").json()["items"]]
+    assert slugs == [house.json()["slug"], "shop-ltd"]
     assert AuditEntry.objects.filter(action__in=["project.create", "organisation.create"]).count() == 2
+
+
+def test_who_owns_nothing_makes_no_organisation_as_on_the_page(shop):
+    refused = shop.bob.post("/api/v1/organisations", {"name": "Bob's"}, "application/json")
+
+    assert refused.status_code == 403
+    assert Organisation.objects.count() == 2
+
+
+ORGANISATION = "/api/v1/organisations/shop-ltd"
+
+
+def test_an_owner_renames_the_organisation_and_its_slug_stays(shop):
+    answer = shop.alice.patch(ORGANISATION, {"name": "Better Ltd"}, "application/json")
+
+    assert answer.status_code == 200
+    assert answer.json() == shop.alice.get(ORGANISATION).json()
+    assert (answer.json()["slug"], answer.json()["name"]) == ("shop-ltd", "Better Ltd")
+    assert answer.json()["projects"] == [{"slug": "shop", "name": "Shop"}]
+    entry = AuditEntry.objects.get(action="organisation.rename")
+    assert (entry.actor, entry.before, entry.after) == (
+        "alice@example.com", {"name": "Shop Ltd"}, {"name": "Better Ltd"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({}, {"field": "name"}),
+        ({"name": ""}, {"field": "name", "limit": "1 to 120 characters", "value": ""}),
+        ({"name": "x" * 121}, {"field": "name", "limit": "1 to 120 characters"}),
+        ({"name": "a\x00b"}, {"field": "name", "value": "a\ufffdb"}),
+        ({"name": 5, "slug": "new"}, {"field": "slug"}),
+    ],
+)
+def test_a_bad_name_of_an_organisation_is_400_with_field_limit_and_value(shop, body, error):
+    answer = shop.alice.patch(ORGANISATION, body, "application/json")
+
+    assert answer.status_code == 400
+    assert answer["Content-Type"] == "application/problem+json"
+    told = answer.json()["errors"][0]
+    assert {name: told.get(name) for name in error} == error
+    assert Organisation.objects.filter(name="Shop Ltd").exists()
+
+
+def test_owners_are_named_and_removed_but_the_last_one(shop):
+    organisation = shop.project.organisation
+    bob, alice = User.objects.get(email="bob@example.com"), User.objects.get(email="alice@example.com")
+    OrganisationMember.objects.create(organisation=organisation, user=bob)
+    owner = f"{ORGANISATION}/owners/"
+
+    named = [shop.alice.put(f"{owner}{bob.pk}", {}, "application/json") for _ in range(2)]
+    people = shop.bob.get(ORGANISATION).json()["people"]
+    ended = [shop.bob.delete(f"{owner}{alice.pk}") for _ in range(2)]
+    last = shop.bob.delete(f"{owner}{bob.pk}")
+
+    assert [answer.status_code for answer in (*named, *ended)] == [200] * 4
+    assert named[1].json() == {
+        "user_id": bob.pk, "name": "bob@example.com", "email": "bob@example.com", "is_owner": True,
+    }  # fmt: skip
+    assert [(row["email"], row["is_owner"]) for row in people] == [
+        ("alice@example.com", True), ("bob@example.com", True),
+    ]  # fmt: skip
+    assert last.status_code == 409
+    assert last.json()["errors"] == [
+        {
+            "field": "is_owner", "message": "An organisation needs an owner. Name another one first.",
+            "limit": "one owner at least", "value": False,
+        }
+    ]  # fmt: skip
+    assert shop.alice.get(ORGANISATION).status_code == 404
+    assert list(organisation.members.filter(is_owner=True).values_list("user", flat=True)) == [bob.pk]
+    entries = AuditEntry.objects.filter(action="organisation.owner").order_by("pk")
+    assert [(entry.target, entry.after) for entry in entries] == [
+        ("bob@example.com", {"is_owner": True}), ("alice@example.com", {"is_owner": False}),
+    ]  # fmt: skip
+
+
+def test_nobody_from_outside_becomes_an_owner(shop):
+    charlie = User.objects.get(email="charlie@example.com")
+
+    foreign, absent, odd = (
+        shop.alice.put(f"{ORGANISATION}/owners/{who}", {}, "application/json") for who in (charlie.pk, 999_999, "x")
+    )
+
+    assert [answer.status_code for answer in (foreign, absent, odd)] == [404] * 3
+    assert foreign.json() == absent.json() == odd.json()
+
+
+def test_an_organisation_is_not_there_for_who_does_not_own_it(shop):
+    owner = f"{ORGANISATION}/owners/{User.objects.get(email='alice@example.com').pk}"
+
+    for client in (shop.bob, shop.charlie):
+        told = {client.get(path).content for path in (ORGANISATION, "/api/v1/organisations/no-such")}
+        assert len(told) == 1
+        assert client.patch(ORGANISATION, {"name": "Mine"}, "application/json").status_code == 404
+        assert client.delete(owner).status_code == 404
+    for headers in (shop.key("read admin"), shop.key("ingest")):
+        assert shop.nobody.get(ORGANISATION, headers=headers).status_code == 403
+        assert shop.nobody.delete(owner, headers=headers).status_code == 403
+    assert shop.nobody.get(ORGANISATION).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -259,6 +400,5 @@ def test_an_owner_makes_projects_and_organisations(shop):
 def test_projects_are_made_in_ones_own_organisation_alone(shop, body, status):
     assert shop.alice.post("/api/v1/projects", body, "application/json").status_code == status
     assert Project.objects.count() == 2
-    assert shop.nobody.post(
-        "/api/v1/projects", body, "application/json", headers=shop.key("admin")
-    ).status_code in {403}
+    by_key = shop.nobody.post("/api/v1/projects", body, "application/json", headers=shop.key("admin"))
+    assert by_key.status_code == 403

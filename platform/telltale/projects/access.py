@@ -159,6 +159,11 @@ def owned_organisations(user: Person) -> list[Organisation]:
     return list(Organisation.objects.filter(members__user=user, members__is_owner=True).order_by("name"))
 
 
+def may_create_organisations(user: User) -> bool:
+    """Whether `user` may make another organisation: who owns one already, and who operates the installation."""
+    return user.is_superuser or bool(owned_organisations(user))
+
+
 def project_page(
     at_least: Role = Role.VIEWER,
 ) -> Callable[

@@ -23,6 +23,7 @@ from telltale.rest.views import ProjectView
 
 RULES_MAX = 50
 SETTINGS = ("name", "time_zone", "retention_days", "feature_names", "feature_rules")
+ZONE_LIMIT = "an IANA time zone such as Europe/Stockholm"
 _ZONES = frozenset(available_timezones())
 
 
@@ -34,7 +35,9 @@ class RuleShape(serializers.Serializer[Any]):
 
 class SettingsBody(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=120, required=False)
-    time_zone = serializers.CharField(max_length=64, required=False, help_text="An IANA zone; days are cut in it.")
+    time_zone = serializers.CharField(
+        max_length=64, required=False, help_text="An IANA zone; days are cut in it.", style={"limit": ZONE_LIMIT}
+    )
     retention_days = serializers.IntegerField(min_value=1, max_value=RETENTION_MAX_DAYS, required=False)
     feature_names = serializers.ListField(
         child=serializers.CharField(max_length=200), max_length=FEATURES_MAX, required=False
@@ -43,7 +46,7 @@ class SettingsBody(serializers.Serializer[Any]):
 
     def validate_time_zone(self, value: str) -> str:
         if value not in _ZONES:
-            raise serializers.ValidationError("is no IANA time zone such as Europe/Stockholm")
+            raise serializers.ValidationError("is no IANA time zone")
         return value
 
     def validate_feature_names(self, value: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from rest_framework import serializers
@@ -9,17 +10,22 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from telltale.accounts.models import User
-from telltale.projects import write
-from telltale.projects.access import get_organisation_for, owned_organisations, projects_of
-from telltale.projects.api import SettingsBody
+from telltale.accounts.models import Organisation, User
+from telltale.projects import read, write
+from telltale.projects.access import (
+    get_organisation_for,
+    may_create_organisations,
+    owned_organisations,
+    projects_of,
+)
+from telltale.projects.api import ZONE_LIMIT, SettingsBody
 from telltale.projects.keys import KeyHolder
 from telltale.projects.models import Project, Role
 from telltale.rest import shapes
 from telltale.rest.auth import BrowserAuthentication, KeyAuthentication
 from telltale.rest.body import JsonOnly, JsonParser, JsonRenderer, checked
-from telltale.rest.params import check_names
-from telltale.rest.problems import Problem
+from telltale.rest.params import check_names, row_id
+from telltale.rest.problems import FieldError, Problem, not_found
 
 
 class ListedShape(serializers.Serializer[Any]):
@@ -37,7 +43,9 @@ class ListedProjectsShape(serializers.Serializer[Any]):
 class NewProjectBody(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=120)
     organisation = serializers.CharField(max_length=60, help_text="The slug of an organisation you own.")
-    time_zone = serializers.CharField(max_length=64, required=False, help_text="An IANA zone; UTC where left out.")
+    time_zone = serializers.CharField(
+        max_length=64, required=False, help_text="An IANA zone; UTC where left out.", style={"limit": ZONE_LIMIT}
+    )
 
     def validate_time_zone(self, value: str) -> str:
         return SettingsBody().validate_time_zone(value)
@@ -52,8 +60,25 @@ class OrganisationsShape(serializers.Serializer[Any]):
     items = OrganisationShape(many=True)
 
 
-class NewOrganisationBody(serializers.Serializer[Any]):
+class OrganisationBody(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=120)
+
+
+class PersonShape(serializers.Serializer[Any]):
+    user_id = serializers.IntegerField()
+    name = serializers.CharField()
+    email = serializers.CharField()
+    is_owner = serializers.BooleanField()
+
+
+class PlaceShape(serializers.Serializer[Any]):
+    slug = serializers.CharField()
+    name = serializers.CharField()
+
+
+class WholeOrganisationShape(OrganisationShape):
+    people = PersonShape(many=True)
+    projects = PlaceShape(many=True)
 
 
 class AskerView(APIView):
@@ -112,14 +137,77 @@ class OrganisationsView(AskerView):
         owned = owned_organisations(self.person)
         return Response({"items": [{"slug": one.slug, "name": one.name} for one in owned]})
 
-    @shapes.describe(
-        "Make an organisation", OrganisationShape, tag="Project", status=201, body=NewOrganisationBody
-    )
+    @shapes.describe("Make an organisation", OrganisationShape, tag="Project", status=201, body=OrganisationBody)
     def post(self, request: Request) -> Response:
         person = self.person
-        body = checked(NewOrganisationBody, request)
+        if not may_create_organisations(person):
+            raise Problem(403, "This needs an owner of another organisation, or the operator of this server.")
+        body = checked(OrganisationBody, request)
         made = write.create_organisation(body["name"], person, request=request._request)
         return Response({"slug": made.slug, "name": made.name}, status=201)
+
+
+class OrganisationView(AskerView):
+    """One organisation, for its owners; to everybody else it is not there."""
+
+    @shapes.describe("An organisation, its people and projects", WholeOrganisationShape, tag="Project")
+    def get(self, request: Request, organisation_slug: str) -> Response:
+        return Response(organisation_json(get_organisation_for(self.person, organisation_slug)))
+
+    @shapes.describe(
+        "Rename an organisation",
+        WholeOrganisationShape,
+        tag="Project",
+        body=OrganisationBody,
+        detail="Its slug stays, so addresses go on working.",
+    )
+    def patch(self, request: Request, organisation_slug: str) -> Response:
+        organisation = get_organisation_for(self.person, organisation_slug)
+        body = checked(OrganisationBody, request)
+        write.rename_organisation(organisation, body["name"], request=request._request)
+        organisation.refresh_from_db()
+        return Response(organisation_json(organisation))
+
+
+class OwnerView(AskerView):
+    """Whether one person of an organisation owns it; both methods may be repeated."""
+
+    @shapes.describe("Name an owner", PersonShape, tag="Project", detail="Somebody of the organisation; no body.")
+    def put(self, request: Request, organisation_slug: str, user_id: str) -> Response:
+        return self._set(organisation_slug, user_id, True)
+
+    @shapes.describe(
+        "End an ownership",
+        PersonShape,
+        tag="Project",
+        detail="The person stays in the projects they are a member of.",
+        problems={409: "The last owner stays."},
+    )
+    def delete(self, request: Request, organisation_slug: str, user_id: str) -> Response:
+        return self._set(organisation_slug, user_id, False)
+
+    def _set(self, slug: str, user_id: str, is_owner: bool) -> Response:
+        organisation = get_organisation_for(self.person, slug)
+        found = organisation.members.select_related("user").filter(user_id=row_id(user_id)).first()
+        if found is None:
+            raise not_found()
+        try:
+            write.set_owner(organisation, found.user, is_owner, request=self.request._request)
+        except write.Refused as refusal:
+            raise Problem(
+                409, str(refusal), FieldError("is_owner", str(refusal), "one owner at least", is_owner)
+            ) from None
+        return Response(asdict(read.person_row(found.user, is_owner)))
+
+
+def organisation_json(organisation: Organisation) -> dict[str, Any]:
+    """An organisation with its people and projects as JSON."""
+    return {
+        "slug": organisation.slug,
+        "name": organisation.name,
+        "people": [asdict(row) for row in read.list_people(organisation)],
+        "projects": list(organisation.projects.order_by("name").values("slug", "name")),
+    }
 
 
 def listed(project: Project, role: Role | None) -> dict[str, Any]:

@@ -6,12 +6,16 @@ from django.urls import path
 
 from telltale.projects import api
 from telltale.projects.api_audit import AuditView
-from telltale.projects.api_list import OrganisationsView, ProjectsView
+from telltale.projects.api_list import OrganisationsView, OrganisationView, OwnerView, ProjectsView
 
 urlpatterns = [
     path("project", api.ProjectSettingsView.as_view(), name="api-project"),
     path("projects", ProjectsView.as_view(), name="api-projects"),
     path("organisations", OrganisationsView.as_view(), name="api-organisations"),
+    path("organisations/<str:organisation_slug>", OrganisationView.as_view(), name="api-organisation"),
+    path(
+        "organisations/<str:organisation_slug>/owners/<str:user_id>", OwnerView.as_view(), name="api-organisation-owner"
+    ),
     path("audit", AuditView.as_view(), name="api-audit"),
     path("keys", api.KeysView.as_view(), name="api-keys"),
     path("keys/<str:key_id>", api.KeyView.as_view(), name="api-key"),

@@ -25,6 +25,7 @@ from telltale.projects.access import (
     get_member_for,
     get_organisation_for,
     may,
+    may_create_organisations,
     owned_organisations,
     project_page,
     require,
@@ -181,7 +182,7 @@ def organisation(request: HttpRequest, organisation_slug: str) -> HttpResponse:
     context = {
         "organisation": found,
         "form": form,
-        "people": found.members.select_related("user").order_by("-is_owner", "user__email"),
+        "people": read.list_people(found),
         "projects": found.projects.order_by("name"),
         "me": request.user,
     }
@@ -209,7 +210,7 @@ def organisation_owner(request: HttpRequest, organisation_slug: str, user_id: in
 @require_http_methods(["GET", "HEAD", "POST"])
 def organisation_new(request: HttpRequest) -> HttpResponse:
     """Another organisation, for somebody who owns one already or operates the installation."""
-    able = me(request).is_superuser or bool(owned_organisations(request.user))
+    able = may_create_organisations(me(request))
     form = OrganisationForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and able and form.is_valid():
         made = write.create_organisation(form.cleaned_data["name"], me(request), request=request)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from allauth.usersessions.models import UserSession
 from django.db.models import Max
 
-from telltale.accounts.models import OrganisationMember
+from telltale.accounts.models import Organisation, OrganisationMember, User
 from telltale.lib import clock
 from telltale.projects.models import ApiKey, Invitation, Project, ProjectMember, Role
 
@@ -25,6 +25,16 @@ class MemberRow:
     email: str
     role: Role
     last_seen_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRow:
+    """One person of an organisation."""
+
+    user_id: int
+    name: str
+    email: str
+    is_owner: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +77,17 @@ def list_members(project: Project) -> list[MemberRow]:
         for member_id, user, role in [*owners, *members]
     ]
     return sorted(rows, key=lambda row: (row.role != Role.OWNER, row.name.lower(), row.user_id))
+
+
+def list_people(organisation: Organisation) -> list[PersonRow]:
+    """The people of an organisation: owners first, then by address."""
+    rows = organisation.members.select_related("user").order_by("-is_owner", "user__email")
+    return [person_row(row.user, row.is_owner) for row in rows]
+
+
+def person_row(user: User, is_owner: bool) -> PersonRow:
+    """A person of an organisation as a value."""
+    return PersonRow(user.pk, str(user), user.email, is_owner)
 
 
 def list_invitations(project: Project) -> list[Invitation]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
 import orjson
@@ -12,7 +12,8 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from telltale.rest.problems import Problem
+from telltale.rest.field_errors import explain
+from telltale.rest.problems import FieldError, Problem, shown_value
 
 # Settings, prices and members are small; spans come in through the ingest paths, which have their own limit.
 BODY_MAX_BYTES = 1024 * 1024
@@ -71,12 +72,20 @@ class JsonOnly(BaseContentNegotiation):
 
 
 def checked(body: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
-    """The request's body as `body` describes it; 400 that names each field, unknown ones too."""
+    """The request's body as `body` describes it; 400 that names each field, unknown ones too, with limit and value."""
     form_ = body(data=request.data)
     unknown = sorted(set(request.data) - set(form_.fields))
     if unknown:
         accepted = ", ".join(sorted(form_.fields))
-        raise serializers.ValidationError(dict.fromkeys(unknown[:10], f"unknown field; accepted: {accepted}"))
-    form_.is_valid(raise_exception=True)
+        limit = f"one of {accepted}" if accepted else "no fields"
+        raise refused(FieldError(str(shown_value(name)), "unknown field", limit, name) for name in unknown[:10])
+    if not form_.is_valid():
+        raise refused(explain(form_.errors, form_, request.data))
     valid: dict[str, Any] = form_.validated_data
     return valid
+
+
+def refused(errors: Iterable[FieldError]) -> Problem:
+    """A 400 about the fields of a body."""
+    told = tuple(errors)
+    return Problem(400, "; ".join(f"{error.field}: {error.message}" for error in told[:5]), *told)
