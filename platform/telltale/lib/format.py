@@ -33,6 +33,11 @@ def _significant(value: Decimal, digits: int) -> Decimal:
     return (value / step).quantize(Decimal(1), rounding=ROUND_HALF_UP) * step
 
 
+def decimal_of(value: float | Decimal) -> Decimal:
+    """A chart's float as a decimal of the digits it shows; money becomes a float for charts alone."""
+    return Decimal(str(value))
+
+
 def _signed(text: str) -> str:
     return text.replace("-", MINUS, 1) if text.startswith("-") else text
 
