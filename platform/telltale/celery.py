@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
-from celery import Celery, signals
+from celery import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "telltale.settings")
 app = Celery("telltale")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
-
-@signals.celeryd_init.connect
-def _take_care(**kwargs: Any) -> None:
-    """Give a worker, and nothing else, the scheduler and the signs of life."""
-    from telltale.jobs.worker import CareStep
-
-    app.steps["worker"].add(CareStep)
+# Give a worker, and nothing else, the scheduler and the signs of life. By name: it is imported when a worker is built,
+# and what fails there ends the worker. Celery logs and forgets what fails in a handler of its signals.
+app.steps["worker"].add("telltale.jobs.worker:CareStep")

@@ -21,6 +21,7 @@ from telltale.lib import clock
 HEARTBEAT_SECONDS = 10.0
 # Threads cannot be stopped from outside. A task this far over its limit ends the process; its rows are claimed again.
 GRACE_SECONDS = 30.0
+OWN_THREADS = {"scheduler", "care"}
 # Rows of workers that were replaced are kept this long, for the operator's page.
 FORGET_AFTER = timedelta(hours=1)
 
@@ -134,6 +135,17 @@ class CareThread(threading.Thread):
         self._ending.set()
 
 
+def end_process(failed: threading.ExceptHookArgs) -> None:
+    """End the worker where one of its own threads breaks: without it, it would look alive and do nothing."""
+    name = failed.thread.name if failed.thread else "?"
+    if name not in OWN_THREADS:
+        threading.__excepthook__(failed)
+        return
+    told = (failed.exc_type, failed.exc_value or failed.exc_type(), failed.exc_traceback)
+    logger.critical("the thread %s broke; this worker ends", name, exc_info=told)
+    os._exit(70)
+
+
 class CareStep(bootsteps.StartStopStep):
     """Starts both threads once the pool runs."""
 
@@ -145,6 +157,7 @@ class CareStep(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Start."""
+        threading.excepthook = end_process
         self.threads = [BeatThread(parent.app), CareThread(parent)]
         for thread in self.threads:
             thread.start()

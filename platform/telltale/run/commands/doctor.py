@@ -25,6 +25,7 @@ from telltale.web.health import DATABASE_ERRORS, missing_migrations, read_vitals
 OLDEST_POSTGRES = 160000
 DISK_FREE_SHARE = 0.05
 CLOCK_OFF_SECONDS = 5.0
+LOG_END_BYTES = 4096
 MARKS = {"ok": "ok     ", "note": "note   ", "wrong": "WRONG  "}
 
 
@@ -146,10 +147,24 @@ def check_work() -> Iterator[Finding]:
     notes = vitals.notes
     for note in notes:
         yield Finding("wrong", note)
+    if not vitals.workers_alive and (last := _last_words("worker")):
+        yield Finding("note", f"The worker's log ends with: {last}")
     if vitals.failed_jobs:
         yield Finding("note", f"{vitals.failed_jobs} long job(s) failed; they wait for a person.")
     if not notes:
         yield Finding("ok", f"{vitals.workers_alive} worker(s) alive, no work waits too long")
+
+
+def _last_words(child: str) -> str:
+    """The last line of a child's log, cut; empty where there is none to read."""
+    try:
+        with open(settings.TELLTALE_HOME / "log" / f"{child}.log", "rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_END_BYTES))
+            lines = log.read().decode("utf-8", "replace").split("\n")
+    except OSError:
+        return ""
+    found = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return "".join(c if c.isprintable() else " " for c in found)[:300]
 
 
 def check_web() -> Iterator[Finding]:
