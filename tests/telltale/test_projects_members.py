@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 import time_machine
 from django.core import mail
+from django.db import connection
 from django.test import Client
 
 from telltale.accounts.models import User
 from telltale.audit.models import AuditEntry
 from telltale.lib import clock
-from telltale.projects.models import Invitation, ProjectMember
+from telltale.projects import write
+from telltale.projects.models import Invitation, ProjectMember, Role
 
 pytestmark = pytest.mark.django_db
 MEMBERS = "/p/shop/settings/members/"
@@ -108,6 +113,40 @@ def test_a_second_invitation_replaces_the_first(house):
 
     assert Client().get(first).status_code == 404
     assert Client().get(second).status_code == 200
+
+
+def test_a_second_invitation_by_rest_replaces_the_first_too(house):
+    erin = house.sign_in("erin")
+
+    made = [
+        erin.post("/api/v1/members?project=shop", {"email": email, "role": "viewer"}, "application/json").json()
+        for email in ("lena@example.com", "Lena@Example.com")
+    ]
+
+    listed = erin.get("/api/v1/members?project=shop").json()["invitations"]
+    assert [row["id"] for row in listed] == [made[1]["id"]]
+    links = [urlsplit(row["link"]).path for row in made]
+    assert [Client().get(link).status_code for link in links] == [404, 200]
+    withdrawn = erin.delete(f"/api/v1/invitations/{made[0]['id']}?project=shop")
+    assert withdrawn.status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_invitations_at_the_same_moment_leave_one_open_link(house):
+    together = threading.Barrier(4)
+
+    def one():
+        try:
+            together.wait()
+            return write.invite(house.shop, "lena@example.com", Role.VIEWER, by=None)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        made = [future.result() for future in [pool.submit(one) for _ in range(4)]]
+
+    works = [write.find_invitation(invited.token) is not None for invited in made]
+    assert sorted(works) == [False, False, False, True]
 
 
 def test_a_withdrawn_invitation_is_over(house):

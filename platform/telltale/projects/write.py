@@ -150,6 +150,8 @@ def invite(project: Project, email: str, role: Role, *, by: User | None, request
     token = secrets.token_urlsafe(32)
     now = clock.now()
     with transaction.atomic():
+        # Two at the same moment follow each other; the lock is none that storing spans would wait for.
+        Project.objects.select_for_update(no_key=True).values_list("pk").get(pk=project.pk)
         Invitation.objects.filter(project=project, email=email, accepted_at=None).delete()
         invitation = Invitation.objects.create(
             project=project,
