@@ -175,6 +175,19 @@ def test_second_factor_is_asked_for_and_recovery_codes_stand_in(house):
     assert AuditEntry.objects.filter(action="factor.add", actor="alice@example.com").count() == 2
 
 
+@pytest.mark.django_db(transaction=True)
+def test_the_first_recovery_codes_replace_none_and_later_ones_say_so(house):
+    client = log_in(house)
+    turn_on_totp(client, house.password)
+    first = client.get("/accounts/2fa/").content.decode()
+    client.post("/accounts/2fa/recovery-codes/generate/")
+    later = client.get("/accounts/2fa/").content.decode()
+
+    assert "Your recovery codes are made" in first
+    assert "old ones have ended" not in first
+    assert "Your recovery codes are new; the old ones have ended." in later
+
+
 def test_codes_are_throttled_per_person(house):
     client = log_in(house)
     secret = turn_on_totp(client, house.password)
