@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
@@ -10,9 +10,8 @@ from zoneinfo import ZoneInfo
 
 from django.http import QueryDict
 
-from traces.read import DEFAULT_SORT, FIELDS, FilterError, Term, TraceFilter, parse_terms
-from traces.read.filters import ops_of
-from traces.read.listing import read_sort
+from traces.read import DEFAULT_SORT, FIELDS, SORTS, FilterError, Term, TraceFilter, parse_terms
+from traces.read.filters import Field, ops_of
 
 LENGTHS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7), "28d": timedelta(days=28)}
 WORDS = {"1h": "1 h", "24h": "24 h", "7d": "7 d", "28d": "28 d", "all": "All"}
@@ -50,6 +49,19 @@ class Chip:
 
 
 @dataclass(frozen=True, slots=True)
+class ListKind:
+    """What a list is of: the fields it is filtered by, the keys it is sorted by, and how it is sorted unless asked."""
+
+    noun: str
+    fields: Mapping[str, Field]
+    sorts: tuple[str, ...]
+    default_sort: str
+
+
+TRACES = ListKind("traces", FIELDS, tuple(SORTS), DEFAULT_SORT)
+
+
+@dataclass(frozen=True, slots=True)
 class ListState:
     """A list as its address has it: filter, order, place, and what in the address was not understood."""
 
@@ -59,6 +71,7 @@ class ListState:
     after: str
     time: tuple[Pair, ...]  # as the address spells it; empty for the default
     errors: tuple[FilterError, ...]
+    kind: ListKind = TRACES
 
     @property
     def is_filtered(self) -> bool:
@@ -70,7 +83,7 @@ class ListState:
         if self.wanted.q:
             pairs.append(("q", self.wanted.q))
         pairs += [(term.key, value) for term in self.wanted.terms for value in term.values]
-        if self.sort != DEFAULT_SORT:
+        if self.sort != self.kind.default_sort:
             pairs.append(("sort", self.sort))
         if place:
             pairs += [(name, cursor) for name, cursor in (("before", self.before), ("after", self.after)) if cursor]
@@ -84,7 +97,7 @@ class ListState:
         """The terms in words, each with the address without it."""
         chips = []
         for term in self.wanted.terms:
-            known = FIELDS[term.field]
+            known = self.kind.fields[term.field]
             words = {value: word for value, word, _ in known.choices}
             shown = "" if term.op == "missing" else ", ".join(words.get(value, value) for value in term.values)
             unit = f" {known.unit}" if known.shape == "number" else ""
@@ -97,38 +110,38 @@ class ListState:
         return replace(self, wanted=TraceFilter(self.wanted.start, self.wanted.end)).address()
 
 
-def read_list(query: QueryDict, zone: ZoneInfo, now: datetime) -> ListState:
+def read_list(query: QueryDict, zone: ZoneInfo, now: datetime, kind: ListKind = TRACES) -> ListState:
     """The list an address asks for. What is not understood is left out and told in `errors`."""
     errors: list[FilterError] = []
     start, end, time = _read_time(query, zone, now, errors)
-    terms, wrong = parse_terms((key, query.getlist(key)) for key in query)
+    terms, wrong = parse_terms(((key, query.getlist(key)) for key in query), kind.fields)
     errors += wrong
     q = _read_q(query, errors)
-    sort = query.get("sort", "") or DEFAULT_SORT
-    try:
-        read_sort(sort)
-    except FilterError as error:
-        errors.append(error)
-        sort = DEFAULT_SORT
+    sort = query.get("sort", "") or kind.default_sort
+    if sort.removeprefix("-") not in kind.sorts:
+        accepted = ", ".join(f"{name}, -{name}" for name in kind.sorts)
+        errors.append(FilterError("sort", "is not accepted", f"one of {accepted}", sort[:40]))
+        sort = kind.default_sort
     wanted = TraceFilter(start, end, q, terms)
-    return ListState(wanted, sort, query.get("before", ""), query.get("after", ""), time, tuple(errors))
+    return ListState(wanted, sort, query.get("before", ""), query.get("after", ""), time, tuple(errors), kind=kind)
 
 
-def added_term(query: QueryDict) -> Term | FilterError | None:
+def added_term(query: QueryDict, kind: ListKind = TRACES) -> Term | FilterError | None:
     """The term that the Filter form adds, or what is wrong with it; None where the form was not sent."""
     name, op, value = query.get("field", ""), query.get("op", "is"), query.get("value", "")
     if not name:
         return None
-    known = FIELDS.get(name)
+    known = kind.fields.get(name)
     if known is None:
-        return FilterError("field", "is not one that traces are filtered by", ", ".join(FIELDS), name[:40])
+        accepted = ", ".join(kind.fields)
+        return FilterError("field", f"is not one that {kind.noun} are filtered by", accepted, name[:40])
     if not value.strip() and op != "missing":
         return FilterError(name, "needs a value")
     # "At least" makes sense of numbers alone, "equal to" of the rest; what was meant is clear enough.
     if op not in ops_of(known):
         op = {"is": "min", "not": "max"}.get(op, "is") if known.shape == "number" else "is"
     key = name if op == "is" else f"{name}.{op}"
-    terms, wrong = parse_terms([(key, [value if op != "missing" else "yes"])])
+    terms, wrong = parse_terms([(key, [value if op != "missing" else "yes"])], kind.fields)
     return wrong[0] if wrong else terms[0]
 
 
@@ -136,7 +149,7 @@ def with_term(state: ListState, term: Term) -> ListState:
     """The list with one more term; values of the same key join it."""
     rest, values = [], list(term.values)
     for held in state.wanted.terms:
-        if held.key == term.key and FIELDS[term.field].shape != "number":
+        if held.key == term.key and state.kind.fields[term.field].shape != "number":
             values = [*held.values, *(value for value in values if value not in held.values)]
         elif held.key != term.key:
             rest.append(held)

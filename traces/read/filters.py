@@ -5,7 +5,7 @@ Repeated keys mean "or", different keys mean "and": `feature=a&feature=b&model.n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -137,7 +137,9 @@ class TraceFilter:
         return next((term.values for term in self.terms if term.field == name and term.op == "is"), ())
 
 
-def parse_terms(pairs: Iterable[tuple[str, list[str]]]) -> tuple[tuple[Term, ...], list[FilterError]]:
+def parse_terms(
+    pairs: Iterable[tuple[str, list[str]]], fields: Mapping[str, Field] = FIELDS
+) -> tuple[tuple[Term, ...], list[FilterError]]:
     """The terms among an address's (key, values), and what is wrong with those that are none.
 
     Keys of no field are left alone: they belong to the page (sort, time, cursors).
@@ -146,7 +148,7 @@ def parse_terms(pairs: Iterable[tuple[str, list[str]]]) -> tuple[tuple[Term, ...
     wrong: list[FilterError] = []
     for key, raw in pairs:
         name, _, suffix = key.partition(".")
-        known = FIELDS.get(name)
+        known = fields.get(name)
         if known is None:
             continue
         try:
@@ -219,12 +221,12 @@ def conditions(wanted: TraceFilter, project_id: int) -> tuple[sql.Composed, dict
             looks = [sql.SQL("{} ILIKE %(q)s").format(sql.Identifier("t", column)) for column in columns]
             parts.append(sql.SQL("({})").format(sql.SQL(" OR ").join(looks)))
     for at, term in enumerate(wanted.terms):
-        parts.append(_condition(term, f"v{at}", params))
+        parts.append(condition_of(FIELDS[term.field], term, f"v{at}", params))
     return sql.SQL("\n  AND ").join(parts), params
 
 
-def _condition(term: Term, name: str, params: dict[str, Any]) -> sql.Composable:
-    known = FIELDS[term.field]
+def condition_of(known: Field, term: Term, name: str, params: dict[str, Any]) -> sql.Composable:
+    """One term as SQL over the table `t` that `known` speaks of; its value goes into `params` under `name`."""
     mark = sql.Placeholder(name)
     if known.shape == "number":
         params[name] = number(known, term.key, term.values[0])
