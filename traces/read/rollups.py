@@ -1,0 +1,305 @@
+"""Sums, series and breakdowns from roll-ups: what charts and totals stand on, at any number of spans.
+
+    with reading(project.pk, project.time_zone) as rollups:
+        days = rollups.ask(calls(kind=Kind.GENERATION), start, end, by=("model",), step=Step.DAY, want=("cost",))
+
+One query an `ask`. Every window is answered exactly, by the coarsest buckets that fit and finer ones at its edges;
+where those are no longer kept it is widened, and `Answer.start`, `end` say to what: pages show and link these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, LiteralString
+
+from psycopg import Cursor, sql
+
+from telltale.lib import clock
+from telltale.lib.db import raw_cursor
+from telltale.stats.sketch import Sketch
+from traces.read.asking import PAGE_TIMEOUT_MS, asking, compose
+from traces.read.rollup_values import (
+    AUTO,
+    Answer,
+    Auto,
+    FoldState,
+    ReasonRow,
+    Reasons,
+    Row,
+    UserRow,
+    Users,
+    Value,
+    Where,
+    calls,
+    check_dimension,
+    requests,
+)
+from traces.rollup.buckets import Calendar, Grain, calendar_of, minute_of, time_of
+from traces.rollup.covering import Horizon, Segment, Step, coarsest_grain, cover, edges, pick_step, snap
+from traces.rollup.sums import GROUPS, SKETCHES, Family, Sums, What
+
+# Enough for a year of days or a week of hours; more points than pixels tell nothing.
+POINTS_MAX = 2000
+_HALF_DAY = timedelta(hours=12)
+_NONE = timedelta(0)
+_DEFAULT = ("counts", "statuses", "tokens", "cost")
+_FAMILY: dict[Family, LiteralString] = {Family.TRACE: "r.scope_id < 0", Family.SPAN: "r.scope_id >= 0"}
+
+
+@contextmanager
+def reading(project_id: int, time_zone: str, timeout_ms: int = PAGE_TIMEOUT_MS) -> Iterator[Rollups]:
+    """A reader within one transaction with a time limit on every query (`TooSlow`)."""
+    with asking(timeout_ms):
+        yield Rollups(raw_cursor(), project_id, calendar_of(time_zone), clock.now())
+
+
+class Rollups:
+    """Reads the roll-ups of one project as of `now`. Made by `reading`."""
+
+    def __init__(self, cursor: Cursor[Any], project_id: int, calendar: Calendar, now: datetime) -> None:
+        self._cursor = cursor
+        self.project_id = project_id
+        self.calendar = calendar
+        self.now = now
+        self._horizon = Horizon.at(minute_of(now))
+
+    def ask(
+        self,
+        where: Where,
+        start: datetime,
+        end: datetime,
+        *,
+        by: Sequence[str] = (),
+        step: Step | Auto | None = None,
+        want: Sequence[str] = _DEFAULT,
+        sketches: Sequence[str] = (),
+    ) -> Answer:
+        """Sums (and sketches) by the dimensions `by`, over the whole window or in points of `step` (`AUTO` picks one).
+
+        `want` are keys of `GROUPS`; `sketches` of `SKETCHES`. ValueError for names that are none.
+        """
+        columns = _columns(want)
+        for name in sketches:
+            if name not in SKETCHES:
+                raise ValueError(f"{name!r} is no sketch; there are {', '.join(SKETCHES)}")
+        frame = self._frame(start, end, step)
+        parts = [
+            *(sql.SQL("sum(r.{})").format(sql.Identifier(name)) for name in columns),
+            *(sql.SQL("string_agg(r.{}, ''::bytea)").format(sql.Identifier(name)) for name in sketches),
+        ]
+        grouped = len(by)
+        rows = []
+        for at, *cells in self._fetch("rollup_read", where, frame, by, {"columns": sql.SQL(", ").join(parts)}):
+            values = cells[grouped : grouped + len(columns)]
+            sums = Sums(**{name: int(value) for name, value in zip(columns, values, strict=True) if value is not None})
+            read = {
+                name: Sketch(data) for name, data in zip(sketches, cells[grouped + len(columns) :], strict=True) if data
+            }
+            rows.append(Row(at - 1, tuple(cells[:grouped]), sums, read))
+        return Answer(frame.start, frame.end, frame.step, frame.edges, tuple(by), tuple(rows), frame.is_widened)
+
+    def reasons(
+        self,
+        what: What,
+        where: Where,
+        start: datetime,
+        end: datetime,
+        *,
+        by: Sequence[str] = (),
+        step: Step | Auto | None = None,
+    ) -> Reasons:
+        """How often each error type or finish reason was told, most frequent first within a point and group."""
+        frame = self._frame(start, end, step)
+        found = self._fetch("rollup_read_reasons", where, frame, by, {}, what=int(what))
+        rows = [ReasonRow(at - 1, tuple(cells[:-2]), cells[-2], cells[-1]) for at, *cells in found]
+        rows.sort(key=lambda row: (row.at, -row.n, row.reason))
+        return Reasons(frame.start, frame.end, frame.step, frame.edges, tuple(by), tuple(rows), frame.is_widened)
+
+    def other_share(self, where: Where, start: datetime, end: datetime) -> float | None:
+        """The share of rows' n whose dimensions were folded into "(other)" for want of room; None of nothing."""
+        frame = self._frame(start, end, None)
+        query = {"columns": sql.SQL("sum(r.n)::bigint, (sum(r.n) FILTER (WHERE s.folded > 0))::bigint")}
+        found = self._fetch("rollup_read", where, frame, (), query, needs_scopes=True)
+        n, folded = (found[0][1], found[0][2]) if found else (0, 0)
+        return (folded or 0) / n if n else None
+
+    def values(self, where: Where, start: datetime, end: datetime, dimension: str, limit: int = 100) -> list[Value]:
+        """The values of a dimension in the window, most frequent first: what a filter offers."""
+        groups = self.ask(where, start, end, by=(dimension,), want=("counts",)).groups()
+        return [key[0] for key in sorted(groups, key=lambda key: (-groups[key].n, str(key[0])))][:limit]
+
+    def users(
+        self, start: datetime, end: datetime, *, limit: int = 50, order: str = "cost", user_id: str | None = None
+    ) -> Users:
+        """The dearest ("cost"), busiest ("n") or hungriest ("tokens") users over the days that the window touches."""
+        orders: dict[str, LiteralString] = {
+            "cost": "cost_pico DESC, sum(u.n) DESC",
+            "n": "sum(u.n) DESC",
+            "tokens": "sum(u.input_tokens) + sum(u.output_tokens) DESC",
+        }
+        if order not in orders:
+            raise ValueError(f"{order!r} is no order of users; there are {', '.join(orders)}")
+        calendar = self.calendar
+        low, high = calendar.day_of(minute_of(start)), _ceil_minute(end)
+        if calendar.day_of(high) != high:
+            high = calendar.next_day(high)
+        first = low if calendar.month_of(low) == low else calendar.next_month(low)
+        last = calendar.month_of(high)
+        segments = [(Grain.DAY, low, high)]
+        if first < last:
+            segments = [(Grain.DAY, low, first), (Grain.MONTH, first, last), (Grain.DAY, last, high)]
+        params = {
+            "project_id": self.project_id,
+            "grains": [int(grain) for grain, _, _ in segments],
+            "lows": [time_of(low) for _, low, _ in segments],
+            "highs": [time_of(high) for _, _, high in segments],
+            "user_id": user_id,
+            "limit": limit,
+        }
+        self._cursor.execute(compose("rollup_read_users", order=sql.SQL(orders[order])).encode(), params)
+        found = self._cursor.fetchall()
+        rows = tuple(UserRow(user, *map(int, sums)) for user, *sums, _ in found)
+        return Users(time_of(low), time_of(high), rows, found[0][-1] if found else 0)
+
+    def state(self) -> FoldState:
+        """How far roll-ups are behind, and what could not be booked."""
+        params = {"project_id": self.project_id, "consumer": _ROLL_UP}
+        self._cursor.execute(compose("rollup_read_state").encode(), params)
+        row = self._cursor.fetchone()
+        assert row is not None  # noqa: S101 - one row, always
+        oldest, waiting, aside, huge, zone, job, done, total, now = row
+        lag = 0.0 if oldest is None else max((now - oldest).total_seconds(), 0.0)
+        return FoldState(oldest, lag, waiting, huge, aside, zone, job, done or 0, total)
+
+    def _frame(self, start: datetime, end: datetime, step: Step | Auto | None) -> _Frame:
+        asked = minute_of(start), _ceil_minute(end)
+        low, high = snap(*asked, self.calendar, self._horizon)
+        chosen = pick_step(low, high) if isinstance(step, str) else step
+        if chosen is not None:
+            # Shorter points than the buckets that are kept there would be empty.
+            if chosen < Step.HOUR and low < self._horizon.minutes:
+                chosen = Step.HOUR
+            if chosen < Step.DAY and low < self._horizon.hours:
+                chosen = Step.DAY
+        points = edges(low, high, chosen, self.calendar)
+        if len(points) > POINTS_MAX + 1:
+            raise ValueError(f"{len(points) - 1} points are more than {POINTS_MAX}: take a longer step")
+        segments = cover(low, high, coarsest_grain(chosen), self.calendar)
+        return _Frame(time_of(low), time_of(high), chosen, tuple(map(time_of, points)), segments, (low, high) != asked)
+
+    def _fetch(
+        self,
+        name: str,
+        where: Where,
+        frame: _Frame,
+        by: Sequence[str],
+        parts: Mapping[str, sql.Composable],
+        *,
+        needs_scopes: bool = False,
+        **more: Any,
+    ) -> list[tuple[Any, ...]]:
+        for dimension in by:
+            check_dimension(where.family, dimension)
+        if not frame.segments:
+            return []
+        params: dict[str, Any] = {
+            "project_id": self.project_id,
+            "grains": [int(segment.grain) for segment in frame.segments],
+            "lows": [time_of(segment.low) for segment in frame.segments],
+            "highs": [time_of(segment.high) for segment in frame.segments],
+            "shifts": [_HALF_DAY if segment.grain == Grain.DAY else _NONE for segment in frame.segments],
+            **more,
+        }
+        at: sql.Composable = sql.SQL("1")
+        if len(frame.edges) > 2:
+            params["edges"] = list(frame.edges)
+            at = sql.SQL("width_bucket(r.bucket + segment.shift, %(edges)s::timestamptz[])")
+        groups = [sql.Identifier("s", dimension) for dimension in by]
+        scopes: sql.Composable = sql.SQL("")
+        if by or where.accepted or where.refused or needs_scopes:
+            scopes = sql.SQL(
+                "JOIN traces_scope AS s ON s.project_id = %(project_id)s AND s.scope_id = r.scope_id{}"
+            ).format(_conditions(where, params))
+        query = compose(
+            name,
+            at=at,
+            groups=sql.SQL("").join(sql.SQL("{}, ").format(group) for group in groups),
+            family=sql.SQL(_FAMILY[where.family]),
+            scopes=scopes,
+            keys=sql.SQL(", ").join([sql.SQL("1"), *groups]),
+            **parts,
+        )
+        self._cursor.execute(query.encode(), params, prepare=False, binary=True)
+        return self._cursor.fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """A window as it is answered, with its points and the rows that answer."""
+
+    start: datetime
+    end: datetime
+    step: Step | None
+    edges: tuple[datetime, ...]
+    segments: list[Segment]
+    is_widened: bool
+
+
+def _columns(want: Sequence[str]) -> list[str]:
+    for name in want:
+        if name not in GROUPS:
+            raise ValueError(f"{name!r} is no group of sums; there are {', '.join(GROUPS)}")
+    return [column for name, columns in GROUPS.items() if name in want for column in columns]
+
+
+def _conditions(where: Where, params: dict[str, Any]) -> sql.Composable:
+    parts: list[sql.Composable] = []
+    for is_wanted, terms in ((True, where.accepted), (False, where.refused)):
+        for name, values in terms:
+            column = sql.Identifier("s", name)
+            named = [int(value) if isinstance(value, int) else value for value in values if value is not None]
+            looks = []
+            if named:
+                mark = f"v{len(params)}"
+                params[mark] = named
+                cast = "smallint[]" if name == "kind" else "text[]"
+                looks.append(sql.SQL("{} = ANY({}::{})").format(column, sql.Placeholder(mark), sql.SQL(cast)))
+            if None in values:
+                looks.append(sql.SQL("{} IS NULL").format(column))
+            found = sql.SQL(" OR ").join(looks) if looks else sql.SQL("false")
+            joined = sql.SQL(" AND ({})") if is_wanted else sql.SQL(" AND ({}) IS NOT TRUE")
+            parts.append(joined.format(found))
+    return sql.SQL("").join(parts)
+
+
+def _ceil_minute(at: datetime) -> int:
+    minute = minute_of(at)
+    return minute if time_of(minute) == at else minute + 1
+
+
+_ROLL_UP = 1  # traces.write.feed.Consumer.ROLL_UP; reading knows no writing
+
+__all__ = [
+    "AUTO",
+    "Answer",
+    "Auto",
+    "Family",
+    "FoldState",
+    "ReasonRow",
+    "Reasons",
+    "Rollups",
+    "Row",
+    "Step",
+    "Sums",
+    "UserRow",
+    "Users",
+    "Value",
+    "What",
+    "Where",
+    "calls",
+    "reading",
+    "requests",
+]
