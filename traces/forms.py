@@ -71,6 +71,7 @@ class ListState:
     after: str
     time: tuple[Pair, ...]  # as the address spells it; empty for the default
     errors: tuple[FilterError, ...]
+    columns: tuple[str, ...] = ()  # keys of the columns shown; empty for the default
     kind: ListKind = TRACES
 
     @property
@@ -85,6 +86,8 @@ class ListState:
         pairs += [(term.key, value) for term in self.wanted.terms for value in term.values]
         if self.sort != self.kind.default_sort:
             pairs.append(("sort", self.sort))
+        if self.columns:
+            pairs.append(("columns", ",".join(self.columns)))
         if place:
             pairs += [(name, cursor) for name, cursor in (("before", self.before), ("after", self.after)) if cursor]
         return pairs

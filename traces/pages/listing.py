@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.html import escape
 from django.views.decorators.http import require_http_methods
 
 from telltale.lib import clock
+from telltale.lib import format as fmt
 from telltale.projects.access import project_page
 from telltale.projects.models import Project
-from traces.canonical.types import SpanFlag
 from traces.forms import ListState, added_term, query_string, read_list, window_of, with_term
+from traces.pages.columns import Page, chosen, rows_html
 from traces.pages.export import FORMATS, export
 from traces.pages.histogram import draw
-from traces.pages.words import COSTS
 from traces.read import (
     FIELDS,
     Ask,
@@ -30,22 +30,12 @@ from traces.read import (
     FilterError,
     TooSlow,
     TracePage,
-    TraceRow,
     list_with_facets,
     resolve_id,
 )
 from traces.read.filters import ops_of
 from traces.read.listing import count_each
 
-HEADINGS = (
-    ("started_at", "Time", False),
-    ("", "Asked, answered", False),
-    ("", "Model", False),
-    ("errors", "Errors", True),
-    ("tokens", "Tokens", True),
-    ("cost", "Cost", True),
-    ("duration", "Latency", True),
-)
 SORT_WORDS = {
     "started_at": ("Newest first", "Oldest first"),
     "duration": ("Slowest first", "Fastest first"),
@@ -64,30 +54,6 @@ FORM_OPS = (
 
 
 @dataclass(frozen=True, slots=True)
-class RowView:
-    """One row as the table writes it."""
-
-    href: str
-    started_at: datetime
-    feature: str | None
-    title: str
-    sub: str
-    model: str
-    version: str
-    error_count: int
-    error: str
-    tokens_in: int | None
-    tokens_out: int | None
-    tokens_word: str
-    cost_before: str
-    cost_usd: Decimal | None
-    cost_word: str
-    duration_ms: float | None
-    duration_word: str
-    ttft_ms: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class Heading:
     """A column heading; without a key it does not sort."""
 
@@ -96,15 +62,16 @@ class Heading:
     is_number: bool
     href: str
     desc_key: str
+    width: str
 
 
 @dataclass(frozen=True, slots=True)
 class FacetView:
-    """A facet with its checkboxes: (value, word, n, is chosen)."""
+    """A facet with its checkboxes: (value, word, n in words, is chosen)."""
 
     field: str
     label: str
-    values: tuple[tuple[str, str, int, bool], ...]
+    values: tuple[tuple[str, str, str, bool], ...]
     more: bool
 
 
@@ -177,7 +144,7 @@ def answer(
     suffix = query_string(state.pairs()) if state.pairs() else ""
     return {
         "page": page,
-        "rows": [row_view(row, base, suffix) for row in page.rows],
+        "rows": rows_html(page.rows, chosen(state.columns), Page(base, escape(suffix), zone, clock.now())),
         "headings": headings(state),
         "facets": facet_views(facets, state),
         "facets_n": facets.n,
@@ -185,6 +152,7 @@ def answer(
         "chart": draw(facets.histogram, zone) if facets.histogram else None,
         "sort_words": sort_words(page.sort),
         "place": place(page),
+        "count_words": count_words(page.count) if page.count else "",
         "last": page.first + len(page.rows) - 1,
         "newer": query_string([*state.pairs(), ("after", page.newer)]) if page.newer else "",
         "older": query_string([*state.pairs(), ("before", page.older)]) if page.older else "",
@@ -192,47 +160,14 @@ def answer(
     }
 
 
-def row_view(row: TraceRow, base: str, suffix: str) -> RowView:
-    """A trace as one row; what it asked and answered, or its name where no text was captured."""
-    before, word = COSTS[row.cost.state]
-    models = row.models
-    more = f"{len(models) - 1} more model{'' if len(models) == 2 else 's'}" if len(models) > 1 else ""
-    title, sub = row.preview_in or row.name, row.preview_out or ""
-    if not row.preview_in:
-        is_captured = row.flags & (SpanFlag.HAS_INPUT | SpanFlag.HAS_OUTPUT)
-        why = "text too long to show here" if is_captured else "no text captured"
-        sub = sub or f"{row.span_count:,} span{'' if row.span_count == 1 else 's'}, {why}"
-    elif not sub:
-        sub = "No answer captured"
-    return RowView(
-        href=f"{base}{row.hex_id}/{suffix}",
-        started_at=row.started_at,
-        feature=row.feature,
-        title=title,
-        sub=sub,
-        model=models[0] if models else "",
-        version=", ".join(part for part in (row.prompt_version, more) if part),
-        error_count=row.error_count,
-        error=(row.error_type or "").rsplit(".", 1)[-1],
-        tokens_in=row.tokens_in,
-        tokens_out=row.tokens_out,
-        tokens_word="unknown" if row.generation_count else "none",
-        cost_before=before,
-        cost_usd=row.cost.usd,
-        cost_word=word,
-        duration_ms=row.duration_ms,
-        duration_word="not ended",
-        ttft_ms=row.ttft_ms,
-    )
-
-
 def headings(state: ListState) -> list[Heading]:
     """The columns, each with the address that sorts by it: the largest first, then the other way."""
     shown = []
-    for key, label, is_number in HEADINGS:
+    for column in chosen(state.columns):
+        key = column.sort
         sort = key if state.sort == f"-{key}" else f"-{key}"
         href = replace(state, sort=sort, before="", after="").address() if key else ""
-        shown.append(Heading(key, label, is_number, href, f"-{key}"))
+        shown.append(Heading(key, column.label, column.is_number, href, f"-{key}", column.width))
     return shown
 
 
@@ -247,8 +182,12 @@ def facet_views(facets: Facets, state: ListState) -> list[FacetView]:
 def _facet_view(facet: Facet, state: ListState) -> FacetView:
     known = FIELDS[facet.field]
     words = {value: word for value, word, _ in known.choices}
-    chosen = state.wanted.values(facet.field)
-    values = tuple((v.value, words.get(v.value, v.value), v.n, v.value in chosen) for v in facet.values)
+    picked = state.wanted.values(facet.field)
+    least = "" if facet.is_whole else "+"
+    values = tuple(
+        (v.value, words.get(v.value, v.value), fmt.count(v.n, short=True) + least, v.value in picked)
+        for v in facet.values
+    )
     return FacetView(facet.field, known.label, values, facet.more)
 
 
@@ -261,10 +200,13 @@ def sort_words(sort: str) -> str:
 def place(page: TracePage) -> str:
     """ "1–50 of 311": where in the list this page is."""
     last = page.first + len(page.rows) - 1
-    of = ""
-    if page.count is not None:
-        of = f" of {page.count.n:,}" if page.count.is_exact else f" of about {_rounded(page.count.n):,}"
+    of = "" if page.count is None else f" of {count_words(page.count)}"
     return f"{page.first:,}–{last:,}{of}"
+
+
+def count_words(count: Count) -> str:
+    """ "1,264" or "about 12,000"."""
+    return f"{count.n:,}" if count.is_exact else f"about {_rounded(count.n):,}"
 
 
 def _rounded(n: int) -> int:

@@ -203,26 +203,48 @@ def number(known: Field, key: str, raw: str) -> int:
 
 def conditions(wanted: TraceFilter, project_id: int) -> tuple[sql.Composed, dict[str, Any]]:
     """What follows WHERE over `traces_trace AS t`, and its parameters."""
+    near, far, params = split_conditions(wanted, project_id)
+    return sql.SQL("\n  AND ").join([near, *([far] if far is not None else [])]), params
+
+
+def split_conditions(wanted: TraceFilter, project_id: int) -> tuple[sql.Composed, sql.Composed | None, dict[str, Any]]:
+    """As `conditions`, in two: what an index leads to, newest first, and the rest (None where nothing is left).
+
+    Who looks at the second part bounds how many rows of the first it may take to find some.
+    """
     params: dict[str, Any] = {"project_id": project_id}
-    parts: list[sql.Composable] = [sql.SQL("t.project_id = %(project_id)s")]
+    near: list[sql.Composable] = [sql.SQL("t.project_id = %(project_id)s")]
+    far: list[sql.Composable] = []
     if wanted.trace_ids is not None:
         params["trace_ids"] = list(wanted.trace_ids)
-        parts.append(sql.SQL("t.trace_id = ANY(%(trace_ids)s::uuid[])"))
+        near.append(sql.SQL("t.trace_id = ANY(%(trace_ids)s::uuid[])"))
     else:
         if wanted.start is not None:
             params["start"] = wanted.start
-            parts.append(sql.SQL("t.started_at >= %(start)s"))
+            near.append(sql.SQL("t.started_at >= %(start)s"))
         if wanted.end is not None:
             params["end"] = wanted.end
-            parts.append(sql.SQL("t.started_at < %(end)s"))
+            near.append(sql.SQL("t.started_at < %(end)s"))
         if wanted.q:
             params["q"] = "%" + escape_like(wanted.q) + "%"
             columns = ("name", "preview_in", "preview_out", "user_id", "session_id")
             looks = [sql.SQL("{} ILIKE %(q)s").format(sql.Identifier("t", column)) for column in columns]
-            parts.append(sql.SQL("({})").format(sql.SQL(" OR ").join(looks)))
+            far.append(sql.SQL("({})").format(sql.SQL(" OR ").join(looks)))
     for at, term in enumerate(wanted.terms):
-        parts.append(condition_of(FIELDS[term.field], term, f"v{at}", params))
-    return sql.SQL("\n  AND ").join(parts), params
+        (near if _is_on_index(term) else far).append(condition_of(FIELDS[term.field], term, f"v{at}", params))
+    both = sql.SQL("\n  AND ")
+    return both.join(near), both.join(far) if far else None, params
+
+
+_ON_INDEX = {"feature", "user", "session"}
+_CHOICES_ON_INDEX = {("status", ("error",)), ("cost_status", ("unpriced",))}
+
+
+def _is_on_index(term: Term) -> bool:
+    """Whether an index gives the traces of this term in order of their start."""
+    if term.op != "is":
+        return False
+    return (term.field in _ON_INDEX and len(term.values) == 1) or (term.field, term.values) in _CHOICES_ON_INDEX
 
 
 def condition_of(known: Field, term: Term, name: str, params: dict[str, Any]) -> sql.Composable:
