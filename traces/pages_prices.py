@@ -36,12 +36,14 @@ def me(request: HttpRequest) -> User:
 @require_http_methods(["GET", "HEAD"])
 @project_page()
 def book(request: HttpRequest, project: Project) -> HttpResponse:
-    """Models without a price, models in traffic, and the book; `q`, `level` and `after` say which part of it."""
+    """Models without a price, models in traffic, and the book; `q`, `level`, `ended`, `after` say what part."""
     zone = ZoneInfo(project.time_zone)
     q = _clean(request.GET.get("q", ""))
     level = request.GET.get("level", "")
     level = level if level in {found.name.lower() for found in Level} else ""
-    rows = read.list_book(project.pk, q=q, level=level)
+    with_ended = request.GET.get("ended") == "1"
+    listed = read.list_book(project.pk, q=q, level=level, with_ended=with_ended)
+    rows = listed.rows
     start = _whole(request.GET.get("after", ""), len(rows))
     shown = rows[start : start + BOOK_PAGE]
     in_force = prices.load_book(project.pk)
@@ -72,8 +74,13 @@ def book(request: HttpRequest, project: Project) -> HttpResponse:
         "first": start + 1,
         "last": start + len(shown),
         "total": len(rows),
-        "newer": _page_link(q, level, max(start - BOOK_PAGE, 0)) if start else "",
-        "older": _page_link(q, level, start + BOOK_PAGE) if start + BOOK_PAGE < len(rows) else "",
+        "with_ended": with_ended,
+        "ended": listed.ended,
+        "ended_link": _page_link(q, level, 0, with_ended=not with_ended),
+        "newer": _page_link(q, level, max(start - BOOK_PAGE, 0), with_ended=with_ended) if start else "",
+        "older": _page_link(q, level, start + BOOK_PAGE, with_ended=with_ended)
+        if start + BOOK_PAGE < len(rows)
+        else "",
         "entered": [(entry, book_line(entry.row, zone)) for entry in read.list_entered(project.pk)],
         "jobs": reprice.list_jobs(project.pk, 5),
         "may_change": may(project, "prices"),
@@ -272,8 +279,8 @@ def _row(project: Project, raw: str) -> PriceRow:
 
 
 def _ours(project: Project, price_id: int) -> PriceRow:
-    """A row of the project that is in force."""
-    for row in read.list_book(project.pk, level=Level.PROJECT.name.lower()):
+    """A row of the project that nobody has replaced, ended or not."""
+    for row in read.list_book(project.pk, level=Level.PROJECT.name.lower(), with_ended=True).rows:
         if row.price_id == price_id:
             return row
     raise Http404
@@ -304,10 +311,9 @@ def _again_link(project: Project, model: str) -> str:
     return f"{reverse('prices_again', args=[project.slug])}?{urlencode({'model': model})}"
 
 
-def _page_link(q: str, level: str, after: int) -> str:
-    asked = {
-        name: value for name, value in (("q", q), ("level", level), ("after", str(after))) if value and value != "0"
-    }
+def _page_link(q: str, level: str, after: int, *, with_ended: bool) -> str:
+    places = (("q", q), ("level", level), ("ended", "1" if with_ended else ""), ("after", str(after)))
+    asked = {name: value for name, value in places if value and value != "0"}
     return f"?{urlencode(asked)}#book"
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from telltale.lib import clock
 from traces.canonical.types import BUCKETS
 from traces.cost.book import Level, MatchKind, PriceRow, Tier, usd
 from traces.cost.edit import FIELDS, FieldError
@@ -97,6 +98,7 @@ class BookLine:
     level: str
     is_ours: bool
     is_shipped: bool
+    has_ended: bool
 
 
 def price_form(data: Mapping[str, str], errors: Iterable[FieldError] = ()) -> PriceForm:
@@ -175,6 +177,7 @@ def book_line(row: PriceRow, zone: ZoneInfo) -> BookLine:
         level=LEVEL_WORDS[row.level],
         is_ours=row.level is Level.PROJECT,
         is_shipped=row.level is Level.SHIPPED,
+        has_ended=row.has_ended(clock.now()),
     )
 
 

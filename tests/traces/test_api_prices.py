@@ -56,7 +56,7 @@ def send_call(admin, model, *, provider=None, tokens=(1000, 100), minutes=30):
 def entered(admin):
     return [
         (row["model"], row["input_fresh"], row["effective_to"])
-        for row in admin("get", "prices?level=project").json()["items"]
+        for row in admin("get", "prices?level=project&ended=true").json()["items"]
     ]
 
 
@@ -93,12 +93,25 @@ def test_a_later_price_ends_the_one_before(admin):
     admin("post", "prices", PRICE, 201)
     admin("post", "prices", {**PRICE, "input_fresh": "3", "effective_from": "2026-06-01"}, 201)
 
-    rows = admin("get", "prices?level=project").json()["items"]
+    both = admin("get", "prices?level=project&ended=true").json()["items"]
+    in_force = admin("get", "prices?level=project").json()["items"]
 
-    assert [(row["input_fresh"], row["effective_from"], row["effective_to"]) for row in rows] == [
+    assert [(row["input_fresh"], row["effective_from"], row["effective_to"]) for row in both] == [
         ("1.5", None, "2026-06-01T00:00:00Z"),
         ("3", "2026-06-01T00:00:00Z", None),
     ]
+    assert in_force == both[1:]
+
+
+def test_a_price_that_ends_or_begins_later_belongs_to_the_book(admin):
+    later = (NOW + timedelta(days=2)).isoformat()
+    admin("post", "prices", {**PRICE, "model": "a", "effective_to": later}, 201)
+    admin("post", "prices", {**PRICE, "model": "b", "effective_from": later}, 201)
+
+    assert [row["model"] for row in admin("get", "prices?level=project").json()["items"]] == ["a", "b"]
+    assert admin("get", "prices?ended=perhaps").json()["errors"][0] == {
+        "field": "ended", "message": "is neither true nor false", "limit": "true or false", "value": "perhaps",
+    }  # fmt: skip
 
 
 def test_two_prices_for_the_same_calls_do_not_fit(admin):

@@ -189,11 +189,18 @@ def test_a_price_is_ended_after_asking(shop):
     assert "End the price of house-7b?" in asked
     assert "Give a day such as" in wrong
     assert ended.status_code == 302
-    assert "until 1 Jun 2026" in main(shop.erin.get(URL))
+
+    book, with_ended = (main(shop.erin.get(URL + query)).partition('id="book"')[2] for query in ("", "?ended=1"))
+    book, with_ended = book.partition("<h2>Changes")[0], with_ended.partition("<h2>Changes")[0]
+    assert "house-7b" not in book
+    assert 'ended <a href="?ended=1#book">show too</a>' in book
+    assert "until 1 Jun 2026" in with_ended
+    assert '<span class="badge">Ended</span>' in with_ended
+    assert f'href="{URL}{row.price_id}/end/"' not in with_ended
 
 
 def test_a_shipped_price_is_overridden_from_today(shop):
-    shipped = next(row for row in read.list_book(shop.project.pk, q="gpt-4o-mini", level="shipped"))
+    shipped = next(row for row in read.list_book(shop.project.pk, q="gpt-4o-mini", level="shipped").rows)
 
     html = main(shop.erin.get(f"{URL}new/?like={shipped.price_id}"))
 

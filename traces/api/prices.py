@@ -74,16 +74,18 @@ class PriceShape(serializers.Serializer[Any]):
 
 class PricesView(ProjectView):
     acts = {"GET": "read", "POST": "prices"}
-    query = {"GET": ("q", "level", "limit", "cursor")}
+    query = {"GET": ("q", "level", "ended", "limit", "cursor")}
 
     @shapes.describe(
         "The price book in force",
         shapes.page_of(PriceShape, "PricePage"),
         tag="Prices",
-        detail="The project's own rows, then the installation's, then the shipped ones.",
+        detail="The project's own rows, then the installation's, then the shipped ones. Rows that ended price older "
+        "calls alone; `ended=true` lists them too.",
         query=(
             OpenApiParameter("q", OpenApiTypes.STR, description="Part of a model's or provider's name."),
             OpenApiParameter("level", OpenApiTypes.STR, enum=LEVELS, description="Whose rows."),
+            OpenApiParameter("ended", OpenApiTypes.BOOL, description="Also rows that hold for no call of today."),
             shapes.LIMIT,
             shapes.CURSOR,
         ),
@@ -94,7 +96,8 @@ class PricesView(ProjectView):
         position = paging.read_cursor(params.text(query, "cursor"), str, int, str, int)
         if position is not None and position[0] not in {"after", "before"}:
             raise paging.bad_cursor(str(position[0]))
-        rows = read.list_book(self.project.pk, q=params.text(query, "q"), level=level)
+        with_ended = params.boolean(query, "ended") or False
+        rows = read.list_book(self.project.pk, q=params.text(query, "q"), level=level, with_ended=with_ended).rows
         start = 0
         if position is not None:
             here = tuple(position[1:])

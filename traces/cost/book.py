@@ -76,6 +76,10 @@ class PriceRow:
         fresh, read = self.rates[0], self.rates[1]
         return fresh is not None and read is not None and read < fresh
 
+    def has_ended(self, at: datetime) -> bool:
+        """Whether the row holds for no call that starts at `at` or later."""
+        return self.effective_to is not None and self.effective_to <= at
+
 
 @dataclass(frozen=True, slots=True)
 class Match:

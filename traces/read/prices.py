@@ -151,8 +151,19 @@ def find_price(project_id: int, price_id: int) -> PriceRow | None:
     return None if found is None else price_row(found)
 
 
-def list_book(project_id: int, *, q: str = "", level: str = "") -> list[PriceRow]:
-    """The rows in force, a project's first, by model; those whose model or provider holds `q`, perhaps of one level."""
+@dataclass(frozen=True, slots=True)
+class Book:
+    """Rows of the book in order; `ended` counts those that hold for no call of today any more, shown or not."""
+
+    rows: tuple[PriceRow, ...]
+    ended: int
+
+
+def list_book(project_id: int, *, q: str = "", level: str = "", with_ended: bool = False) -> Book:
+    """The rows in force, a project's first, by model; those whose model or provider holds `q`, perhaps of one level.
+
+    Rows that begin later belong to it. Those that ended price older calls alone and come `with_ended`.
+    """
     entered = Price.objects.filter(replaced_at=None)
     rows = [price_row(price) for price in entered.filter(project_id=project_id) | entered.filter(project=None)]
     wanted = fold(q)
@@ -162,7 +173,10 @@ def list_book(project_id: int, *, q: str = "", level: str = "") -> list[PriceRow
         if (not level or row.level.name.lower() == level)
         and (not wanted or wanted in fold(row.model) or wanted in fold(row.provider or ""))
     ]
-    return sorted(found, key=book_place)
+    now = clock.now()
+    ended = {id(row) for row in found if row.has_ended(now)}
+    shown = found if with_ended else [row for row in found if id(row) not in ended]
+    return Book(tuple(sorted(shown, key=book_place)), len(ended))
 
 
 def book_place(row: PriceRow) -> tuple[int, str, int]:
