@@ -18,6 +18,7 @@ PAGES: dict[str, tuple[Role | None, Role | None]] = {
     P + "welcome/status/": (VIEWER, None),
     P + "traces/": (VIEWER, None),
     P + "traces/<str:trace>/": (VIEWER, None),
+    P + "traces/<str:trace>/copy/": (VIEWER, None),
     P + "accounting/": (VIEWER, None),
     P + "settings/": (VIEWER, ADMIN),
     P + "settings/audit/": (ADMIN, None),
@@ -50,6 +51,7 @@ REST: dict[str, dict[str, tuple[Role | None, str]]] = {
     # Native ingest knows keys alone: no role of a person stands for a key.
     "api/v1/traces": {"GET": READ, "POST": (None, "ingest")},
     "api/v1/traces/<str:trace_id>": {"GET": READ},
+    "api/v1/traces/<str:trace_id>/otlp": {"GET": READ},
     "api/v1/traces/<str:trace_id>/spans": {"GET": READ},
     "api/v1/traces/<str:trace_id>/spans/<str:span_id>": {"GET": READ},
     "api/v1/accounting": {"GET": READ},

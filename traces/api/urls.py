@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.urls import path
 
-from traces.api import accounting, prices, traces
+from traces.api import accounting, copying, prices, traces
 
 urlpatterns = [
     path("traces", traces.traces, name="api-traces"),
     path("traces/<str:trace_id>", traces.TraceView.as_view(), name="api-trace"),
+    path("traces/<str:trace_id>/otlp", copying.OtlpView.as_view(), name="api-otlp"),
     path("traces/<str:trace_id>/spans", traces.SpanListView.as_view(), name="api-spans"),
     path("traces/<str:trace_id>/spans/<str:span_id>", traces.SpanView.as_view(), name="api-span"),
     path("accounting", accounting.AccountingView.as_view(), name="api-accounting"),

@@ -138,7 +138,7 @@ def build_content(
         input_messages=tuple(inputs),
         output_messages=tuple(outputs),
         system_instructions=instructions,
-        tool_definitions=_tool_definitions(raw, attributes) or logged.tool_definitions,
+        tool_definitions=_tool_definitions(raw, attributes) or told.tool_definitions or logged.tool_definitions,
         input_text=None if _has_words(inputs) else input_text or _embedded_texts(raw),
         output_text=None if _has_words(outputs) else output_text,
         input_mime=_mime(raw, "input.mime_type"),

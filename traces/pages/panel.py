@@ -100,6 +100,7 @@ class Panel:
     links: tuple[Reference, ...]
     raw: Text | None
     raw_href: str
+    copy_href: str
 
 
 def view_panel(project_id: int, detail: SpanDetail, tab: str, keep: list[Pair], trace_base: str) -> Panel:
@@ -136,6 +137,7 @@ def view_panel(project_id: int, detail: SpanDetail, tab: str, keep: list[Pair], 
         links=_links(detail, trace_base) if is_attributes else (),
         raw=_raw(detail) if tab == "raw" else None,
         raw_href="?" + urlencode([("span", span.hex_id), ("format", "json")]),
+        copy_href=f"{trace_base}{span.hex_trace_id}/copy/?{urlencode([('span', span.hex_id)])}",
     )
 
 

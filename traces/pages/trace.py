@@ -50,7 +50,7 @@ _PENDING = int(SpanFlag.PENDING)
 def trace_page(request: HttpRequest, project: Project, trace: str) -> HttpResponse:
     """One trace, or the part of it that a script asks for: the panel of a span, further lines of the waterfall."""
     try:
-        row = _find(project, trace)
+        row = trace_of(project, trace)
         if row.hex_id != trace:
             query = request.META.get("QUERY_STRING", "")
             address = reverse("trace_page", args=[project.slug, row.hex_id])
@@ -62,7 +62,7 @@ def trace_page(request: HttpRequest, project: Project, trace: str) -> HttpRespon
         return render(request, "traces/too_slow.html", {"project": project}, status=503)
 
 
-def _find(project: Project, text: str) -> TraceRow:
+def trace_of(project: Project, text: str) -> TraceRow:
     """The trace of an address; Http404 where the project has none of this id."""
     is_hex = len(text) == 32 and text.isascii() and text.isalnum()
     found = None
@@ -85,7 +85,7 @@ def _answer(request: HttpRequest, project: Project, row: TraceRow) -> HttpRespon
     tab = query.get("tab", "")
     tab = tab if tab in TABS else TABS[0]
     keep: list[Pair] = [*([("tab", tab)] if tab != TABS[0] else []), *state.pairs()]
-    asked = _span_id(query.get("span", ""))
+    asked = span_id_of(query.get("span", ""))
     target = request.headers.get("HX-Target", "") if request.headers.get("HX-Request") == "true" else ""
     context: dict[str, Any] = {"project": project, "trace": row, "hex_id": row.hex_id}
     if target == "span" and asked is not None:
@@ -160,7 +160,7 @@ def _waterfall(
 
 
 def _opened(tree: Tree, query: QueryDict) -> list[int]:
-    ids = {found for found in map(_span_id, query.getlist("open")[:OPEN_MAX]) if found is not None}
+    ids = {found for found in map(span_id_of, query.getlist("open")[:OPEN_MAX]) if found is not None}
     return [at for at, step in enumerate(tree.steps) if step.span_id in ids] if ids else []
 
 
@@ -187,6 +187,7 @@ def _head(project: Project, row: TraceRow, state: ListState, zone: ZoneInfo) -> 
         "is_quote": bool(row.preview_in),
         "list_href": listing + suffix,
         "list_base": listing,
+        "copy_href": reverse("trace_copy", args=[project.slug, row.hex_id]),
         "newer": f"{base}{newer.hex_id}/{suffix}" if newer else "",
         "older": f"{base}{older.hex_id}/{suffix}" if older else "",
         "cost_before": cost_before,
@@ -251,7 +252,8 @@ def _trace_base(project: Project) -> str:
     return reverse("trace_list", args=[project.slug])
 
 
-def _span_id(text: str) -> int | None:
+def span_id_of(text: str) -> int | None:
+    """The span that a part of an address names; None where it names none."""
     if not text or len(text) > 512:
         return None
     try:
@@ -262,7 +264,7 @@ def _span_id(text: str) -> int | None:
 
 def _raw(project: Project, row: TraceRow, query: QueryDict) -> HttpResponse:
     """One span as a file of JSON; never shown by the browser itself."""
-    span_id = _span_id(query.get("span", ""))
+    span_id = span_id_of(query.get("span", ""))
     detail = get_span(project.pk, row, span_id) if span_id is not None else None
     if detail is None:
         raise Http404
