@@ -310,11 +310,18 @@ class MetricIntake:
     rejections: list[Rejection] = field(default_factory=list)
 
 
-class WireError(Exception):
-    """A body that cannot be read at all. `status` is the HTTP status, `code` the google.rpc.Status code."""
+WrongField = tuple[str, str, str | None, str | None]
 
-    def __init__(self, message: str, status: int = 400, code: int = 3) -> None:
+
+class WireError(Exception):
+    """A body that cannot be read at all. `status` is the HTTP status, `code` the google.rpc.Status code.
+
+    `errors` are its fields where they are known: (field, message, limit, value), the last two perhaps None.
+    """
+
+    def __init__(self, message: str, status: int = 400, code: int = 3, errors: tuple[WrongField, ...] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
         self.code = code
+        self.errors = errors

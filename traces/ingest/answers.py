@@ -10,6 +10,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from telltale.rest.problems import FieldError, body_of
+
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -43,9 +45,9 @@ def otlp_error(content_type: str, status: int, code: int, message: str) -> HttpR
     return HttpResponse(orjson.dumps({"code": code, "message": message}), status=status, content_type=JSON)
 
 
-def problem(status: int, title: str, detail: str, **more: Any) -> HttpResponse:
-    """A problem+json error (RFC 9457)."""
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+def problem(status: int, reason: str, detail: str, errors: tuple[FieldError, ...] = ()) -> HttpResponse:
+    """A problem as all of REST answers it, with the reason under which the refusal is counted."""
+    body = {**body_of(status, detail, errors), "reason": reason}
     return HttpResponse(orjson.dumps(body), status=status, content_type=PROBLEM)
 
 

@@ -38,7 +38,7 @@ def _refuse(environ: dict[str, Any], start_response: Callable[..., Any], source:
     # Whose request it is would take the look-up that is being saved: counted without a project.
     refusals.note(0, source, 503, "busy", message)
     if source == "native":
-        response = problem(503, "busy", message, reason="busy")
+        response = problem(503, "busy", message)
     else:
         is_protobuf = (environ.get("CONTENT_TYPE") or "").startswith(PROTOBUF)
         response = otlp_error(PROTOBUF if is_protobuf else "application/json", 503, 14, message)

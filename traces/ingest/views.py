@@ -20,6 +20,7 @@ from psycopg_pool import PoolTimeout
 from telltale.lib import clock
 from telltale.lib.patience import answer_within
 from telltale.projects.keys import KeyHolder, find_holder, secret_from_headers
+from telltale.rest.problems import FieldError
 from traces.canonical.types import Intake, SpanFlag, WireError
 from traces.ingest import refusals
 from traces.ingest.answers import JSON, PROBLEM, PROTOBUF, otlp_error, otlp_success, problem
@@ -49,14 +50,22 @@ _REPAIRS = (
 
 
 class Refused(Exception):
-    """A request that is refused whole."""
+    """A request that is refused whole, with the fields that caused it where they are known."""
 
-    def __init__(self, status: int, reason: str, message: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        message: str,
+        headers: dict[str, str] | None = None,
+        errors: tuple[FieldError, ...] = (),
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
         self.message = message
         self.headers = headers or {}
+        self.errors = errors
         self.project_id = 0
 
 
@@ -85,8 +94,12 @@ def _content_type(request: HttpRequest, source: str) -> str:
     accepted = (JSON,) if source == _NATIVE else (PROTOBUF, JSON)
     if media in accepted:
         return media
+    wanted = " or ".join(accepted)
     raise Refused(
-        415, "content_type", f"Content-Type {media[:100] or '(none)'!r} is not accepted; send {' or '.join(accepted)}"
+        415,
+        "content_type",
+        f"Content-Type {media[:100] or '(none)'!r} is not accepted; send {wanted}",
+        errors=(FieldError("Content-Type", "is not accepted", wanted, media[:100]),),
     )
 
 
@@ -120,7 +133,7 @@ def _refuse(request: HttpRequest, source: str, refused: Refused, holder: KeyHold
     refusals.note(project_id, source, refused.status, refused.reason, refused.message)
     answer_type = _answer_type(request, source)
     if answer_type == PROBLEM:
-        response = problem(refused.status, refused.reason.replace("_", " "), refused.message, reason=refused.reason)
+        response = problem(refused.status, refused.reason, refused.message, refused.errors)
     else:
         response = otlp_error(answer_type, refused.status, _CODES.get(refused.status, 2), refused.message)
     for name, value in refused.headers.items():
@@ -165,7 +178,7 @@ def _door(source: str, work: Callable[[_Arrival], HttpResponse]) -> Callable[[Ht
             discard_body(request.environ)  # type: ignore[attr-defined]
             return _refuse(request, source, error, holder)
         except WireError as error:
-            return _refuse(request, source, Refused(error.status, _wire_reason(error.status), error.message), holder)
+            return _refuse(request, source, _unreadable(error), holder)
         except Stalled:
             hang_up(request.environ)  # type: ignore[attr-defined]
             message = f"the request body stopped arriving for {STALL_SECONDS:g} s; try again"
@@ -197,8 +210,10 @@ def _broken(request: HttpRequest, source: str, holder: KeyHolder | None, error: 
     return _refuse(request, source, Refused(503, reason, message, _retry(secrets.choice((1, 2, 3)))), holder)
 
 
-def _wire_reason(status: int) -> str:
-    return {413: "too_large", 415: "content_encoding"}.get(status, "not_decodable")
+def _unreadable(error: WireError) -> Refused:
+    reason = {413: "too_large", 415: "content_encoding"}.get(error.status, "not_decodable")
+    errors = tuple(FieldError(*wrong) for wrong in error.errors)
+    return Refused(error.status, reason, error.message, errors=errors or (FieldError("body", error.message),))
 
 
 def _admit(

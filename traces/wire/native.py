@@ -16,7 +16,7 @@ from traces.canonical.limits import DEFAULT_LIMITS, Limits
 from traces.canonical.mapping import map_span
 from traces.canonical.source import Source
 from traces.canonical.text import clean_text
-from traces.canonical.types import CanonicalSpan, Intake, WireError
+from traces.canonical.types import CanonicalSpan, Intake, WireError, WrongField
 from traces.wire.ids import BadId, hex_span_id, trace_id_from
 from traces.wire.native_spans import NativeError, Parent, draft_span
 from traces.wire.otlp_json import read_document
@@ -50,10 +50,19 @@ def read_native(document: bytes, received_at_ns: int, limits: Limits = DEFAULT_L
     if not reader.native.intake.spans:
         if reader.native.errors:
             first = reader.native.errors[0]
-            raise WireError(f"{first['path']}: {first['field']}: {first['message']}")
+            message = f"{first['path']}: {first['field']}: {first['message']}"
+            raise WireError(message, errors=tuple(_wrong_field(error) for error in reader.native.errors))
         raise WireError('the body holds no span; send {"name": ..., "spans": [...]} or a list of such traces')
     reader.native.intake.rejections = reader.refusals.rejections()
     return reader.native
+
+
+def _wrong_field(error: dict[str, str]) -> WrongField:
+    """An error of an item as its field with limit and value: messages here read "must be <limit>, got <value>"."""
+    at = "" if error["path"] == "(body)" else error["path"] + "."
+    told, found, value = error["message"].rpartition(", got ")
+    limit = told.partition("must be ")[2] or told if found else None
+    return at + error["field"], error["message"], limit, value if found else None
 
 
 def _traces_of(document: Any) -> Iterator[tuple[str, Any]]:

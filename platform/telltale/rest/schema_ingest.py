@@ -109,7 +109,14 @@ SCHEMAS: dict[str, Any] = {
     "NativeAnswer": {"type": "object", "additionalProperties": True},
     "IngestProblem": {
         "type": "object",
-        "properties": {"status": {"type": "integer"}, "detail": {"type": "string"}},
-        "additionalProperties": True,
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "reason": {"type": "string", "description": "Under which the accounting page counts it."},
+            "errors": {"type": "array", "items": {"$ref": _REF + "FieldErrorShape"}},
+        },
+        "required": ["type", "title", "status", "detail"],
     },
 }
