@@ -20,6 +20,7 @@ TABLES = {
     "traces_payload": "started_at",
     "traces_span_log": "happened_at",
     "traces_metric_point": "at",
+    "traces_search_block": "day",
 }
 _LOCK = 0x7E117A1E
 
@@ -82,7 +83,8 @@ def make_day(table: str, day: date) -> bool:
             "high": sql.Literal(high),
         }
         for statement in (
-            "CREATE TABLE {new} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)",
+            "CREATE TABLE {new} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES "
+            "INCLUDING STORAGE)",
             # Spans are inserted and, but for counting, never updated: freeze and analyse by inserts.
             "ALTER TABLE {new} SET (autovacuum_vacuum_insert_scale_factor = 0.1)",
             "LOCK TABLE {guarded} IN ACCESS EXCLUSIVE MODE",
