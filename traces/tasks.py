@@ -6,7 +6,7 @@ from celery import shared_task
 
 from traces import accounting
 from traces import reprice as reprice  # registers its jobs with every worker
-from traces.write import partitions, retention
+from traces.write import partitions, retention, sessions
 
 
 @shared_task(name="traces.fold_batches", time_limit=60, ignore_result=True)
@@ -25,3 +25,9 @@ def make_partitions() -> int:
 def sweep_retention() -> int:
     """Remove what is past its project's days, in bounded slices; the next run goes on where this one stopped."""
     return retention.sweep().traces
+
+
+@shared_task(name="traces.refresh_sessions", time_limit=120, ignore_result=True)
+def refresh_sessions() -> int:
+    """Sum the long sessions whose time has come; short ones the fold sums itself."""
+    return sessions.refresh_stale()

@@ -251,7 +251,7 @@ CELERY_ACCEPT_CONTENT = ["json"]
 TELLTALE_QUEUES = ("roll-up", "judge", "watch", "notify", "upkeep")
 CELERY_TASK_QUEUES = {name: {"exchange": name, "routing_key": name} for name in TELLTALE_QUEUES}
 CELERY_TASK_DEFAULT_QUEUE = "upkeep"
-CELERY_TASK_ROUTES = {"traces.fold_batches": {"queue": "roll-up"}}
+CELERY_TASK_ROUTES = {"traces.fold_batches": {"queue": "roll-up"}, "traces.refresh_sessions": {"queue": "roll-up"}}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
@@ -266,6 +266,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "traces.fold_batches": {"task": "traces.fold_batches", "schedule": 2.0},
     "traces.make_partitions": {"task": "traces.make_partitions", "schedule": 3600.0},
     "traces.sweep_retention": {"task": "traces.sweep_retention", "schedule": 3600.0},
+    "traces.refresh_sessions": {"task": "traces.refresh_sessions", "schedule": 5.0},
 }
 
 LOGGING = {

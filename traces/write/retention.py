@@ -12,7 +12,7 @@ from psycopg import sql
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from telltale.projects.models import Project
-from traces.write import partitions
+from traces.write import partitions, sessions
 
 SLICE_TRACES = 500
 
@@ -51,6 +51,8 @@ def sweep(max_slices: int = 200) -> Swept:
             left -= 1
             if count < SLICE_TRACES:
                 break
+        # A session whose traces are gone is told of as long again.
+        sessions.drop_removed(project_id, now - timedelta(days=2 * kept_days))
     dropped = drop_partitions(now - timedelta(days=longest)) if days else 0
     return Swept(removed, dropped, left > 0)
 
@@ -61,6 +63,7 @@ def _remove_slice(project_id: int, cutoff: datetime, with_spans: bool) -> int:
         trace_ids = [row[0] for row in cursor.fetchall()]
         if not trace_ids:
             return 0
+        session_ids = sessions.find_session_ids(cursor, project_id, trace_ids)
         tables = ["traces_trace"]
         if with_spans:
             tables += ["traces_span", "traces_payload", "traces_span_log"]
@@ -69,6 +72,7 @@ def _remove_slice(project_id: int, cutoff: datetime, with_spans: bool) -> int:
                 sql.SQL("DELETE FROM {} WHERE project_id = %s AND trace_id = ANY(%s)").format(sql.Identifier(table)),
                 (project_id, trace_ids),
             )
+        sessions.refresh_removed(cursor, project_id, session_ids)
     return len(trace_ids)
 
 
