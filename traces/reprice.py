@@ -136,7 +136,7 @@ def list_jobs(project_id: int, limit: int = 20) -> list[JobView]:
 def _preview(run: work.Run) -> dict[str, Any]:
     project_id = _project_of(run)
     book = load_book(project_id)
-    return _walk(run, lambda traces, models: write.compare(project_id, traces, models, book))
+    return difference_json(_walk(run, lambda traces, models: write.compare(project_id, traces, models, book)))
 
 
 @work.register(APPLY)
@@ -144,10 +144,12 @@ def _apply(run: work.Run) -> dict[str, Any]:
     project_id = _project_of(run)
     _settle(project_id)
 
-    def change(traces: Sequence[write.TraceBounds], models: Sequence[str]) -> Difference:
-        return write.apply(project_id, [trace.trace_id for trace in traces], models, lambda: load_book(project_id))
+    def change(traces: Sequence[write.TraceBounds], models: Sequence[str], **how: bool) -> Difference:
+        ids = [trace.trace_id for trace in traces]
+        return write.apply(project_id, ids, models, lambda: load_book(project_id), **how)
 
-    result = _walk(run, change)
+    _walk(run, change)
+    result = difference_json(_walk_moved(run, lambda traces, models: change(traces, models, may_be_done=True)))
     record(
         "price.reprice",
         actor="system",
@@ -158,25 +160,54 @@ def _apply(run: work.Run) -> dict[str, Any]:
     return result
 
 
-def _walk(run: work.Run, look: Callable[[Sequence[write.TraceBounds], Sequence[str]], Difference]) -> dict[str, Any]:
-    """Slice after slice from where the job stands; each commits what it did with the job's position and sums."""
+Look = Callable[[Sequence[write.TraceBounds], Sequence[str]], Difference]
+
+
+def _walk(run: work.Run, look: Look) -> Difference:
+    """The traces of the window, slice after slice from where the job stands."""
     order, project_id = _order(run.params), _project_of(run)
-    total = run.job.total
-    if total is None:
+    if run.job.total is None:
         with connection.cursor() as cursor:
             cursor.execute(_COUNT, [project_id, order.start, order.end])
-            total = cursor.fetchone()[0]
+            run.job.total = cursor.fetchone()[0]
+    return _slices(
+        run, look, lambda after: write.next_traces(project_id, order.start, order.end, after), is_moved=False
+    )
+
+
+def _walk_moved(run: work.Run, look: Look) -> Difference:
+    """After the window: the traces that were in it when the preview was ordered and lie below it by now."""
+    order, project_id = _order(run.params), _project_of(run)
+    preview = Job.objects.filter(pk=run.params["preview"]).first() or run.job
+    return _slices(
+        run, look, lambda after: write.next_moved(project_id, order.start, preview.created_at, after), is_moved=True
+    )
+
+
+def _slices(
+    run: work.Run,
+    look: Look,
+    following: Callable[[write.Position | None], tuple[list[write.TraceBounds], write.Position | None]],
+    *,
+    is_moved: bool,
+) -> Difference:
+    """Slice after slice; each commits what it did with the job's position and sums. The difference so far."""
+    place = run.cursor
+    so_far = difference_from_json(place["difference"]) if place else Difference()
+    was_moved = place.get("moved", False)
+    if was_moved and not is_moved:
+        return so_far  # the window was done before the kill
+    position = _position(place) if was_moved == is_moved else None
     done = run.job.progress
-    so_far = difference_from_json(run.cursor["difference"]) if run.cursor else Difference()
     while True:
         with transaction.atomic():
-            traces, position = write.next_traces(project_id, order.start, order.end, _position(run.cursor))
+            traces, position = following(position)
             if position is None:
-                return difference_json(so_far)
-            so_far = _capped(merge([so_far, look(traces, order.models)]))
+                return so_far
+            so_far = _capped(merge([so_far, look(traces, _order(run.params).models)]))
             done += len(traces)
-            place = {"at": position[0].isoformat(), "id": str(position[1]), "difference": difference_json(so_far)}
-            run.step(cursor=place, progress=done, total=total)
+            place = {"at": position[0].isoformat(), "id": str(position[1]), "moved": is_moved}
+            run.step(cursor={**place, "difference": difference_json(so_far)}, progress=done, total=run.job.total)
 
 
 def _settle(project_id: int) -> None:

@@ -17,6 +17,7 @@ from traces import prices, reprice
 from traces.canonical.types import BUCKETS, CostStatus, SpanFlag
 from traces.models import Price
 from traces.write import reprice as write
+from traces.write.batch import first_id_at
 
 NOW = datetime(2026, 11, 19, 12, tzinfo=UTC)
 DAY = NOW - timedelta(days=1)
@@ -221,9 +222,9 @@ def test_a_job_killed_in_the_middle_goes_on_where_it_stopped(shop, monkeypatch):
     job = reprice.start_apply(shop.project, preview(shop.project).id, by_id=None)
     real, calls = write.apply, []
 
-    def die_in_the_third(*args):
+    def die_in_the_third(*args, **how):
         calls.append(1)
-        found = real(*args)
+        found = real(*args, **how)
         if len(calls) == 3:
             raise KeyboardInterrupt
         return found
@@ -247,6 +248,90 @@ def test_a_job_killed_in_the_middle_goes_on_where_it_stopped(shop, monkeypatch):
         assert stored[1] == 1
 
 
+def move_below(project, trace, at, *, batch_id):
+    """A late span of the trace, stored by a batch, moves its start to `at`."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO traces_span (project_id, trace_id, span_id, started_at, batch_id, origin_id, kind, otel_kind,"
+            " status, flags, counted, name) VALUES (%s, %s, 99, %s, %s, 1, 2, 0, 0, 0, true, 'late')",
+            [project.pk, trace, at, batch_id],
+        )
+        cursor.execute(
+            "UPDATE traces_trace SET started_at = %s, span_count = span_count + 1, updated_at = %s WHERE trace_id = %s",
+            [at, NOW, trace],
+        )
+
+
+BELOW = ORDER.start - timedelta(hours=1)
+
+
+def test_a_trace_that_moves_below_the_window_during_the_job_is_priced(shop, monkeypatch):
+    monkeypatch.setattr(write, "SLICE_TRACES", 1)
+    early = make_trace(shop.project, 1, [("house-7b", 1, 0, True)], at=DAY - timedelta(hours=2))
+    late = make_trace(shop.project, 2, [("house-7b", 2, 0, True)])
+    enter(shop.project)
+    job = reprice.start_apply(shop.project, preview(shop.project).id, by_id=None)
+    real = write.apply
+
+    def arrives_meanwhile(project_id, ids, *rest, **how):
+        found = real(project_id, ids, *rest, **how)
+        if ids == [late] and not how:
+            for trace in (early, late):
+                move_below(shop.project, trace, BELOW, batch_id=first_id_at(NOW))
+        return found
+
+    monkeypatch.setattr(write, "apply", arrives_meanwhile)
+
+    assert run(job)
+
+    found = reprice.find_job(shop.project.pk, job)
+    for trace in (early, late):
+        stored, summed = sums(shop.project, trace)
+        assert stored == summed
+        assert stored[1] == 1
+    assert (found.difference.changed, found.difference.delta_pico) == (2, 3_000_000)
+    assert found.difference.spans == 2, "what was priced before it moved is not told twice"
+
+
+def test_a_trace_that_always_began_below_the_window_stays_as_it_is(shop):
+    trace = make_trace(shop.project, 1, [("house-7b", 1, 0, True)])
+    move_below(shop.project, trace, BELOW, batch_id=first_id_at(NOW - timedelta(hours=1)))
+    enter(shop.project)
+    make_trace(shop.project, 2, [("house-7b", 5, 0, True)])
+
+    found = apply(shop.project)
+
+    assert found.difference.changed == 1
+    assert sums(shop.project, trace)[0][1] == 0
+
+
+def test_a_job_killed_among_the_moved_traces_goes_on_there(shop, monkeypatch):
+    monkeypatch.setattr(write, "SLICE_TRACES", 1)
+    traces = [make_trace(shop.project, n, [("house-7b", n, 0, True)], at=DAY + timedelta(minutes=n)) for n in (1, 2)]
+    enter(shop.project)
+    job = reprice.start_apply(shop.project, preview(shop.project).id, by_id=None)
+    for trace in traces:
+        move_below(shop.project, trace, BELOW, batch_id=first_id_at(NOW))
+    real, calls = write.apply, []
+
+    def die_in_the_second(*args, **how):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(write, "apply", die_in_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            run(job)
+    Job.objects.filter(pk=job).update(lease_until=datetime(2020, 1, 1, tzinfo=UTC))
+
+    assert run(job)
+
+    assert reprice.find_job(shop.project.pk, job).difference.delta_pico == 3_000_000
+    assert [sums(shop.project, trace)[0][1] for trace in traces] == [1, 1]
+
+
 def test_a_dead_worker_holds_a_job_only_until_its_lease_ends(shop, frozen):
     make_trace(shop.project, 1, [("house-7b", 1, 0, True)])
     enter(shop.project)
@@ -268,8 +353,8 @@ def test_a_job_that_another_took_over_writes_nothing_more(shop, monkeypatch):
     job = reprice.start_apply(shop.project, preview(shop.project).id, by_id=None)
     real = write.apply
 
-    def taken_meanwhile(*args):
-        found = real(*args)
+    def taken_meanwhile(*args, **how):
+        found = real(*args, **how)
         Job.objects.filter(pk=job).update(lease_by="another")
         return found
 

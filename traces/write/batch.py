@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -62,6 +62,11 @@ class Outcome:
 def new_id() -> int:
     """A positive 63-bit id that grows with the millisecond."""
     return (time.time_ns() // 1_000_000) << 20 | secrets.randbits(20)
+
+
+def first_id_at(at: datetime) -> int:
+    """The id that no batch from `at` on is below, and every batch before it is."""
+    return ((at - clock.EPOCH) // timedelta(milliseconds=1)) << 20
 
 
 def write_batch_row(cursor: Cursor[Any], batch: Batch, outcome: Outcome) -> None:

@@ -21,10 +21,14 @@ from traces.cost.book import PriceBook
 from traces.cost.pricing import Cost, cost_of
 from traces.cost.reprice import Difference, Priced, difference, is_changed
 from traces.write import feed
+from traces.write.batch import first_id_at
 
 # A slice: 200 traces, fewer where they have many spans. Of 10 spans each it is compared in 80 ms and applied in 130.
 SLICE_TRACES = 200
 SLICE_SPANS = 5_000
+# A batch takes its id before it is committed; a large one is stored for half a minute.
+IN_FLIGHT = timedelta(minutes=1)
+MOVED_MAX = timedelta(days=7)
 _STATUS_COLUMN = {
     CostStatus.PRICED: "priced_count",
     CostStatus.UNPRICED: "unpriced_count",
@@ -66,10 +70,29 @@ def next_traces(
     project_id: int, start: datetime, end: datetime, after: Position | None
 ) -> tuple[list[TraceBounds], Position | None]:
     """The next slice of traces that started in [start, end), newest first, and the position behind it."""
+    return _slice("reprice_traces", {"project_id": project_id, "start": start, "end": end}, after)
+
+
+def next_moved(
+    project_id: int, start: datetime, ordered_at: datetime, after: Position | None
+) -> tuple[list[TraceBounds], Position | None]:
+    """The next slice of traces that started at `start` or later when a job was ordered and start before it by now.
+
+    Some that moved in the minute before the order may be among them, and none that moved back by over `MOVED_MAX`.
+    """
+    settled_at = ordered_at - IN_FLIGHT
     asked = {
         "project_id": project_id,
         "start": start,
-        "end": end,
+        "lowest": start - MOVED_MAX,
+        "ordered_at": settled_at,
+        "batch_id": first_id_at(settled_at),
+    }
+    return _slice("reprice_moved", asked, after)
+
+
+def _slice(name: str, asked: dict[str, Any], after: Position | None) -> tuple[list[TraceBounds], Position | None]:
+    asked |= {
         "after_at": after[0] if after else None,
         "after_id": after[1] if after else None,
         "traces": SLICE_TRACES,
@@ -78,7 +101,7 @@ def next_traces(
     spans = 0
     position = None
     with raw_cursor() as cursor:
-        cursor.execute(load("traces", "reprice_traces"), asked)
+        cursor.execute(load("traces", name), asked)
         for trace_id, started_at, last_started_at, span_count in cursor.fetchall():
             if taken and spans + span_count > SLICE_SPANS:
                 break
@@ -96,9 +119,16 @@ def compare(project_id: int, traces: Sequence[TraceBounds], models: Sequence[str
 
 
 def apply(
-    project_id: int, trace_ids: Iterable[UUID], models: Sequence[str], read_book: Callable[[], PriceBook]
+    project_id: int,
+    trace_ids: Iterable[UUID],
+    models: Sequence[str],
+    read_book: Callable[[], PriceBook],
+    *,
+    may_be_done: bool = False,
 ) -> Difference:
     """Put the costs of a book into these traces, in the caller's transaction; what that changed.
+
+    Where these traces `may_be_done` already, spans that have the costs of the book are not told again.
 
     The trace rows are locked first, in order of id, as storing spans does: whoever adds spans to one of them waits, or
     is waited for, and no sum is taken from what another is changing. The book is read under the locks, so that it is
@@ -111,7 +141,8 @@ def apply(
         changed = [pair for pair in pairs if is_changed(pair.old, pair.new) or pair.flags != pair.row["flags"]]
         if changed:
             _write(cursor, project_id, changed)
-    return difference([pair.old for pair in pairs], [pair.new for pair in pairs])
+    told = changed if may_be_done else pairs
+    return difference([pair.old for pair in told], [pair.new for pair in told])
 
 
 def _spans(
