@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from traces import accounting
+from traces import accounting, folding
 from traces import reprice as reprice  # registers its jobs with every worker
-from traces.write import partitions, retention, sessions
+from traces.write import account_age, partitions, retention, sessions
 
 
 @shared_task(name="traces.fold_batches", time_limit=60, ignore_result=True)
 def fold_batches() -> int:
     """Fold committed batches into the hourly account of ingest."""
     return accounting.fold_batches()
+
+
+@shared_task(name="traces.fold_roll_ups", time_limit=300, ignore_result=True)
+def fold_roll_ups() -> int:
+    """Take changed traces into the roll-ups."""
+    return folding.fold_roll_ups(linger=folding.LINGER_UNTIL).traces
+
+
+@shared_task(name="traces.tend_roll_ups", time_limit=600, ignore_result=True)
+def tend_roll_ups() -> int:
+    """Drop roll-ups past their days, and tidy those of buckets that are over."""
+    return folding.tend_roll_ups()
 
 
 @shared_task(name="traces.make_partitions", time_limit=120, ignore_result=True)
@@ -25,6 +37,12 @@ def make_partitions() -> int:
 def sweep_retention() -> int:
     """Remove what is past its project's days, in bounded slices; the next run goes on where this one stopped."""
     return retention.sweep().traces
+
+
+@shared_task(name="traces.sweep_account", time_limit=300, ignore_result=True)
+def sweep_account() -> int:
+    """Remove batches of the account of ingest that are in their hours, and hours past their days; their sums stay."""
+    return account_age.sweep_account()
 
 
 @shared_task(name="traces.refresh_sessions", time_limit=120, ignore_result=True)

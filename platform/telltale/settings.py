@@ -74,6 +74,10 @@ INGEST_BYTES_IN_FLIGHT = env_int("TELLTALE_INGEST_BYTES_IN_FLIGHT", 128 * 1024 *
 INGEST_CONCURRENCY = env_int("TELLTALE_INGEST_CONCURRENCY", 4)
 INGEST_MAX_TEXT_BYTES = env_int("TELLTALE_INGEST_MAX_TEXT_BYTES", 4 * 1024 * 1024)
 INGEST_METRIC_SERIES_MAX = env_int("TELLTALE_INGEST_METRIC_SERIES_MAX", 1000)
+# Combinations of dimensions that roll-ups of a project keep apart; docs/data-model.md ("Roll-ups").
+ROLLUP_SCOPES_MAX = env_int("TELLTALE_ROLLUP_SCOPES_MAX", 2000)
+ACCOUNT_BATCH_DAYS = env_int("TELLTALE_ACCOUNT_BATCH_DAYS", 30)
+ACCOUNT_HOUR_DAYS = env_int("TELLTALE_ACCOUNT_HOUR_DAYS", 400)
 KEY_CACHE_SECONDS = 4
 
 INSTALLED_APPS = [
@@ -251,7 +255,7 @@ CELERY_ACCEPT_CONTENT = ["json"]
 TELLTALE_QUEUES = ("roll-up", "judge", "watch", "notify", "upkeep")
 CELERY_TASK_QUEUES = {name: {"exchange": name, "routing_key": name} for name in TELLTALE_QUEUES}
 CELERY_TASK_DEFAULT_QUEUE = "upkeep"
-CELERY_TASK_ROUTES = {"traces.fold_batches": {"queue": "roll-up"}, "traces.refresh_sessions": {"queue": "roll-up"}}
+CELERY_TASK_ROUTES = {"traces.fold_batches": {"queue": "roll-up"}, "traces.fold_roll_ups": {"queue": "roll-up"}, "traces.refresh_sessions": {"queue": "roll-up"}}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
@@ -264,8 +268,11 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "jobs.sweep": {"task": "jobs.sweep", "schedule": 5.0},
     "jobs.tidy": {"task": "jobs.tidy", "schedule": 3600.0},
     "traces.fold_batches": {"task": "traces.fold_batches", "schedule": 2.0},
+    "traces.fold_roll_ups": {"task": "traces.fold_roll_ups", "schedule": 2.0},
+    "traces.tend_roll_ups": {"task": "traces.tend_roll_ups", "schedule": 3600.0},
     "traces.make_partitions": {"task": "traces.make_partitions", "schedule": 3600.0},
     "traces.sweep_retention": {"task": "traces.sweep_retention", "schedule": 3600.0},
+    "traces.sweep_account": {"task": "traces.sweep_account", "schedule": 3600.0},
     "traces.refresh_sessions": {"task": "traces.refresh_sessions", "schedule": 5.0},
 }
 
