@@ -36,7 +36,7 @@ def make_partitions() -> int:
 @shared_task(name="traces.sweep_retention", time_limit=600, ignore_result=True)
 def sweep_retention() -> int:
     """Remove what is past its project's days, in bounded slices; the next run goes on where this one stopped."""
-    return retention.sweep().traces
+    return retention.sweep(rates_of=folding.rates_of).traces
 
 
 @shared_task(name="traces.sweep_account", time_limit=300, ignore_result=True)

@@ -11,6 +11,8 @@ from traces.rollup.buckets import Calendar, Grain
 # How long minutes and hours are kept; days stay. Counted from now, to the minute.
 MINUTES_KEPT_DAYS = 8
 HOURS_KEPT_DAYS = 100
+# Users' days and months name people: they go, whole months at a time.
+USERS_KEPT_DAYS = 400
 
 
 class Step(IntEnum):
@@ -37,24 +39,21 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Horizon:
-    """From which minute on rows of minutes and of hours are whole."""
+    """From which minute on rows of minutes, of hours and of users are whole."""
 
     minutes: int
     hours: int
+    users: int
 
     @classmethod
     def at(cls, now_minute: int) -> Horizon:
         """The horizon of a moment, for readers. It only moves forward: what lies behind it is never written again."""
-        return cls(now_minute - MINUTES_KEPT_DAYS * 1440, now_minute - HOURS_KEPT_DAYS * 1440)
+        return cls(*(now_minute - days * 1440 for days in (MINUTES_KEPT_DAYS, HOURS_KEPT_DAYS, USERS_KEPT_DAYS)))
 
     @classmethod
     def for_writing(cls, now_minute: int) -> Horizon:
         """An hour behind that of readers, whose clock may be another machine's."""
         return cls.at(now_minute - 60)
-
-    def keeps(self, grain: Grain, bucket: int) -> bool:
-        """Whether rows of that grain and bucket are kept."""
-        return bucket >= (self.minutes if grain == Grain.MINUTE else self.hours) or grain >= Grain.DAY
 
 
 def pick_step(low: int, high: int) -> Step:

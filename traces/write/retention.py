@@ -3,6 +3,7 @@ the longest retention has passed it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,7 +13,8 @@ from psycopg import sql
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from telltale.projects.models import Project
-from traces.write import partitions, sessions
+from traces.rollup.booking import RateOf
+from traces.write import partitions, rollups, sessions
 
 SLICE_TRACES = 500
 
@@ -35,8 +37,11 @@ class Swept:
     is_done: bool
 
 
-def sweep(max_slices: int = 200) -> Swept:
-    """Remove what is past its days, at most `max_slices` slices of `SLICE_TRACES` traces; safe to stop anywhere."""
+def sweep(max_slices: int = 200, rates_of: Callable[[int], RateOf] = lambda project_id: lambda price_id: None) -> Swept:
+    """Remove what is past its days, at most `max_slices` slices of `SLICE_TRACES` traces; safe to stop anywhere.
+
+    Roll-ups stay: what was not booked yet is booked first, with the rates of `rates_of` (a project's, by price id).
+    """
     now = clock.now()
     days = dict(Project.objects.values_list("id", "retention_days"))
     longest = max(days.values(), default=0)
@@ -46,7 +51,10 @@ def sweep(max_slices: int = 200) -> Swept:
         # Rows of the project that keeps longest vanish with their partitions.
         with_spans = kept_days < longest
         while left:
-            count = _remove_slice(project_id, cutoff, with_spans)
+            try:
+                count = _remove_slice(project_id, cutoff, with_spans, rates_of(project_id))
+            except rollups.Busy:
+                break
             removed += count
             left -= 1
             if count < SLICE_TRACES:
@@ -57,12 +65,13 @@ def sweep(max_slices: int = 200) -> Swept:
     return Swept(removed, dropped, left > 0)
 
 
-def _remove_slice(project_id: int, cutoff: datetime, with_spans: bool) -> int:
-    with transaction.atomic(), raw_cursor() as cursor:
+def _remove_slice(project_id: int, cutoff: datetime, with_spans: bool, rate_of: RateOf) -> int:
+    with rollups.holding(project_id) as cursor:
         cursor.execute(_OLD_TRACES, (project_id, cutoff, cutoff, SLICE_TRACES))
         trace_ids = [row[0] for row in cursor.fetchall()]
         if not trace_ids:
             return 0
+        rollups.leave(cursor, project_id, trace_ids, rate_of)
         session_ids = sessions.find_session_ids(cursor, project_id, trace_ids)
         tables = ["traces_trace"]
         if with_spans:
