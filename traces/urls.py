@@ -8,6 +8,7 @@ from traces import pages
 
 urlpatterns = [
     path("p/<slug:slug>/traces/", pages.trace_list, name="trace_list"),
+    path("p/<slug:slug>/traces/compare/", pages.trace_compare, name="trace_compare"),
     path("p/<slug:slug>/traces/<str:trace>/", pages.trace_page, name="trace_page"),
     path("p/<slug:slug>/traces/<str:trace>/copy/", pages.trace_copy, name="trace_copy"),
 ]

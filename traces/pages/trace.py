@@ -187,6 +187,7 @@ def _head(project: Project, row: TraceRow, state: ListState, zone: ZoneInfo) -> 
         "is_quote": bool(row.preview_in),
         "list_href": listing + suffix,
         "list_base": listing,
+        "compare_href": reverse("trace_compare", args=[project.slug]) + query_string([("a", row.hex_id)]),
         "copy_href": reverse("trace_copy", args=[project.slug, row.hex_id]),
         "newer": f"{base}{newer.hex_id}/{suffix}" if newer else "",
         "older": f"{base}{older.hex_id}/{suffix}" if older else "",
