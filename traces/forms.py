@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from django.http import QueryDict
 
 from traces.read import DEFAULT_SORT, FIELDS, SORTS, FilterError, Term, TraceFilter, parse_terms
-from traces.read.filters import Field, ops_of
+from traces.read.filters import META, Field, call_window, find_field, named_field, ops_of
 
 LENGTHS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7), "28d": timedelta(days=28)}
 WORDS = {"1h": "1 h", "24h": "24 h", "7d": "7 d", "28d": "28 d", "all": "All"}
@@ -100,10 +100,10 @@ class ListState:
         """The terms in words, each with the address without it."""
         chips = []
         for term in self.wanted.terms:
-            known = self.kind.fields[term.field]
+            known = named_field(self.kind.fields, term.field)
             words = {value: word for value, word, _ in known.choices}
             shown = "" if term.op == "missing" else ", ".join(words.get(value, value) for value in term.values)
-            unit = f" {known.unit}" if known.shape == "number" else ""
+            unit = f" {known.unit}" if known.unit else ""
             without = replace(self, wanted=self.wanted.without(term.key))
             chips.append(Chip(known.label, OP_WORDS[term.op], shown + unit, without.address()))
         return chips
@@ -126,7 +126,17 @@ def read_list(query: QueryDict, zone: ZoneInfo, now: datetime, kind: ListKind = 
         errors.append(FilterError("sort", "is not accepted", f"one of {accepted}", sort[:40]))
         sort = kind.default_sort
     wanted = TraceFilter(start, end, q, terms)
+    if not time:
+        wanted = _around_calls(wanted)
     return ListState(wanted, sort, query.get("before", ""), query.get("after", ""), time, tuple(errors), kind=kind)
+
+
+def _around_calls(wanted: TraceFilter) -> TraceFilter:
+    """Where calls have a window of their own and the list has none, no start bounds their traces: they may be older."""
+    first, last = call_window(wanted)
+    if first is None and last is None:
+        return wanted
+    return replace(wanted, start=None, end=last or wanted.end)
 
 
 def added_term(query: QueryDict, kind: ListKind = TRACES) -> Term | FilterError | None:
@@ -134,7 +144,12 @@ def added_term(query: QueryDict, kind: ListKind = TRACES) -> Term | FilterError 
     name, op, value = query.get("field", ""), query.get("op", "is"), query.get("value", "")
     if not name:
         return None
-    known = kind.fields.get(name)
+    if name == META and META in kind.fields:
+        meta_key = query.get("key", "").strip()
+        if not meta_key:
+            return FilterError(META, "needs the key that its sender uses")
+        name = f"{META}.{meta_key}"
+    known = find_field(kind.fields, name)[0]
     if known is None:
         accepted = ", ".join(kind.fields)
         return FilterError("field", f"is not one that {kind.noun} are filtered by", accepted, name[:40])
@@ -144,15 +159,16 @@ def added_term(query: QueryDict, kind: ListKind = TRACES) -> Term | FilterError 
     if op not in ops_of(known):
         op = {"is": "min", "not": "max"}.get(op, "is") if known.shape == "number" else "is"
     key = name if op == "is" else f"{name}.{op}"
-    terms, wrong = parse_terms([(key, [value if op != "missing" else "yes"])], kind.fields)
+    terms, wrong = parse_terms([(key, [value.strip() if op != "missing" else "yes"])], kind.fields)
     return wrong[0] if wrong else terms[0]
 
 
 def with_term(state: ListState, term: Term) -> ListState:
     """The list with one more term; values of the same key join it."""
     rest, values = [], list(term.values)
+    joins = term.op in {"is", "not"} and named_field(state.kind.fields, term.field).shape not in {"number", "moment"}
     for held in state.wanted.terms:
-        if held.key == term.key and state.kind.fields[term.field].shape != "number":
+        if held.key == term.key and joins:
             values = [*held.values, *(value for value in values if value not in held.values)]
         elif held.key != term.key:
             rest.append(held)

@@ -44,3 +44,47 @@ class Price(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model} ({self.tier}) from {self.effective_from or 'ever'}"
+
+
+class SavedView(models.Model):
+    """A list as somebody keeps it: a name and the address' query, which holds filters, sort, columns and range.
+
+    A private one is its owner's alone; a shared one belongs to the project and outlives its maker's account.
+    """
+
+    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="+")
+    owner = models.ForeignKey("accounts.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    page = models.CharField(max_length=20, default="traces")
+    name = models.CharField(max_length=80)
+    query = models.TextField(blank=True)
+    is_shared = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "page", "name"], condition=models.Q(is_shared=True), name="view_shared_name"
+            ),
+            models.UniqueConstraint(
+                fields=["project", "page", "owner", "name"], condition=models.Q(is_shared=False), name="view_own_name"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DefaultView(models.Model):
+    """The view that a person's list opens with."""
+
+    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="+")
+    page = models.CharField(max_length=20, default="traces")
+    view = models.ForeignKey(SavedView, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "user", "page"], name="view_default_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.view_id}"

@@ -13,7 +13,7 @@ from traces.read.facets import SAMPLE
 from traces.read.filters import ops_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "finding-traces.md").read_text()
-ROWS = dict(re.findall(r"^\| `(\w+)` \| ((?:`[.\w]+` ?)+) \|", PAGE, re.M))
+ROWS = dict(re.findall(r"^\| `([\w.]+)` \|((?: `[.\w]+`)*) \|", PAGE, re.M))
 
 
 @pytest.mark.parametrize("key", FIELDS)

@@ -17,10 +17,10 @@ from telltale.rest.views import ProjectView
 from traces import read
 from traces.api import trace_json, trace_shapes
 from traces.ingest.views import native_traces
-from traces.read.filters import ops_of
+from traces.read.filters import META, find_field, ops_of
 
 _SUFFIX = {"is": "", "not": ".not", "min": ".min", "max": ".max", "missing": ".missing"}
-FILTERS = tuple(name + _SUFFIX[op] for name, known in read.FIELDS.items() for op in ops_of(known))
+FILTERS = tuple(name + _SUFFIX[op] for name, known in read.FIELDS.items() for op in ops_of(known) if name != META)
 BODIES_MAX = 50
 TRACE_ID = OpenApiParameter(
     "trace_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="32 hex digits, a UUID, or the id its sender uses."
@@ -29,8 +29,11 @@ SPAN_ID = OpenApiParameter("span_id", OpenApiTypes.STR, OpenApiParameter.PATH, d
 
 
 def _filter_parameter(name: str) -> OpenApiParameter:
-    field, _, op = name.partition(".")
-    known = read.FIELDS[field]
+    known, op = find_field(read.FIELDS, name)
+    if known is None:
+        raise LookupError(name)
+    if known.shape == "moment":
+        return OpenApiParameter(name, OpenApiTypes.DATETIME, description=f"{known.label}, ISO 8601.")
     many = op in {"", "not"} and known.shape != "number"
     enum = [value for value, _, _ in known.choices] or None
     words = {"": "is any of", "not": "is none of", "min": "at least", "max": "at most", "missing": "has none"}
@@ -45,13 +48,15 @@ def _filter_parameter(name: str) -> OpenApiParameter:
 
 class TraceListView(ProjectView):
     query = {"GET": ("from", "to", "q", "sort", "limit", "cursor", *FILTERS)}
+    query_prefixes = ("meta.",)
 
     @shapes.describe(
         "List traces",
         shapes.page_of(trace_shapes.TraceShape, "TracePage"),
         tag="Traces",
         detail="Newest first unless sorted otherwise. Repeated keys mean any of them, different keys all of them. A "
-        "window makes it quick: without one, all that is kept is looked at.",
+        "window makes it quick: without one, all that is kept is looked at. All `call.*` are about one and the same "
+        "span of a trace. `meta.<key>` (with .not, .min, .max, .missing) is metadata that any of them carries.",
         query=(
             shapes.FROM,
             shapes.TO,
@@ -78,7 +83,12 @@ class TraceListView(ProjectView):
         side, _, cursor = params.text(query, "cursor").partition(".")
         if side not in {"", "older", "newer"}:
             raise paging.bad_cursor(side)
-        ask = read.Ask(limit=params.page_size(query), count=False, **({_SIDES[side]: cursor} if side else {}))
+        ask = read.Ask(
+            limit=params.page_size(query),
+            before=cursor if side == "older" else "",
+            after=cursor if side == "newer" else "",
+            count=False,
+        )
         try:
             wanted = read.resolve_id(self.project.pk, wanted) if wanted.q else wanted
             page = read.list_traces(self.project.pk, wanted, params.text(query, "sort") or read.DEFAULT_SORT, ask)
@@ -89,9 +99,6 @@ class TraceListView(ProjectView):
         older = f"older.{page.older}" if page.older else None
         newer = f"newer.{page.newer}" if page.newer else None
         return Response(paging.page(request, [trace_json.trace(row) for row in page.rows], older, newer))
-
-
-_SIDES = {"older": "before", "newer": "after"}
 
 
 class TraceView(ProjectView):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, LiteralString
 
+import orjson
 from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from psycopg import errors, sql
@@ -33,6 +34,8 @@ def asking(timeout_ms: int = PAGE_TIMEOUT_MS) -> Iterator[CursorWrapper]:
         if isinstance(error.__cause__, errors.QueryCanceled):
             raise TooSlow from error
         raise
+    except errors.QueryCanceled as error:  # of a cursor that is not Django's
+        raise TooSlow from error
 
 
 def compose(name: str, **parts: sql.Composable) -> str:
@@ -47,3 +50,11 @@ def fetch(cursor: CursorWrapper, query: str, params: dict[str, Any]) -> list[tup
     cursor.execute(query, params)
     rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
+
+
+def plan(cursor: CursorWrapper, query: str, params: dict[str, Any]) -> dict[str, Any]:
+    """What the planner expects of a query: 0.3 ms, whatever it would take to run."""
+    found = fetch(cursor, f"EXPLAIN (FORMAT JSON) {query}", params)[0][0]
+    parsed = orjson.loads(found) if isinstance(found, str) else found
+    top: dict[str, Any] = parsed[0]["Plan"]
+    return top

@@ -8,95 +8,60 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
-from typing import Any, LiteralString
+from typing import Any
 from uuid import UUID
 
 from psycopg import sql
 
-from traces.canonical.types import CostStatus, Kind, SpanFlag
+from traces.canonical.types import Kind, SpanFlag
+from traces.read.fields import (
+    DURATION_NS,
+    FIELDS,
+    META,
+    TOKENS,
+    VALUE_CHARS_MAX,
+    Field,
+    FilterError,
+    check_values,
+    find_field,
+    moment,
+    named_field,
+    number,
+    ops_of,
+)
+from traces.read.search import Hits
+from traces.read.span_terms import call_condition, meta_condition, of_trace
+
+__all__ = [
+    "DURATION_NS",
+    "FIELDS",
+    "META",
+    "TOKENS",
+    "VALUE_CHARS_MAX",
+    "Field",
+    "FilterError",
+    "Term",
+    "TraceFilter",
+    "call_conditions",
+    "call_window",
+    "condition_of",
+    "conditions",
+    "escape_like",
+    "find_field",
+    "is_call",
+    "looks_at_spans",
+    "named_field",
+    "number",
+    "ops_of",
+    "pairs_of",
+    "parse_terms",
+    "split_conditions",
+]
 
 VALUES_MAX = 50
-VALUE_CHARS_MAX = 1024
 TERMS_MAX = 40
 OPS = ("is", "not", "min", "max", "missing")
 _SUFFIX = {"": "is", "not": "not", "min": "min", "max": "max", "missing": "missing"}
-
-# Where the root has no duration, the trace's is from its first start to its last known end.
-DURATION_NS: LiteralString = (
-    "coalesce(t.root_duration_ns, (extract(epoch FROM t.ended_at - t.started_at) * 1000000000)::bigint)"
-)
-TOKENS: LiteralString = (
-    "(t.input_fresh + t.input_cache_read + t.input_cache_write_5m + t.input_cache_write_1h + t.input_audio"
-    " + t.output_text + t.output_reasoning + t.output_audio)"
-)
-
-
-class FilterError(ValueError):
-    """A filter that cannot be: which field, what is accepted."""
-
-    def __init__(self, key: str, message: str, limit: str = "", value: str = "") -> None:
-        super().__init__(f"{key}: {message}")
-        self.key = key
-        self.message = message
-        self.limit = limit
-        self.value = value
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """Something traces are filtered by. `sql` is a column or expression; choices map a value to a condition."""
-
-    key: str
-    label: str
-    shape: str  # text, array, number, choice, kind, flag
-    sql: LiteralString = ""
-    scale: int = 1
-    unit: str = ""
-    choices: tuple[tuple[str, str, LiteralString], ...] = ()  # value, word, condition
-
-
-_STATUS: tuple[tuple[str, str, LiteralString], ...] = (
-    ("error", "has errors", "t.error_count > 0"),
-    ("failed", "failed", "t.root_status = 2"),
-    ("ok", "no errors", "t.error_count = 0"),
-)
-_COST_STATUS: tuple[tuple[str, str, LiteralString], ...] = (
-    ("unpriced", "unpriced", "t.unpriced_count > 0"),
-    ("unknown_usage", "usage unknown", "t.unknown_usage_count > 0"),
-    ("partial", "partly priced", "t.partial_count > 0"),
-    ("upper_bound", "upper bound", "t.upper_bound_count > 0"),
-    ("priced", "priced", "t.priced_count > 0"),
-    ("duplicate", "reported twice", "t.duplicate_count > 0"),
-)
-FIELDS: dict[str, Field] = {
-    f.key: f
-    for f in (
-        Field("feature", "Feature", "text", "feature"),
-        Field("model", "Model", "array", "models"),
-        Field("user", "User", "text", "user_id"),
-        Field("session", "Session", "text", "session_id"),
-        Field("environment", "Environment", "text", "environment"),
-        Field("release", "Release", "text", "release"),
-        Field("service", "Service", "text", "service"),
-        Field("prompt", "Prompt", "text", "prompt_name"),
-        Field("prompt_version", "Prompt version", "text", "prompt_version"),
-        Field("name", "Name", "text", "name"),
-        Field("finish_reason", "Finish reason", "text", "finish_reason"),
-        Field("error_type", "Error type", "text", "error_type"),
-        Field("tag", "Tag", "array", "tags"),
-        Field("status", "Status", "choice", choices=_STATUS),
-        Field("cost_status", "Cost status", "choice", choices=_COST_STATUS),
-        Field("kind", "Has a step", "kind", choices=tuple((k.name.lower(), k.name.lower(), "") for k in Kind)),
-        Field("flag", "Flag", "flag", choices=tuple((str(f.name).lower(), str(f.name).lower(), "") for f in SpanFlag)),
-        Field("cost", "Cost", "number", "t.cost_pico", 10**12, "USD"),
-        Field("duration_ms", "Duration", "number", DURATION_NS, 10**6, "ms"),
-        Field("ttft_ms", "First token", "number", "t.ttft_ns", 10**6, "ms"),
-        Field("tokens", "Tokens", "number", TOKENS, 1, "tokens"),
-        Field("spans", "Spans", "number", "t.span_count", 1, "spans"),
-        Field("errors", "Errors", "number", "t.error_count", 1, "errors"),
-    )
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +88,21 @@ class TraceFilter:
     terms: tuple[Term, ...] = ()
     # Set by `resolve_id`: the traces that `q` names. Then the window does not bound the list.
     trace_ids: tuple[UUID, ...] | None = field(default=None)
+    # Set by `traces.read.finding`: what `q` finds as text, and some of these that a question is about.
+    hits: Hits | None = field(default=None, compare=False, repr=False)
+    text_ids: tuple[UUID, ...] | None = field(default=None)
+    # Set by `resolve_calls`: the traces that have such calls, where they are few, and how many calls these are.
+    call_ids: tuple[UUID, ...] | None = field(default=None)
+    call_count: int = 0
+
+    @property
+    def call_terms(self) -> tuple[Term, ...]:
+        """The terms about one span of the trace."""
+        return tuple(term for term in self.terms if is_call(term))
 
     def without(self, key: str) -> TraceFilter:
         """The same without one term (by its key in the address)."""
-        return replace(self, terms=tuple(term for term in self.terms if term.key != key))
+        return replace(self, terms=tuple(term for term in self.terms if term.key != key), call_ids=None)
 
     def without_field(self, name: str) -> TraceFilter:
         """The same without any positive term on one field."""
@@ -147,13 +123,17 @@ def parse_terms(
     terms: list[Term] = []
     wrong: list[FilterError] = []
     for key, raw in pairs:
-        name, _, suffix = key.partition(".")
-        known = fields.get(name)
+        known, suffix = find_field(fields, key)
         if known is None:
             continue
         try:
-            values = tuple(dict.fromkeys(v.strip() for v in raw if v.strip()))[:VALUES_MAX]
-            if values and len(terms) < TERMS_MAX:
+            # Names may begin or end with blanks; a value of nothing else is none.
+            values = tuple(dict.fromkeys(v if known.shape in _AS_IS else v.strip() for v in raw if v.strip()))
+            if len(values) > VALUES_MAX:
+                raise FilterError(key, "has too many values", f"{VALUES_MAX} values", f"{len(values)} values")
+            if values and len(terms) == TERMS_MAX:
+                raise FilterError(key, "is one filter too many", f"{TERMS_MAX} filters")
+            if values:
                 terms.append(_checked(known, suffix, key, values))
         except FilterError as error:
             wrong.append(error)
@@ -165,49 +145,18 @@ def _checked(known: Field, suffix: str, key: str, values: tuple[str, ...]) -> Te
     accepted = ops_of(known)
     if op is None or op not in accepted:
         raise FilterError(key, "is no way to filter by this field", ", ".join(accepted), suffix)
-    if op == "missing":
-        return Term(known.key, op, ("yes",))
-    for value in values:
-        if len(value) > VALUE_CHARS_MAX:
-            raise FilterError(key, "is too long", f"{VALUE_CHARS_MAX} characters", f"{len(value)} characters")
-        if "\x00" in value or any("\ud800" <= c <= "\udfff" for c in value):
-            raise FilterError(key, "holds characters that no stored text has", "no U+0000, no lone surrogates")
-    if known.shape == "number":
-        number(known, key, values[-1])
-        return Term(known.key, op, values[-1:])
-    if known.choices:
-        words = [value for value, _, _ in known.choices]
-        for value in values:
-            if value not in words:
-                raise FilterError(key, "is not accepted", f"one of {', '.join(words)}", value)
-    return Term(known.key, op, values)
+    return Term(known.key, op, check_values(known, op, key, values))
 
 
-def ops_of(known: Field) -> tuple[str, ...]:
-    """How a field may be asked about."""
-    if known.shape == "number":
-        return ("min", "max")
-    return ("is", "not", "missing") if known.shape == "text" else ("is", "not")
+def conditions(wanted: TraceFilter, project_id: int, *, calls: bool = True) -> tuple[sql.Composed, dict[str, Any]]:
+    """What follows WHERE over `traces_trace AS t`, and its parameters. Without `calls` no look at spans for these."""
+    near, far, params = split_conditions(wanted, project_id, calls=calls)
+    return _AND.join([near, *([far] if far is not None else [])]), params
 
 
-def number(known: Field, key: str, raw: str) -> int:
-    """A number of an address in stored units; FilterError where it is none."""
-    try:
-        value = Decimal(raw.replace(",", ""))
-        if not value.is_finite() or abs(value) > 10**15:
-            raise InvalidOperation
-    except InvalidOperation:
-        raise FilterError(key, "is no number", f"a number of {known.unit}", raw[:40]) from None
-    return int(value * known.scale)
-
-
-def conditions(wanted: TraceFilter, project_id: int) -> tuple[sql.Composed, dict[str, Any]]:
-    """What follows WHERE over `traces_trace AS t`, and its parameters."""
-    near, far, params = split_conditions(wanted, project_id)
-    return sql.SQL("\n  AND ").join([near, *([far] if far is not None else [])]), params
-
-
-def split_conditions(wanted: TraceFilter, project_id: int) -> tuple[sql.Composed, sql.Composed | None, dict[str, Any]]:
+def split_conditions(
+    wanted: TraceFilter, project_id: int, *, calls: bool = True
+) -> tuple[sql.Composed, sql.Composed | None, dict[str, Any]]:
     """As `conditions`, in two: what an index leads to, newest first, and the rest (None where nothing is left).
 
     Who looks at the second part bounds how many rows of the first it may take to find some.
@@ -225,15 +174,56 @@ def split_conditions(wanted: TraceFilter, project_id: int) -> tuple[sql.Composed
         if wanted.end is not None:
             params["end"] = wanted.end
             near.append(sql.SQL("t.started_at < %(end)s"))
-        if wanted.q:
-            params["q"] = "%" + escape_like(wanted.q) + "%"
-            columns = ("name", "preview_in", "preview_out", "user_id", "session_id")
-            looks = [sql.SQL("{} ILIKE %(q)s").format(sql.Identifier("t", column)) for column in columns]
-            far.append(sql.SQL("({})").format(sql.SQL(" OR ").join(looks)))
+        if wanted.text_ids is not None:
+            params["text_ids"] = list(wanted.text_ids)
+            near.append(sql.SQL("t.trace_id = ANY(%(text_ids)s::uuid[])"))
+        elif wanted.q:
+            raise RuntimeError("what a text finds is asked of traces.read.finding first")
     for at, term in enumerate(wanted.terms):
-        (near if _is_on_index(term) else far).append(condition_of(FIELDS[term.field], term, f"v{at}", params))
-    both = sql.SQL("\n  AND ")
-    return both.join(near), both.join(far) if far else None, params
+        if not is_call(term):
+            known = named_field(FIELDS, term.field)
+            (near if _is_on_index(term) else far).append(condition_of(known, term, f"v{at}", params))
+    if wanted.call_ids is not None:
+        params["call_ids"] = list(wanted.call_ids)
+        near.append(sql.SQL("t.trace_id = ANY(%(call_ids)s::uuid[])"))
+    elif wanted.call_terms and calls:
+        if Term("call.status", "is", ("error",)) in wanted.terms:
+            near.append(sql.SQL("t.error_count > 0"))  # stands on an index, and is what such a span brings about
+        far.append(of_trace(call_conditions(wanted, params), params))
+    return _AND.join(near), _AND.join(far) if far else None, params
+
+
+def call_conditions(wanted: TraceFilter, params: dict[str, Any]) -> sql.Composed:
+    """All `call.*` terms over `traces_span AS s`."""
+    parts: list[sql.Composable] = []
+    for at, term in enumerate(wanted.terms):
+        if is_call(term):
+            parts.append(call_condition(named_field(FIELDS, term.field), term.op, term.values, f"v{at}", params))
+    return _AND.join(parts)
+
+
+def looks_at_spans(wanted: TraceFilter) -> bool:
+    """Whether each trace has to be tried by looking at its spans."""
+    shapes = (named_field(FIELDS, term.field) for term in wanted.terms)
+    return any(known.shape == "meta" or (known.shape == "kind" and not known.is_call) for known in shapes) or (
+        wanted.call_ids is None and bool(wanted.call_terms)
+    )
+
+
+def is_call(term: Term) -> bool:
+    """Whether a term is about one span of the trace."""
+    return named_field(FIELDS, term.field).is_call
+
+
+def call_window(wanted: TraceFilter) -> tuple[datetime | None, datetime | None]:
+    """The ends of `call.from` and `call.to`, None where not given."""
+    ends = {term.field: moment(term.key, term.values[0]) for term in wanted.terms if term.field in CALL_ENDS}
+    return ends.get(CALL_ENDS[0]), ends.get(CALL_ENDS[1])
+
+
+CALL_ENDS = ("call.from", "call.to")
+_AND = sql.SQL("\n  AND ")
+_AS_IS = {"text", "array", "meta"}
 
 
 _ON_INDEX = {"feature", "user", "session"}
@@ -250,6 +240,8 @@ def _is_on_index(term: Term) -> bool:
 def condition_of(known: Field, term: Term, name: str, params: dict[str, Any]) -> sql.Composable:
     """One term as SQL over the table `t` that `known` speaks of; its value goes into `params` under `name`."""
     mark = sql.Placeholder(name)
+    if known.shape == "meta":
+        return meta_condition(known, term.op, term.values, name, params)
     if known.shape == "number":
         params[name] = number(known, term.key, term.values[0])
         return sql.SQL("{} {} {}").format(sql.SQL(known.sql), sql.SQL(">=" if term.op == "min" else "<="), mark)
@@ -271,10 +263,7 @@ def condition_of(known: Field, term: Term, name: str, params: dict[str, Any]) ->
         found = sql.SQL("{} && {}::text[]").format(sql.Identifier("t", known.sql), mark)
     elif known.shape == "kind":
         params[name] = [int(Kind[value.upper()]) for value in term.values]
-        found = sql.SQL(
-            "EXISTS (SELECT 1 FROM traces_span AS s WHERE s.project_id = t.project_id AND s.trace_id = t.trace_id"
-            " AND s.started_at >= t.started_at AND s.started_at <= t.last_started_at AND s.kind = ANY({}::smallint[]))"
-        ).format(mark)
+        found = of_trace(sql.SQL("s.kind = ANY({}::smallint[])").format(mark), params)
     elif known.shape == "flag":
         params[name] = sum({int(SpanFlag[value.upper()]) for value in term.values})
         found = sql.SQL("(t.flags & {}) <> 0").format(mark)
@@ -294,7 +283,3 @@ def pairs_of(wanted: TraceFilter) -> Iterator[tuple[str, str]]:
     for term in wanted.terms:
         for value in term.values:
             yield term.key, value
-
-
-# Kept beside CostStatus on purpose: a status added there must get a word here.
-assert {c.name.lower() for c in CostStatus} <= {value for value, _, _ in _COST_STATUS}  # noqa: S101

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, LiteralString
+from functools import partial
+from typing import LiteralString
 from uuid import UUID
 
 import orjson
@@ -16,8 +17,10 @@ from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
 from telltale.lib import clock
-from traces.read.asking import asking, compose, fetch
-from traces.read.filters import DURATION_NS, TOKENS, FilterError, TraceFilter, conditions
+from traces.read import finding
+from traces.read.asking import asking, compose, fetch, plan
+from traces.read.calls import count_calls, resolve_calls
+from traces.read.filters import DURATION_NS, TOKENS, FilterError, TraceFilter, conditions, split_conditions
 from traces.read.rows import COLUMNS, TraceRow, trace_row
 from traces.wire.ids import find_trace_ids
 
@@ -59,20 +62,25 @@ SORTS = {
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many match: exact, or "about" where there are more than `COUNT_MAX`."""
+    """How many match: exact, or "about" where there are more than `COUNT_MAX` or counting would take long.
+
+    `calls` is how many calls match in these traces; None where none are asked for, or their number is not known.
+    """
 
     n: int
     is_exact: bool
+    calls: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Which page: how many rows, behind (`before`) or ahead of (`after`) a cursor, and whether to count."""
+    """Which page: how many rows, behind (`before`) or ahead of (`after`) a cursor, and whether to count, or exactly."""
 
     limit: int = PAGE_SIZE
     before: str = ""
     after: str = ""
     count: bool = True
+    exactly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +119,7 @@ def list_traces(project_id: int, wanted: TraceFilter, sort: str = DEFAULT_SORT, 
     FilterError for an unknown sort or a cursor of another list; TooSlow where the database took too long.
     """
     with asking() as cursor:
+        wanted = resolve_calls(cursor, project_id, finding.look(project_id, wanted), exactly=ask.exactly)
         return page_of_traces(cursor, project_id, wanted, sort, ask)
 
 
@@ -133,7 +142,7 @@ def page_of_traces(cursor: CursorWrapper, project_id: int, wanted: TraceFilter, 
     has_behind = start is not None if is_back else has_more
     if is_back and not has_more:
         place = 1
-    count = count_traces(cursor, project_id, wanted) if ask.count else None
+    count = count_traces(cursor, project_id, wanted, exactly=ask.exactly) if ask.count else None
     newer = _write_cursor(sort, order, rows[0], place) if rows and has_ahead else None
     older = _write_cursor(sort, order, rows[-1], place + len(rows) - 1) if rows and has_behind else None
     return TracePage(tuple(rows), sort, newer, older, place, count)
@@ -143,10 +152,13 @@ def neighbours(
     project_id: int, wanted: TraceFilter, sort: str, row: TraceRow
 ) -> tuple[TraceRow | None, TraceRow | None]:
     """The traces ahead of and behind `row` in the list; None at an end."""
+    if finding.fault(wanted) is not None:
+        return None, None
     key, is_descending = read_sort(sort)
     order = SORTS[key]
     here = _read_cursor(_write_cursor(sort, order, row, 1), sort)
     with asking() as cursor:
+        wanted = finding.look(project_id, wanted)
         ahead = _rows(cursor, project_id, wanted, order, is_descending, here, True, 1)
         behind = _rows(cursor, project_id, wanted, order, is_descending, here, False, 1)
     return (ahead[0] if ahead else None, behind[0] if behind else None)
@@ -155,38 +167,53 @@ def neighbours(
 def each_trace(project_id: int, wanted: TraceFilter, sort: str = DEFAULT_SORT, chunk: int = 1000) -> Iterator[TraceRow]:
     """All traces that match, read in pages of `chunk` so that memory stays constant."""
     before = ""
+    if wanted.call_terms:
+        with asking(EXPORT_TIMEOUT_MS) as cursor:
+            wanted = resolve_calls(cursor, project_id, wanted, exactly=True)
     while True:
         with asking(EXPORT_TIMEOUT_MS) as cursor:
-            page = page_of_traces(cursor, project_id, wanted, sort, Ask(limit=chunk, before=before, count=False))
+            looked = finding.look(project_id, wanted, EXPORT_TIMEOUT_MS / 1000)
+            page = page_of_traces(cursor, project_id, looked, sort, Ask(limit=chunk, before=before, count=False))
         yield from page.rows
         if page.older is None:
             return
         before = page.older
 
 
-def count_traces(cursor: CursorWrapper, project_id: int, wanted: TraceFilter, *, exactly: bool = False) -> Count:
+def count_traces(
+    cursor: CursorWrapper,
+    project_id: int,
+    wanted: TraceFilter,
+    *,
+    exactly: bool = False,
+    tried: tuple[int, int] | None = None,
+) -> Count:
     """How many match, in the open transaction of `cursor`: exact up to `COUNT_MAX` where that is cheap to find out.
 
-    Else the planner's estimate. With `exactly` every one is counted, within the time a page has (TooSlow).
+    Else an estimate: the planner's, or where (n found, n `tried`) of a sample are given, its share of what an index
+    leads to. With `exactly` every one is counted, within the time a page has (TooSlow).
     """
-    where, params = conditions(wanted, project_id)
+    if finding.is_text(wanted):
+        of_named = partial(count_traces, cursor, project_id, exactly=True)
+        return Count(*finding.count(project_id, wanted, lambda some: of_named(some).n, exactly=exactly))
+    calls = count_calls(cursor, project_id, wanted, exactly=exactly)
+    if calls is not None:
+        return Count(calls.traces, True, calls.calls)
+    near, far, params = split_conditions(wanted, project_id)
+    where = sql.SQL("\n  AND ").join([near] if far is None else [near, far])
     query = compose("read_trace_count", conditions=where)
     params |= {"limit": None if exactly else COUNT_MAX + 1}
     n = 0
-    if exactly or _plan(cursor, query, params)["Total Cost"] <= COUNT_COST_MAX:
+    if exactly or plan(cursor, query, params)["Total Cost"] <= COUNT_COST_MAX:
         n = int(fetch(cursor, query, params)[0][0])
         if exactly or n <= COUNT_MAX:
             return Count(n, True)
-    every = compose("read_trace_ids", conditions=where)
-    return Count(max(int(_plan(cursor, every, params)["Plan Rows"]), n), False)
-
-
-def _plan(cursor: CursorWrapper, query: str, params: dict[str, Any]) -> dict[str, Any]:
-    """What the planner expects of a query: 0.3 ms, whatever it would take to run."""
-    plan = fetch(cursor, f"EXPLAIN (FORMAT JSON) {query}", params)[0][0]
-    parsed = orjson.loads(plan) if isinstance(plan, str) else plan
-    found: dict[str, Any] = parsed[0]["Plan"]
-    return found
+    by_share = far is not None and tried is not None and tried[0] > 0
+    every = compose("read_trace_ids", conditions=near if by_share else where)
+    estimate = int(plan(cursor, every, params)["Plan Rows"])
+    if by_share and tried is not None:
+        estimate = max(estimate * tried[0] // tried[1], tried[0])
+    return Count(max(estimate, n), False)
 
 
 def resolve_id(project_id: int, wanted: TraceFilter) -> TraceFilter:
@@ -252,8 +279,15 @@ def _rows(
     is_back: bool,
     limit: int,
 ) -> list[TraceRow]:
-    where, params = conditions(wanted, project_id)
     goes_down = is_descending != is_back
+    if finding.is_text(wanted) and order.key == "started_at":
+        after = finding.place_of(start.value, start.trace_id) if start else None
+        return finding.rows_in_order(
+            project_id, wanted, limit, after, goes_down,
+            lambda some, n: _rows(cursor, project_id, some, order, is_descending, start, is_back, n),
+        )  # fmt: skip
+    wanted = finding.newest(project_id, wanted)
+    where, params = conditions(wanted, project_id)
     expression = sql.SQL(order.expression)
     if start is not None:
         params |= {"cursor_value": start.value, "cursor_id": start.trace_id}
@@ -303,4 +337,4 @@ def _read_cursor(raw: str, sort: str) -> _Cursor | None:
 def count_each(project_id: int, several: Sequence[TraceFilter]) -> list[Count]:
     """How many traces match each of several filters, in one transaction."""
     with asking() as cursor:
-        return [count_traces(cursor, project_id, wanted) for wanted in several]
+        return [count_traces(cursor, project_id, resolve_calls(cursor, project_id, each)) for each in several]

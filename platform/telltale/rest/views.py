@@ -31,6 +31,8 @@ class ProjectView(APIView):
     key_scopes: ClassVar[dict[str, str]] = {}
     # Accepted query parameters besides `project`, by method.
     query: ClassVar[dict[str, tuple[str, ...]]] = {}
+    # Beginnings of parameters whose names are the caller's own, such as keys of metadata.
+    query_prefixes: ClassVar[tuple[str, ...]] = ()
     authentication_classes = (KeyAuthentication, BrowserAuthentication)
     permission_classes = ()
     throttle_classes = ()
@@ -47,7 +49,8 @@ class ProjectView(APIView):
         method = "GET" if request.method == "HEAD" else str(request.method)
         if method not in self.acts:
             return
-        check_names(request.query_params, ("project", *self.query.get(method, ())))
+        own = (name for name in request.query_params if self.query_prefixes and name.startswith(self.query_prefixes))
+        check_names(request.query_params, ("project", *self.query.get(method, ()), *own))
         act = ACT[self.acts[method]]
         slug = text(request.query_params, "project")
         if isinstance(request.auth, KeyHolder):

@@ -1,0 +1,231 @@
+"""What lists are filtered by: fields as values, how each may be asked about, and what a wrong one is told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import LiteralString
+
+from traces.canonical.types import CostStatus, Kind, SpanFlag
+
+VALUE_CHARS_MAX = 1024
+META_KEY_MAX = 200
+META = "meta"
+SUFFIXES = ("not", "min", "max", "missing")
+
+# Where the root has no duration, the trace's is from its first start to its last known end.
+DURATION_NS: LiteralString = (
+    "coalesce(t.root_duration_ns, (extract(epoch FROM t.ended_at - t.started_at) * 1000000000)::bigint)"
+)
+TOKENS: LiteralString = (
+    "(t.input_fresh + t.input_cache_read + t.input_cache_write_5m + t.input_cache_write_1h + t.input_audio"
+    " + t.output_text + t.output_reasoning + t.output_audio)"
+)
+
+
+class FilterError(ValueError):
+    """A filter that cannot be: which field, what is accepted."""
+
+    def __init__(self, key: str, message: str, limit: str = "", value: str = "") -> None:
+        super().__init__(f"{key}: {message}")
+        self.key = key
+        self.message = message
+        self.limit = limit
+        self.value = value
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Something a list is filtered by. `sql` is a column or expression; choices map a value to a condition.
+
+    Shapes: text, array, number, choice, kind, flag over the row that is listed; `call` fields are about one span of the
+    trace, the same span for all of them, and `meta` about what its sender attached to any span.
+    """
+
+    key: str
+    label: str
+    shape: str  # text, array, number, choice, kind, flag, moment, meta
+    sql: LiteralString = ""
+    scale: int = 1
+    unit: str = ""
+    choices: tuple[tuple[str, str, LiteralString], ...] = ()  # value, word, condition
+    is_call: bool = False
+
+
+_STATUS: tuple[tuple[str, str, LiteralString], ...] = (
+    ("error", "has errors", "t.error_count > 0"),
+    ("failed", "failed", "t.root_status = 2"),
+    ("ok", "no errors", "t.error_count = 0"),
+)
+_COST_STATUS: tuple[tuple[str, str, LiteralString], ...] = (
+    ("unpriced", "unpriced", "t.unpriced_count > 0"),
+    ("unknown_usage", "usage unknown", "t.unknown_usage_count > 0"),
+    ("partial", "partly priced", "t.partial_count > 0"),
+    ("upper_bound", "upper bound", "t.upper_bound_count > 0"),
+    ("priced", "priced", "t.priced_count > 0"),
+    ("duplicate", "reported twice", "t.duplicate_count > 0"),
+)
+_KINDS: tuple[tuple[str, str, LiteralString], ...] = tuple((k.name.lower(), k.name.lower(), "") for k in Kind)
+_CALL_STATUS: tuple[tuple[str, str, LiteralString], ...] = (
+    ("error", "failed", "s.status = 2"),
+    ("ok", "did not fail", "s.status <> 2"),
+)
+
+# What a span does not say itself it has from its trace, as roll-ups book it.
+CALL_FIELDS = tuple(
+    replace(f, is_call=True)
+    for f in (
+        Field("call.kind", "Call kind", "kind", "s.kind", choices=_KINDS),
+        Field("call.name", "Call name", "text", "s.name"),
+        Field("call.model", "Call model", "text", "coalesce(s.model_answered, s.model_requested)"),
+        Field("call.provider", "Call provider", "text", "s.provider"),
+        Field("call.service", "Call service", "text", "s.service"),
+        Field("call.feature", "Call feature", "text", "coalesce(s.feature, t.feature)"),
+        Field("call.environment", "Call environment", "text", "coalesce(s.environment, t.environment)"),
+        Field("call.release", "Call release", "text", "coalesce(s.release, t.release)"),
+        Field("call.prompt", "Call prompt", "text", "coalesce(s.prompt_name, t.prompt_name)"),
+        Field("call.prompt_version", "Call prompt version", "text", "coalesce(s.prompt_version, t.prompt_version)"),
+        Field("call.status", "Call status", "choice", choices=_CALL_STATUS),
+        Field("call.error_type", "Call error type", "text", "s.error_type"),
+        Field("call.finish_reason", "Call finish reason", "text", "s.finish_reason"),
+        Field("call.duration_ms", "Call duration", "number", "s.duration_ns", 10**6, "ms"),
+        Field("call.ttft_ms", "Call first token", "number", "s.ttft_ns", 10**6, "ms"),
+        Field("call.cost", "Call cost", "number", "s.cost_pico", 10**12, "USD"),
+        Field("call.from", "Calls from", "moment", "s.started_at >="),
+        Field("call.to", "Calls to", "moment", "s.started_at <"),
+    )
+)
+FIELDS: dict[str, Field] = {
+    f.key: f
+    for f in (
+        Field("feature", "Feature", "text", "feature"),
+        Field("model", "Model", "array", "models"),
+        Field("user", "User", "text", "user_id"),
+        Field("session", "Session", "text", "session_id"),
+        Field("environment", "Environment", "text", "environment"),
+        Field("release", "Release", "text", "release"),
+        Field("service", "Service", "text", "service"),
+        Field("prompt", "Prompt", "text", "prompt_name"),
+        Field("prompt_version", "Prompt version", "text", "prompt_version"),
+        Field("name", "Name", "text", "name"),
+        Field("finish_reason", "Finish reason", "text", "finish_reason"),
+        Field("error_type", "Error type", "text", "error_type"),
+        Field("tag", "Tag", "array", "tags"),
+        Field("status", "Status", "choice", choices=_STATUS),
+        Field("cost_status", "Cost status", "choice", choices=_COST_STATUS),
+        Field("kind", "Has a step", "kind", choices=_KINDS),
+        Field("flag", "Flag", "flag", choices=tuple((str(f.name).lower(), str(f.name).lower(), "") for f in SpanFlag)),
+        Field("cost", "Cost", "number", "t.cost_pico", 10**12, "USD"),
+        Field("duration_ms", "Duration", "number", DURATION_NS, 10**6, "ms"),
+        Field("ttft_ms", "First token", "number", "t.ttft_ns", 10**6, "ms"),
+        Field("tokens", "Tokens", "number", TOKENS, 1, "tokens"),
+        Field("spans", "Spans", "number", "t.span_count", 1, "spans"),
+        Field("errors", "Errors", "number", "t.error_count", 1, "errors"),
+        *CALL_FIELDS,
+        # Stands for meta.<key>, whatever the key.
+        Field(META, "Metadata", "meta"),
+    )
+}
+
+
+def find_field(fields: Mapping[str, Field], key: str) -> tuple[Field | None, str]:
+    """The field that a key of an address speaks of, and the suffix behind it ("" for none).
+
+    `call.model.not` is the field `call.model` with `not`; `meta.plan.min` the key `plan` of metadata with `min`.
+    """
+    if key in fields and key != META:
+        return fields[key], ""
+    name, dot, suffix = key.rpartition(".")
+    if key.startswith(f"{META}.") and META in fields:
+        if suffix in SUFFIXES and name.startswith(f"{META}."):
+            return replace(fields[META], key=name, label=name.removeprefix(f"{META}.")), suffix
+        return replace(fields[META], key=key, label=key.removeprefix(f"{META}.")), ""
+    if not dot:
+        return None, ""
+    if name in fields:
+        return fields[name], suffix
+    # A known field with a way nobody knows is told so, also where that has dots.
+    head, _, rest = key.partition(".")
+    return (fields[head], rest) if head in fields and head != META else (None, "")
+
+
+def named_field(fields: Mapping[str, Field], name: str) -> Field:
+    """The field of a term; KeyError where there is none of this name."""
+    return fields[name] if name in fields else replace(fields[META], key=name, label=name.removeprefix(f"{META}."))
+
+
+def ops_of(known: Field) -> tuple[str, ...]:
+    """How a field may be asked about."""
+    if known.shape == "moment":
+        return ("is",)
+    if known.shape == "number":
+        return ("min", "max")
+    if known.shape == "meta":
+        return ("is", "not", "min", "max", "missing")
+    return ("is", "not", "missing") if known.shape == "text" else ("is", "not")
+
+
+def check_values(known: Field, op: str, key: str, values: tuple[str, ...]) -> tuple[str, ...]:
+    """The values a term keeps; FilterError where one cannot be."""
+    if known.shape == "meta":
+        _check_text(key, known.label, META_KEY_MAX)
+    if op == "missing":
+        return ("yes",)
+    for value in values:
+        _check_text(key, value, VALUE_CHARS_MAX)
+    if op in {"min", "max"}:
+        number(known, key, values[-1])
+        return values[-1:]
+    if known.shape == "moment":
+        moment(key, values[-1])
+        return values[-1:]
+    if known.choices:
+        words = [value for value, _, _ in known.choices]
+        for value in values:
+            if value not in words:
+                raise FilterError(key, "is not accepted", f"one of {', '.join(words)}", value)
+    return values
+
+
+def _check_text(key: str, text: str, limit: int) -> None:
+    if len(text) > limit:
+        raise FilterError(key[:80], "is too long", f"{limit} characters", f"{len(text)} characters")
+    if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
+        raise FilterError(key[:80], "holds characters that no stored text has", "no U+0000, no lone surrogates")
+
+
+def decimal(known: Field, key: str, raw: str) -> Decimal:
+    """A number of an address; FilterError where it is none."""
+    try:
+        value = Decimal(raw.replace(",", ""))
+        if not value.is_finite() or abs(value) > 10**15 or value.normalize().as_tuple().exponent < -30:  # type: ignore[operator]
+            raise InvalidOperation
+    except InvalidOperation:
+        of = f" of {known.unit}" if known.unit else ""
+        raise FilterError(key, "is no number", f"a number{of}, at most 1e15", raw[:40]) from None
+    return value
+
+
+def number(known: Field, key: str, raw: str) -> int:
+    """A number of an address in stored units; FilterError where it is none."""
+    return int(decimal(known, key, raw) * known.scale)
+
+
+def moment(key: str, raw: str) -> datetime:
+    """A time of an address, UTC where it names no zone; FilterError where it is none."""
+    try:
+        # A plus sign that nobody encoded arrives as a space.
+        at = datetime.fromisoformat(re.sub(r" (\d\d:?\d\d)\Z", r"+\1", raw) if "T" in raw else raw)
+        at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+        if not 1970 <= at.year <= 2200:
+            raise ValueError
+    except (ValueError, OverflowError):
+        raise FilterError(key, "is no time", "ISO 8601, such as 2026-11-19T10:00:00Z", raw[:40]) from None
+    return at
+
+
+# Kept beside CostStatus on purpose: a status added there must get a word here.
+assert {c.name.lower() for c in CostStatus} <= {value for value, _, _ in _COST_STATUS}  # noqa: S101
