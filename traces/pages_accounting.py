@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -110,9 +111,19 @@ def accounting(request: HttpRequest, project: Project) -> HttpResponse:
     return render(request, "traces/accounting.html", context)
 
 
-def read_window(query: QueryDict, zone: ZoneInfo, now: datetime) -> Window:
-    """The window of `t` or of `from` and `to`, the default where they are absent or wrong (`error` then says so)."""
-    hidden = tuple((name, str(query[name])) for name in ("key", "source") if query.get(name))
+def read_window(
+    query: QueryDict,
+    zone: ZoneInfo,
+    now: datetime,
+    *,
+    default: str = DEFAULT,
+    keep: Collection[str] = ("key", "source"),
+) -> Window:
+    """The window of `t` or of `from` and `to`, the default where they are absent or wrong (`error` then says so).
+
+    `keep` names what of the address the picker's form carries along.
+    """
+    hidden = tuple((name, str(value)) for name in keep for value in query.getlist(name) if value)
     choices = tuple(
         (value, word, query_string(query, t=value, **{"from": None, "to": None})) for value, word, _ in CHOICES
     )
@@ -143,7 +154,7 @@ def read_window(query: QueryDict, zone: ZoneInfo, now: datetime) -> Window:
             )
     elif current and current not in lengths:
         error = f"There is no window {current[:20]!r}; 1h, 24h, 7d and 28d are."
-    current = current if current in lengths else DEFAULT
+    current = current if current in lengths else default
     start = now - lengths[current]
     label = WORDS[current].removeprefix("in the ").capitalize()
     return Window(

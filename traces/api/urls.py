@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from traces.api import accounting, compare, copying, prices, traces
+from traces.api import accounting, compare, copying, performance, prices, traces
 
 urlpatterns = [
     path("traces", traces.traces, name="api-traces"),
@@ -12,6 +12,8 @@ urlpatterns = [
     path("traces/<str:trace_id>/otlp", copying.OtlpView.as_view(), name="api-otlp"),
     path("traces/<str:trace_id>/spans", traces.SpanListView.as_view(), name="api-spans"),
     path("traces/<str:trace_id>/spans/<str:span_id>", traces.SpanView.as_view(), name="api-span"),
+    path("performance", performance.PerformanceView.as_view(), name="api-performance"),
+    path("performance/hosts", performance.HostsView.as_view(), name="api-performance-hosts"),
     path("compare", compare.CompareView.as_view(), name="api-compare"),
     path("accounting", accounting.AccountingView.as_view(), name="api-accounting"),
     path("prices", prices.PricesView.as_view(), name="api-prices"),

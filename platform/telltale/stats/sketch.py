@@ -139,6 +139,19 @@ class Sketch:
         self._cumulated = np.cumsum(counts[self._sparse])
         self.n = int(self._cumulated[-1]) if self._sparse.size else 0
 
+    @classmethod
+    def merged(cls, parts: Iterable[Sketch]) -> Sketch:
+        """All values of several sketches in one."""
+        counts = np.zeros(SIZE, dtype=np.int64)
+        for part in parts:
+            if part.n:
+                counts[part._sparse] += np.diff(part._cumulated, prepend=0)
+        whole = cls()
+        whole._sparse = np.flatnonzero(counts)
+        whole._cumulated = np.cumsum(counts[whole._sparse])
+        whole.n = int(whole._cumulated[-1]) if whole._sparse.size else 0
+        return whole
+
     def _index_at(self, rank: int) -> int:
         return int(self._sparse[np.searchsorted(self._cumulated, rank)])
 

@@ -28,7 +28,13 @@ class NavGroup:
 
 
 NAV = (
-    NavGroup("Explore", (NavItem("traces/", "Traces", "trace", on_phone=True),)),
+    NavGroup(
+        "Explore",
+        (
+            NavItem("traces/", "Traces", "trace", on_phone=True),
+            NavItem("performance/", "Performance", "chart"),
+        ),
+    ),
     NavGroup(
         "Project",
         (

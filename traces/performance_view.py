@@ -1,0 +1,194 @@
+"""The performance page in words: figures from what was read, with their intervals and the traces behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from telltale.lib import format as fmt
+from telltale.stats.proportions import Proportion, wilson
+from traces.presets import Preset
+from traces.read.performance import DIMENSIONS, Performance, Terms, Totals, totals
+from traces.read.rollups import Row
+from traces.rollup.covering import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """One figure: label, value, unit, and what it stands beside."""
+
+    label: str
+    value: str
+    unit: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One point of time of a chart."""
+
+    start: datetime
+    end: datetime
+    row: Row
+
+
+def rate(value: float) -> str:
+    """A rate with two significant digits below 10: "0.042", "3.1", "1,240"."""
+    if value == 0:
+        return "0"
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+class Links:
+    """Addresses of the traces behind figures: requests by the list's own fields, model calls by `call.*`."""
+
+    def __init__(self, base: str, terms: Terms) -> None:
+        self._base = base
+        self._terms = terms
+
+    def requests(self, start: datetime, end: datetime, more: Terms | None = None) -> str:
+        """The traces that began in [start, end)."""
+        pairs = [("from", fmt.iso(start)), ("to", fmt.iso(end))]
+        return self._address(pairs, {**self._terms, **(more or {})}, "")
+
+    def calls(self, start: datetime, end: datetime, more: Terms | None = None, kind: str = "generation") -> str:
+        """The traces with a model call (or another step) that began in [start, end)."""
+        pairs = [("call.from", fmt.iso(start)), ("call.to", fmt.iso(end))]
+        pairs.append(("call.kind", kind))
+        return self._address(pairs, {**self._terms, **(more or {})}, "call.")
+
+    def steps(self, start: datetime, end: datetime, kind: str, name: str | None) -> str:
+        """The traces with a step of this kind (and name) that began in [start, end)."""
+        return self.calls(start, end, None if name is None else {"name": name}, kind)
+
+    def _address(self, pairs: list[tuple[str, str]], terms: Terms, prefix: str) -> str:
+        for name, value in terms.items():
+            key = prefix + name
+            pairs.append((key, value) if value is not None else (f"{key}.missing", "yes"))
+        return f"{self._base}?{urlencode(pairs)}"
+
+
+def points_of(edges: Sequence[datetime], rows: Sequence[Row]) -> list[Point]:
+    """The rows with the time that each is of."""
+    return [Point(start, end, row) for (start, end), row in zip(pairwise(edges), rows, strict=True)]
+
+
+def moment(at: datetime, step: Step | None, zone: ZoneInfo) -> str:
+    """How an axis names a point: the time of day where points are short, else the day."""
+    local = at.astimezone(zone)
+    if step is not None and step >= Step.DAY:
+        return f"{local.day} {local:%b}"
+    return f"{local.day} {local:%b}" if (local.hour, local.minute) == (0, 0) else f"{local:%H:%M}"
+
+
+def full_moment(at: datetime, step: Step | None, zone: ZoneInfo) -> str:
+    """As `moment`, never without its day."""
+    local = at.astimezone(zone)
+    return f"{local.day} {local:%b}" if step is not None and step >= Step.DAY else f"{local.day} {local:%b %H:%M}"
+
+
+def step_words(step: Step | None) -> str:
+    """ "by hour", "by 5 minutes"."""
+    words = {
+        Step.MINUTE: "minute", Step.FIVE_MINUTES: "5 minutes", Step.QUARTER: "quarter of an hour", Step.HOUR: "hour",
+        Step.SIX_HOURS: "6 hours", Step.DAY: "day", Step.WEEK: "week", Step.MONTH: "month",
+    }  # fmt: skip
+    return f"by {words[step]}" if step is not None else "in all"
+
+
+def interval_words(low: float | None, high: float | None, n: int) -> str:
+    """The 95 % interval of a latency in words: "95% CI 3.1 s–3.6 s", or that no upper limit exists from so few."""
+    if not n:
+        return "none told"
+    n_words = f"n = {n:,}"
+    if low is None and high is None:
+        return f"no 95% CI from {n_words}"
+    if high is None:
+        return f"at least {fmt.latency(low)}, no upper limit from {n_words}"
+    if low is None:
+        return f"at most {fmt.latency(high)}, no lower limit from {n_words}"
+    return f"95% CI {fmt.latency(low)}{fmt.EN_DASH}{fmt.latency(high)}, {n_words}"
+
+
+def share_words(found: Proportion) -> str:
+    """A share with its interval: "1.2% (95% CI 0.9%–1.6%)"."""
+    if found.share is None:
+        return fmt.UNKNOWN
+    return f"{fmt.share(found.share)} (95% CI {fmt.share(found.low)}{fmt.EN_DASH}{fmt.share(found.high)})"
+
+
+def preset_note(presets: Sequence[Preset]) -> str:
+    """What the dashed lines are: "Dashed: p95 over 5 s, after <guide>"."""
+    if not presets:
+        return ""
+    return "Dashed: " + "; ".join(f"{preset.words}, after “{preset.source}”" for preset in presets)
+
+
+def headline(found: Performance) -> str:
+    """The page's answer in one sentence."""
+    answer, noun = (found.requests, "requests") if found.requests is not None else (found.calls, "model calls")
+    whole = totals(answer)
+    half, _, _ = whole.quantile_ms("duration", 0.5)
+    tail, _, _ = whole.quantile_ms("duration", 0.95)
+    if half is None or tail is None:
+        return f"No {noun} with a known duration"
+    within = fmt.latency(half, short=True), fmt.latency(tail, short=True)
+    return f"Half of {noun} end within {within[0]}, 95 of 100 within {within[1]}"
+
+
+def stats(found: Performance, words: str) -> list[Stat]:
+    """The strip of figures, each with its interval and what it is compared with. `words` names the window before."""
+    rows: list[Stat] = []
+    called = totals(found.calls)
+    if found.requests is not None and found.before is not None:
+        whole = totals(found.requests)
+        per_second = rate(whole.sums.n / found.seconds)
+        before = fmt.change_pct(found.before.sums.n, whole.sums.n)
+        rows.append(Stat("Requests", fmt.count(whole.sums.n), "", f"{per_second} a second; {before} on {words}"))
+        rows.append(_latency_stat("Latency p95", whole, "duration", found.before, words))
+        share = wilson(whole.sums.errors, whole.sums.n)
+        was = wilson(found.before.sums.errors, found.before.sums.n)
+        interval = f"95% CI {fmt.share(share.low)}{fmt.EN_DASH}{fmt.share(share.high)}; " if share.n else ""
+        note = f"{interval}{words} {fmt.share(was.share, missing='no requests')}"
+        rows.append(Stat("With errors", fmt.share(share.share, missing="none"), "", note))
+    else:
+        before = fmt.change_pct(found.calls_before.sums.n, called.sums.n)
+        rows.append(Stat("Model calls", fmt.count(called.sums.n), "", f"{before} on {words}"))
+        rows.append(_latency_stat("Latency p95", called, "duration", None, words))
+    first = _latency_stat("First token p95", called, "ttft", found.calls_before, words)
+    told = called.sketches["ttft"].n if "ttft" in called.sketches else 0
+    coverage = f"told by {told:,} of {called.sums.n:,} calls"
+    rows.append(Stat(first.label, first.value, "", f"{first.note}; {coverage}"))
+    half, _, _ = called.quantile_ms("tpot", 0.5)
+    speed = fmt.UNKNOWN if not half else rate(1000 / half)
+    tail, low, high = called.quantile_ms("tpot", 0.95)
+    n = called.sketches["tpot"].n if "tpot" in called.sketches else 0
+    rows.append(
+        Stat("Speed of a call", speed, "tokens a second" if half else "",
+             f"median; a token p95 {fmt.latency(tail)}, {interval_words(low, high, n)}")
+    )  # fmt: skip
+    mean, weighted = called.sums.mean_duration_ns, called.sums.token_weighted_duration_ns
+    rows.append(
+        Stat("Token-weighted latency", fmt.latency(None if weighted is None else weighted / 1e6), "",
+             f"plain mean {fmt.latency(None if mean is None else mean / 1e6)}; long answers weigh more")
+    )  # fmt: skip
+    return rows
+
+
+def _latency_stat(label: str, whole: Totals, name: str, before: Totals | None, words: str) -> Stat:
+    value, low, high = whole.quantile_ms(name, 0.95)
+    n = whole.sketches[name].n if name in whole.sketches else 0
+    note = interval_words(low, high, n)
+    if before is not None:
+        was, _, _ = before.quantile_ms(name, 0.95)
+        note += f"; {words} {fmt.latency(was, missing='none')}"
+    return Stat(label, fmt.latency(value, missing="unknown"), "", note)
+
+
+def is_of_requests(by: str, found: Performance) -> bool:
+    """Whether the breakdown counts requests; else it counts model calls, or steps of all kinds."""
+    return by != "stage" and DIMENSIONS[by][1] and found.requests is not None
