@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from traces import accounting, folding
+from traces import accounting, folding, indexing
 from traces import reprice as reprice  # registers its jobs with every worker
 from traces.write import account_age, partitions, retention, sessions
 
@@ -49,3 +49,21 @@ def sweep_account() -> int:
 def refresh_sessions() -> int:
     """Sum the long sessions whose time has come; short ones the fold sums itself."""
     return sessions.refresh_stale()
+
+
+@shared_task(name="traces.index_search", time_limit=120, ignore_result=True)
+def index_search() -> int:
+    """Take changed traces into the search index."""
+    return indexing.index_changes()
+
+
+@shared_task(name="traces.merge_search", time_limit=600, ignore_result=True)
+def merge_search() -> int:
+    """Merge the small segments of the search index into larger ones."""
+    return indexing.merge_segments()
+
+
+@shared_task(name="traces.sweep_search", time_limit=600, ignore_result=True)
+def sweep_search() -> int:
+    """Take out of the search index what retention has removed."""
+    return indexing.sweep()

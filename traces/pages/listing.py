@@ -30,6 +30,7 @@ from traces.read import (
     FilterError,
     TooSlow,
     TracePage,
+    finding,
     list_with_facets,
     resolve_id,
 )
@@ -97,6 +98,10 @@ def trace_list(request: HttpRequest, project: Project) -> HttpResponseBase:
     context: dict[str, Any] = frame(project, state, zone, now) | {"errors": errors}
     try:
         wanted = resolve_id(project.pk, state.wanted)
+        wrong = finding.fault(wanted)
+        if wrong is not None:
+            errors.append(wrong)
+            wanted = replace(wanted, q="")
         if request.GET.get("format") in FORMATS:
             return export(project, replace(state, wanted=wanted), request.GET["format"])
         try:

@@ -61,6 +61,9 @@ _BEGIN = """
 _END = """
     UPDATE traces_search_state SET next_version = %s, attempts = 0, set_aside = set_aside + %s WHERE project_id = %s
 """
+_KEEP_VERSION = """
+    UPDATE traces_search_state SET next_version = %s, set_aside = set_aside + %s WHERE project_id = %s
+"""
 _PEEK = """
     SELECT feed_id, changed_at, trace_ids[:%(cut)s], cardinality(trace_ids) FROM traces_feed
     WHERE consumer = %(consumer)s AND project_id = %(project_id)s
@@ -167,6 +170,11 @@ def lock(cursor: Cursor[Any], project_id: int, *, is_patient: bool = False) -> i
     cursor.execute(_LOCK_WAITING if is_patient else _LOCK, (project_id,))
     row = cursor.fetchone()
     return int(row[0]) if row else None
+
+
+def keep_version(cursor: Cursor[Any], project_id: int, version: int, set_aside: int) -> None:
+    """Write down the next version and what was set aside, in the transaction that used the lock."""
+    cursor.execute(_KEEP_VERSION, (version, set_aside, project_id))
 
 
 def _choose(cursor: Cursor[Any], project_id: int, bite: int) -> _Choice:

@@ -1,0 +1,415 @@
+"""Which traces a query finds: the segments of the index are read newest first, no further than an answer needs."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from telltale.lib.db import raw_cursor
+from telltale.lib.sql import load
+from traces.read.asking import TooSlow
+from traces.read.texts import gather, us_of
+from traces.search.blocks import DOC_BLOCK, DocBlock, TermBlock, after_prefix, unpack_docs, unpack_numbers, unpack_terms
+from traces.search.query import Clause, Query, QueryError, Term, has_phrase, holds, parse
+from traces.search.words import plain_text, terms_of
+
+# Counting goes no further than this; what is beyond is estimated from the share of documents read.
+COUNT_MAX = 10_000
+# Segments read at once: few first, since the newest ones usually answer the page.
+GROUP, GROUP_MAX = 8, 64
+# Blocks of terms with one beginning, a segment. Three letters take up to about ten.
+PREFIX_BLOCKS = 64
+# Traces whose texts are read to see a phrase in place, at once and for a count.
+VERIFY_AT_ONCE, VERIFY_MAX = 50, 100
+SECONDS = 2.5
+# Not yet indexed traces that are looked at by their row.
+UNINDEXED = 300
+_CONSUMER = 2  # traces.write.feed.Consumer.SEARCH
+_MAX_US = 2**62
+
+Place = tuple[int, UUID]  # start in microseconds since 1970, and id: the order of lists
+Ordinals = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchState:
+    """How far the index is behind: traces that wait (`is_more`: at least), since when, and if the past is taken in."""
+
+    pending: int
+    since: datetime | None
+    is_more: bool
+    is_backfilled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment's row."""
+
+    segment_id: int
+    day: datetime
+    docs: int
+    first_us: int
+    last_us: int
+    block_starts: NDArray[np.int64]
+    gone: NDArray[np.bool_] | None
+
+
+def parse_query(text: str) -> Query:
+    """As `traces.search.query.parse`."""
+    return parse(text)
+
+
+def read_state(project_id: int) -> SearchState:
+    """How far the project's index is behind."""
+    with raw_cursor() as cursor:
+        cursor.execute(load("traces", "search_pending"), {"project_id": project_id, "consumer": _CONSUMER})
+        row = cursor.fetchone()
+    return SearchState(*row) if row else SearchState(0, None, False, True)
+
+
+class Hits:
+    """The traces of a window that a query finds, in order of their start; read as far as somebody asks.
+
+    Lives within the transaction of one answer. TooSlow where finding takes longer than `seconds` all together.
+    """
+
+    def __init__(
+        self, project_id: int, query: Query, start: datetime | None, end: datetime | None, seconds: float = SECONDS
+    ) -> None:
+        self.project_id = project_id
+        self.query = query
+        self.deadline = time.monotonic() + seconds
+        self.start_us = -_MAX_US if start is None else us_of(start)
+        self.end_us = _MAX_US if end is None else us_of(end)
+        self.is_partial = False
+        self._segments = self._read_segments(start, end)
+        self._extras = self._read_extras()
+        self._survey(query)
+        if not self.total and (of_parts := query.with_parts()) is not None:
+            self._survey(of_parts)
+
+    # What is asked
+
+    @property
+    def total(self) -> int:
+        """How many were found so far."""
+        return sum(len(ordinals) for ordinals in self._found.values()) + len(self._extras)
+
+    def count(self, most: int = COUNT_MAX) -> tuple[int, bool]:
+        """How many traces match, and whether that is exact: it is up to `most`."""
+        if self.query.phrases:
+            return self._count_verified()
+        total = self.total
+        if len(self._found) == len(self._segments) and not self.is_partial:
+            return total, total <= most
+        read = sum(segment.docs for segment in self._segments if segment.segment_id in self._found)
+        every = sum(segment.docs for segment in self._segments)
+        return max(round(total * every / max(read, 1)), total), False
+
+    def take(self, n: int, after: Place | None = None, goes_down: bool = True) -> list[Place]:
+        """The next `n` behind a place in the order, newest first where `goes_down`."""
+        if not self.query.phrases:
+            return self._take(n, after, goes_down)
+        found: list[Place] = []
+        while True:
+            more = self._take(VERIFY_AT_ONCE, after, goes_down)
+            found += [place for place in more if self._verified(more)[place[1]]]
+            if len(found) >= n or len(more) < VERIFY_AT_ONCE:
+                return found[:n]
+            after = more[-1]
+
+    # Phrases are seen in the text
+
+    def _count_verified(self) -> tuple[int, bool]:
+        looked = self._take(VERIFY_MAX, None, True)
+        told = self._verified(looked)
+        n = sum(told[place[1]] for place in looked)
+        if len(looked) < VERIFY_MAX:
+            return n, True
+        return round(self.total * n / len(looked)), False
+
+    def _verified(self, places: Sequence[Place]) -> dict[UUID, bool]:
+        """Whether the texts of these traces hold the phrases, looked up once."""
+        unknown = [trace_id for _, trace_id in places if trace_id not in self._told]
+        for at in range(0, len(unknown), VERIFY_AT_ONCE):
+            self._check_time()
+            some = unknown[at : at + VERIFY_AT_ONCE]
+            self._told |= dict.fromkeys(some, False)
+            with raw_cursor() as cursor:
+                for gathered in gather(cursor, self.project_id, some, keeps_texts=True):
+                    self._told[gathered.trace_id] = self._says(gathered.document.texts)
+        return self._told
+
+    def _says(self, texts: Sequence[str]) -> bool:
+        plain = [plain_text(text) for text in texts]
+        return all(
+            any(has_phrase(text, clause.phrase) for text in plain) != clause.is_negative
+            for clause in self.query.phrases
+        )
+
+    def _check_time(self) -> None:
+        if time.monotonic() > self.deadline:
+            raise TooSlow
+
+    # Segments
+
+    def _read_segments(self, start: datetime | None, end: datetime | None) -> list[Segment]:
+        asked = {"project_id": self.project_id, "start": start, "end": end}
+        with raw_cursor() as cursor:
+            cursor.execute(load("traces", "search_segments"), asked, binary=True)
+            return [
+                Segment(
+                    segment_id,
+                    day,
+                    docs,
+                    us_of(first_at),
+                    us_of(last_at),
+                    unpack_numbers(block_starts),
+                    None if gone_map is None else _bits(gone_map, docs),
+                )
+                for segment_id, day, docs, first_at, last_at, block_starts, gone_map in cursor.fetchall()
+            ]
+
+    def _survey(self, query: Query) -> None:
+        """Read segments, newest first, until more than `COUNT_MAX` are found."""
+        self.query = query
+        self._found: dict[int, Ordinals] = {}
+        self._blocks: dict[tuple[int, int], DocBlock] = {}
+        self._told: dict[UUID, bool] = {}
+        size = GROUP
+        while len(self._found) < len(self._segments) and self.total <= COUNT_MAX:
+            self._read_more(self._segments, size)
+            size = min(size * 2, GROUP_MAX)
+
+    def _read_more(self, order: Sequence[Segment], size: int) -> None:
+        """Look into the next segments of `order`."""
+        self._check_time()
+        group: list[Segment] = []
+        for segment in order:
+            if segment.segment_id in self._found:
+                continue
+            # What lies far off in time is asked for alone, or the planner would look at every day between.
+            if len(group) == size or (group and abs((segment.day - group[0].day).days) > 400):
+                break
+            group.append(segment)
+        if not group:
+            return
+        terms = self._read_terms(group)
+        edges = [
+            (segment, number)
+            for segment in group
+            for edge in (self.start_us, self.end_us)
+            if segment.first_us < edge <= segment.last_us
+            for number in (_block_at(segment, edge),)
+        ]
+        self._load([(segment, number) for segment, number in edges])
+        for segment in group:
+            self._found[segment.segment_id] = self._evaluate(segment, terms.get(segment.segment_id, []))
+
+    def _read_terms(self, group: Sequence[Segment]) -> dict[int, list[tuple[bytes, TermBlock]]]:
+        wanted = self.query.terms
+        prefixes = sorted(term.text.encode() for term in wanted if term.is_prefix)
+        asked = {
+            "project_id": self.project_id,
+            "segment_ids": [segment.segment_id for segment in group],
+            "days": [segment.day for segment in group],
+            "first_day": min(segment.day for segment in group),
+            "last_day": max(segment.day for segment in group),
+            "terms": sorted(term.text.encode() for term in wanted),
+            "prefixes": prefixes,
+            "prefix_ends": [after_prefix(prefix) for prefix in prefixes],
+            "prefix_limit": PREFIX_BLOCKS,
+        }
+        found: defaultdict[int, list[tuple[bytes, TermBlock]]] = defaultdict(list)
+        with raw_cursor() as cursor:
+            cursor.execute(load("traces", "search_terms"), asked, binary=True, prepare=False)
+            for segment_id, first, data in cursor.fetchall():
+                found[segment_id].append((first, unpack_terms(data)))
+        if prefixes:
+            self.is_partial |= any(len(blocks) >= PREFIX_BLOCKS for blocks in found.values())
+        return found
+
+    def _evaluate(self, segment: Segment, blocks: Sequence[tuple[bytes, TermBlock]]) -> Ordinals:
+        """The ordinals of the segment's documents that match, lie in the window and still count."""
+        mask = np.ones(segment.docs, np.bool_)
+        for clause in self.query.clauses:
+            if clause.is_negative and clause.phrase:
+                continue  # its words alone say nothing: the text is looked at
+            held = _mask(clause, segment.docs, blocks)
+            mask &= ~held if clause.is_negative else held
+        if segment.gone is not None:
+            mask &= ~segment.gone
+        mask[: self._ordinal_of(segment, self.start_us)] = False
+        mask[self._ordinal_of(segment, self.end_us) :] = False
+        return np.flatnonzero(mask)
+
+    def _ordinal_of(self, segment: Segment, edge: int) -> int:
+        """The first ordinal that starts at or after a moment."""
+        if edge <= segment.first_us:
+            return 0
+        if edge > segment.last_us:
+            return segment.docs
+        number = _block_at(segment, edge)
+        block = self._blocks.get((segment.segment_id, number))
+        if block is None:
+            return number * DOC_BLOCK
+        return number * DOC_BLOCK + int(np.searchsorted(block.starts, edge, "left"))
+
+    # In order
+
+    def _take(self, n: int, after: Place | None, goes_down: bool) -> list[Place]:
+        sign = -1 if goes_down else 1
+        order = sorted(self._segments, key=lambda s: -s.last_us if goes_down else s.first_us)
+        if after is not None:
+            order = [s for s in order if (s.first_us <= after[0] if goes_down else s.last_us >= after[0])]
+        size = GROUP
+        while True:
+            unread = next((s for s in order if s.segment_id not in self._found), None)
+            # What an unread segment may hold comes no earlier than this.
+            horizon = None if unread is None else (unread.last_us if goes_down else unread.first_us)
+            found = self._ordered(n, order, after, goes_down)
+            if horizon is None:
+                return found[:n]
+            sure = [place for place in found if sign * place[0] < sign * horizon]
+            if len(sure) >= n:
+                return sure[:n]
+            self._read_more(order, size)
+            size = min(size * 2, GROUP_MAX)
+
+    def _ordered(self, n: int, order: Sequence[Segment], after: Place | None, goes_down: bool) -> list[Place]:
+        """The first `n` of what is found in the segments read, behind a place."""
+        sign = -1 if goes_down else 1
+        pieces: list[tuple[int, Segment, int, Ordinals]] = []
+        for segment in order:
+            ordinals = self._found.get(segment.segment_id)
+            if ordinals is None or not len(ordinals):
+                continue
+            if after is not None:
+                # Blocks that begin behind the place, or end before it, hold nothing of what comes next.
+                if goes_down:
+                    last = int(np.searchsorted(segment.block_starts[:-1], after[0], "right"))
+                    ordinals = ordinals[: int(np.searchsorted(ordinals, last * DOC_BLOCK))]
+                else:
+                    first = max(int(np.searchsorted(segment.block_starts[:-1], after[0], "left")) - 1, 0)
+                    ordinals = ordinals[int(np.searchsorted(ordinals, first * DOC_BLOCK)) :]
+            # One block more than `n` fill: the place may lie within the first.
+            ordinals = ordinals[-(n + DOC_BLOCK) :] if goes_down else ordinals[: n + DOC_BLOCK]
+            numbers = ordinals // DOC_BLOCK
+            for number in np.unique(numbers).tolist():
+                bound = int(segment.block_starts[number + 1] if goes_down else segment.block_starts[number])
+                pieces.append((bound, segment, number, ordinals[numbers == number]))
+        pieces.sort(key=lambda piece: sign * piece[0])
+        found = [place for place in self._extras if _is_behind(place, after, sign)]
+        at, wanted = 0, n
+        while at < len(pieces):
+            to, held = at, 0
+            while to < len(pieces) and held < wanted:
+                held += len(pieces[to][3])
+                to += 1
+            self._load([(segment, number) for _, segment, number, _ in pieces[at:to]])
+            for _, segment, number, ordinals in pieces[at:to]:
+                found += self._places(segment, number, ordinals, after, sign)
+            found.sort(key=lambda place: (sign * place[0], sign * place[1].int))
+            at = to
+            if at == len(pieces) or (len(found) > n and sign * found[n - 1][0] < sign * pieces[at][0]):
+                break
+            wanted = max(n // 2, 50)
+        found.sort(key=lambda place: (sign * place[0], sign * place[1].int))
+        return found[:n]
+
+    def _places(
+        self, segment: Segment, number: int, ordinals: Ordinals, after: Place | None, sign: int
+    ) -> Iterable[Place]:
+        block = self._blocks.get((segment.segment_id, number))
+        if block is None:
+            return
+        for at in (ordinals - number * DOC_BLOCK).tolist():
+            place = (int(block.starts[at]), block.trace_id(at))
+            if _is_behind(place, after, sign):
+                yield place
+
+    def _load(self, wanted: Iterable[tuple[Segment, int]]) -> None:
+        """Read document blocks that are not here yet."""
+        missing = {(s.segment_id, number): s for s, number in wanted if (s.segment_id, number) not in self._blocks}
+        if not missing:
+            return
+        self._check_time()
+        asked = {
+            "project_id": self.project_id,
+            "segment_ids": [segment_id for segment_id, _ in missing],
+            "days": [segment.day for segment in missing.values()],
+            "firsts": [number.to_bytes(4) for _, number in missing],
+            "first_day": min(segment.day for segment in missing.values()),
+            "last_day": max(segment.day for segment in missing.values()),
+        }
+        with raw_cursor() as cursor:
+            cursor.execute(load("traces", "search_docs"), asked, binary=True, prepare=False)
+            for segment_id, first, data in cursor.fetchall():
+                number = int.from_bytes(first)
+                docs = missing[(segment_id, number)].docs
+                self._blocks[(segment_id, number)] = unpack_docs(data, min(DOC_BLOCK, docs - number * DOC_BLOCK))
+
+    # What is not in the index yet
+
+    def _read_extras(self) -> list[Place]:
+        """Of the traces that wait to be taken in, those whose row matches: by name, ids and first words."""
+        asked = {"project_id": self.project_id, "consumer": _CONSUMER, "limit": UNINDEXED}
+        with raw_cursor() as cursor:
+            cursor.execute(load("traces", "search_unindexed"), asked)
+            rows = cursor.fetchall()
+        found = []
+        for trace_id, started_at, text in rows:
+            start = us_of(started_at)
+            if self.start_us <= start < self.end_us and row_matches(self.query, trace_id, text):
+                found.append((start, trace_id))
+        return found
+
+
+def row_matches(query: Query, trace_id: UUID, text: str) -> bool:
+    """Whether the texts of a trace's row are what a query asks for."""
+    return holds(query, terms_of(text) | {trace_id.hex}, lambda: plain_text(text))
+
+
+def _is_behind(place: Place, after: Place | None, sign: int) -> bool:
+    return after is None or ((place > after) if sign > 0 else (place < after))
+
+
+def _mask(clause: Clause, docs: int, blocks: Sequence[tuple[bytes, TermBlock]]) -> NDArray[np.bool_]:
+    mask = np.ones(docs, np.bool_)
+    for slot in clause.slots:
+        held = np.zeros(docs, np.bool_)
+        for term in slot:
+            for ordinals in _find(term, blocks):
+                held[ordinals] = True
+        mask &= held
+    return mask
+
+
+def _find(term: Term, blocks: Sequence[tuple[bytes, TermBlock]]) -> Iterable[NDArray[np.uint16]]:
+    text = term.text.encode()
+    if not term.is_prefix:
+        block = next((block for first, block in reversed(blocks) if first <= text), None)
+        return [] if block is None else [block.find(text)]
+    end = after_prefix(text)
+    return [block.find_prefix(text) for first, block in blocks if first < end and block.terms[-1] >= text]
+
+
+def _block_at(segment: Segment, edge: int) -> int:
+    """The number of the block in which documents from a moment on begin."""
+    return max(int(np.searchsorted(segment.block_starts[:-1], edge, "left")) - 1, 0)
+
+
+def _bits(data: bytes, n: int) -> NDArray[np.bool_]:
+    raw = zstandard.ZstdDecompressor().decompress(data)
+    return np.unpackbits(np.frombuffer(raw, np.uint8), count=n).astype(np.bool_)
+
+
+__all__ = ["COUNT_MAX", "Hits", "Place", "QueryError", "SearchState", "parse_query", "read_state", "row_matches"]
