@@ -1,7 +1,7 @@
 """What one trace adds to the roll-ups: sums by minute and scope. Pure; docs/data-model.md ("Roll-ups") tells the rules.
 
 This runs for every span that is stored, so it works on plain lists: a cell is [plain sums, usage sums or None,
-sketches], in the order of `PLAIN`, `USAGE` and `SKETCHES`; a sketch is a dictionary from index to count.
+sketches], in the order of `PLAIN`, `USAGE` and `SKETCHES`; a sketch is a list of indexes, one for each value.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ USAGE = (
 )  # fmt: skip
 assert sorted(PLAIN + USAGE) == sorted(SUMS)  # noqa: S101
 
-Cell = list[Any]  # [list[int], list[int] | None, list[dict[int, int] | None]]
+Cell = list[Any]  # [list[int], list[int] | None, list[list[int] | None]]
+Indexes = list[list[int] | None]
 CellKey = tuple[int, int]  # minute, scope
 ReasonKey = tuple[int, int, int, str]  # minute, scope, what, reason
 # family, kind, stage, feature, provider, model, service, environment, release, prompt name, prompt version
@@ -125,7 +126,7 @@ def take(
 
     Nothing is booked of the trace itself before `finish`.
     """
-    count = 0
+    count, last = 0, -1
     for (
         place, started_us, span_id, parent, kind, status, counted, name, duration, error_type,
         service, environment, release, feature, provider, asked, answered, streamed,
@@ -133,9 +134,11 @@ def take(
         *tokens,
     ) in rows:  # fmt: skip
         count += 1
-        trace = building[place]
+        if place != last:
+            last = place
+            trace = building[place]
+            inherited, cells, reasons = trace.dimensions, trace.found.cells, trace.found.reasons
         is_model = kind in _MODEL_KINDS
-        inherited = trace.dimensions
         minute = started_us // 60_000_000
         scope = scope_of(
             (
@@ -146,11 +149,10 @@ def take(
                 inherited[5] if prompt_version is None else prompt_version,
             )
         )  # fmt: skip
-        cells = trace.found.cells
         cell = cells.get((minute, scope))
         if cell is None:
             cell = cells[(minute, scope)] = [[0, 0, 0, 0, 0, 0, 0, 0], None, [None, None, None, None]]
-        plain, sketches = cell[0], cell[2]
+        plain, _, sketches = cell
         plain[0] += 1
         if status == _ERROR:
             plain[1] += 1
@@ -158,7 +160,6 @@ def take(
             plain[6] += duration
             plain[7] += 1
             _count(sketches, _DURATION, duration)
-        reasons = trace.found.reasons
         if error_type is not None:
             key = (minute, scope, _ERROR_TYPE, reason_of(error_type))
             reasons[key] = reasons.get(key, 0) + 1
@@ -183,19 +184,18 @@ def take(
     return count
 
 
-def _count(sketches: list[dict[int, int] | None], which: int, value: int) -> None:
-    index = bisect_left(BOUNDS, value)
+def _count(sketches: Indexes, which: int, value: int) -> None:
     held = sketches[which]
     if held is None:
-        sketches[which] = {index: 1}
+        sketches[which] = [bisect_left(BOUNDS, value)]
     else:
-        held[index] = held.get(index, 0) + 1
+        held.append(bisect_left(BOUNDS, value))
 
 
 def _use(
     of_trace: list[int],
     of_cell: list[int],
-    sketches: list[dict[int, int] | None],
+    sketches: Indexes,
     tokens: list[int | None],
     cost_status: int | None,
     cost: int | None,
@@ -206,33 +206,41 @@ def _use(
     rate_of: RateOf,
 ) -> None:
     """Add what a counted span used to its cell and its trace."""
-    added: list[tuple[int, int]] = []
     if cost_status is not None:
-        added.append((cost_status - 1, 1))
-    for at, many in enumerate(tokens, _TOKENS):
+        of_cell[cost_status - 1] += 1
+        of_trace[cost_status - 1] += 1
+    at = _TOKENS
+    for many in tokens:
         if many:
-            added.append((at, many))
+            of_cell[at] += many
+            of_trace[at] += many
+        at += 1
+    _, read, write_5m, write_1h, _, text, reasoning, audio = tokens
     if cost is not None:
-        added.append((_COST, cost))
+        of_cell[_COST] += cost
+        of_trace[_COST] += cost
         if parts is not None:
-            for at, part in enumerate(parts, _PARTS):
+            at = _PARTS
+            for part in parts:
                 if part:
-                    added.append((at, part))
-            if tokens[1] or tokens[2] or tokens[3]:
+                    of_cell[at] += part
+                    of_trace[at] += part
+                at += 1
+            if read or write_5m or write_1h:
                 saved = saved_pico(tokens, parts, price_id, rate_of)
-                if saved:
-                    added.append((_SAVED, saved))
-    output = (tokens[5] or 0) + (tokens[6] or 0) + (tokens[7] or 0)
+                of_cell[_SAVED] += saved
+                of_trace[_SAVED] += saved
+    output = (text or 0) + (reasoning or 0) + (audio or 0)
     if output > 0:
         _count(sketches, _LENGTH, output)
         if duration is not None:
-            added.append((_WEIGHTED, duration * output))
-            added.append((_WEIGHT, output))
+            weighted = duration * output
+            of_cell[_WEIGHTED] += weighted
+            of_trace[_WEIGHTED] += weighted
+            of_cell[_WEIGHT] += output
+            of_trace[_WEIGHT] += output
             if ttft is not None and output > 1 and duration >= ttft:
                 _count(sketches, _TPOT, (duration - ttft) // (output - 1))
-    for at, value in added:
-        of_cell[at] += value
-        of_trace[at] += value
 
 
 def saved_pico(tokens: list[int | None], parts: list[int | None], price_id: int | None, rate_of: RateOf) -> int:
@@ -257,7 +265,7 @@ def finish(trace: Building, scope_of: ScopeOf, reason_of: ReasonOf) -> Contribut
         (_TRACE, None, None, feature, None, None, service, environment, release, prompt_name, prompt_version)
     )
     retries = _mark_retries(trace.attempts)
-    sketches: list[dict[int, int] | None] = [None, None, None, None]
+    sketches: Indexes = [None, None, None, None]
     duration = trace.duration_ns
     if duration is not None:
         _count(sketches, _DURATION, duration)
@@ -268,6 +276,10 @@ def finish(trace: Building, scope_of: ScopeOf, reason_of: ReasonOf) -> Contribut
         int(trace.finish_reason in _REFUSALS), duration or 0, int(duration is not None),
     ]  # fmt: skip
     found.cells[(trace.minute, scope)] = [plain, usage if any(usage) else None, sketches]
+    for _, _, held in found.cells.values():
+        for indexes in held:
+            if indexes is not None and len(indexes) > 1:
+                indexes.sort()  # so that what is booked does not depend on the order of rows
     if trace.error_type is not None:
         found.reasons[(trace.minute, scope, _ERROR_TYPE, reason_of(trace.error_type))] = 1
     if trace.finish_reason is not None:

@@ -41,14 +41,21 @@ class Delta:
 
 
 def _copy(cell: Cell, sign: int) -> Cell:
+    """A cell with its sketches as counts by index."""
     plain, usage, sketches = cell
+    counts = [None if indexes is None else _counts(indexes, sign) for indexes in sketches]
     if sign > 0:
-        return [plain[:], usage and usage[:], [sketch and dict(sketch) for sketch in sketches]]
-    return [
-        [-value for value in plain],
-        usage and [-value for value in usage],
-        [sketch and {index: -n for index, n in sketch.items()} for sketch in sketches],
-    ]
+        return [plain, usage, counts]  # sums are never changed in place
+    return [[-value for value in plain], usage and [-value for value in usage], counts]
+
+
+def _counts(indexes: list[int], sign: int) -> dict[int, int]:
+    if len(indexes) == 1:
+        return {indexes[0]: sign}
+    counts: dict[int, int] = {}
+    for index in indexes:
+        counts[index] = counts.get(index, 0) + sign
+    return counts
 
 
 def _merge(held: Cell, cell: Cell, sign: int) -> None:
@@ -57,17 +64,18 @@ def _merge(held: Cell, cell: Cell, sign: int) -> None:
     held[0] = list(map(operation, held[0], plain))
     if usage is not None:
         held[1] = list(map(operation, held[1] or [0] * len(usage), usage))
-    for which, sketch in enumerate(sketches):
-        if sketch:
+    for which, indexes in enumerate(sketches):
+        if indexes is not None:
             kept = held[2][which]
             if kept is None:
-                kept = held[2][which] = {}
-            for index, n in sketch.items():
-                kept[index] = kept.get(index, 0) + sign * n
+                held[2][which] = _counts(indexes, sign)
+            else:
+                for index in indexes:
+                    kept[index] = kept.get(index, 0) + sign
 
 
 def _is_nothing(cell: Cell) -> bool:
     plain, usage, sketches = cell
     return not (
-        any(plain) or (usage is not None and any(usage)) or any(sketch and any(sketch.values()) for sketch in sketches)
+        any(plain) or (usage is not None and any(usage)) or any(counts and any(counts.values()) for counts in sketches)
     )

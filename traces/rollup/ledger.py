@@ -1,7 +1,7 @@
 """Contributions written down: what was booked of a trace, so that it can be taken away again exactly.
 
-Layout 1: zstd of JSON, [zone, session, user, base minute, cells, reasons]; sums and sketches as pairs of place and
-value, zeros left out. Integers over 64 bits (hostile counts) are kept exact.
+Layout 1: zstd of JSON, [zone, session, user, base minute, cells, reasons], a cell as [minute - base, scope, plain sums,
+usage sums or null, sketches]; zeros cost next to nothing once packed. Integers over 64 bits stay exact.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 import orjson
 import zstandard
 
-from traces.rollup.booking import PLAIN, USAGE, Cell, Contribution, User
+from traces.rollup.booking import PLAIN, USAGE, Contribution, User
 
 LAYOUT = 1
 # Nothing that one trace adds comes near; what claims more is damaged.
@@ -29,16 +29,7 @@ class LedgerDamaged(ValueError):
 def write(found: Contribution) -> bytes:
     """A contribution as bytes."""
     base = min((minute for minute, _ in found.cells), default=0)
-    cells = [
-        [
-            minute - base,
-            scope,
-            _sparse(plain),
-            usage and _sparse(usage),
-            [sketch and _flat(sketch) for sketch in sketches],
-        ]
-        for (minute, scope), (plain, usage, sketches) in found.cells.items()
-    ]
+    cells = [[minute - base, scope, *cell] for (minute, scope), cell in found.cells.items()]
     reasons = [[minute - base, scope, what, reason, n] for (minute, scope, what, reason), n in found.reasons.items()]
     user = found.user and [found.user.user_id, found.user.minute, found.user.sums]
     layout = [found.zone, found.session_id, user, base, cells, reasons]
@@ -58,32 +49,14 @@ def read(data: bytes, layout: int = LAYOUT) -> Contribution:
         zone, session_id, user, base, cells, reasons = (json.loads if text.startswith(_BIG) else orjson.loads)(text)
         found = Contribution(zone, session_id, None if user is None else User(*user))
         for minute, scope, plain, usage, sketches in cells:
-            cell: Cell = [
-                _dense(plain, len(PLAIN)),
-                None if usage is None else _dense(usage, len(USAGE)),
-                [None if pairs is None else dict(zip(pairs[::2], pairs[1::2], strict=True)) for pairs in sketches],
-            ]
-            found.cells[(minute + base, scope)] = cell
+            if len(plain) != len(PLAIN) or (usage is not None and len(usage) != len(USAGE)):
+                raise LedgerDamaged("sums")
+            found.cells[(minute + base, scope)] = [plain, usage, sketches]
         for minute, scope, what, reason, n in reasons:
             found.reasons[(minute + base, scope, what, reason)] = n
     except (ValueError, TypeError, LookupError, zstandard.ZstdError) as error:
         raise LedgerDamaged(type(error).__name__) from error
     return found
-
-
-def _sparse(values: list[int]) -> list[int]:
-    return [item for place, value in enumerate(values) if value for item in (place, value)]
-
-
-def _flat(counts: dict[int, int]) -> list[int]:
-    return [item for pair in counts.items() for item in pair]
-
-
-def _dense(pairs: list[int], size: int) -> list[int]:
-    values = [0] * size
-    for place, value in zip(pairs[::2], pairs[1::2], strict=True):
-        values[place] = value
-    return values
 
 
 def _compressor() -> zstandard.ZstdCompressor:

@@ -8,6 +8,7 @@ folds a project (an advisory lock): two would subtract the same ledger row twice
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -183,6 +184,18 @@ def leave(cursor: Cursor[Any], project_id: int, trace_ids: Sequence[UUID], rate_
     cursor.execute(_TAKE_BACK, (project_id, list(trace_ids)))
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the cyclic collector: it walks tens of thousands of rows again and again, a third of the fold's time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 _Book = Callable[[Cursor[Any], int, Sequence[UUID], State, RateOf, bool], Folded]
 
 
@@ -205,13 +218,14 @@ def _fold_slice(project_id: int, rate_of: RateOf, book_all: _Book) -> Folded:
         cursor.execute(_DUE, (project_id, DUE_TRACES), prepare=True)
         due = [row[0] for row in cursor.fetchall()]
         folded = Folded()
-        trace_ids = list(dict.fromkeys(trace_id for _, trace_ids in sorted(claimed) for trace_id in trace_ids))
+        told = [trace_id for _, trace_ids in sorted(claimed) for trace_id in trace_ids]
+        trace_ids = list(dict.fromkeys(told))
         for some, is_due in ((due, True), (trace_ids, False)):
             for at in range(0, len(some), SLICE_TRACES):
                 done = book_all(cursor, project_id, some[at : at + SLICE_TRACES], state, rate_of, is_due)
                 _join(folded, done)
         folded.entries = len(claimed)
-        folded.has_more = len(claimed) >= SLICE_ENTRIES or len(trace_ids) >= SLICE_TRACES or len(due) >= DUE_TRACES
+        folded.has_more = len(claimed) >= SLICE_ENTRIES or len(told) >= SLICE_TRACES or len(due) >= DUE_TRACES
         return folded
 
 
@@ -246,6 +260,13 @@ def book(
     """Bring what is booked of these traces up to date, inside of `holding`. `is_due`: huge ones too."""
     if not trace_ids:
         return Folded()
+    with _no_collection():
+        return _book(cursor, project_id, trace_ids, state, rate_of, is_due)
+
+
+def _book(
+    cursor: Cursor[Any], project_id: int, trace_ids: Sequence[UUID], state: State, rate_of: RateOf, is_due: bool
+) -> Folded:
     traces = _read_traces(cursor, project_id, trace_ids, state)
     now = [trace for trace in traces if is_due or not _must_wait(trace)]
     later = [trace for trace in traces if trace not in now] if len(now) < len(traces) else []
