@@ -110,6 +110,11 @@ def rates_of(project_id: int) -> RateOf:
     return rate_of
 
 
+def forget_rates() -> None:
+    """Forget what prices were read (tests)."""
+    _rates.clear()
+
+
 def start_rebuild(project_id: int, *, if_stale: bool = False, by_id: int | None = None) -> int | None:
     """Queue a rebuild of a project's roll-ups; the job's id, that of the open one where there is one.
 
@@ -194,4 +199,4 @@ def tend_roll_ups() -> int:
     return rollup_tending.tend()
 
 
-__all__ = ["Done", "fold_roll_ups", "list_open", "rates_of", "start_rebuild", "tend_roll_ups"]
+__all__ = ["Done", "fold_roll_ups", "forget_rates", "list_open", "rates_of", "start_rebuild", "tend_roll_ups"]

@@ -24,6 +24,7 @@ TRUNC = {
     1440: "date_trunc('day', {at}, %(zone)s)",
 }
 OUT = "(coalesce(s.output_text, 0) + coalesce(s.output_reasoning, 0) + coalesce(s.output_audio, 0))"
+TIMED = "WHERE s.counted AND s.duration_ns IS NOT NULL"
 COUNTED = {
     "priced_count": "count(*) FILTER (WHERE s.counted AND s.cost_status = 1)",
     "unpriced_count": "count(*) FILTER (WHERE s.counted AND s.cost_status = 2)",
@@ -36,8 +37,8 @@ COUNTED = {
         f"cost_{name}": f"coalesce(sum(s.cost_parts[{at}]) FILTER (WHERE s.counted AND s.cost_pico IS NOT NULL), 0)"
         for at, name in enumerate(BUCKETS, 1)
     },
-    "token_duration": f"coalesce(sum(s.duration_ns::numeric * {OUT}) FILTER (WHERE s.counted AND s.duration_ns IS NOT NULL), 0)",
-    "token_n": f"coalesce(sum({OUT}) FILTER (WHERE s.counted AND s.duration_ns IS NOT NULL), 0)",
+    "token_duration": f"coalesce(sum(s.duration_ns::numeric * {OUT}) FILTER ({TIMED}), 0)",
+    "token_n": f"coalesce(sum({OUT}) FILTER ({TIMED}), 0)",
 }
 SPAN_SUMS = {
     "n": "count(*)",
@@ -118,8 +119,7 @@ def traces_by_sql(project, grain, zone):
         WHERE t.project_id = %(project)s GROUP BY 1, 2, 3, 4, 5, 6, 7
     """
     found = rows(query, project, zone)
-    names = [name for name in SPAN_SUMS]
-    return {(row["bucket"], *(row[name] for name in TRACE_NAMES)): {n: int(row[n]) for n in names} for row in found}
+    return {(row["bucket"], *(row[name] for name in TRACE_NAMES)): {n: int(row[n]) for n in SPAN_SUMS} for row in found}
 
 
 def stored(project, grain, family):
@@ -156,7 +156,8 @@ def values_by_sql(project, grain, zone, which):
         ),
     }[which]
     keys = ", ".join(str(place) for place in range(1, 12))
-    query = f"SELECT {at} AS bucket, {named(SPAN_DIMENSIONS)}, array_agg({value}) AS held {JOINED} AND {condition} GROUP BY {keys}"
+    select = f"SELECT {at} AS bucket, {named(SPAN_DIMENSIONS)}, array_agg({value}) AS held"
+    query = f"{select} {JOINED} AND {condition} GROUP BY {keys}"
     found = rows(query, project, zone)
     return {(row["bucket"], *(row[name] for name in SPAN_NAMES)): row["held"] for row in found}
 
@@ -166,8 +167,8 @@ def reasons_by_sql(project, grain, zone):
     at = TRUNC[grain].format(at="s.started_at")
     found = Counter()
     for what, column in ((1, "error_type"), (2, "finish_reason")):
-        query = f"SELECT {at} AS bucket, s.{column} AS reason, count(*) AS n {JOINED} AND s.{column} IS NOT NULL GROUP BY 1, 2"
-        for row in rows(query, project, zone):
+        select = f"SELECT {at} AS bucket, s.{column} AS reason, count(*) AS n"
+        for row in rows(f"{select} {JOINED} AND s.{column} IS NOT NULL GROUP BY 1, 2", project, zone):
             found[(row["bucket"], what, row["reason"])] += row["n"]
     return dict(found)
 
