@@ -6,7 +6,7 @@ RUN python -m venv /opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir --require-hashes --only-binary :all: \
         -r requirements/build.txt -r requirements/run.txt
 COPY . .
-RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation --editable .
+RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation --editable . --editable sdk/python
 
 FROM python:3.13-slim
 RUN groupadd --gid 10001 telltale \

@@ -40,8 +40,8 @@ types: $(VENV)/.dev-installed ## mypy
 contracts: $(VENV)/.dev-installed ## which room may import which
 	@$(BIN)/lint-imports
 
-lock: ## write requirements/*.txt anew from pyproject.toml and requirements/*.in (needs uv)
-	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -q pyproject.toml -o requirements/run.txt
+lock: ## write requirements/*.txt anew from the pyproject.toml files and requirements/*.in (needs uv)
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -q pyproject.toml sdk/python/pyproject.toml -o requirements/run.txt
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -q requirements/dev.in -o requirements/dev.txt
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -q requirements/build.in -o requirements/build.txt
 
@@ -53,11 +53,11 @@ $(VENV)/bin/python:
 	@echo "Making $(VENV) with $(PYTHON) ..."
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run-installed: requirements/run.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
+$(VENV)/.run-installed: requirements/run.txt requirements/build.txt pyproject.toml sdk/python/pyproject.toml | $(VENV)/bin/python
 	@echo "Installing Telltale into $(VENV) ..."
 	@$(INSTALL) -r requirements/build.txt
 	@$(INSTALL) -r requirements/run.txt
-	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(PIP) install --no-deps --no-build-isolation --editable . --editable sdk/python
 	@touch $@
 
 $(VENV)/.dev-installed: requirements/dev.txt $(VENV)/.run-installed
