@@ -19,6 +19,7 @@ CREATE TABLE traces_search_doc (
     flags smallint NOT NULL,                  -- 1: cut at a limit; 2: set aside
     PRIMARY KEY (project_id, trace_id)
 );
+CREATE INDEX traces_search_doc_cut ON traces_search_doc (project_id) WHERE flags <> 0;
 
 -- One row per segment: documents of one day, and which of them no longer count.
 CREATE TABLE traces_search_segment (

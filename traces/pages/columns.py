@@ -6,11 +6,12 @@ here (measured). Every text is escaped where it enters (`_e`); what a sender con
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from html import escape as _e
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.utils.safestring import SafeString, mark_safe
@@ -29,6 +30,7 @@ class Page:
     suffix: str
     zone: ZoneInfo
     now: datetime
+    matches: Mapping[UUID, str] = field(default_factory=dict)  # where a text was found, as HTML
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,11 @@ def _when(at: datetime, page: Page) -> str:
 
 def _said(row: TraceRow, page: Page) -> str:
     title, sub = said(row)
+    match = page.matches.get(row.trace_id, "")
+    match = f'<span class="clip2 found" dir="auto">{match}</span>' if match else ""
     return (
         f'<td class="clip"><a class="rowlink clip2" dir="auto" data-item href="{page.base}{row.hex_id}/{page.suffix}">'
-        f'{_text(title)}</a><span class="clip2 mut">{_text(sub)}</span></td>'
+        f'{_text(title)}</a><span class="clip2 mut">{_text(sub)}</span>{match}</td>'
     )
 
 

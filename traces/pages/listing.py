@@ -20,6 +20,7 @@ from telltale.projects.models import Project
 from traces.forms import ListState, added_term, query_string, read_list, window_of, with_term
 from traces.pages.columns import Page, chosen, rows_html
 from traces.pages.export import FORMATS, export
+from traces.pages.found import matches_html, search_notes
 from traces.pages.histogram import draw
 from traces.read import (
     FIELDS,
@@ -110,6 +111,7 @@ def trace_list(request: HttpRequest, project: Project) -> HttpResponseBase:
             errors.append(error)
             found = list_with_facets(project.pk, wanted, state.sort, Ask())
         context |= answer(project, replace(state, wanted=wanted), *found, zone)
+        context["search_notes"] = search_notes(project, wanted, zone, now)
     except TooSlow:
         return render(request, "traces/list.html", context | {"too_slow": True}, status=503)
     return render(request, "traces/list.html", context)
@@ -149,7 +151,11 @@ def answer(
     suffix = query_string(state.pairs()) if state.pairs() else ""
     return {
         "page": page,
-        "rows": rows_html(page.rows, chosen(state.columns), Page(base, escape(suffix), zone, clock.now())),
+        "rows": rows_html(
+            page.rows,
+            chosen(state.columns),
+            Page(base, escape(suffix), zone, clock.now(), matches_html(project, state.wanted, page.rows)),
+        ),
         "headings": headings(state),
         "facets": facet_views(facets, state),
         "facets_n": facets.n,

@@ -41,12 +41,25 @@ Ordinals = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class SearchState:
-    """How far the index is behind: traces that wait (`is_more`: at least), since when, and if the past is taken in."""
+    """How far the index is behind: traces that wait (`is_more`: at least), since when, and if the past is taken in.
+
+    `incomplete` traces are longer than the index reads, or could not be read; counted up to 1,000.
+    """
 
     pending: int
     since: datetime | None
     is_more: bool
     is_backfilled: bool
+    incomplete: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits in the whole installation: entries of the feed, the age of the oldest, documents set aside."""
+
+    entries: int
+    oldest_seconds: float | None
+    set_aside: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,14 @@ def read_state(project_id: int) -> SearchState:
         cursor.execute(load("traces", "search_pending"), {"project_id": project_id, "consumer": _CONSUMER})
         row = cursor.fetchone()
     return SearchState(*row) if row else SearchState(0, None, False, True)
+
+
+def read_backlog() -> Backlog:
+    """What waits for the index in the whole installation."""
+    with raw_cursor() as cursor:
+        cursor.execute(load("traces", "search_backlog"), {"consumer": _CONSUMER})
+        row = cursor.fetchone()
+    return Backlog(*row) if row else Backlog(0, None, 0)
 
 
 class Hits:
@@ -412,4 +433,15 @@ def _bits(data: bytes, n: int) -> NDArray[np.bool_]:
     return np.unpackbits(np.frombuffer(raw, np.uint8), count=n).astype(np.bool_)
 
 
-__all__ = ["COUNT_MAX", "Hits", "Place", "QueryError", "SearchState", "parse_query", "read_state", "row_matches"]
+__all__ = [
+    "COUNT_MAX",
+    "Backlog",
+    "Hits",
+    "Place",
+    "QueryError",
+    "SearchState",
+    "parse_query",
+    "read_backlog",
+    "read_state",
+    "row_matches",
+]

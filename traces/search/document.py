@@ -128,10 +128,16 @@ def _decoded(text: str) -> Any:
 
 def _is_told(key: Any, value: Any) -> bool:
     """Whether people look for the value of this key."""
-    last = str(key).rsplit(".", 1)[-1].lower()
-    if last in STRUCTURE:
+    is_structure, is_count = _kind_of(str(key))
+    if is_structure:
         return False
-    return not (isinstance(value, int | float | str) and len(str(value)) < 20 and _COUNTED.search(str(key)))
+    return not (is_count and isinstance(value, int | float | str) and len(str(value)) < 20)
+
+
+@lru_cache(maxsize=8192)
+def _kind_of(key: str) -> tuple[bool, bool]:
+    """Whether a key tells of structure, and whether of a count."""
+    return key.rsplit(".", 1)[-1].lower() in STRUCTURE, _COUNTED.search(key) is not None
 
 
 def _list(value: Any) -> list[Any]:

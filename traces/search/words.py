@@ -125,7 +125,11 @@ def terms_of(text: str) -> set[str]:
     is_ascii = text.isascii()
     found: set[str] = set()
     for chunk in set((_CHUNK_ASCII if is_ascii else _CHUNK).findall(text)):
-        found.update(_kept_chunk_terms(chunk) if len(chunk) <= 40 else chunk_terms(chunk))
+        # Most are plain words; the rest of them are worth keeping, if they are short enough to come again.
+        if is_ascii and chunk.isalnum() and (word := chunk.lower())[1:] == chunk[1:] and len(word) <= TERM_CHARS_MAX:
+            found.add(word)
+        else:
+            found.update(_kept_chunk_terms(chunk) if len(chunk) <= 40 else chunk_terms(chunk))
     if not is_ascii:
         found.update(_SYMBOL.findall(text))
     return found
