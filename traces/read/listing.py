@@ -22,6 +22,7 @@ from traces.read.asking import asking, compose, fetch, plan
 from traces.read.calls import count_calls, resolve_calls
 from traces.read.filters import DURATION_NS, TOKENS, FilterError, TraceFilter, conditions, split_conditions
 from traces.read.rows import COLUMNS, TraceRow, trace_row
+from traces.read.search import read_state, traces_of_span
 from traces.wire.ids import find_trace_ids
 
 PAGE_SIZE = 50
@@ -239,7 +240,9 @@ def resolve_id(project_id: int, wanted: TraceFilter) -> TraceFilter:
         found = fetch(cursor, compose("read_traces_named"), params)
         span_id = _span_id(text)
         if not found and span_id is not None:
-            found = fetch(cursor, compose("read_traces_of_span"), params | {"span_id": span_id})
+            found = [(trace_id,) for trace_id in traces_of_span(project_id, span_id, text.lower())]
+            if not found and not read_state(project_id).is_backfilled:
+                found = fetch(cursor, compose("read_traces_of_span"), params | {"span_id": span_id})
     return replace(wanted, trace_ids=tuple(row[0] for row in found)) if found else wanted
 
 

@@ -96,6 +96,21 @@ def read_backlog() -> Backlog:
     return Backlog(*row) if row else Backlog(0, None, 0)
 
 
+def traces_of_span(project_id: int, span_id: int, hex_id: str) -> list[UUID]:
+    """The traces that hold a span of this id, whenever they were, indexed already or the newest that are not."""
+    hits = Hits(project_id, Query((Clause(((Term(hex_id),),)),)), None, None)
+    asked = {
+        "project_id": project_id,
+        "consumer": _CONSUMER,
+        "limit": 1000,
+        "trace_ids": [trace_id for _, trace_id in hits.take(50)],
+        "span_id": span_id,
+    }
+    with raw_cursor() as cursor:
+        cursor.execute(load("traces", "search_span"), asked)
+        return [row[0] for row in cursor.fetchall()]
+
+
 class Hits:
     """The traces of a window that a query finds, in order of their start; read as far as somebody asks.
 
@@ -444,4 +459,5 @@ __all__ = [
     "read_backlog",
     "read_state",
     "row_matches",
+    "traces_of_span",
 ]
