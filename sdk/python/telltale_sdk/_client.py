@@ -179,6 +179,8 @@ def start_span(name: Any, kind: Any, around: Frame, start_ns: int | None) -> Spa
     attributes = {"telltale.kind": kind, **client.labels, **around.labels, **around.once}
     if kind == "generation":
         attributes.update(around.prompt)
+    elif kind == "tool":
+        attributes["gen_ai.tool.name"] = name
     context: Context | None = None
     if not client.is_shared:
         parent = around.span._otel if around.span is not None else None
