@@ -171,7 +171,10 @@ def _rebuild(run: work.Run) -> dict[str, Any]:
                 place = {"at": found[-1][1].isoformat(), "id": str(found[-1][0]), "spans": spans, "set_aside": aside}
                 run.step(cursor=place, progress=done, total=max(total, done))
         except rollups.Busy:
+            run.step(cursor=run.cursor, progress=done)
             pause(LINGER_SECONDS)
+        except rollups.Stale:
+            raise work.JobFailed("Time zone or rules changed meanwhile. Another rebuild begins by itself.") from None
 
 
 def _next_traces(project_id: int, place: dict[str, Any]) -> list[tuple[UUID, datetime, int]]:

@@ -97,6 +97,10 @@ class Busy(Exception):
     """Another transaction folds this project."""
 
 
+class Stale(Exception):
+    """The project's roll-ups were booked by other rules or in another time zone: it waits to be rebuilt."""
+
+
 @dataclass(slots=True)
 class Folded:
     """What one transaction did."""
@@ -164,10 +168,10 @@ def fold_slice(project_id: int, rate_of: RateOf) -> Folded:
 
 
 def fold_traces(cursor: Cursor[Any], project_id: int, trace_ids: Sequence[UUID], rate_of: RateOf) -> Folded:
-    """Take these traces in again, inside of `holding`. `Busy` where the project waits to be rebuilt by other rules."""
+    """Take these traces in again, inside of `holding`. `Stale` where nothing may be booked."""
     state = rollup_memory.load(cursor, project_id)
     if state is not None and state.is_stale:
-        raise Busy(f"project {project_id} waits to be rebuilt")
+        raise Stale(f"project {project_id} waits to be rebuilt")
     return Folded() if state is None else _book_apart(cursor, project_id, trace_ids, state, rate_of, True)
 
 

@@ -43,6 +43,7 @@ COMMANDS: dict[str, Command] = {
     "doctor": Command("check everything and say what is wrong", "telltale.run.commands.doctor"),
     "prepare": Command("migrate, then provision what the environment names", "telltale.run.commands.prepare"),
     "provision": Command("make or update people, projects and keys", "telltale.run.commands.provision"),
+    "roll-up": Command("how far roll-ups are behind; book everything anew", "telltale.run.commands.roll_up"),
     "reprice": Command("price again what is stored", "telltale.run.commands.reprice"),
 }
 
