@@ -8,6 +8,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 import telltale_sdk as telltale
 
 pytestmark = pytest.mark.process
@@ -45,8 +46,7 @@ def test_a_turn_is_stored_as_it_was(shop, live):
         span = telltale.current_span()
         span.set_input([{"role": "user", "content": question}])
         span.set_model("claude-3-5-haiku", "anthropic")
-        for word in ("Within ", "30 days."):
-            yield word
+        yield from ("Within ", "30 days.")
         span.set_output({"role": "assistant", "content": "Within 30 days."})
         span.set_usage(input_tokens=2500, cache_read_tokens=2048, output_tokens=12)
         span.set_finish_reason("end_turn")
