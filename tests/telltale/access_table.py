@@ -52,6 +52,7 @@ REST: dict[str, dict[str, tuple[Role | None, str]]] = {
     "api/v1/invitations/<str:invitation_id>": {"DELETE": CHANGE},
     # Native ingest knows keys alone: no role of a person stands for a key.
     "api/v1/traces": {"GET": READ, "POST": (None, "ingest")},
+    "api/v1/traces/facets": {"GET": READ},
     "api/v1/traces/<str:trace_id>": {"GET": READ},
     "api/v1/traces/<str:trace_id>/otlp": {"GET": READ},
     "api/v1/traces/<str:trace_id>/spans": {"GET": READ},

@@ -6,7 +6,7 @@ from typing import Any
 
 from telltale.rest import form
 from traces.canonical.types import BUCKETS, SpanFlag
-from traces.read import CostSum, SpanDetail, SpanRow, TraceRow
+from traces.read import CostSum, Count, Facets, SpanDetail, SpanRow, TraceRow
 
 
 def trace(row: TraceRow) -> dict[str, Any]:
@@ -45,6 +45,34 @@ def trace(row: TraceRow) -> dict[str, Any]:
         "preview_out": row.preview_out,
         "flags": flags(row.flags),
         "updated_at": form.moment(row.updated_at),
+    }
+
+
+def facets(count: Count | None, held: Facets | None) -> dict[str, Any]:
+    """How many match, and what they have in common."""
+    return {
+        "count": None if count is None else count.n,
+        "is_exact": count is not None and count.is_exact,
+        "calls": None if count is None else count.calls,
+        "sample": 0 if held is None else held.n,
+        "is_whole": held is None or held.is_whole,
+        "facets": [
+            {
+                "field": facet.field,
+                "is_whole": facet.is_whole,
+                "has_more": facet.more,
+                "values": [{"value": value.value, "n": value.n} for value in facet.values],
+            }
+            for facet in (held.facets if held else ())
+        ],
+        "histogram": None
+        if held is None or held.histogram is None
+        else {
+            "start": form.moment(held.histogram.start),
+            "end": form.moment(held.histogram.end),
+            "step_seconds": held.histogram.step_seconds,
+            "n": list(held.histogram.bars),
+        },
     }
 
 

@@ -79,6 +79,35 @@ class TraceShape(serializers.Serializer[Any]):
     updated_at = serializers.DateTimeField()
 
 
+class FacetValueShape(serializers.Serializer[Any]):
+    value = serializers.CharField()
+    n = serializers.IntegerField(help_text="Traces of the sample; at least so many where not `is_whole`.")
+
+
+class FacetShape(serializers.Serializer[Any]):
+    field = serializers.CharField()
+    is_whole = serializers.BooleanField(help_text="Whether every trace that matches was looked at.")
+    has_more = serializers.BooleanField(help_text="Whether there are further values.")
+    values = FacetValueShape(many=True)
+
+
+class HistogramShape(serializers.Serializer[Any]):
+    start = serializers.DateTimeField()
+    end = serializers.DateTimeField()
+    step_seconds = serializers.IntegerField()
+    n = serializers.ListField(child=serializers.IntegerField())
+
+
+class FacetsShape(serializers.Serializer[Any]):
+    count = serializers.IntegerField(allow_null=True, help_text="Traces that match.")
+    is_exact = serializers.BooleanField(help_text="False where `count` is an estimate.")
+    calls = serializers.IntegerField(allow_null=True, help_text="Calls that match, where `call.*` are asked for.")
+    sample = serializers.IntegerField(help_text="How many traces facets and histogram are over.")
+    is_whole = serializers.BooleanField()
+    facets = FacetShape(many=True)
+    histogram = HistogramShape(allow_null=True)
+
+
 class ScopeShape(serializers.Serializer[Any]):
     name = serializers.CharField()
     version = serializers.CharField()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, QueryDict
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
@@ -15,8 +17,9 @@ from telltale.rest import paging, params, shapes
 from telltale.rest.problems import FieldError, Problem, bad_field, not_found
 from telltale.rest.views import ProjectView
 from traces import read
-from traces.api import trace_json, trace_shapes
+from traces.api import search, trace_json, trace_shapes
 from traces.ingest.views import native_traces
+from traces.pages.export import FORMATS, RETRY_AFTER_SECONDS, Busy, export_traces
 from traces.read.filters import META, find_field, ops_of
 
 _SUFFIX = {"is": "", "not": ".not", "min": ".min", "max": ".max", "missing": ".missing"}
@@ -47,12 +50,12 @@ def _filter_parameter(name: str) -> OpenApiParameter:
 
 
 class TraceListView(ProjectView):
-    query = {"GET": ("from", "to", "q", "sort", "limit", "cursor", *FILTERS)}
+    query = {"GET": ("from", "to", "q", "sort", "limit", "cursor", "format", *FILTERS)}
     query_prefixes = ("meta.",)
 
     @shapes.describe(
         "List traces",
-        shapes.page_of(trace_shapes.TraceShape, "TracePage"),
+        search.trace_page(),
         tag="Traces",
         detail="Newest first unless sorted otherwise. Repeated keys mean any of them, different keys all of them. A "
         "window makes it quick: without one, all that is kept is looked at. All `call.*` are about one and the same "
@@ -60,26 +63,23 @@ class TraceListView(ProjectView):
         query=(
             shapes.FROM,
             shapes.TO,
-            OpenApiParameter("q", OpenApiTypes.STR, description="An id, or words in name, previews, user or session."),
+            OpenApiParameter("q", OpenApiTypes.STR, description="An id, or words anywhere in a trace; docs/search.md."),
             OpenApiParameter(
                 "sort", OpenApiTypes.STR, enum=[sign + key for key in read.SORTS for sign in ("-", "")],
                 description="- for descending.",
             ),
             shapes.LIMIT,
             shapes.CURSOR,
+            OpenApiParameter(
+                "format", OpenApiTypes.STR, enum=["json", *FORMATS],
+                description="csv and ndjson send the whole list as a file, whatever `limit` says.",
+            ),
             *(_filter_parameter(name) for name in FILTERS),
         ),
     )  # fmt: skip
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponseBase:
         query = request.query_params
-        terms, wrong = read.parse_terms(query.lists())
-        if wrong:
-            errors = [FieldError(e.key, e.message, e.limit or None, e.value or None) for e in wrong]
-            raise Problem(400, "; ".join(f"{e.field} {e.message}" for e in errors[:5]), *errors)
-        start, end = params.moment(query, "from"), params.moment(query, "to")
-        if start is not None and end is not None and start >= end:
-            raise bad_field("from", "must be before `to`", limit=end.isoformat(), value=start.isoformat())
-        wanted = read.TraceFilter(start=start, end=end, q=params.text(query, "q"), terms=terms)
+        kind = params.choice(query, "format", ("json", *FORMATS), "json")
         side, _, cursor = params.text(query, "cursor").partition(".")
         if side not in {"", "older", "newer"}:
             raise paging.bad_cursor(side)
@@ -89,16 +89,85 @@ class TraceListView(ProjectView):
             after=cursor if side == "newer" else "",
             count=False,
         )
-        try:
-            wanted = read.resolve_id(self.project.pk, wanted) if wanted.q else wanted
-            page = read.list_traces(self.project.pk, wanted, params.text(query, "sort") or read.DEFAULT_SORT, ask)
-        except read.FilterError as error:
-            raise bad_field(error.key, error.message, limit=error.limit or None, value=error.value or None) from None
-        except read.TooSlow:
-            raise too_slow() from None
+        sort = params.text(query, "sort") or read.DEFAULT_SORT
+        with answers():
+            wanted = wanted_of(self, query)
+            if kind in FORMATS:
+                return export_traces(self.project, wanted, sort, kind, is_head=request.method == "HEAD")
+            page = read.list_traces(self.project.pk, wanted, sort, ask)
         older = f"older.{page.older}" if page.older else None
         newer = f"newer.{page.newer}" if page.newer else None
-        return Response(paging.page(request, [trace_json.trace(row) for row in page.rows], older, newer))
+        items = [trace_json.trace(row) for row in page.rows]
+        told = search.search_json(self.project.pk, wanted, page.rows)
+        return Response(paging.page(request, items, older, newer) | {"search": told})
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """A file that has to wait says how long."""
+        response: Response = super().handle_exception(exc)
+        if response.status_code == 503:
+            response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        return response
+
+
+class TraceFacetsView(ProjectView):
+    query = {"GET": ("from", "to", "q", "count", *FILTERS)}
+    query_prefixes = ("meta.",)
+
+    @shapes.describe(
+        "What a list of traces has in common",
+        trace_shapes.FacetsShape,
+        tag="Traces",
+        detail="How many traces match (and how many calls, where `call.*` are asked for), the most frequent values of "
+        "some fields, and how many traces began when, over the newest that match. Same filters as the list.",
+        query=(
+            shapes.FROM,
+            shapes.TO,
+            OpenApiParameter("q", OpenApiTypes.STR, description="As for the list."),
+            OpenApiParameter(
+                "count", OpenApiTypes.STR, enum=["exact"], description="Count to the end, however long it takes."
+            ),
+            *(_filter_parameter(name) for name in FILTERS),
+        ),
+    )
+    def get(self, request: Request) -> Response:
+        query = request.query_params
+        exactly = params.choice(query, "count", ("exact",)) == "exact"
+        with answers():
+            wanted = wanted_of(self, query)
+            ask = read.Ask(limit=1, exactly=exactly)
+            page, facets = read.list_with_facets(self.project.pk, wanted, read.DEFAULT_SORT, ask)
+        return Response(trace_json.facets(page.count, facets))
+
+
+def wanted_of(view: ProjectView, query: QueryDict) -> read.TraceFilter:
+    """The filter that an address' parameters are; 400 for what is none."""
+    terms, wrong = read.parse_terms(query.lists())
+    if wrong:
+        errors = [FieldError(e.key, e.message, e.limit or None, e.value or None) for e in wrong]
+        raise Problem(400, "; ".join(f"{e.field} {e.message}" for e in errors[:5]), *errors)
+    start, end = params.moment(query, "from"), params.moment(query, "to")
+    if start is not None and end is not None and start >= end:
+        raise bad_field("from", "must be before `to`", limit=end.isoformat(), value=start.isoformat())
+    wanted = read.TraceFilter(start=start, end=end, q=params.text(query, "q"), terms=terms)
+    return read.resolve_id(view.project.pk, wanted) if wanted.q else wanted
+
+
+@contextmanager
+def answers() -> Iterator[None]:
+    """What reading a list may raise, as problems."""
+    try:
+        yield
+    except read.FilterError as error:
+        raise bad_field(error.key, error.message, limit=error.limit or None, value=error.value or None) from None
+    except read.TooSlow:
+        raise too_slow() from None
+    except Busy:
+        raise busy() from None
+
+
+def busy() -> Problem:
+    """What is answered where as many files as may be are being sent."""
+    return Problem(503, f"Other files are being sent just now. Ask again in {RETRY_AFTER_SECONDS} seconds.")
 
 
 class TraceView(ProjectView):

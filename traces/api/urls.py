@@ -8,6 +8,7 @@ from traces.api import accounting, compare, copying, performance, prices, traces
 
 urlpatterns = [
     path("traces", traces.traces, name="api-traces"),
+    path("traces/facets", traces.TraceFacetsView.as_view(), name="api-traces-facets"),
     path("traces/<str:trace_id>", traces.TraceView.as_view(), name="api-trace"),
     path("traces/<str:trace_id>/otlp", copying.OtlpView.as_view(), name="api-otlp"),
     path("traces/<str:trace_id>/spans", traces.SpanListView.as_view(), name="api-spans"),

@@ -19,7 +19,7 @@ from telltale.projects.access import project_page
 from telltale.projects.models import Project
 from traces.forms import ListState, added_term, query_string, read_list, window_of, with_term
 from traces.pages.columns import Page, chosen, rows_html
-from traces.pages.export import FORMATS, export
+from traces.pages.export import FORMATS, Busy, busy_response, export_traces
 from traces.pages.found import matches_html, search_notes
 from traces.pages.histogram import draw
 from traces.read import (
@@ -104,7 +104,8 @@ def trace_list(request: HttpRequest, project: Project) -> HttpResponseBase:
             errors.append(wrong)
             wanted = replace(wanted, q="")
         if request.GET.get("format") in FORMATS:
-            return export(project, replace(state, wanted=wanted), request.GET["format"])
+            is_head = request.method == "HEAD"
+            return export_traces(project, wanted, state.sort, request.GET["format"], is_head=is_head)
         try:
             found = list_with_facets(project.pk, wanted, state.sort, Ask(before=state.before, after=state.after))
         except FilterError as error:
@@ -112,6 +113,8 @@ def trace_list(request: HttpRequest, project: Project) -> HttpResponseBase:
             found = list_with_facets(project.pk, wanted, state.sort, Ask())
         context |= answer(project, replace(state, wanted=wanted), *found, zone)
         context["search_notes"] = search_notes(project, wanted, zone, now)
+    except Busy:
+        return busy_response()
     except TooSlow:
         return render(request, "traces/list.html", context | {"too_slow": True}, status=503)
     return render(request, "traces/list.html", context)

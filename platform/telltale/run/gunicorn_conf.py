@@ -35,19 +35,22 @@ loglevel = "info"
 # OTLP senders put keys and ids into headers, not into the address: the defaults of 4,094 and 100 are wide.
 limit_request_fields = 100
 HEADER_STALL_SECONDS = 10
+# Somebody who downloads and takes nothing for so long holds a thread for nothing.
+SEND_STALL_SECONDS = 60
 
 
 def when_ready(server: Any) -> None:
     """In the master, before it forks: load what the first request would, then leave it out of garbage collection.
 
-    And let no connection wait for ever in the middle of its headers, for it holds a thread: accepted sockets take this
-    time-out over from the listening one.
+    And let no connection wait for ever in the middle of its headers or of an answer, for it holds a thread: accepted
+    sockets take these time-outs over from the listening one.
     """
     from django.template import engines
     from django.urls import get_resolver
 
     for listener in server.LISTENERS:
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", HEADER_STALL_SECONDS, 0))
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_STALL_SECONDS, 0))
     _ = get_resolver().url_patterns
     engines.all()
     gc.collect()
