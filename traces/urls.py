@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from traces import pages
+from traces.pages import notes
 from traces.pages_performance import performance
 
 urlpatterns = [
@@ -12,5 +13,14 @@ urlpatterns = [
     path("p/<slug:slug>/traces/compare/", pages.trace_compare, name="trace_compare"),
     path("p/<slug:slug>/traces/<str:trace>/", pages.trace_page, name="trace_page"),
     path("p/<slug:slug>/traces/<str:trace>/copy/", pages.trace_copy, name="trace_copy"),
+    path("p/<slug:slug>/traces/<str:trace>/comments/", notes.comment_add, name="comment_add"),
+    path("p/<slug:slug>/traces/<str:trace>/comments/<int:comment_id>/", notes.comment_edit, name="comment_edit"),
+    path(
+        "p/<slug:slug>/traces/<str:trace>/comments/<int:comment_id>/delete/",
+        notes.comment_delete,
+        name="comment_delete",
+    ),
+    path("p/<slug:slug>/traces/<str:trace>/labels/", notes.label_add, name="label_add"),
+    path("p/<slug:slug>/traces/<str:trace>/labels/remove/", notes.label_remove, name="label_remove"),
     path("p/<slug:slug>/performance/", performance, name="performance"),
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from telltale.projects.models import Role
 
-VIEWER, ENGINEER, ADMIN, OWNER = Role.VIEWER, Role.ENGINEER, Role.ADMIN, Role.OWNER
+VIEWER, REVIEWER, ENGINEER, ADMIN, OWNER = Role.VIEWER, Role.REVIEWER, Role.ENGINEER, Role.ADMIN, Role.OWNER
 P = "p/<slug:slug>/"
 KEYS, MEMBERS, PRICES = P + "settings/keys/", P + "settings/members/", P + "settings/prices/"
 
@@ -20,6 +20,11 @@ PAGES: dict[str, tuple[Role | None, Role | None]] = {
     P + "traces/compare/": (VIEWER, None),
     P + "traces/<str:trace>/": (VIEWER, None),
     P + "traces/<str:trace>/copy/": (VIEWER, None),
+    P + "traces/<str:trace>/comments/": (None, REVIEWER),
+    P + "traces/<str:trace>/comments/<int:comment_id>/": (REVIEWER, REVIEWER),
+    P + "traces/<str:trace>/comments/<int:comment_id>/delete/": (None, REVIEWER),
+    P + "traces/<str:trace>/labels/": (None, REVIEWER),
+    P + "traces/<str:trace>/labels/remove/": (None, REVIEWER),
     P + "accounting/": (VIEWER, None),
     P + "performance/": (VIEWER, None),
     P + "settings/": (VIEWER, ADMIN),
@@ -41,7 +46,14 @@ PAGES: dict[str, tuple[Role | None, Role | None]] = {
     PRICES + "again/<int:job_id>/cancel/": (None, ADMIN),
 }
 
-READ, CHANGE = (VIEWER, "read"), (ADMIN, "admin")
+# What is its author's: others of the role get a 403.
+OWN = (
+    P + "traces/<str:trace>/comments/<int:comment_id>/",
+    P + "traces/<str:trace>/comments/<int:comment_id>/delete/",
+    "api/v1/traces/<str:trace_id>/comments/<str:comment_id>",
+)
+
+READ, CHANGE, NOTE = (VIEWER, "read"), (ADMIN, "admin"), (REVIEWER, "write")
 REST: dict[str, dict[str, tuple[Role | None, str]]] = {
     "api/v1/project": {"GET": READ, "PATCH": CHANGE},
     "api/v1/audit": {"GET": CHANGE},
@@ -57,6 +69,10 @@ REST: dict[str, dict[str, tuple[Role | None, str]]] = {
     "api/v1/traces/<str:trace_id>/otlp": {"GET": READ},
     "api/v1/traces/<str:trace_id>/spans": {"GET": READ},
     "api/v1/traces/<str:trace_id>/spans/<str:span_id>": {"GET": READ},
+    "api/v1/traces/<str:trace_id>/comments": {"GET": READ, "POST": NOTE},
+    "api/v1/traces/<str:trace_id>/comments/<str:comment_id>": {"GET": READ, "PATCH": NOTE, "DELETE": NOTE},
+    "api/v1/traces/<str:trace_id>/labels": {"GET": READ, "POST": NOTE, "DELETE": NOTE},
+    "api/v1/labels": {"GET": READ},
     "api/v1/compare": {"GET": READ},
     "api/v1/accounting": {"GET": READ},
     "api/v1/performance": {"GET": READ},

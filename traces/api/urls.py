@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from traces.api import accounting, compare, copying, performance, prices, traces
+from traces.api import accounting, compare, copying, notes, performance, prices, traces
 
 urlpatterns = [
     path("traces", traces.traces, name="api-traces"),
@@ -16,6 +16,10 @@ urlpatterns = [
     path("performance", performance.PerformanceView.as_view(), name="api-performance"),
     path("performance/hosts", performance.HostsView.as_view(), name="api-performance-hosts"),
     path("compare", compare.CompareView.as_view(), name="api-compare"),
+    path("traces/<str:trace_id>/comments", notes.CommentsView.as_view(), name="api-comments"),
+    path("traces/<str:trace_id>/comments/<str:comment_id>", notes.CommentView.as_view(), name="api-comment"),
+    path("traces/<str:trace_id>/labels", notes.LabelsView.as_view(), name="api-labels"),
+    path("labels", notes.LabelNamesView.as_view(), name="api-label-names"),
     path("accounting", accounting.AccountingView.as_view(), name="api-accounting"),
     path("prices", prices.PricesView.as_view(), name="api-prices"),
     path("prices/unpriced", prices.UnpricedView.as_view(), name="api-prices-unpriced"),

@@ -18,7 +18,7 @@ from telltale.projects.models import Project
 from traces import resend
 from traces.api import trace_json
 from traces.forms import Pair
-from traces.pages.trace import span_id_of, trace_of
+from traces.pages.naming import span_id_of, trace_of
 from traces.read import TooSlow, TraceRow, get_span
 from traces.wire.ids import hex_span_id
 

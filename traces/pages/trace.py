@@ -16,7 +16,9 @@ from telltale.projects.access import project_page
 from telltale.projects.models import Project
 from traces.canonical.types import Kind, SpanFlag
 from traces.forms import ListState, Pair, query_string, read_list
+from traces.pages.naming import span_id_of, trace_of
 from traces.pages.chat import view_chat
+from traces.pages.notes import notes_context
 from traces.pages.panel import TABS, Panel, raw_json, view_panel
 from traces.pages.waterfall import (
     Slice,
@@ -31,15 +33,13 @@ from traces.read import (
     Steps,
     TooSlow,
     TraceRow,
-    find_trace,
     get_span,
-    get_trace,
     list_spans,
     neighbours,
     read_labels,
 )
 from traces.tree import Tree, build_tree, fold_tree, make_scale
-from traces.wire.ids import hex_span_id, span_id_from, trace_id_from
+from traces.wire.ids import hex_span_id
 
 OPEN_MAX = 50
 _PENDING = int(SpanFlag.PENDING)
@@ -60,22 +60,6 @@ def trace_page(request: HttpRequest, project: Project, trace: str) -> HttpRespon
         return _answer(request, project, row)
     except TooSlow:
         return render(request, "traces/too_slow.html", {"project": project}, status=503)
-
-
-def trace_of(project: Project, text: str) -> TraceRow:
-    """The trace of an address; Http404 where the project has none of this id."""
-    is_hex = len(text) == 32 and text.isascii() and text.isalnum()
-    found = None
-    if is_hex:
-        try:
-            found = get_trace(project.pk, trace_id_from(text, "otlp")[0])
-        except ValueError:
-            found = None
-    else:
-        found = find_trace(project.pk, text)
-    if found is None:
-        raise Http404
-    return found
 
 
 def _answer(request: HttpRequest, project: Project, row: TraceRow) -> HttpResponse:
@@ -111,6 +95,7 @@ def _answer(request: HttpRequest, project: Project, row: TraceRow) -> HttpRespon
         "is_chat": query.get("view") == "chat",
         "span_missing": query.get("span", "") if asked is not None and tree.place_of(asked) is None else "",
     }
+    context |= notes_context(request, project, row)
     if query.get("view") == "chat":
         context["chat"] = view_chat(project.pk, row, tree, keep)
     if chosen is not None:
@@ -251,16 +236,6 @@ def _views(query: QueryDict, keep: list[Pair]) -> list[tuple[str, str, bool]]:
 
 def _trace_base(project: Project) -> str:
     return reverse("trace_list", args=[project.slug])
-
-
-def span_id_of(text: str) -> int | None:
-    """The span that a part of an address names; None where it names none."""
-    if not text or len(text) > 512:
-        return None
-    try:
-        return span_id_from(text, "otlp")[0]
-    except ValueError:
-        return None
 
 
 def _raw(project: Project, row: TraceRow, query: QueryDict) -> HttpResponse:

@@ -73,7 +73,7 @@ def _remove_slice(project_id: int, cutoff: datetime, with_spans: bool, rate_of: 
             return 0
         rollups.leave(cursor, project_id, trace_ids, rate_of)
         session_ids = sessions.find_session_ids(cursor, project_id, trace_ids)
-        tables = ["traces_trace"]
+        tables = ["traces_trace", "traces_comment", "traces_label"]
         if with_spans:
             tables += ["traces_span", "traces_payload", "traces_span_log"]
         for table in tables:
