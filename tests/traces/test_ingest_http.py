@@ -327,7 +327,7 @@ def test_a_full_gate_is_503_with_a_time_to_come_back(project: Project, monkeypat
     narrow = gates.Gate(1, 10**9)
     monkeypatch.setattr(views, "gate", narrow)
 
-    with narrow.turn():
+    with narrow.turn(0):
         response = send(body_of(1))
 
     assert response.status_code == 503
@@ -443,7 +443,8 @@ def test_a_full_gate_refuses_before_the_work_begins(
 ) -> None:
     from traces.ingest import shed as sheds
 
-    monkeypatch.setattr(sheds, "gate", type("Full", (), {"is_full": True}))
+    full = type("Full", (), {"is_crowded": True, "who_is_refused": lambda environ: True})
+    monkeypatch.setattr(sheds, "gate", full)
     said: dict[str, Any] = {}
 
     def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -467,7 +468,7 @@ def test_a_full_gate_refuses_before_the_work_begins(
 def test_a_gate_with_room_lets_everything_through(monkeypatch: pytest.MonkeyPatch) -> None:
     from traces.ingest import shed as sheds
 
-    monkeypatch.setattr(sheds, "gate", type("Free", (), {"is_full": False}))
+    monkeypatch.setattr(sheds, "gate", type("Free", (), {"is_crowded": False}))
 
     environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/v1/traces"}
     answer = sheds.Shed(lambda environ, start: [b"through"])(environ, None)

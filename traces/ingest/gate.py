@@ -13,10 +13,13 @@ import random
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from django.conf import settings
+
+from telltale.projects.keys import KeyHolder
 
 WAIT_SECONDS = 1.0
 # Of TELLTALE_WEB_THREADS (8) some must stay free to refuse and to answer /healthz: so many may wait for a turn, the
@@ -27,6 +30,8 @@ MAX_WAITING = 2
 # being served.
 PACE_SECONDS = 0.02
 LARGE_BYTES = 8 * 1024 * 1024
+SENDERS_MAX = 4096
+KEY_HEADERS = ("HTTP_HELICONE_AUTH", "HTTP_X_API_KEY", "HTTP_AUTHORIZATION")
 
 
 class Busy(Exception):
@@ -38,42 +43,104 @@ class Busy(Exception):
         self.retry_after = random.randint(1, 3)  # noqa: S311 - jitter, so that senders do not come back together
 
 
+class _Waiter:
+    """A request that waits for a turn."""
+
+    def __init__(self, key_id: int) -> None:
+        self.key_id = key_id
+        self.called = threading.Event()
+
+
 class Gate:
-    """A bounded number of requests and bytes in flight in this process."""
+    """A bounded number of requests and bytes in flight in this process, and a fair part of them for each key.
+
+    The last free turn and the last place to wait belong to keys that have none: whoever sends most cannot keep the
+    others out. Of those who wait, the key with the fewest turns is called first.
+    """
 
     def __init__(self, concurrency: int, bytes_in_flight: int) -> None:
-        self._turns = threading.BoundedSemaphore(concurrency)
         self._large = threading.BoundedSemaphore(1)
         self._lock = threading.Lock()
+        self._free = concurrency
+        self._spare = 1 if concurrency > 1 else 0
+        self._turns: dict[int, int] = {}
+        self._waiting: list[_Waiter] = []
+        self._senders: dict[int, KeyHolder] = {}
         self._budget = bytes_in_flight
         self._held = 0
-        self._waiting = 0
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def turn(self, key_id: int) -> Iterator[None]:
         """One of the places; Busy after `WAIT_SECONDS` without one, or at once where enough others wait."""
-        if not (self._turns.acquire(blocking=False) or self._wait_for_turn()):
-            raise Busy("too many requests are being stored at the moment")
+        self._enter(key_id)
         try:
             yield
         finally:
-            self._turns.release()
+            self._leave(key_id)
+
+    def know(self, environ: Mapping[str, Any], holder: KeyHolder) -> None:
+        """Remember whose key these headers carry, for `who_is_refused`."""
+        if len(self._senders) >= SENDERS_MAX:
+            self._senders.clear()
+        self._senders[_mark(environ)] = holder
 
     @property
-    def is_full(self) -> bool:
-        """Whether a request that came now would be refused at once; a glance without a lock."""
-        return self._waiting >= MAX_WAITING
+    def is_crowded(self) -> bool:
+        """Whether there are requests that would not get a turn at once; a glance without a lock."""
+        return self._free <= self._spare or bool(self._waiting)
 
-    def _wait_for_turn(self) -> bool:
+    def who_is_refused(self, environ: Mapping[str, Any]) -> KeyHolder | bool:
+        """Whether a request with these headers would be refused at once if it came in now: the key's holder or True.
+
+        A glance without a lock, for requests that nothing else is known of yet.
+        """
+        holder = self._senders.get(_mark(environ))
+        if holder is None:
+            return len(self._waiting) >= MAX_WAITING
+        return False if self._may_go(holder.key_id) or self._may_wait(holder.key_id) else holder
+
+    def _may_go(self, key_id: int) -> bool:
+        return self._free > (self._spare if self._turns.get(key_id) else 0)
+
+    def _may_wait(self, key_id: int) -> bool:
+        has_some = self._turns.get(key_id) or any(waiter.key_id == key_id for waiter in self._waiting)
+        return len(self._waiting) < MAX_WAITING - (1 if has_some and MAX_WAITING > 1 else 0)
+
+    def _take(self, key_id: int) -> None:
+        self._free -= 1
+        self._turns[key_id] = self._turns.get(key_id, 0) + 1
+
+    def _enter(self, key_id: int) -> None:
         with self._lock:
-            if self._waiting >= MAX_WAITING:
-                return False
-            self._waiting += 1
-        try:
-            return self._turns.acquire(timeout=WAIT_SECONDS)
-        finally:
-            with self._lock:
-                self._waiting -= 1
+            if self._may_go(key_id):
+                self._take(key_id)
+                return
+            if not self._may_wait(key_id):
+                raise Busy("too many requests are being stored at the moment")
+            waiter = _Waiter(key_id)
+            self._waiting.append(waiter)
+        if waiter.called.wait(WAIT_SECONDS):
+            return
+        with self._lock:
+            if waiter.called.is_set():  # at the very end of the wait
+                return
+            self._waiting.remove(waiter)
+        raise Busy("too many requests are being stored at the moment")
+
+    def _leave(self, key_id: int) -> None:
+        with self._lock:
+            self._free += 1
+            left = self._turns[key_id] - 1
+            if left:
+                self._turns[key_id] = left
+            else:
+                del self._turns[key_id]
+            # Sorting keeps the order of arrival among equals.
+            for waiter in sorted(self._waiting, key=lambda waiter: self._turns.get(waiter.key_id, 0)):
+                if self._may_go(waiter.key_id):
+                    self._waiting.remove(waiter)
+                    self._take(waiter.key_id)
+                    waiter.called.set()
 
     @contextmanager
     def bytes(self, size: int) -> Iterator[None]:
@@ -137,6 +204,11 @@ def _trim() -> None:
     """Give what a large body took back to the machine: glibc would keep it."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def _mark(environ: Mapping[str, Any]) -> int:
+    """A number that stands for the headers which may carry a key; the key itself is not kept."""
+    return hash(tuple(environ.get(name) for name in KEY_HEADERS))
 
 
 gate = Gate(settings.INGEST_CONCURRENCY, settings.INGEST_BYTES_IN_FLIGHT)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from telltale.projects.keys import KeyHolder
 from traces.ingest import refusals
 from traces.ingest.answers import PROTOBUF, otlp_error, problem
 from traces.ingest.body import discard_body
@@ -27,16 +28,24 @@ class Shed:
         self.application = application
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if gate.is_full and environ["REQUEST_METHOD"] == "POST" and (found := _PATH.match(environ["PATH_INFO"])):
-            return _refuse(environ, start_response, found[1] or "native")
+        if (
+            gate.is_crowded
+            and environ["REQUEST_METHOD"] == "POST"
+            and (found := _PATH.match(environ["PATH_INFO"]))
+            and (refused := gate.who_is_refused(environ))
+        ):
+            return _refuse(environ, start_response, found[1] or "native", refused)
         return self.application(environ, start_response)
 
 
-def _refuse(environ: dict[str, Any], start_response: Callable[..., Any], source: str) -> Iterable[bytes]:
+def _refuse(
+    environ: dict[str, Any], start_response: Callable[..., Any], source: str, refused: KeyHolder | bool
+) -> Iterable[bytes]:
     busy = Busy("too many requests are being stored at the moment")
     message = busy.message + "; try again"
-    # Whose request it is would take the look-up that is being saved: counted without a project.
-    refusals.note(0, source, 503, "busy", message)
+    # Whose request it is would take the look-up that is being saved: counted without a project where it is not known.
+    project_id = refused.project_id if isinstance(refused, KeyHolder) else 0
+    refusals.note(project_id, source, 503, "busy", message)
     if source == "native":
         response = problem(503, "busy", message)
     else:

@@ -26,6 +26,7 @@ from traces.ingest import refusals
 from traces.ingest.answers import JSON, PROBLEM, PROTOBUF, otlp_error, otlp_success, problem
 from traces.ingest.body import STALL_SECONDS, Stalled, discard_body, hang_up, read_body
 from traces.ingest.gate import PACE_SECONDS, Busy, gate
+from traces.ingest.quota import quota, rate_of
 from traces.ingest.rules import rules_for
 from traces.wire.compression import inflate
 from traces.wire.limits import Limits
@@ -120,6 +121,17 @@ def _holder(request: HttpRequest) -> KeyHolder:
     return holder
 
 
+def _within_rate(holder: KeyHolder) -> None:
+    """Refused 429 where the key has sent more than it may."""
+    seconds = quota.wait_seconds(holder)
+    if seconds:
+        message = (
+            f"this API key may send {rate_of(holder)} spans, log records and metric points a second and has sent more; "
+            f"try again in {seconds} s"
+        )
+        raise Refused(429, "over_rate", message, _retry(seconds))
+
+
 def _answer_type(request: HttpRequest, source: str) -> str:
     if source == _NATIVE:
         return PROBLEM
@@ -172,16 +184,20 @@ def _door(source: str, work: Callable[[_Arrival], HttpResponse]) -> Callable[[Ht
             with answer_within(DATABASE_SECONDS):
                 holder = _holder(request)
             received_at_ns = time.time_ns()
-            with gate.turn():
+            _within_rate(holder)
+            gate.know(request.environ, holder)  # type: ignore[attr-defined]
+            with gate.turn(holder.key_id):
                 return _admit(request, source, content_type, holder, received_at_ns, work)
         except Refused as error:
+            if error.status == 429:
+                time.sleep(PACE_SECONDS)
             discard_body(request.environ)  # type: ignore[attr-defined]
             return _refuse(request, source, error, holder)
         except WireError as error:
             return _refuse(request, source, _unreadable(error), holder)
         except Stalled:
             hang_up(request.environ)  # type: ignore[attr-defined]
-            message = f"the request body stopped arriving for {STALL_SECONDS:g} s; try again"
+            message = f"the request body stopped arriving for {STALL_SECONDS:g} s, or came too slowly; try again"
             return _refuse(request, source, Refused(503, "stalled", message, _retry(1)), holder)
         except Busy as busy:
             time.sleep(PACE_SECONDS)
@@ -237,6 +253,7 @@ def _admit(
 
 
 def _otlp_answer(arrival: _Arrival, outcome: Outcome, warnings: list[str] | None = None) -> HttpResponse:
+    quota.charge(arrival.holder, outcome.received)
     message = outcome.message()
     if not message and warnings and _may_warn(arrival.holder.project_id):
         message = "; ".join(warnings[:5])[:2000]
@@ -295,6 +312,7 @@ def _native_traces(arrival: _Arrival) -> HttpResponse:
     outcome = Outcome(received=native.intake.received)
     if native.intake.received:
         outcome = store_spans(arrival.batch(), native.intake, rules_for(arrival.holder.project_id))
+    quota.charge(arrival.holder, outcome.received)
     answer: dict[str, Any] = {
         "received": outcome.received,
         "stored": outcome.stored,

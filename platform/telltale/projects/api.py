@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from telltale.projects import read, write
 from telltale.projects.forms import FEATURES_MAX, RETENTION_MAX_DAYS, ROLE_CHOICES
-from telltale.projects.keys import SCOPES
+from telltale.projects.keys import RATE_MAX, SCOPES
 from telltale.projects.models import ApiKey, Invitation, Project, ProjectMember, Role
 from telltale.rest import form, shapes
 from telltale.rest.body import checked
@@ -85,6 +85,13 @@ class KeyBody(serializers.Serializer[Any]):
     scopes = serializers.ListField(
         child=serializers.ChoiceField(choices=list(SCOPES)), min_length=1, max_length=len(SCOPES)
     )
+    spans_a_second = serializers.IntegerField(
+        min_value=1, max_value=RATE_MAX, required=False, allow_null=True, help_text="Null: as the installation says."
+    )
+
+
+class LimitBody(serializers.Serializer[Any]):
+    spans_a_second = serializers.IntegerField(min_value=1, max_value=RATE_MAX, allow_null=True)
 
 
 class KeyShape(serializers.Serializer[Any]):
@@ -97,6 +104,7 @@ class KeyShape(serializers.Serializer[Any]):
     created_by = serializers.CharField()
     last_used_at = serializers.DateTimeField(allow_null=True)
     revoked_at = serializers.DateTimeField(allow_null=True)
+    spans_a_second = serializers.IntegerField(allow_null=True, help_text="Null: as the installation says.")
 
 
 class NewKeyShape(KeyShape):
@@ -119,12 +127,33 @@ class KeysView(ProjectView):
     def post(self, request: Request) -> Response:
         body = checked(KeyBody, request)
         scopes = tuple(dict.fromkeys(body["scopes"]))
-        made = write.create_key(self.project, body["name"], scopes, by=self.person, request=self.http)
+        made = write.create_key(
+            self.project,
+            body["name"],
+            scopes,
+            spans_a_second=body.get("spans_a_second"),
+            by=self.person,
+            request=self.http,
+        )
         return Response({**key_json(read.key_row(made.key)), "secret": made.secret}, status=201)
 
 
 class KeyView(ProjectView):
-    acts = {"DELETE": "keys"}
+    acts = {"PATCH": "keys", "DELETE": "keys"}
+
+    @shapes.describe(
+        "Limit a key",
+        KeyShape,
+        tag="Keys",
+        body=LimitBody,
+        detail="How many spans, log records and metric points it may send a second; beyond it ingest answers 429.",
+    )
+    def patch(self, request: Request, key_id: str) -> Response:
+        key = self._key(key_id)
+        body = checked(LimitBody, request)
+        write.limit_key(key, body["spans_a_second"], request=self.http)
+        key.refresh_from_db()
+        return Response(key_json(read.key_row(key)))
 
     @shapes.describe(
         "Revoke a key",
@@ -133,12 +162,16 @@ class KeyView(ProjectView):
         detail="It stops working within 5 seconds. Revoking it again changes nothing.",
     )
     def delete(self, request: Request, key_id: str) -> Response:
-        key = ApiKey.objects.filter(project=self.project, pk=row_id(key_id)).select_related("project").first()
-        if key is None:
-            raise not_found()
+        key = self._key(key_id)
         write.revoke_key(key, request=self.http)
         key.refresh_from_db()
         return Response(key_json(read.key_row(key)))
+
+    def _key(self, key_id: str) -> ApiKey:
+        key = ApiKey.objects.filter(project=self.project, pk=row_id(key_id)).select_related("project").first()
+        if key is None:
+            raise not_found()
+        return key
 
 
 class MemberShape(serializers.Serializer[Any]):
@@ -265,6 +298,7 @@ def key_json(row: read.KeyRow) -> dict[str, Any]:
         "created_by": row.created_by,
         "last_used_at": form.moment(row.last_used_at),
         "revoked_at": form.moment(row.revoked_at),
+        "spans_a_second": row.spans_a_second,
     }
 
 

@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 from django import forms
 
 from telltale.accounts.models import Organisation
-from telltale.projects.keys import SCOPES
+from telltale.projects.keys import RATE_MAX, SCOPES
 from telltale.projects.models import Project, Role
 from telltale.projects.write import ProjectSettings
 
@@ -145,9 +145,23 @@ class RoleForm(forms.Form):
     role = forms.ChoiceField(choices=ROLE_CHOICES)
 
 
-class KeyForm(forms.Form):
+class LimitForm(forms.Form):
+    """How much a key may send."""
+
+    spans_a_second = forms.IntegerField(
+        label="At most so many spans a second",
+        required=False,
+        min_value=1,
+        max_value=RATE_MAX,
+        help_text="Log records and metric points count too. Beyond it senders are told to wait (429). "
+        "Empty: as the installation says.",
+    )
+
+
+class KeyForm(LimitForm):
     """A new key."""
 
+    field_order = ("name", "scopes", "spans_a_second")
     name = forms.CharField(max_length=120, help_text="Where it is used: checkout-service, notebook.")
     scopes = forms.MultipleChoiceField(
         choices=[(scope, scope) for scope in SCOPES],

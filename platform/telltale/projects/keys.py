@@ -17,6 +17,7 @@ from telltale.lib import clock
 from telltale.projects.models import ApiKey, Project
 
 SCOPES = ("ingest", "signal", "read", "write", "admin")
+RATE_MAX = 10_000_000
 SECRET_PREFIX = "tt_sk_"  # noqa: S105
 PUBLIC_PREFIX = "tt_pk_"
 LAST_USED_EVERY_SECONDS = 60.0
@@ -31,6 +32,7 @@ class KeyHolder:
     project_id: int
     project_slug: str
     scopes: frozenset[str]
+    spans_a_second: int | None = None  # None: as the installation says
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ def make_key(
     name: str,
     scopes: tuple[str, ...] = ("ingest",),
     *,
+    spans_a_second: int | None = None,
     created_by_id: int | None = None,
     public_part: str = "",
     secret: str = "",
@@ -75,6 +78,7 @@ def make_key(
         secret_sha256=hash_secret(secret),
         last_four=secret[-4:],
         scopes=list(scopes),
+        spans_a_second=spans_a_second,
         created_by_id=created_by_id,
     )
     return NewKey(key, secret)
@@ -158,10 +162,10 @@ def find_holder(secret: str) -> KeyHolder | None:
     if not known:
         row = (
             ApiKey.objects.filter(secret_sha256=digest, revoked_at=None)
-            .values_list("id", "project_id", "project__slug", "scopes")
+            .values_list("id", "project_id", "project__slug", "scopes", "spans_a_second")
             .first()
         )
-        holder = KeyHolder(row[0], row[1], row[2], frozenset(row[3])) if row else None
+        holder = KeyHolder(row[0], row[1], row[2], frozenset(row[3]), row[4]) if row else None
         cache.put(digest, holder)
     if holder and cache.is_due(holder.key_id):
         ApiKey.objects.filter(pk=holder.key_id).update(last_used_at=clock.now())

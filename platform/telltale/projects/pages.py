@@ -14,7 +14,7 @@ from telltale.accounts.models import User
 from telltale.lib import clock
 from telltale.projects import read, write
 from telltale.projects.access import get_key_for, may, project_page, require
-from telltale.projects.forms import SCOPE_WORDS, KeyForm, RuleFormSet, SettingsForm, rules_of
+from telltale.projects.forms import SCOPE_WORDS, KeyForm, LimitForm, RuleFormSet, SettingsForm, rules_of
 from telltale.projects.models import Project, Role
 from telltale.projects.snippets import PLACEHOLDER, snippets
 
@@ -63,7 +63,12 @@ def key_create(request: HttpRequest, project: Project) -> HttpResponse:
     if not form.is_valid():
         return _keys_page(request, project, form)
     made = write.create_key(
-        project, form.cleaned_data["name"], tuple(form.cleaned_data["scopes"]), by=me(request), request=request
+        project,
+        form.cleaned_data["name"],
+        tuple(form.cleaned_data["scopes"]),
+        spans_a_second=form.cleaned_data["spans_a_second"],
+        by=me(request),
+        request=request,
     )
     return _keys_page(request, project, KeyForm(), name=made.key.name, secret=made.secret, public=made.key.public_part)
 
@@ -78,6 +83,25 @@ def key_revoke(request: HttpRequest, project: Project, key_id: int) -> HttpRespo
         messages.success(request, f"Key “{key.name}” is revoked. Senders that use it are refused within 5 seconds.")
         return redirect("project_keys", slug=project.slug)
     return render(request, "projects/key_revoke.html", {"project": project, "key": read.key_row(key)})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@project_page(Role.ADMIN)
+def key_limit(request: HttpRequest, project: Project, key_id: int) -> HttpResponse:
+    """How much a key may send a second."""
+    key = get_key_for(request.user, project.slug, key_id)
+    form = LimitForm(request.POST if request.method == "POST" else None, initial={"spans_a_second": key.spans_a_second})
+    if request.method == "POST" and form.is_valid():
+        write.limit_key(key, form.cleaned_data["spans_a_second"], request=request)
+        messages.success(request, f"The limit of key “{key.name}” is saved. It holds everywhere within 5 seconds.")
+        return redirect("project_keys", slug=project.slug)
+    context = {
+        "project": project,
+        "key": read.key_row(key),
+        "form": form,
+        "of_installation": django_settings.INGEST_KEY_SPANS_A_SECOND,
+    }
+    return render(request, "projects/key_limit.html", context)
 
 
 def _keys_page(request: HttpRequest, project: Project, form: KeyForm, **made: str) -> HttpResponse:

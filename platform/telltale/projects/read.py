@@ -51,6 +51,7 @@ class KeyRow:
     last_used_at: datetime | None
     revoked_at: datetime | None
     is_unused: bool
+    spans_a_second: int | None
 
 
 def list_members(project: Project) -> list[MemberRow]:
@@ -117,4 +118,5 @@ def key_row(key: ApiKey) -> KeyRow:
         last_used_at=key.last_used_at,
         revoked_at=key.revoked_at,
         is_unused=key.revoked_at is None and clock.now() - used > UNUSED_AFTER,
+        spans_a_second=key.spans_a_second,
     )

@@ -23,6 +23,7 @@ urlpatterns = [
     path("p/<slug:slug>/settings/keys/", pages.keys, name="project_keys"),
     path("p/<slug:slug>/settings/keys/new/", pages.key_create, name="project_key_create"),
     path("p/<slug:slug>/settings/keys/<int:key_id>/revoke/", pages.key_revoke, name="project_key_revoke"),
+    path("p/<slug:slug>/settings/keys/<int:key_id>/limit/", pages.key_limit, name="project_key_limit"),
     path("p/<slug:slug>/settings/audit/", audit_pages.audit, name="project_audit"),
     path("p/<slug:slug>/settings/members/", member_pages.members, name="project_members"),
     path("p/<slug:slug>/settings/members/<int:member_id>/role/", member_pages.member_role, name="project_member_role"),

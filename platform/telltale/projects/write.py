@@ -214,13 +214,36 @@ def remove_member(member: ProjectMember, *, request: HttpRequest | None = None) 
 
 
 def create_key(
-    project: Project, name: str, scopes: tuple[str, ...], *, by: User | None = None, request: HttpRequest | None = None
+    project: Project,
+    name: str,
+    scopes: tuple[str, ...],
+    *,
+    spans_a_second: int | None = None,
+    by: User | None = None,
+    request: HttpRequest | None = None,
 ) -> keys.NewKey:
     """A new key of the project. Its secret is in the answer and nowhere else."""
     with transaction.atomic():
-        made = keys.make_key(project, name, scopes, created_by_id=by.pk if by else None)
-        _record_key("key.create", made.key, request, after={"name": name, "scopes": list(scopes)})
+        made = keys.make_key(project, name, scopes, spans_a_second=spans_a_second, created_by_id=by.pk if by else None)
+        told = {} if spans_a_second is None else {"spans_a_second": spans_a_second}
+        _record_key("key.create", made.key, request, after={"name": name, "scopes": list(scopes), **told})
     return made
+
+
+def limit_key(key: ApiKey, spans_a_second: int | None, *, request: HttpRequest | None = None) -> bool:
+    """Change how much a key may send a second, None as the installation says; False where it is that already.
+
+    Every process knows within the seconds that keys are held in memory.
+    """
+    with transaction.atomic():
+        before = ApiKey.objects.select_for_update(no_key=True).values_list("spans_a_second", flat=True).get(pk=key.pk)
+        if before == spans_a_second:
+            return False
+        ApiKey.objects.filter(pk=key.pk).update(spans_a_second=spans_a_second)
+        _record_key(
+            "key.limit", key, request, before={"spans_a_second": before}, after={"spans_a_second": spans_a_second}
+        )
+    return True
 
 
 def revoke_key(key: ApiKey, *, request: HttpRequest | None = None) -> bool:
@@ -266,12 +289,20 @@ def _record_member(
     )
 
 
-def _record_key(action: str, key: ApiKey, request: HttpRequest | None, *, after: dict[str, Any] | None = None) -> None:
+def _record_key(
+    action: str,
+    key: ApiKey,
+    request: HttpRequest | None,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
     record(
         action,
         request=request,
         organisation_id=key.project.organisation_id,
         project_id=key.project_id,
         target=key.public_part,
+        before=before,
         after=after,
     )

@@ -17,12 +17,15 @@ from telltale.run.safety import refuse_unsafe_settings
 
 refuse_unsafe_settings()
 bind = f"{settings.TELLTALE_BIND}:{settings.TELLTALE_PORT}"
-worker_class = "gthread"
+# Threads, and no thread for headers that are still coming.
+worker_class = "telltale.run.gthread.Worker"
 workers = settings.TELLTALE_WEB_WORKERS
 threads = settings.TELLTALE_WEB_THREADS
 # Imported once, shared by the forks. The database pool opens at first use, which is after the fork.
 preload_app = True
 keepalive = 75
+# Below the 1,024 open files that many shells allow: an accept beyond them would end the worker.
+worker_connections = 800
 timeout = 60
 graceful_timeout = 3
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
