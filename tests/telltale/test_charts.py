@@ -93,18 +93,21 @@ def test_labels_at_line_ends_do_not_lie_on_each_other():
     assert abs(ys[0] - ys[1]) >= charts.LABEL_GAP
 
 
-def test_a_waterfall_of_small_steps_does_not_begin_at_zero():
-    steps = [("Before", 0, 1000, "f6"), ("Volume", 1000, 1040, "f1"), ("Now", 0, 1040, "f1")]
+def test_a_waterfall_of_small_steps_shows_them():
+    """Levels are lines, so the axis need not begin at 0; only differences are bars."""
+    picture = charts.step_picture(("Before", 1000.0), [("Volume", 40.0, "f2"), ("Mix", -10.0, "f3")], "Now", USD)
 
-    picture = charts.step_picture(steps, USD)
+    ticks = [text.text for text in picture.texts if text.anchor == "end"]
+    assert ticks[0] != "$0"
+    assert [path.css for path in picture.paths] == ["c-line ink", "f2", "f3", "c-line ink"]
+    assert "$1,030" in [text.text for text in picture.texts]
 
-    assert any("$" in text.text and text.text != "$0" for text in picture.texts)
-    assert len(picture.paths) == 3
 
+@pytest.mark.parametrize(("before", "amounts"), [(0.0, []), (0.0, [0.0]), (5.0, [-5.0]), (0.0, [1e-9, -1e-9])])
+def test_a_waterfall_of_next_to_nothing_is_no_error(before, amounts):
+    picture = charts.step_picture(("Before", before), [("a", amount, "f1") for amount in amounts], "Now", USD)
 
-@pytest.mark.parametrize("steps", [[], [("a", 0, 0, "f1")], [("a", 5, -5, "f1")]])
-def test_a_waterfall_of_nothing_is_no_error(steps):
-    assert charts.step_picture(steps, USD).width == charts.HALF[0]
+    assert len(picture.paths) == len(amounts) + 2
 
 
 def test_every_chart_has_a_sentence_a_table_and_links():

@@ -11,6 +11,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from telltale.lib import format as fmt
+from telltale.lib.chart_shapes import (
+    Dot,
+    Event,
+    Figure,
+    Hit,
+    Limit,
+    Line,
+    Path,
+    Picture,
+    Row,
+    Rule,
+    Spot,
+    Stack,
+    Text,
+)
 
 # Real pixels: a whole card, half a card (docs: text in a chart keeps its size).
 WIDE = (1060, 230)
@@ -65,142 +80,6 @@ SHARE = Unit(_share_tick, fmt.share)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One line: `ys` may have None, where the line breaks. `low` and `high` are its band; `end` its label there."""
-
-    xs: Sequence[float]
-    ys: Sequence[float | None]
-    css: str = "c-line"
-    low: Sequence[float | None] = ()
-    high: Sequence[float | None] = ()
-    band_css: str = "c-band2"
-    is_dashed: bool = False
-    end: str = ""
-    end_note: str = ""
-    end_css: str = "t-m"
-    has_dot: bool = False  # a filled dot at the last value
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A horizontal line with a name: an objective, a budget."""
-
-    value: float
-    text: str
-    css: str = "c-limit"
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A change at one moment: a dotted vertical line with a name; the suspect is hot."""
-
-    x: float
-    text: str
-    is_hot: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Stack:
-    """One colour of stacked bars: a value for each bar, None where it is not known."""
-
-    word: str
-    values: Sequence[float | None]
-    css: str = "f1"
-
-
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """A part of the picture that opens an address: the strip from `start` to `end` on the x axis, what is under it."""
-
-    start: float
-    end: float
-    href: str
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
-class Path:
-    d: str
-    css: str
-    dash: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    x: float
-    y: float
-    text: str
-    css: str = ""
-    anchor: str = "start"
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A straight line from (x1, y1) to (x2, y2)."""
-
-    x1: float
-    y1: float
-    x2: float
-    y2: float
-    css: str
-
-
-@dataclass(frozen=True, slots=True)
-class Dot:
-    x: float
-    y: float
-    css: str = "c-ptf"
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A link over a strip of the picture."""
-
-    x: float
-    width: float
-    y: float
-    height: float
-    href: str
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of the table twin: its first cell is its heading, with the address behind it."""
-
-    cells: tuple[str, ...]
-    href: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """All that is drawn, in the order it lies."""
-
-    width: int
-    height: int
-    areas: tuple[Path, ...] = ()
-    rules: tuple[Rule, ...] = ()
-    paths: tuple[Path, ...] = ()
-    dots: tuple[Dot, ...] = ()
-    texts: tuple[Text, ...] = ()
-    hits: tuple[Hit, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A chart with what it says: the finding first, then unit and window, a sentence for those who cannot see it."""
-
-    finding: str
-    note: str
-    sentence: str
-    picture: Picture
-    head: tuple[str, ...]
-    rows: tuple[Row, ...]
-    legend: tuple[tuple[str, str], ...] = ()  # (class of the swatch, word)
-    is_fit: bool = False  # half a card: shrinks on a phone instead of scrolling
-
-
-@dataclass(frozen=True, slots=True)
 class Plane:
     """Where values lie in the picture."""
 
@@ -223,8 +102,8 @@ class Plane:
 
 
 def nice_step(top: float, lines: int = 4) -> float:
-    """The smallest of 1, 2, 2.5, 5 times a power of ten that reaches `top` in at most `lines` steps; 1 for 0."""
-    if not math.isfinite(top) or top <= 0:
+    """The smallest of 1, 2, 2.5, 5 times a power of ten that reaches `top` in at most `lines` steps; 1 for about 0."""
+    if not math.isfinite(top) or top < 1e-15:
         return 1.0
     raw = top / lines
     power = 10.0 ** math.floor(math.log10(raw))
@@ -325,29 +204,42 @@ def bar_picture(
 
 
 def step_picture(
-    steps: Sequence[tuple[str, float, float, str]], unit: Unit, *, size: tuple[int, int] = HALF
+    before: tuple[str, float],
+    steps: Sequence[tuple[str, float, str]],
+    after: str,
+    unit: Unit,
+    *,
+    size: tuple[int, int] = HALF,
 ) -> Picture:
-    """A small waterfall: each step is (word, from, to, class of its bar); a line leads from each end to the next."""
-    levels = [level for _, start, end, _ in steps for level in (start, end)]
-    low, high = min([*levels, 0.0]), max([*levels, 0.0])
-    # The steps are small beside the levels they lead between: the axis begins where that can be seen.
-    inner = [level for at, (_, start, end, _) in enumerate(steps) for level in (start, end) if 0 < at < len(steps) - 1]
-    if inner and low == 0.0 and min(inner) > high * 0.5:
-        low = max(min(inner) - (high - min(inner)) * 0.5, 0.0)
-    plane, grid, texts = _plane(low, high, unit, (0.0, float(max(len(steps), 1))), size, 8.0)
-    pitch = (plane.right - plane.left) / max(len(steps), 1)
+    """A small waterfall: `before` is (word, level), each step (word, difference, class of its bar), `after` a word.
+
+    The levels at both ends are lines with their value, no bars: so the axis may begin where the steps can be seen.
+    """
+    levels = [before[1]]
+    for _, amount, _ in steps:
+        levels.append(levels[-1] + amount)
+    low, high = min(levels), max(levels)
+    low = max(low - (high - low) * 0.2, 0.0) if low >= 0 else low
+    plane, grid, texts = _plane(low, high + (high - low) * 0.1, unit, (0.0, float(len(steps) + 2)), size, 8.0)
+    pitch = (plane.right - plane.left) / (len(steps) + 2)
     gap = min(pitch * 0.3, 18.0)
+    wide = pitch - gap
     paths, rules = [], [*grid]
-    for at, (word, start, end, css) in enumerate(steps):
+    for at, word in enumerate([before[0], *(word for word, _, _ in steps), after]):
         x = plane.left + at * pitch + gap / 2
-        first, last = (max(start, plane.y0), max(end, plane.y0))
-        y0, y1 = plane.y(max(first, last)), plane.y(min(first, last))
-        # A step of nothing still has its place.
-        paths.append(Path(f"M{x:.1f} {y0:g}h{pitch - gap:.1f}V{max(y1, y0 + 1):g}h-{pitch - gap:.1f}z", css))
-        if at + 1 < len(steps):
-            y = plane.y(last)
-            rules.append(Rule(round(x + pitch - gap, 1), y, round(x + pitch, 1), y, "c-axis"))
-        texts.append(Text(round(x + (pitch - gap) / 2, 1), size[1] - 8, word, anchor="middle"))
+        is_end = at in (0, len(steps) + 1)
+        level = levels[min(at, len(steps))]
+        y = plane.y(level)
+        if is_end:
+            paths.append(Path(f"M{x:.1f} {y:g}h{wide:.1f}", "c-line ink"))
+            texts.append(Text(round(x + wide / 2, 1), y - 7, unit.text(level), "t-ink t-b", "middle"))
+        else:
+            top, bottom = sorted((plane.y(levels[at - 1]), y))
+            # A step of nothing still has its place.
+            paths.append(Path(f"M{x:.1f} {top:g}h{wide:.1f}V{max(bottom, top + 1):g}h-{wide:.1f}z", steps[at - 1][2]))
+        if at <= len(steps):
+            rules.append(Rule(round(x + wide, 1), y, round(x + pitch, 1), y, "c-axis"))
+        texts.append(Text(round(x + wide / 2, 1), size[1] - 8, word, anchor="middle"))
     return Picture(*size, (), tuple(rules), tuple(paths), (), tuple(texts), ())
 
 
@@ -435,3 +327,33 @@ def _end_texts(ends: Sequence[tuple[Line, float, float]], plane: Plane) -> list[
 def _hit(spot: Spot, plane: Plane) -> Hit:
     x = plane.x(spot.start)
     return Hit(x, round(max(plane.x(spot.end) - x, 1.0), 1), TOP, plane.bottom - TOP, spot.href, spot.title)
+
+
+__all__ = [
+    "COUNT",
+    "HALF",
+    "MS",
+    "SHARE",
+    "USD",
+    "WIDE",
+    "Dot",
+    "Event",
+    "Figure",
+    "Hit",
+    "Limit",
+    "Line",
+    "Path",
+    "Picture",
+    "Row",
+    "Rule",
+    "Spot",
+    "Stack",
+    "Text",
+    "Unit",
+    "bar_picture",
+    "line_picture",
+    "merge_rest",
+    "nice_step",
+    "spread",
+    "step_picture",
+]
