@@ -112,7 +112,9 @@ def performance(request: HttpRequest, project: Project) -> HttpResponse:
         return _csv(project, by, lines)
     context |= {
         "found": found,
-        "is_empty": not found.calls.rows and not (found.requests and found.requests.rows) and not found.hosts.lines,
+        "is_empty": not found.calls.rows
+        and not (found.requests and found.requests.rows)
+        and (bool(terms) or not found.hosts.lines),
         "headline": headline(found),
         "stats": stats(found, BEFORE.get(window.current, "the period before")),
         "figures": Pictures(found, zone, links).all(),

@@ -15,21 +15,21 @@ from traces.performance_view import (
     Point,
     full_moment,
     interval_words,
-    moment,
+    per,
     points_of,
     preset_note,
     rate,
+    rate_words,
     share_words,
     step_words,
+    tick_words,
 )
 from traces.presets import presets_of
 from traces.read.performance import Performance, quantile_of
 
 HOST_LINES_MAX = 5
 TICKS_MAX = 6
-_PER_SECOND = charts.Unit(
-    lambda value, step: f"{value:,g}", lambda value: fmt.UNKNOWN if value is None else f"{rate(value)} a second"
-)
+_RATE = charts.Unit(lambda value, step: f"{value:,g}", lambda value: fmt.UNKNOWN if value is None else rate(value))
 
 
 class Pictures:
@@ -124,17 +124,18 @@ class Pictures:
         points, noun, link = self._population()
         if not any(point.row.sums.n for point in points):
             return None
-        seconds = [(point.end - point.start).total_seconds() for point in points]
+        most = max(points, key=lambda p: p.row.sums.n / (p.end - p.start).total_seconds())
+        peak = most.row.sums.n / (most.end - most.start).total_seconds()
+        unit, words = per(peak)
+        seconds = [(point.end - point.start).total_seconds() / unit for point in points]
         good = [(p.row.sums.n - p.row.sums.errors) / s for p, s in zip(points, seconds, strict=True)]
         bad = [p.row.sums.errors / s for p, s in zip(points, seconds, strict=True)]
         picture = charts.bar_picture(
             [charts.Stack("without errors", good, "f1"), charts.Stack("with errors", bad, "f2")], self._labels(points),
-            _PER_SECOND, size=charts.HALF,
+            _RATE, size=charts.HALF,
             spots=[(link(p), self._title(p, f"{p.row.sums.n:,} {noun}")) for p in points],
         )  # fmt: skip
-        most = max(points, key=lambda p: p.row.sums.n / (p.end - p.start).total_seconds())
-        peak = most.row.sums.n / (most.end - most.start).total_seconds()
-        finding = f"At most {rate(peak)} {noun} a second, {full_moment(most.start, self._step, self._zone)}"
+        finding = f"At most {rate(peak * unit)} {noun} {words}, {full_moment(most.start, self._step, self._zone)}"
         rows = tuple(
             charts.Row(
                 (
@@ -145,9 +146,10 @@ class Pictures:
             )
             for p, s in zip(points, seconds, strict=True)
         )  # fmt: skip
-        note = f"{noun.capitalize()} a second, {step_words(self._step)}"
+        note = f"{noun.capitalize()} {words}, {step_words(self._step)}"
+        head = ("Time", noun.capitalize(), "With errors", words.capitalize())
         return charts.Figure(
-            finding, note, f"{note}. {finding}.", picture, ("Time", noun.capitalize(), "With errors", "A second"), rows,
+            finding, note, f"{note}. {finding}.", picture, head, rows,
             legend=(("s1", "without errors"), ("s2", "with errors")), is_fit=True,
         )  # fmt: skip
 
@@ -184,17 +186,19 @@ class Pictures:
     def throughput(self) -> charts.Figure | None:
         """Output tokens a second of all model calls together."""
         seconds = [(p.end - p.start).total_seconds() for p in self._calls]
-        values = [p.row.sums.output_tokens / s for p, s in zip(self._calls, seconds, strict=True)]
-        if not any(values):
+        most = max((p.row.sums.output_tokens / s for p, s in zip(self._calls, seconds, strict=True)), default=0.0)
+        if not most:
             return None
+        unit, words = per(most)
+        values = [p.row.sums.output_tokens * unit / s for p, s in zip(self._calls, seconds, strict=True)]
         picture = charts.bar_picture(
-            [charts.Stack("output tokens a second", values)], self._labels(self._calls), _PER_SECOND, size=charts.HALF,
+            [charts.Stack(f"output tokens {words}", values)], self._labels(self._calls), _RATE, size=charts.HALF,
             spots=[
                 (self._of_calls(p), self._title(p, f"{p.row.sums.output_tokens:,} output tokens")) for p in self._calls
             ],
         )  # fmt: skip
         total = sum(p.row.sums.output_tokens for p in self._calls)
-        finding = f"{rate(total / self._found.seconds)} output tokens a second on average"
+        finding = f"{rate_words(total / self._found.seconds)} on average".replace(" ", " output tokens ", 1)
         rows = tuple(
             charts.Row(
                 (full_moment(p.start, self._step, self._zone), f"{p.row.sums.output_tokens:,}", rate(value)),
@@ -203,7 +207,7 @@ class Pictures:
             for p, value in zip(self._calls, values, strict=True)
         )
         note = f"All model calls together, {step_words(self._step)}; calls that tell no tokens are not in it"
-        head = ("Time", "Output tokens", "A second")
+        head = ("Time", "Output tokens", words.capitalize())
         return charts.Figure(finding, note, f"{note}. {finding}.", picture, head, rows, is_fit=True)
 
     def length(self) -> charts.Figure | None:
@@ -297,15 +301,12 @@ class Pictures:
         return [(point.start.timestamp() + point.end.timestamp()) / 2 for point in points]
 
     def _labels(self, points: Sequence[Point]) -> list[str]:
-        shown = charts.spread(len(points), TICKS_MAX)
-        return [
-            moment(point.start, self._step, self._zone) if at in shown else "" for at, point in enumerate(points)
-        ]
+        words = tick_words(self._found.calls.edges, self._zone, TICKS_MAX)
+        return [words.get(at, "") for at in range(len(points))]
 
     def _ticks(self) -> list[tuple[float, str]]:
         edges = self._found.calls.edges
-        shown = charts.spread(len(edges), TICKS_MAX)
-        return [(at.timestamp(), moment(at, self._step, self._zone)) for n, at in enumerate(edges) if n in shown]
+        return [(edges[at].timestamp(), word) for at, word in tick_words(edges, self._zone, TICKS_MAX).items()]
 
     def _title(self, point: Point, words: str) -> str:
         return f"{full_moment(point.start, self._step, self._zone)}: {words}"

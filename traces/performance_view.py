@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+from telltale.lib import charts
 from telltale.lib import format as fmt
 from telltale.stats.proportions import Proportion, wilson
 from traces.presets import Preset
 from traces.read.performance import DIMENSIONS, Performance, Terms, Totals, totals
 from traces.read.rollups import Row
 from traces.rollup.covering import Step
+
+# Beyond this an axis names days.
+LONG = timedelta(hours=36)
+# What a rate is counted over: the shortest in which at least one falls.
+PER = ((1, "a second"), (60, "a minute"), (3600, "an hour"), (86_400, "a day"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,17 @@ def rate(value: float) -> str:
     if value == 0:
         return "0"
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def per(most: float) -> tuple[int, str]:
+    """Over how many seconds to count what comes `most` times a second at its most, and the words for it."""
+    return next(((seconds, words) for seconds, words in PER if most * seconds >= 1), PER[-1])
+
+
+def rate_words(a_second: float) -> str:
+    """A rate over the time in which about one falls: "3.1 a second", "15 an hour"."""
+    seconds, words = per(a_second)
+    return f"{rate(a_second * seconds)} {words}"
 
 
 class Links:
@@ -77,12 +94,17 @@ def points_of(edges: Sequence[datetime], rows: Sequence[Row]) -> list[Point]:
     return [Point(start, end, row) for (start, end), row in zip(pairwise(edges), rows, strict=True)]
 
 
-def moment(at: datetime, step: Step | None, zone: ZoneInfo) -> str:
-    """How an axis names a point: the time of day where points are short, else the day."""
-    local = at.astimezone(zone)
-    if step is not None and step >= Step.DAY:
-        return f"{local.day} {local:%b}"
-    return f"{local.day} {local:%b}" if (local.hour, local.minute) == (0, 0) else f"{local:%H:%M}"
+def tick_words(edges: Sequence[datetime], zone: ZoneInfo, most: int) -> dict[int, str]:
+    """Which of the edges an axis names, by their place, and how: days over a long window, else times of day."""
+    local = [at.astimezone(zone) for at in edges]
+    is_long = edges[-1] - edges[0] > LONG
+    places: Sequence[int] = range(len(edges))
+    if is_long:
+        days = [at for at in places if (local[at].hour, local[at].minute) == (0, 0)]
+        # A step of six hours may miss midnight; then the first point of each day stands for it.
+        places = days or [at for at in places if at and local[at].date() != local[at - 1].date()]
+    shown = [place for at, place in enumerate(places) if at in charts.spread(len(places), most)]
+    return {at: f"{local[at].day} {local[at]:%b}" if is_long else f"{local[at]:%H:%M}" for at in shown}
 
 
 def full_moment(at: datetime, step: Step | None, zone: ZoneInfo) -> str:
@@ -146,9 +168,9 @@ def stats(found: Performance, words: str) -> list[Stat]:
     called = totals(found.calls)
     if found.requests is not None and found.before is not None:
         whole = totals(found.requests)
-        per_second = rate(whole.sums.n / found.seconds)
         before = fmt.change_pct(found.before.sums.n, whole.sums.n)
-        rows.append(Stat("Requests", fmt.count(whole.sums.n), "", f"{per_second} a second; {before} on {words}"))
+        note = f"{rate_words(whole.sums.n / found.seconds)}; {before} on {words}"
+        rows.append(Stat("Requests", fmt.count(whole.sums.n), "", note))
         rows.append(_latency_stat("Latency p95", whole, "duration", found.before, words))
         share = wilson(whole.sums.errors, whole.sums.n)
         was = wilson(found.before.sums.errors, found.before.sums.n)
