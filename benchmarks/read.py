@@ -37,6 +37,7 @@ class Page:
     name: str
     path: Callable[[], str]
     is_barred: bool = True  # held to the bars of lists and traces
+    is_flat: bool = False  # from roll-ups: held to the same bars at any size
 
 
 @dataclass(slots=True)
@@ -79,14 +80,21 @@ def pages(product: Product, found: Sample, rng: random.Random) -> list[Page]:
     traces = f"{base}/traces/"
     models = [name for name, _, _, _ in MODELS]
     return [
-        Page("trace list, 24 h", lambda: f"{traces}?range=24h"),
-        Page("trace list, 7 days", lambda: f"{traces}?range=7d"),
-        Page("filtered list: feature", lambda: f"{traces}?range=7d&feature={rng.choice(FEATURES)}"),
-        Page("filtered list: model and errors", lambda: f"{traces}?range=7d&model={rng.choice(models)}&status=error"),
-        Page("filtered list: user", lambda: f"{traces}?range=7d&user={rng.choice(found.users)}"),
-        Page("list sorted by cost", lambda: f"{traces}?range=7d&sort=-cost", is_barred=False),
+        Page("trace list, 24 h", lambda: f"{traces}?t=24h"),
+        Page("trace list, 7 days", lambda: f"{traces}?t=7d"),
+        Page("filtered list: feature", lambda: f"{traces}?t=7d&feature={rng.choice(FEATURES)}"),
+        Page("filtered list: model and errors", lambda: f"{traces}?t=7d&model={rng.choice(models)}&status=error"),
+        Page("filtered list: user", lambda: f"{traces}?t=7d&user={rng.choice(found.users)}"),
+        Page("list sorted by cost", lambda: f"{traces}?t=7d&sort=-cost", is_barred=False),
         Page("trace page", lambda: f"{traces}{rng.choice(found.traces)}/"),
+        Page("session list", lambda: f"{base}/sessions/?t=7d"),
         Page("session page", lambda: f"{base}/sessions/{rng.choice(found.sessions)}/"),
+        Page("user page", lambda: f"{base}/users/{rng.choice(found.users)}/", is_barred=False),
+        Page("cost, this month", lambda: f"{base}/cost/", is_flat=True),
+        Page("cost by feature, 28 days", lambda: f"{base}/cost/?t=28d&by=feature", is_flat=True),
+        Page("performance, 7 days", lambda: f"{base}/performance/?t=7d", is_flat=True),
+        Page("performance of a feature, 24 h", lambda: f"{base}/performance/?t=24h&feature={rng.choice(FEATURES)}",
+             is_flat=True),
         Page("accounting", lambda: f"{base}/accounting/", is_barred=False),
     ]
 
@@ -118,7 +126,7 @@ def measure_size(report: Report, product: Product, spans: int, repeat: int, base
         if timing is None:
             report.say(f"{page.name}: the product has no such page yet")
             continue
-        barred = page.is_barred and is_first
+        barred = page.is_barred and (is_first or page.is_flat)
         label = f"{page.name}, {spans:,} spans"
         report.add(f"{label}, p50", timing.p50, "ms", P50_BAR_MS if barred else None, P50_AIM_MS if barred else None,
                    note=f"CPU {timing.cpu:.0f} ms, {timing.bytes / 1024:.0f} KiB")  # fmt: skip
@@ -126,9 +134,9 @@ def measure_size(report: Report, product: Product, spans: int, repeat: int, base
         if is_first:
             base[page.name] = timing
         elif page.name in base:
-            bar, aim = GROWTH.get(spans, (None, None)) if page.is_barred else (None, None)
+            bar, aim = GROWTH.get(spans, (None, None)) if page.is_barred and not page.is_flat else (None, None)
             report.add("  p95 over that of the first size", timing.p95 / base[page.name].p95, "x", bar, aim)
-    search = Page("text search", lambda: f"/p/{product.project}/traces/?range=7d&q=refund+{random.choice('abcdef')}")
+    search = Page("text search", lambda: f"/p/{product.project}/traces/?t=7d&q=refund+{random.choice('abcdef')}")
     timing = measure(product, browser, search, max(5, repeat // 4))
     if timing is not None:
         bar, aim = (SEARCH_BAR_MS, SEARCH_AIM_MS) if spans == 1_000_000 else (None, None)
