@@ -36,9 +36,17 @@ BUSY = timedelta(seconds=3)
 SLICE_TRACES = 400
 pause = time.sleep
 
+# A project whose first traces all wait in the feed is new; others had traces before there was an index.
 _NEW_PROJECTS = """
     INSERT INTO traces_search_state (project_id, is_backfilled)
-    SELECT p.id, NOT EXISTS (SELECT 1 FROM traces_trace AS t WHERE t.project_id = p.id)
+    SELECT p.id, NOT EXISTS (
+        SELECT 1
+        FROM (SELECT trace_id FROM traces_trace WHERE project_id = p.id LIMIT 1000) AS t
+        WHERE NOT EXISTS (
+            SELECT 1 FROM traces_feed AS f
+            WHERE f.consumer = %s AND f.project_id = p.id AND t.trace_id = ANY(f.trace_ids)
+        )
+    )
     FROM projects_project AS p
     WHERE NOT EXISTS (SELECT 1 FROM traces_search_state AS s WHERE s.project_id = p.id)
     ON CONFLICT DO NOTHING
@@ -80,7 +88,7 @@ def index_changes(seconds: float = RUN_SECONDS) -> int:
         return 0
     try:
         with raw_cursor() as cursor:
-            cursor.execute(_NEW_PROJECTS)
+            cursor.execute(_NEW_PROJECTS, (int(Consumer.SEARCH),))
             waiting = feed.open_projects(cursor, Consumer.SEARCH)
             cursor.execute(_UNFILLED)
             unfilled = [row[0] for row in cursor.fetchall()]

@@ -28,6 +28,7 @@ from telltale.jobs.read import HeartbeatAge, read_heartbeats, read_queues, read_
 from telltale.lib import clock
 from telltale.lib.patience import answer_within
 from traces.read.flow import Pending, Totals, read_pending, read_totals
+from traces.read.search import Backlog, read_backlog
 
 READ_TIMEOUT_MS = 2000
 ANSWER_SECONDS = 3.0  # where the database is too far gone to keep its own time-out
@@ -55,6 +56,7 @@ class Vitals:
     workers: tuple[HeartbeatAge, ...]
     scheduler_age_seconds: float | None
     pending: Pending
+    search: Backlog
     disk_free_bytes: int
     disk_total_bytes: int
     failed_jobs: int
@@ -78,6 +80,9 @@ class Vitals:
         lag = self.pending.oldest_seconds
         if lag is not None and lag > QUEUE_LIMIT_SECONDS:
             notes.append(f"Data is {lag / 60:.0f} min old in charts.")
+        behind = self.search.oldest_seconds
+        if behind is not None and behind > QUEUE_LIMIT_SECONDS:
+            notes.append(f"Text search is {behind / 60:.0f} min behind.")
         if self.disk_free_bytes < self.disk_total_bytes * 0.05:
             notes.append("Less than 5% of the disk is free.")
         return notes
@@ -126,11 +131,12 @@ def read_vitals() -> Vitals:
         workers = tuple(read_heartbeats(now))
         scheduler = read_scheduler_at(now)
         pending = read_pending()
+        search = read_backlog()
         cursor.execute("SELECT count(*) FROM jobs_job WHERE state = 'failed'")
         failed = int(cursor.fetchone()[0])
     home = settings.TELLTALE_HOME
     disk = shutil.disk_usage(home if home.exists() else "/")
-    return Vitals(now, queues, workers, scheduler, pending, disk.free, disk.total, failed)
+    return Vitals(now, queues, workers, scheduler, pending, search, disk.free, disk.total, failed)
 
 
 def healthz(request: HttpRequest) -> HttpResponseBase:
@@ -210,6 +216,11 @@ def _details(vitals: Vitals) -> dict[str, Any]:
         ],
         "scheduler_seconds": _tenth(vitals.scheduler_age_seconds),
         "ingest_to_account_seconds": _tenth(vitals.pending.oldest_seconds) or 0.0,
+        "search": {
+            "pending_changes": vitals.search.entries,
+            "oldest_seconds": _tenth(vitals.search.oldest_seconds) or 0.0,
+            "set_aside": vitals.search.set_aside,
+        },
         "disk": {"free_bytes": vitals.disk_free_bytes, "total_bytes": vitals.disk_total_bytes},
         "failed_jobs": vitals.failed_jobs,
     }
@@ -258,6 +269,9 @@ def _vital_series(vitals: Vitals) -> Iterator[Metric]:
     lag = vitals.pending.oldest_seconds or 0
     yield GaugeMetricFamily("telltale_ingest_to_account_seconds", "Age of the oldest batch not in roll-ups", lag)
     yield GaugeMetricFamily("telltale_batches_pending", "Batches not in roll-ups", vitals.pending.batches)
+    behind = vitals.search.oldest_seconds or 0
+    yield GaugeMetricFamily("telltale_search_lag_seconds", "Age of the oldest change not in the search index", behind)
+    yield GaugeMetricFamily("telltale_search_set_aside", "Traces searched by row alone", vitals.search.set_aside)
     yield GaugeMetricFamily("telltale_disk_free_bytes", "Free space where the home lies", vitals.disk_free_bytes)
     yield GaugeMetricFamily("telltale_disk_total_bytes", "Size of that disk", vitals.disk_total_bytes)
     yield GaugeMetricFamily("telltale_jobs_failed", "Long jobs that ended as failed", vitals.failed_jobs)
