@@ -6,6 +6,10 @@ from django.urls import path
 
 from traces import pages
 from traces.pages import notes
+from traces.pages.session import session_page
+from traces.pages.session_list import session_list
+from traces.pages.user import user_page
+from traces.pages.user_list import user_list
 from traces.pages_performance import performance
 
 urlpatterns = [
@@ -23,4 +27,8 @@ urlpatterns = [
     path("p/<slug:slug>/traces/<str:trace>/labels/", notes.label_add, name="label_add"),
     path("p/<slug:slug>/traces/<str:trace>/labels/remove/", notes.label_remove, name="label_remove"),
     path("p/<slug:slug>/performance/", performance, name="performance"),
+    path("p/<slug:slug>/sessions/", session_list, name="session_list"),
+    path("p/<slug:slug>/sessions/<path:session>/", session_page, name="session_page"),
+    path("p/<slug:slug>/users/", user_list, name="user_list"),
+    path("p/<slug:slug>/users/<path:user>/", user_page, name="user_page"),
 ]

@@ -60,7 +60,7 @@ class Ids:
             "slug": self.slug, "trace": self.trace, "trace_id": self.trace, "span_id": "0000000000000001",
             "key_id": self.key, "member_id": self.member, "invitation_id": self.invitation, "price_id": self.price,
             "job_id": self.job, "comment_id": self.comment, "organisation_slug": self.slug, "user_id": self.member, "token": "sample-token",
-            "session_id": 999_999,
+            "session_id": 999_999, "session": self.trace, "user": self.trace,
         }  # fmt: skip
         route = re.sub(r"\(\?P<uidb36>.*\$$", "1-sample-token/", route.replace("^", ""))
         route = re.sub(r"\(\?:[^)]*\)\?(.*?)/\?\$$", r"\1", route)
@@ -122,6 +122,8 @@ def _signed_in(user: User) -> Client:
 def _furnish(project: Project, member: User, holder: Client, trace: bytes) -> Ids:
     """One of everything in `project`, made through the doors."""
     assert holder.post("/v1/traces", plain(trace), content_type=PROTOBUF).status_code == 200
+    turn = {"name": "turn", "start": "2026-01-01T00:00:00Z", "session": trace.hex(), "user": trace.hex()}
+    assert holder.post("/api/v1/traces", {"spans": [turn]}, content_type="application/json").status_code == 200
     price = holder.post("/api/v1/prices", PRICE, content_type="application/json")
     job = holder.post("/api/v1/reprice", {"start": "2026-01-01T00:00:00Z"}, content_type="application/json")
     assert price.status_code == 201, price.content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 import schemathesis
@@ -32,7 +33,7 @@ def test_every_address_below_the_api_is_described():
 
     described = set(document()["paths"])
     patterns = {
-        f"/api/v1/{pattern.pattern}".replace("<str:", "{").replace(">", "}")
+        re.sub(r"<\w+:(\w+)>", r"{\1}", f"/api/v1/{pattern.pattern}")
         for resolver in get_resolver().url_patterns
         if str(resolver.pattern) == "api/v1/"
         for pattern in resolver.url_patterns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from traces.api import accounting, compare, copying, notes, performance, prices, traces
+from traces.api import accounting, compare, copying, notes, performance, prices, sessions, traces, users
 
 urlpatterns = [
     path("traces", traces.traces, name="api-traces"),
@@ -20,6 +20,11 @@ urlpatterns = [
     path("traces/<str:trace_id>/comments/<str:comment_id>", notes.CommentView.as_view(), name="api-comment"),
     path("traces/<str:trace_id>/labels", notes.LabelsView.as_view(), name="api-labels"),
     path("labels", notes.LabelNamesView.as_view(), name="api-label-names"),
+    path("sessions", sessions.SessionListView.as_view(), name="api-sessions"),
+    path("sessions/<path:session>/turns", sessions.TurnListView.as_view(), name="api-turns"),
+    path("sessions/<path:session>", sessions.SessionView.as_view(), name="api-session"),
+    path("users", users.UserListView.as_view(), name="api-users"),
+    path("users/<path:user>", users.UserView.as_view(), name="api-user"),
     path("accounting", accounting.AccountingView.as_view(), name="api-accounting"),
     path("prices", prices.PricesView.as_view(), name="api-prices"),
     path("prices/unpriced", prices.UnpricedView.as_view(), name="api-prices-unpriced"),

@@ -22,6 +22,7 @@ from traces.canonical.types import Body, Kind, Vocabulary
 from traces.read.asking import compose, fetch
 from traces.read.places import Place, read_place, write_place
 from traces.read.rows import COLUMNS, TraceRow, trace_row
+from traces.read.session_rows import SessionRow, sum_up
 from traces.read.spans import BODY_MAX_BYTES, unpack
 from traces.summary import LOG_CLASS, Rank, read_ranks
 
@@ -31,6 +32,8 @@ BODIES_MAX_BYTES = 16 * 1024 * 1024
 # Log events read for one page; a chat kept in log events repeats its history with each turn.
 LOGS_MAX = 2000
 SORT = "turn"
+# A turn further back than this is shown with this number at most: counting more would cost time.
+NUMBER_MAX = 100_000
 _COLUMNS = sql.SQL(", ").join(sql.Identifier("t", name) for name in COLUMNS)
 
 
@@ -114,6 +117,34 @@ def list_turns(
         earlier=_place(turns[0], first) if turns and has_earlier else None,
         later=_place(turns[-1], first + len(turns) - 1) if turns and has_later else None,
     )
+
+
+def cursor_at(cursor: CursorWrapper, project_id: int, session_id: str, text: str) -> str | None:
+    """The cursor behind which the trace `text` (hex or UUID) comes first; None where the session has none of this id.
+
+    Its number is counted on the index, no further than `NUMBER_MAX`.
+    """
+    try:
+        trace_id = UUID(hex=text)
+    except ValueError:
+        return None
+    params = {"project_id": project_id, "session_id": session_id, "trace_id": trace_id, "limit": NUMBER_MAX}
+    found = fetch(cursor, compose("read_turn_before"), params)
+    if not found or found[0][0] is None:
+        return None if not found else ""
+    started_at, before_id, number = found[0]
+    return write_place(SORT, Place(started_at.isoformat(), before_id, number))
+
+
+def session_of(session_id: str, page: TurnPage, kept: SessionRow | None) -> SessionRow | None:
+    """The sums of a session: of the turns at hand where these are all, which is exact at once; else as kept.
+
+    None where nothing tells of it.
+    """
+    if page.turns and (page.is_whole or kept is None or not kept.turns):
+        removed = kept.removed_count if kept is not None else 0
+        return sum_up(session_id, [turn.trace for turn in page.turns], clock.now(), removed)
+    return kept if kept is not None and (kept.turns or kept.removed_count) else None
 
 
 def read_words(cursor: CursorWrapper, project_id: int, turns: Sequence[TurnRow]) -> dict[UUID, Words]:

@@ -32,6 +32,8 @@ NAV = (
         "Explore",
         (
             NavItem("traces/", "Traces", "trace", on_phone=True),
+            NavItem("sessions/", "Sessions", "session"),
+            NavItem("users/", "Users", "people"),
             NavItem("performance/", "Performance", "chart"),
         ),
     ),

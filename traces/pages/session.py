@@ -1,0 +1,330 @@
+"""The page of one session: its conversation in the order of its turns, with what each cost and how long it took."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db.backends.utils import CursorWrapper
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from telltale.lib import clock
+from telltale.lib import format as fmt
+from telltale.projects.access import project_page
+from telltale.projects.models import Project
+from traces.canonical.content import Message
+from traces.canonical.types import SpanFlag
+from traces.forms import ListState, query_string, read_list
+from traces.pages.addresses import read_ids, write_id
+from traces.pages.content import Turn, view_messages
+from traces.pages.session_list import SESSIONS
+from traces.pages.words import COSTS
+from traces.read import FilterError, TooSlow, TraceRow
+from traces.read.asking import asking
+from traces.read.session_rows import SessionRow
+from traces.read.sessions import MEDIAN_SAMPLE, Medians, get_session, neighbours_of, read_medians
+from traces.read.turns import TurnPage, Words, cursor_at, list_turns, read_words, session_of
+
+FACTS_MAX = 5
+USERS_MAX = 8
+# Of fewer sessions a median says nothing about what is usual.
+MEDIANS_LEAST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TurnView:
+    """One turn as the page writes it. `notes` are (class, icon, words): what else is known of it, errors first."""
+
+    number: int
+    anchor: str
+    href: str
+    started_at: datetime
+    at: str
+    asked: Turn | None
+    answered: tuple[Turn, ...]
+    name: str
+    why_silent: str
+    is_cut: bool
+    duration_ms: float | None
+    cost_before: str
+    cost_usd: Decimal | None
+    cost_word: str
+    model: str
+    user: str
+    notes: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """One figure of the head: what it is, the figure in words, what it is compared with, where it leads."""
+
+    label: str
+    value: str
+    note: str
+    unit: str = ""
+    href: str = ""
+
+
+@require_http_methods(["GET", "HEAD"])
+@project_page()
+def session_page(request: HttpRequest, project: Project, session: str) -> HttpResponse:
+    """One session, a page of its turns at a time."""
+    state = read_list(request.GET, ZoneInfo(project.time_zone), clock.now(), SESSIONS)
+    try:
+        with asking() as cursor:
+            for session_id in read_ids(session):
+                context = _context(cursor, request.GET, project, session_id, state)
+                if context is not None:
+                    break
+            else:
+                raise Http404
+            if write_id(session_id) != session:
+                query = request.META.get("QUERY_STRING", "")
+                address = reverse("session_page", args=[project.slug, write_id(session_id)])
+                return HttpResponseRedirect(f"{address}?{query}" if query else address)
+    except TooSlow:
+        return render(request, "traces/session_slow.html", {"project": project}, status=503)
+    with suppress(TooSlow), asking() as cursor:
+        # Neighbours and medians are a convenience: without them the page still answers what it was asked.
+        context |= _around(cursor, project, context["session"], state)
+    context["stats"] = stats(context["session"], context.get("medians"), context["trace_base"])
+    return render(request, "traces/session.html", context)
+
+
+def _context(
+    cursor: CursorWrapper, query: QueryDict, project: Project, session_id: str, state: ListState
+) -> dict[str, Any] | None:
+    """What the page shows of the session itself; None where the project has none of this id."""
+    errors: list[FilterError] = []
+    try:
+        after, before = query.get("after", ""), query.get("before", "")
+        if query.get("trace"):
+            after = cursor_at(cursor, project.pk, session_id, query.get("trace", "")) or ""
+        page = list_turns(cursor, project.pk, session_id, after=after, before=before, last="last" in query)
+    except FilterError as error:
+        errors.append(error)
+        page = list_turns(cursor, project.pk, session_id)
+    kept = get_session(cursor, project.pk, session_id)
+    if not page.turns and (after or before):
+        page = list_turns(cursor, project.pk, session_id)
+    row = session_of(session_id, page, kept)
+    if row is None:
+        return None
+    words = read_words(cursor, project.pk, page.turns)
+    zone = ZoneInfo(project.time_zone)
+    listing, suffix = reverse("session_list", args=[project.slug]), query_string(state.pairs()) if state.pairs() else ""
+    trace_base = reverse("trace_list", args=[project.slug])
+    return {
+        "project": project,
+        "session": row,
+        "errors": errors,
+        "title": row.preview_in or f"Session {session_id}",
+        "is_quote": bool(row.preview_in),
+        "turns": view_turns(page, words, zone, trace_base, row.user_count > 1),
+        "trace_base": trace_base,
+        "traces_href": trace_base + query_string([("session", session_id), ("t", "all")]),
+        "list_href": listing + suffix,
+        "suffix": suffix,
+        "facts": facts(project, row),
+        "span": span_words(row, zone),
+        "days": project.retention_days,
+        "is_whole": page.is_whole,
+        "is_summing": not page.is_whole and (kept is None or not kept.turns),
+        "was": fmt.full_moment(row.last_started_at, zone) if row.last_started_at > clock.EPOCH else "",
+        **_users(project, row, page),
+        "first": page.first,
+        "shown_to": page.first + len(page.turns) - 1,
+        "start_href": _here(state),
+        "earlier_href": _here(state, ("before", page.earlier)) if page.earlier else "",
+        "later_href": _here(state, ("after", page.later)) if page.later else "",
+        "last_href": _here(state, ("last", "1")),
+    }
+
+
+def _users(project: Project, row: SessionRow, page: TurnPage) -> dict[str, Any]:
+    """Whose session it is, and where it is several people's, some of them."""
+    here = sorted({turn.trace.user_id for turn in page.turns if turn.trace.user_id})[:USERS_MAX]
+    return {
+        "user_href": reverse("user_page", args=[project.slug, write_id(row.user_id)]) if row.user_id else "",
+        "users_here": [(name, reverse("user_page", args=[project.slug, write_id(name)])) for name in here],
+        "more_users": max(row.user_count - len(here), 0),
+    }
+
+
+def _around(cursor: CursorWrapper, project: Project, row: SessionRow, state: ListState) -> dict[str, Any]:
+    """The sessions ahead and behind in the list that the address names, and what is usual."""
+    base, suffix = reverse("session_list", args=[project.slug]), query_string(state.pairs()) if state.pairs() else ""
+    if row.is_gone:
+        return {}
+    medians = read_medians(cursor, project.pk, clock.now())
+    usual: dict[str, Any] = {}
+    if medians.n >= MEDIANS_LEAST:
+        newest = "the newest " if medians.n == MEDIAN_SAMPLE else "all "
+        usual = {"medians": medians, "medians_of": f"{newest}{medians.n:,} sessions of the project"}
+    ahead, behind = neighbours_of(cursor, project.pk, state.wanted, state.sort, row)
+    return {
+        **usual,
+        "previous_href": f"{base}{write_id(ahead.session_id)}/{suffix}" if ahead else "",
+        "next_href": f"{base}{write_id(behind.session_id)}/{suffix}" if behind else "",
+    }
+
+
+def view_turns(
+    page: TurnPage, words: dict[Any, Words], zone: ZoneInfo, trace_base: str, has_users: bool
+) -> list[TurnView]:
+    """The turns of a page. All texts of it share one limit, so that a page never grows beyond use."""
+    said: list[Message] = []
+    for turn in page.turns:
+        held = words[turn.trace.trace_id]
+        said += [*([held.asked] if held.asked else []), *held.answered]
+    turns = iter(view_messages(said))
+    days = len({turn.trace.started_at.astimezone(zone).date() for turn in page.turns})
+    views = []
+    for number, turn in enumerate(page.turns, page.first):
+        held = words[turn.trace.trace_id]
+        asked = next(turns) if held.asked else None
+        answered = tuple(next(turns) for _ in held.answered)
+        at = _moment(turn.trace.started_at.astimezone(zone), days > 1)
+        views.append(_view(number, turn.trace, asked, answered, held.is_cut, at, trace_base, has_users))
+    return views
+
+
+def _view(
+    number: int,
+    row: TraceRow,
+    asked: Turn | None,
+    answered: tuple[Turn, ...],
+    is_cut: bool,
+    at: str,
+    trace_base: str,
+    has_users: bool,
+) -> TurnView:
+    before, word = COSTS[row.cost.state]
+    is_captured = row.flags & (SpanFlag.HAS_INPUT | SpanFlag.HAS_OUTPUT)
+    models = row.models
+    return TurnView(
+        number=number,
+        anchor=f"t-{row.hex_id[:8]}",
+        href=f"{trace_base}{row.hex_id}/",
+        started_at=row.started_at,
+        at=at,
+        asked=asked,
+        answered=answered,
+        name=row.name or "(no name)",
+        why_silent="text too long to show here" if is_captured else "no text captured",
+        is_cut=is_cut,
+        duration_ms=row.duration_ms,
+        cost_before=before,
+        cost_usd=row.cost.usd,
+        cost_word=word if row.cost.state.value != "none" else "no cost",
+        model=", ".join(models[:2]) + (f" and {len(models) - 2} more" if len(models) > 2 else ""),
+        user=row.user_id or "" if has_users else "",
+        notes=_notes(row),
+    )
+
+
+def _notes(row: TraceRow) -> tuple[tuple[str, str, str], ...]:
+    notes = []
+    if row.is_failed:
+        notes.append(("bad", "incident", f"Failed: {row.error_type}" if row.error_type else "Failed"))
+    elif row.error_count:
+        n = row.error_count
+        kind = f": {row.error_type}" if row.error_type else ""
+        notes.append(("watch", "incident", f"{n:,} span{'' if n == 1 else 's'} failed{kind}"))
+    if row.finish_reason in {"length", "refusal", "content_filter"}:
+        words = {"length": "Cut off by the limit", "refusal": "Refused", "content_filter": "Stopped by a filter"}
+        notes.append(("watch", "info", words[row.finish_reason]))
+    return tuple(notes)
+
+
+def stats(row: SessionRow, medians: Medians | None, trace_base: str) -> list[Stat]:
+    """The figures of the head, each beside what is usual in the project."""
+    before, word = COSTS[row.cost.state]
+    m = medians
+    usual_turns = f"median {m.turns:g}" if m is not None and m.turns is not None else ""
+    usual_cost = f"median {fmt.cost(m.cost_usd)}" if m is not None and m.cost_usd is not None else ""
+    usual_length = f"median {fmt.latency(m.length_ms, short=True)}" if m is not None and m.length_ms is not None else ""
+    usual_worst = f"median {fmt.latency(m.worst_ms)}" if m is not None and m.worst_ms is not None else ""
+    n = row.error_turns
+    cached = row.cached_tokens / row.tokens_in if row.tokens_in and row.cached_tokens else None
+    tokens = "none" if not row.generation_count else "unknown"
+    if row.tokens_in is not None:
+        tokens = f"{fmt.count(row.tokens_in)} in, {fmt.count(row.tokens_out)} out"
+    failed = f"{row.failed_turns:,} failed as a whole" if row.failed_turns else "none failed as a whole"
+    return [
+        Stat("Turns", fmt.count(row.turns), usual_turns),
+        Stat(
+            "Cost", word if row.cost.usd is None else fmt.cost(row.cost.usd), _join(cost_note(row), usual_cost), before
+        ),
+        Stat("Length", fmt.latency(row.length_ms, short=True, missing="not ended"), usual_length),
+        Stat(
+            "Slowest turn",
+            fmt.latency(row.worst_ms, missing="not ended"),
+            usual_worst,
+            href=f"{trace_base}{row.worst_trace_id.hex}/" if row.worst_trace_id else "",
+        ),
+        Stat("Turns with errors", fmt.count(n) if n else "none", failed if n else f"of {row.turns:,}"),
+        Stat("Tokens", tokens, f"{fmt.share(cached)} of input cached" if cached else ""),
+    ]
+
+
+def cost_note(row: SessionRow) -> str:
+    """What is missing in the cost, in words."""
+    cost = row.cost
+    parts = [
+        f"{n:,} span{'' if n == 1 else 's'} {words}"
+        for n, words in (
+            (cost.unpriced, "unpriced"),
+            (cost.partial, "only partly priced"),
+            (cost.unknown_usage, "without token counts"),
+            (cost.upper_bound, "with cache counts unknown"),
+        )
+        if n
+    ]
+    return ", ".join(parts)
+
+
+def facts(project: Project, row: SessionRow) -> list[tuple[str, str, str]]:
+    """Whom and what it belongs to, each a link to the sessions that share it: (word, value, address)."""
+    listing = reverse("session_list", args=[project.slug])
+    found = [("" if at else "feature", "feature", one) for at, one in enumerate(row.features[:FACTS_MAX])]
+    found += [
+        (word, key, value)
+        for word, key, value in (
+            ("in", "environment", row.environment),
+            ("from", "service", row.service),
+            ("release", "release", row.release),
+        )
+        if value
+    ]
+    return [(word, value, listing + query_string([(key, value)])) for word, key, value in found]
+
+
+def span_words(row: SessionRow, zone: ZoneInfo) -> str:
+    """ "Thu 19 Nov 2026, 10:40:18 to 10:44:51 UTC (4 min 33 s)"."""
+    first = row.first_started_at.astimezone(zone)
+    last = (row.ended_at or row.last_started_at).astimezone(zone)
+    day = fmt.day(row.first_started_at, zone)
+    until = f"{last:%H:%M:%S}" if last.date() == first.date() else f"{fmt.day(last, zone)}, {last:%H:%M:%S}"
+    length = f" ({fmt.latency(row.length_ms, short=True)})" if row.length_ms is not None else ""
+    return f"{day}, {first:%H:%M:%S} to {until} {first.tzname() or zone}{length}"
+
+
+def _moment(local: datetime, with_day: bool) -> str:
+    """ "12:34:19", or "16 Nov 12:34:19" where the turns are of several days."""
+    return f"{local.day} {local:%b %H:%M:%S}" if with_day else f"{local:%H:%M:%S}"
+
+
+def _join(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
+
+
+def _here(state: ListState, *extra: tuple[str, str]) -> str:
+    return query_string([*state.pairs(), *extra])
