@@ -1,7 +1,8 @@
 """Filling a store with many spans: through the public endpoint first, then by copying what it stored inside PostgreSQL.
 
 A copy is the same spans under other trace ids, at another time of the same day. It takes the road of no sender, so it
-says nothing about ingest; rows, indexes and sizes are the same as if they had been sent.
+says nothing about ingest; rows, indexes and sizes are the same as if they had been sent. The feed is told of each copy,
+so roll-ups, sessions and the search index are what they would be, once the worker has taken it all in (`settle`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,21 @@ COPIED = ("traces_trace", "traces_span", "traces_payload")
 STEP_S = 977
 DAY_US = 86_400_000_000
 MARGIN_US = 600_000_000  # a trace that starts this close to midnight is moved to the day's beginning
+# Tells whoever takes changed traces in (1 roll-ups, 2 search) of a copy, 200 traces an entry.
+_TELL = """
+    INSERT INTO traces_feed (consumer, project_id, feed_id, trace_ids)
+    SELECT consumer, project_id, (extract(epoch FROM clock_timestamp()) * 1000)::bigint * 1048576 + part, trace_ids
+    FROM (
+        SELECT project_id, part, array_agg(md5(trace_id::text || %(salt)s)::uuid) AS trace_ids
+        FROM (
+            SELECT project_id, trace_id, row_number() OVER (PARTITION BY project_id ORDER BY started_at) / 200 AS part
+            FROM bench_base
+        ) AS numbered
+        GROUP BY project_id, part
+    ) AS parts
+    CROSS JOIN unnest(ARRAY[1, 2]) AS consumer
+"""
+_WAITING = "SELECT count(*) FROM traces_feed WHERE consumer IN (1, 2)"
 
 
 def send(product: Product, spans: int, seed: int = 1, days: float = 7.0) -> int:
@@ -47,6 +63,7 @@ def multiply(product: Product, spans: int, say: Callable[[str], None]) -> int:
         while total < spans:
             for table in COPIED:
                 connection.execute(_copy_statement(connection, table, copy, f"{here}-{copy}").encode())
+            connection.execute(_TELL, {"salt": f"-{here}-{copy}"})
             total += base
             if copy % 10 == 0 or total >= spans:
                 say(f"{total:,} spans after {copy} copies")
@@ -54,8 +71,16 @@ def multiply(product: Product, spans: int, say: Callable[[str], None]) -> int:
     return total
 
 
-def settle(product: Product) -> None:
-    """What autovacuum does a while after a bulk load."""
+def settle(product: Product, say: Callable[[str], None] = print, seconds: float = 7200.0) -> None:
+    """Wait until the worker has taken everything in, then do what autovacuum does a while after a bulk load."""
+    began = said = time.monotonic()
+    while waiting := product.one(_WAITING):
+        if time.monotonic() - began > seconds:
+            raise RuntimeError(f"{waiting} entries of the feed wait after {seconds:.0f} s: is the worker running?")
+        if time.monotonic() - said > 30:
+            said = time.monotonic()
+            say(f"{waiting:,} entries of the feed wait for the worker")
+        time.sleep(0.5)
     with product.connect() as connection:
         connection.execute("VACUUM ANALYZE")
 
