@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.urls import path
 
-from traces import pages_accounting, pages_prices
+from traces import pages_accounting, pages_cost, pages_prices
 
 SETTINGS = "p/<slug:slug>/settings/prices/"
 
 urlpatterns = [
     path("p/<slug:slug>/accounting/", pages_accounting.accounting, name="accounting"),
+    path("p/<slug:slug>/cost/", pages_cost.cost, name="cost"),
     path(SETTINGS, pages_prices.book, name="prices"),
     path(f"{SETTINGS}new/", pages_prices.new, name="prices_new"),
     path(f"{SETTINGS}<int:price_id>/", pages_prices.correct, name="price_correct"),

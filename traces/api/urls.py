@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from traces.api import accounting, compare, copying, notes, performance, prices, sessions, traces, users
+from traces.api import accounting, compare, copying, cost, notes, performance, prices, sessions, traces, users
 
 urlpatterns = [
     path("traces", traces.traces, name="api-traces"),
@@ -26,6 +26,10 @@ urlpatterns = [
     path("users", users.UserListView.as_view(), name="api-users"),
     path("users/<path:user>", users.UserView.as_view(), name="api-user"),
     path("accounting", accounting.AccountingView.as_view(), name="api-accounting"),
+    path("cost", cost.CostView.as_view(), name="api-cost"),
+    path("cost/days", cost.CostDaysView.as_view(), name="api-cost-days"),
+    path("cost/change", cost.CostChangeView.as_view(), name="api-cost-change"),
+    path("cost/forecast", cost.CostForecastView.as_view(), name="api-cost-forecast"),
     path("prices", prices.PricesView.as_view(), name="api-prices"),
     path("prices/unpriced", prices.UnpricedView.as_view(), name="api-prices-unpriced"),
     path("prices/<str:price_id>", prices.PriceView.as_view(), name="api-price"),

@@ -34,6 +34,7 @@ NAV = (
             NavItem("traces/", "Traces", "trace", on_phone=True),
             NavItem("sessions/", "Sessions", "session"),
             NavItem("users/", "Users", "people"),
+            NavItem("cost/", "Cost", "cost"),
             NavItem("performance/", "Performance", "chart"),
         ),
     ),
