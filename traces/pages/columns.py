@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from telltale.lib import format as fmt
 from traces.canonical.types import SpanFlag, SpanStatus
+from traces.pages.addresses import write_id
 from traces.pages.words import COSTS
 from traces.read import TraceRow
 
@@ -165,6 +166,19 @@ def _text_of(label: str, value: Callable[[TraceRow], str | None]) -> Callable[[T
     return cell
 
 
+def _link_of(label: str, folder: str, value: Callable[[TraceRow], str | None]) -> Callable[[TraceRow, Page], str]:
+    plain = _text_of(label, value)
+
+    def cell(row: TraceRow, page: Page) -> str:
+        held = value(row)
+        if held is None:
+            return plain(row, page)
+        href, shown = f"{page.base.removesuffix('traces/')}{folder}/{_e(write_id(held))}/", _text(held)
+        return f'<td class="nowrap" data-l="{label}"><a class="cut" href="{href}" title="{shown}">{shown}</a></td>'
+
+    return cell
+
+
 def _text(text: str | None) -> str:
     return _e(fmt.visible(text or ""))
 
@@ -181,8 +195,8 @@ _ALL = (
     Column("status", "Status", "", "w-num", _status),
     Column("finish_reason", "Finish", "", "w-num", _text_of("Finish", lambda row: row.finish_reason)),
     Column("feature", "Feature", "", "w-text", _text_of("Feature", lambda row: row.feature)),
-    Column("user", "User", "", "w-text", _text_of("User", lambda row: row.user_id)),
-    Column("session", "Session", "", "w-text", _text_of("Session", lambda row: row.session_id)),
+    Column("user", "User", "", "w-text", _link_of("User", "users", lambda row: row.user_id)),
+    Column("session", "Session", "", "w-text", _link_of("Session", "sessions", lambda row: row.session_id)),
     Column("environment", "Environment", "", "w-text", _text_of("Environment", lambda row: row.environment)),
     Column("release", "Release", "", "w-text", _text_of("Release", lambda row: row.release)),
     Column("service", "Service", "", "w-text", _text_of("Service", lambda row: row.service)),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,46 +17,21 @@ from telltale.lib import clock
 from telltale.lib import format as fmt
 from telltale.projects.access import project_page
 from telltale.projects.models import Project
-from traces.canonical.content import Message
-from traces.canonical.types import SpanFlag
 from traces.forms import ListState, query_string, read_list
 from traces.pages.addresses import read_ids, write_id
-from traces.pages.content import Turn, view_messages
 from traces.pages.session_list import SESSIONS
+from traces.pages.session_turns import view_turns
 from traces.pages.words import COSTS
-from traces.read import FilterError, TooSlow, TraceRow
+from traces.read import FilterError, TooSlow
 from traces.read.asking import asking
 from traces.read.session_rows import SessionRow
 from traces.read.sessions import MEDIAN_SAMPLE, Medians, get_session, neighbours_of, read_medians
-from traces.read.turns import TurnPage, Words, cursor_at, list_turns, read_words, session_of
+from traces.read.turns import TurnPage, cursor_at, list_turns, read_words, session_of
 
 FACTS_MAX = 5
 USERS_MAX = 8
 # Of fewer sessions a median says nothing about what is usual.
 MEDIANS_LEAST = 5
-
-
-@dataclass(frozen=True, slots=True)
-class TurnView:
-    """One turn as the page writes it. `notes` are (class, icon, words): what else is known of it, errors first."""
-
-    number: int
-    anchor: str
-    href: str
-    started_at: datetime
-    at: str
-    asked: Turn | None
-    answered: tuple[Turn, ...]
-    name: str
-    why_silent: str
-    is_cut: bool
-    duration_ms: float | None
-    cost_before: str
-    cost_usd: Decimal | None
-    cost_word: str
-    model: str
-    user: str
-    notes: tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +78,10 @@ def _context(
     errors: list[FilterError] = []
     try:
         after, before = query.get("after", ""), query.get("before", "")
-        if query.get("trace"):
-            after = cursor_at(cursor, project.pk, session_id, query.get("trace", "")) or ""
         page = list_turns(cursor, project.pk, session_id, after=after, before=before, last="last" in query)
+        if query.get("trace") and page.later is not None:
+            after = cursor_at(cursor, project.pk, session_id, query.get("trace", "")) or ""
+            page = list_turns(cursor, project.pk, session_id, after=after)
     except FilterError as error:
         errors.append(error)
         page = list_turns(cursor, project.pk, session_id)
@@ -174,74 +148,6 @@ def _around(cursor: CursorWrapper, project: Project, row: SessionRow, state: Lis
         "previous_href": f"{base}{write_id(ahead.session_id)}/{suffix}" if ahead else "",
         "next_href": f"{base}{write_id(behind.session_id)}/{suffix}" if behind else "",
     }
-
-
-def view_turns(
-    page: TurnPage, words: dict[Any, Words], zone: ZoneInfo, trace_base: str, has_users: bool
-) -> list[TurnView]:
-    """The turns of a page. All texts of it share one limit, so that a page never grows beyond use."""
-    said: list[Message] = []
-    for turn in page.turns:
-        held = words[turn.trace.trace_id]
-        said += [*([held.asked] if held.asked else []), *held.answered]
-    turns = iter(view_messages(said))
-    days = len({turn.trace.started_at.astimezone(zone).date() for turn in page.turns})
-    views = []
-    for number, turn in enumerate(page.turns, page.first):
-        held = words[turn.trace.trace_id]
-        asked = next(turns) if held.asked else None
-        answered = tuple(next(turns) for _ in held.answered)
-        at = _moment(turn.trace.started_at.astimezone(zone), days > 1)
-        views.append(_view(number, turn.trace, asked, answered, held.is_cut, at, trace_base, has_users))
-    return views
-
-
-def _view(
-    number: int,
-    row: TraceRow,
-    asked: Turn | None,
-    answered: tuple[Turn, ...],
-    is_cut: bool,
-    at: str,
-    trace_base: str,
-    has_users: bool,
-) -> TurnView:
-    before, word = COSTS[row.cost.state]
-    is_captured = row.flags & (SpanFlag.HAS_INPUT | SpanFlag.HAS_OUTPUT)
-    models = row.models
-    return TurnView(
-        number=number,
-        anchor=f"t-{row.hex_id[:8]}",
-        href=f"{trace_base}{row.hex_id}/",
-        started_at=row.started_at,
-        at=at,
-        asked=asked,
-        answered=answered,
-        name=row.name or "(no name)",
-        why_silent="text too long to show here" if is_captured else "no text captured",
-        is_cut=is_cut,
-        duration_ms=row.duration_ms,
-        cost_before=before,
-        cost_usd=row.cost.usd,
-        cost_word=word if row.cost.state.value != "none" else "no cost",
-        model=", ".join(models[:2]) + (f" and {len(models) - 2} more" if len(models) > 2 else ""),
-        user=row.user_id or "" if has_users else "",
-        notes=_notes(row),
-    )
-
-
-def _notes(row: TraceRow) -> tuple[tuple[str, str, str], ...]:
-    notes = []
-    if row.is_failed:
-        notes.append(("bad", "incident", f"Failed: {row.error_type}" if row.error_type else "Failed"))
-    elif row.error_count:
-        n = row.error_count
-        kind = f": {row.error_type}" if row.error_type else ""
-        notes.append(("watch", "incident", f"{n:,} span{'' if n == 1 else 's'} failed{kind}"))
-    if row.finish_reason in {"length", "refusal", "content_filter"}:
-        words = {"length": "Cut off by the limit", "refusal": "Refused", "content_filter": "Stopped by a filter"}
-        notes.append(("watch", "info", words[row.finish_reason]))
-    return tuple(notes)
 
 
 def stats(row: SessionRow, medians: Medians | None, trace_base: str) -> list[Stat]:
@@ -315,11 +221,6 @@ def span_words(row: SessionRow, zone: ZoneInfo) -> str:
     until = f"{last:%H:%M:%S}" if last.date() == first.date() else f"{fmt.day(last, zone)}, {last:%H:%M:%S}"
     length = f" ({fmt.latency(row.length_ms, short=True)})" if row.length_ms is not None else ""
     return f"{day}, {first:%H:%M:%S} to {until} {first.tzname() or zone}{length}"
-
-
-def _moment(local: datetime, with_day: bool) -> str:
-    """ "12:34:19", or "16 Nov 12:34:19" where the turns are of several days."""
-    return f"{local.day} {local:%b %H:%M:%S}" if with_day else f"{local:%H:%M:%S}"
 
 
 def _join(*parts: str) -> str:

@@ -17,6 +17,7 @@ from telltale.projects.models import Project
 from traces.canonical.types import Kind, SpanFlag
 from traces.forms import ListState, Pair, query_string, read_list
 from traces.pages.naming import span_id_of, trace_of
+from traces.pages.addresses import write_id
 from traces.pages.chat import view_chat
 from traces.pages.notes import notes_context
 from traces.pages.panel import TABS, Panel, raw_json, view_panel
@@ -188,7 +189,7 @@ def _head(project: Project, row: TraceRow, state: ListState, zone: ZoneInfo) -> 
 
 
 def _links(row: TraceRow, listing: str) -> list[tuple[str, str, str]]:
-    """What the trace belongs to, each a link to the traces that share it: (word, value, address)."""
+    """What the trace belongs to, each a link: (word, value, address)."""
     values = (
         ("", "feature", row.feature),
         ("prompt", "prompt", row.prompt_name),
@@ -199,7 +200,16 @@ def _links(row: TraceRow, listing: str) -> list[tuple[str, str, str]]:
         ("in", "environment", row.environment),
         ("from", "service", row.service),
     )
-    return [(word, value, listing + query_string([(key, value)])) for word, key, value in values if value]
+    return [(word, value, _page_of(row, listing, key, value)) for word, key, value in values if value]
+
+
+def _page_of(row: TraceRow, listing: str, key: str, value: str) -> str:
+    """Where a fact leads: a session and a user to their pages, others to the traces that share them."""
+    if key == "session":
+        return f"{listing.removesuffix('traces/')}sessions/{write_id(value)}/?trace={row.hex_id}#t-{row.hex_id[:8]}"
+    if key == "user":
+        return f"{listing.removesuffix('traces/')}users/{write_id(value)}/"
+    return listing + query_string([(key, value)])
 
 
 def cost_note(row: TraceRow) -> str:
