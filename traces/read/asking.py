@@ -40,9 +40,14 @@ def asking(timeout_ms: int = PAGE_TIMEOUT_MS) -> Iterator[CursorWrapper]:
 
 def compose(name: str, **parts: sql.Composable) -> str:
     """The query `traces/sql/<name>.sql` with its {parts} filled in; values stay parameters."""
+    return template(name, **parts).as_string(None)
+
+
+def template(name: str, **parts: sql.Composable) -> sql.Composed:
+    """As `compose`, as a part of another query."""
     # The header speaks about the {parts} too.
     text: LiteralString = "\n".join(line for line in load("traces", name).splitlines() if not line.startswith("--"))
-    return sql.SQL(text).format(**parts).as_string(None)
+    return sql.SQL(text).format(**parts)
 
 
 def fetch(cursor: CursorWrapper, query: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:

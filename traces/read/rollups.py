@@ -9,7 +9,7 @@ where those are no longer kept it is widened, and `Answer.start`, `end` say to w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ from psycopg import Cursor, sql
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from telltale.stats.sketch import Sketch
-from traces.read.asking import PAGE_TIMEOUT_MS, asking, compose
+from traces.read.asking import PAGE_TIMEOUT_MS, asking, compose, template
 from traces.read.rollup_values import (
     AUTO,
     Answer,
@@ -52,7 +52,9 @@ _FAMILY: dict[Family, LiteralString] = {Family.TRACE: "r.scope_id < 0", Family.S
 @contextmanager
 def reading(project_id: int, time_zone: str, timeout_ms: int = PAGE_TIMEOUT_MS) -> Iterator[Rollups]:
     """A reader within one transaction with a time limit on every query (`TooSlow`)."""
-    with asking(timeout_ms):
+    with asking(timeout_ms) as settings:
+        # Parallel workers take longer to start than these sums take.
+        settings.execute("SELECT set_config('max_parallel_workers_per_gather', '0', true)")
         yield Rollups(raw_cursor(), project_id, calendar_of(time_zone), clock.now())
 
 
@@ -92,7 +94,7 @@ class Rollups:
         ]
         grouped = len(by)
         rows = []
-        for at, *cells in self._fetch("rollup_read", where, frame, by, {"columns": sql.SQL(", ").join(parts)}):
+        for at, *cells in self._fetch(where, frame, by, (*columns, *sketches), sql.SQL(", ").join(parts)):
             values = cells[grouped : grouped + len(columns)]
             sums = Sums(**{name: int(value) for name, value in zip(columns, values, strict=True) if value is not None})
             read = {
@@ -113,7 +115,7 @@ class Rollups:
     ) -> Reasons:
         """How often each error type or finish reason was told, most frequent first within a point and group."""
         frame = self._frame(start, end, step)
-        found = self._fetch("rollup_read_reasons", where, frame, by, {}, what=int(what))
+        found = self._fetch(where, frame, by, ("reason", "n"), sql.SQL("r.reason, sum(r.n)::bigint"), what)
         rows = [ReasonRow(at - 1, tuple(cells[:-2]), cells[-2], cells[-1]) for at, *cells in found]
         rows.sort(key=lambda row: (row.at, -row.n, row.reason))
         return Reasons(frame.start, frame.end, frame.step, frame.edges, tuple(by), tuple(rows), frame.is_widened)
@@ -121,8 +123,8 @@ class Rollups:
     def other_share(self, where: Where, start: datetime, end: datetime) -> float | None:
         """The share of rows' n whose dimensions were folded into "(other)" for want of room; None of nothing."""
         frame = self._frame(start, end, None)
-        query = {"columns": sql.SQL("sum(r.n)::bigint, (sum(r.n) FILTER (WHERE s.folded > 0))::bigint")}
-        found = self._fetch("rollup_read", where, frame, (), query, needs_scopes=True)
+        wanted = sql.SQL("sum(r.n)::bigint, (sum(r.n) FILTER (WHERE s.folded > 0))::bigint")
+        found = self._fetch(where, frame, (), ("n",), wanted, needs_scopes=True)
         n, folded = (found[0][1], found[0][2]) if found else (0, 0)
         return (folded or 0) / n if n else None
 
@@ -151,15 +153,27 @@ class Rollups:
         segments = [(Grain.DAY, low, high)]
         if first < last:
             segments = [(Grain.DAY, low, first), (Grain.MONTH, first, last), (Grain.DAY, last, high)]
-        params = {
-            "project_id": self.project_id,
-            "grains": [int(grain) for grain, _, _ in segments],
-            "lows": [time_of(low) for _, low, _ in segments],
-            "highs": [time_of(high) for _, _, high in segments],
-            "user_id": user_id,
-            "limit": limit,
-        }
-        self._cursor.execute(compose("rollup_read_users", order=sql.SQL(orders[order])).encode(), params)
+        params: dict[str, Any] = {}
+        user: sql.Composable = sql.SQL("")
+        limits = sql.SQL("(u.grain = {} AND u.bucket >= {} AND u.bucket < {})")
+        if user_id is not None:
+            params["user_id"] = user_id
+            user = sql.SQL("AND u.user_id = %(user_id)s")
+        query = compose(
+            "rollup_read_users",
+            project_id=sql.Literal(self.project_id),
+            segments=sql.SQL(" OR ").join(
+                limits.format(sql.Literal(int(grain)), sql.Literal(time_of(low)), sql.Literal(time_of(high)))
+                for grain, low, high in segments
+                if low < high
+            ),
+            user=user,
+            order=sql.SQL(orders[order]),
+            limit=sql.Literal(limit),
+        )
+        if low >= high:
+            return Users(time_of(low), time_of(high), (), 0)
+        self._cursor.execute(query.encode(), params, prepare=False, binary=True)
         found = self._cursor.fetchall()
         rows = tuple(UserRow(user, *map(int, sums)) for user, *sums, _ in found)
         return Users(time_of(low), time_of(high), rows, found[0][-1] if found else 0)
@@ -192,48 +206,72 @@ class Rollups:
 
     def _fetch(
         self,
-        name: str,
         where: Where,
         frame: _Frame,
         by: Sequence[str],
-        parts: Mapping[str, sql.Composable],
+        columns: Sequence[str],
+        wanted: sql.Composable,
+        what: What | None = None,
         *,
         needs_scopes: bool = False,
-        **more: Any,
     ) -> list[tuple[Any, ...]]:
+        """(point from 1, groups, `wanted`) by point and group. `what`: of reasons, not of sums."""
         for dimension in by:
             check_dimension(where.family, dimension)
         if not frame.segments:
             return []
-        params: dict[str, Any] = {
-            "project_id": self.project_id,
-            "grains": [int(segment.grain) for segment in frame.segments],
-            "lows": [time_of(segment.low) for segment in frame.segments],
-            "highs": [time_of(segment.high) for segment in frame.segments],
-            "shifts": [_HALF_DAY if segment.grain == Grain.DAY else _NONE for segment in frame.segments],
-            **more,
-        }
+        params: dict[str, Any] = {}
         at: sql.Composable = sql.SQL("1")
         if len(frame.edges) > 2:
             params["edges"] = list(frame.edges)
-            at = sql.SQL("width_bucket(r.bucket + segment.shift, %(edges)s::timestamptz[])")
+            at = sql.SQL("width_bucket(r.middle, %(edges)s::timestamptz[])")
         groups = [sql.Identifier("s", dimension) for dimension in by]
+        keys: list[sql.Composable] = [sql.SQL("1"), *groups]
+        asked = _conditions(where, params)
+        if what is not None:
+            keys.append(sql.SQL("r.reason"))
         scopes: sql.Composable = sql.SQL("")
-        if by or where.accepted or where.refused or needs_scopes:
-            scopes = sql.SQL(
-                "JOIN traces_scope AS s ON s.project_id = %(project_id)s AND s.scope_id = r.scope_id{}"
-            ).format(_conditions(where, params))
+        if by or needs_scopes:
+            scopes = sql.SQL("JOIN traces_scope AS s ON s.project_id = {} AND s.scope_id = r.scope_id").format(
+                sql.Literal(self.project_id)
+            )
+        family = sql.SQL(_FAMILY[where.family]).format()
+        if where.accepted or where.refused:
+            # Found first and compared in the index: rows of other scopes are not even fetched.
+            family = sql.SQL(
+                "{} AND r.scope_id = ANY (ARRAY(SELECT s.scope_id FROM traces_scope AS s WHERE s.project_id = {}{}))"
+            ).format(family, sql.Literal(self.project_id), asked)
+        if what is not None:
+            family = sql.SQL("{} AND r.what = {}").format(family, sql.Literal(int(what)))
         query = compose(
-            name,
+            "rollup_read",
             at=at,
             groups=sql.SQL("").join(sql.SQL("{}, ").format(group) for group in groups),
-            family=sql.SQL(_FAMILY[where.family]),
+            columns=wanted,
+            segments=sql.SQL(" UNION ALL ").join(
+                self._segment(segment, family, columns, what) for segment in frame.segments
+            ),
             scopes=scopes,
-            keys=sql.SQL(", ").join([sql.SQL("1"), *groups]),
-            **parts,
+            keys=sql.SQL(", ").join(keys),
         )
         self._cursor.execute(query.encode(), params, prepare=False, binary=True)
         return self._cursor.fetchall()
+
+    def _segment(
+        self, segment: Segment, family: sql.Composable, columns: Sequence[str], what: What | None
+    ) -> sql.Composable:
+        shift = _HALF_DAY if segment.grain == Grain.DAY else _NONE
+        return template(
+            "rollup_segment",
+            table=sql.Identifier("traces_rollup" if what is None else "traces_rollup_reason"),
+            columns=sql.SQL(", ").join(sql.Identifier("r", name) for name in columns),
+            shift=sql.Literal(shift),
+            project_id=sql.Literal(self.project_id),
+            grain=sql.Literal(int(segment.grain)),
+            low=sql.Literal(_before(segment.low, shift)),
+            high=sql.Literal(_before(segment.high, shift)),
+            family=family,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +311,10 @@ def _conditions(where: Where, params: dict[str, Any]) -> sql.Composable:
             joined = sql.SQL(" AND ({})") if is_wanted else sql.SQL(" AND ({}) IS NOT TRUE")
             parts.append(joined.format(found))
     return sql.SQL("").join(parts)
+
+
+def _before(minute: int, shift: timedelta) -> datetime:
+    return time_of(minute - int(shift.total_seconds()) // 60)
 
 
 def _ceil_minute(at: datetime) -> int:
