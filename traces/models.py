@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from telltale.jobs.models import Leased
+
 
 class Price(models.Model):
     """A price entered by people: of one project, or of the whole installation where `project` is empty.
@@ -88,3 +90,40 @@ class DefaultView(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id}: {self.view_id}"
+
+
+class ForwardTarget(Leased):
+    """A place that a project's accepted spans are sent on to, and how that goes.
+
+    Whoever holds the lease sends. Header values are sealed (telltale.lib.vault) and never shown again.
+    """
+
+    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=80)
+    url = models.CharField(max_length=2048)
+    sealed_headers = models.TextField(blank=True, default="")
+    # What is shown of them: name -> the last characters of the value.
+    header_hints = models.JSONField(default=dict, blank=True)
+    with_content = models.BooleanField(default=True)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    # Spans that wait in traces_forward_queue.
+    queued_spans = models.BigIntegerField(default=0)
+    sent_spans = models.BigIntegerField(default=0)
+    refused_spans = models.BigIntegerField(default=0)
+    dropped = models.JSONField(default=dict, blank=True)  # reason -> spans
+    failures = models.PositiveIntegerField(default=0)  # attempts in a row
+    failing_since = models.DateTimeField(null=True, blank=True)
+    next_at = models.DateTimeField(null=True, blank=True)
+    last_error = models.CharField(max_length=500, blank=True, default="")
+    last_error_at = models.DateTimeField(null=True, blank=True)
+    last_sent_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(
+        "accounts.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "name"], name="forward_target_name")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from traces import accounting, folding, indexing
+from telltale.jobs.wake import wake
+from traces import accounting, folding, forwarding, indexing
 from traces import reprice as reprice  # registers its jobs with every worker
 from traces.write import account_age, partitions, retention, sessions
 
@@ -25,6 +26,22 @@ def fold_roll_ups() -> int:
 def tend_roll_ups() -> int:
     """Drop roll-ups past their days, and tidy those of buckets that are over."""
     return folding.tend_roll_ups()
+
+
+@shared_task(name="traces.forward", time_limit=60, ignore_result=True)
+def forward() -> int:
+    """Queue what was accepted for the targets of its project, and have each target tended that is due."""
+    due = forwarding.dispatch()
+    for target_id in due:
+        wake(forward_to, target_id)
+    return len(due)
+
+
+# Sent again two seconds later where it was not taken; many of one target would only find it held.
+@shared_task(name="traces.forward_to", time_limit=120, expires=10, ignore_result=True)
+def forward_to(target_id: int) -> int:
+    """Send on what waits for one target, for some seconds."""
+    return forwarding.tend(target_id)
 
 
 @shared_task(name="traces.make_partitions", time_limit=120, ignore_result=True)

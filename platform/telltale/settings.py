@@ -257,6 +257,7 @@ TELLTALE_QUEUES = ("roll-up", "judge", "watch", "notify", "upkeep")
 CELERY_TASK_QUEUES = {name: {"exchange": name, "routing_key": name} for name in TELLTALE_QUEUES}
 CELERY_TASK_DEFAULT_QUEUE = "upkeep"
 CELERY_TASK_ROUTES = {"traces.fold_batches": {"queue": "roll-up"}, "traces.fold_roll_ups": {"queue": "roll-up"}, "traces.refresh_sessions": {"queue": "roll-up"}}
+CELERY_TASK_ROUTES |= {"traces.forward": {"queue": "notify"}, "traces.forward_to": {"queue": "notify"}}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
@@ -274,6 +275,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "traces.index_search": {"task": "traces.index_search", "schedule": 2.0},
     "traces.merge_search": {"task": "traces.merge_search", "schedule": 15.0},
     "traces.sweep_search": {"task": "traces.sweep_search", "schedule": 3600.0},
+    "traces.forward": {"task": "traces.forward", "schedule": 2.0},
     "traces.make_partitions": {"task": "traces.make_partitions", "schedule": 3600.0},
     "traces.sweep_retention": {"task": "traces.sweep_retention", "schedule": 3600.0},
     "traces.sweep_account": {"task": "traces.sweep_account", "schedule": 3600.0},

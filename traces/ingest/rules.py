@@ -6,6 +6,7 @@ import time
 
 from telltale.projects.models import Project
 from traces.canonical import apply_feature_rules
+from traces.forwarding import has_targets
 from traces.prices import load_book
 from traces.write.spans import Rules
 
@@ -14,7 +15,7 @@ _held: dict[int, tuple[float, Rules]] = {}
 
 
 def rules_for(project_id: int) -> Rules:
-    """The prices and feature rules of the project, at most `HOLD_SECONDS` old."""
+    """The prices and feature rules of the project, and whether it sends spans on, at most `HOLD_SECONDS` old."""
     now = time.monotonic()
     held = _held.get(project_id)
     if held and held[0] > now:
@@ -25,7 +26,7 @@ def rules_for(project_id: int) -> Rules:
     def feature_of(name: str, service: str | None) -> str | None:
         return apply_feature_rules(name, service, configured) if configured else None
 
-    rules = Rules(load_book(project_id), feature_of)
+    rules = Rules(load_book(project_id), feature_of, has_targets(project_id))
     if len(_held) > 1000:
         _held.clear()
     _held[project_id] = (now + HOLD_SECONDS, rules)

@@ -21,7 +21,12 @@ _CUT_CHARS = 200
 
 def sender_of(span: SpanRow) -> Sender:
     """Who sent a span."""
-    parts = (span.resource, span.scope_name, span.scope_version, span.scope_attributes)
+    return make_sender(span.resource, span.scope_name, span.scope_version, span.scope_attributes)
+
+
+def make_sender(resource: dict[str, Any], name: str, version: str, attributes: dict[str, Any]) -> Sender:
+    """A sender, whose key is the same wherever resource and scope are."""
+    parts = (resource, name, version, attributes)
     data = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
     key = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big", signed=True)
     return Sender(key, *parts)

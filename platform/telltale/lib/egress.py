@@ -238,6 +238,16 @@ def _inside(address: Address) -> list[IPv4Address]:
     return [each for each in found if each is not None]
 
 
+def check(url: str, seconds: float = 2.0) -> None:
+    """Refused where `url` could not be sent to as things are now. A name that does not resolve yet passes."""
+    place = parse_url(url)
+    try:
+        addresses = _resolve(place, seconds)
+    except Unreachable:
+        return
+    _choose(place, addresses)
+
+
 def request(
     method: str,
     url: str,
