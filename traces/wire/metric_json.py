@@ -11,8 +11,9 @@ from traces.canonical.limits import Limits
 from traces.canonical.notes import Notes
 from traces.canonical.source import Source
 from traces.canonical.text import clean_text
+from traces.wire.json_pieces import consume, json_requests
 from traces.wire.metric_shapes import Metric, Point
-from traces.wire.otlp_json import BadField, json_groups, listing, mapping, nanoseconds, objects, read_object, text
+from traces.wire.otlp_json import BadField, listing, mapping, nanoseconds, objects, text
 from traces.wire.otlp_traces import json_source
 from traces.wire.values import keep_first, read_json_pairs
 
@@ -27,9 +28,11 @@ _KINDS = {
 
 def json_metrics(body: bytes, limits: Limits) -> Iterator[tuple[Source, Metric]]:
     """The metrics of an OTLP/JSON body with their source."""
-    for resource, scope, items in json_groups(read_object(body), "resourceMetrics", "scopeMetrics", "metrics"):
+    for resource, scope, items in json_requests(body, "resourceMetrics", "scopeMetrics", "metrics"):
         source = json_source(resource, scope, limits)
-        for item in objects(items):
+        for item in consume(items):
+            if not isinstance(item, dict):
+                continue
             for name, kind in _KINDS.items():
                 if isinstance(item.get(name), dict):
                     yield source, _metric(item, item[name], kind, limits)

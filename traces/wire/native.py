@@ -18,14 +18,16 @@ from traces.canonical.source import Source
 from traces.canonical.text import clean_text
 from traces.canonical.types import CanonicalSpan, Intake, WireError, WrongField
 from traces.wire.ids import BadId, hex_span_id, trace_id_from
+from traces.wire.json_pieces import Pieces, consume, read_listed
 from traces.wire.native_spans import NativeError, Parent, draft_span
-from traces.wire.otlp_json import read_document
+from traces.wire.protobuf import check_count
 from traces.wire.refusals import Refusals, note_internal
 
 VENDOR = "native"
 SCOPE = "telltale.native"
 MAX_ERRORS = 100  # named in the answer; all are counted
 MAX_DEPTH = 64
+LISTS = (list, Pieces)
 _SHARED = ("user", "session", "feature", "release", "environment", "service", "tags", "metadata")
 
 
@@ -45,7 +47,7 @@ def read_native(document: bytes, received_at_ns: int, limits: Limits = DEFAULT_L
     `intake.received` counts spans; `errors[i]` is {"path", "field", "message"}.
     """
     reader = _NativeReader(received_at_ns, limits)
-    for path, trace in _traces_of(read_document(document)):
+    for path, trace in _traces_of(read_listed(document, "spans", "traces")):
         reader.take_trace(path, trace)
     if not reader.native.intake.spans:
         if reader.native.errors:
@@ -66,11 +68,11 @@ def _wrong_field(error: dict[str, str]) -> WrongField:
 
 
 def _traces_of(document: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(document, list):
-        for at, trace in enumerate(document):
+    if isinstance(document, LISTS):
+        for at, trace in enumerate(consume(document)):
             yield f"[{at}]", trace
-    elif isinstance(document, dict) and isinstance(document.get("traces"), list):
-        for at, trace in enumerate(document["traces"]):
+    elif isinstance(document, dict) and isinstance(document.get("traces"), LISTS):
+        for at, trace in enumerate(consume(document["traces"])):
             yield f"traces[{at}]", trace
     else:
         yield "", document
@@ -99,7 +101,7 @@ class _NativeReader:
             self._refuse(path, "trace", f"must be a JSON object, got {type(trace).__name__}")
             return
         try:
-            told = trace.get("trace_id", trace.get("id") if isinstance(trace.get("spans"), list) else None)
+            told = trace.get("trace_id", trace.get("id") if isinstance(trace.get("spans"), LISTS) else None)
             trace_id, foreign = self._trace_id(told)
         except BadId as error:
             self.error(path, "trace_id", str(error))
@@ -109,9 +111,9 @@ class _NativeReader:
         before = len(self.native.intake.spans)
         trace_hex = trace_id.hex
         spans = trace.get("spans")
-        if isinstance(spans, list):
+        if isinstance(spans, LISTS):
             parent = self._root_of(path, trace, trace_id, foreign, shared)
-            for at, item in enumerate(spans):
+            for at, item in enumerate(consume(spans)):
                 self.take_span(f"{path}.spans[{at}]".lstrip("."), item, trace_id, foreign, parent, shared, 0)
         else:
             self.take_span(path, trace, trace_id, foreign, None, shared, 0)
@@ -153,7 +155,7 @@ class _NativeReader:
         depth: int,
     ) -> Parent | None:
         """One span and the spans nested in it; what it is called as a parent, None where it was refused."""
-        self.native.intake.received += 1
+        self._count(1)
         if not isinstance(item, dict):
             self._refuse(path, "span", f"must be a JSON object, got {type(item).__name__}")
             return None
@@ -181,6 +183,10 @@ class _NativeReader:
                     self.take_span(where, child, trace_id, foreign_trace_id, me, shared, depth + 1)
         return me
 
+    def _count(self, more: int) -> None:
+        check_count(self.native.intake.received + more, "spans")
+        self.native.intake.received += more
+
     def _keep(self, span: CanonicalSpan) -> None:
         self.native.intake.spans.append(span)
         self.native.span_ids.append(hex_span_id(span.span_id))
@@ -198,7 +204,7 @@ class _NativeReader:
     def _refuse_all(self, trace: dict[str, Any], message: str) -> None:
         """Count every span of a trace whose id cannot be used."""
         spans = trace.get("spans")
-        count = len(spans) if isinstance(spans, list) and spans else 1
-        self.native.intake.received += count
+        count = len(spans) if isinstance(spans, LISTS) and spans else 1
+        self._count(count)
         for _ in range(count):
             self.refusals.add("bad_id", message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 import orjson
@@ -17,8 +17,10 @@ _SNAKE = {
     "resource_metrics": "resourceMetrics",
 }
 _MAX_UINT64 = 2**64 - 1
-# 64 MiB of honest OTLP/JSON hold about 2.6 million. Each takes up to 232 bytes, so "[[],[],..." would take gigabytes.
-MAX_CONTAINERS = 3_000_000
+# Each takes up to 232 bytes, so "[[],[],..." would take gigabytes. 64 MiB of honest OTLP/JSON hold about 2.6 million,
+# but large OTLP is taken apart (traces.wire.json_pieces); 64 MiB of honest native JSON hold some 700,000.
+MAX_CONTAINERS = 1_000_000
+BOM = b"\xef\xbb\xbf"
 
 
 class BadField(ValueError):
@@ -33,17 +35,16 @@ def read_object(body: bytes) -> dict[str, Any]:
     return document
 
 
-def read_document(body: bytes) -> Any:
-    """The JSON value of a body; WireError 400 where it is none.
+def read_document(body: bytes, max_containers: int = 0) -> Any:
+    """The JSON value of a body; WireError 400 where it is none, 413 where it holds too many objects and lists.
 
     Lone surrogates, NaN, Infinity and bad UTF-8 are read (and scrubbed later); an empty body is an empty request.
     """
     if not body.strip():
         return {}
-    if len(body) > MAX_CONTAINERS and body.count(b"{") + body.count(b"[") > MAX_CONTAINERS:
-        raise WireError(
-            f"JSON body holds more than {MAX_CONTAINERS} objects and lists; lower the exporter's batch size", 413, 8
-        )
+    most = max_containers or MAX_CONTAINERS
+    if len(body) > most and body.count(b"{") + body.count(b"[") > most:
+        raise WireError(f"JSON body holds more than {most} objects and lists; lower the exporter's batch size", 413, 8)
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -62,20 +63,18 @@ def _read_tolerantly(body: bytes, error: orjson.JSONDecodeError) -> Any:
 
 def json_groups(document: dict[str, Any], groups: str, scopes: str, items: str) -> Iterator[tuple[Any, Any, list[Any]]]:
     """Resource, scope and list of items, group by group; WireError 400 for a document in snake_case."""
-    for snake, camel in _SNAKE.items():
-        if snake in document and camel not in document:
-            raise WireError(f"JSON keys must be lowerCamelCase: send {camel!r} instead of {snake!r}")
+    refuse_snake_case(document)
     for resource_group in objects(document.get(groups)):
         resource = mapping(resource_group.get("resource"))
         for scope_group in objects(resource_group.get(scopes)):
             yield resource, mapping(scope_group.get("scope")), listing(scope_group.get(items))
 
 
-def consume(items: list[Any]) -> Iterator[Any]:
-    """The items of a list, each let go of as the next is asked for: a large document shrinks while it is read."""
-    for at, item in enumerate(items):
-        items[at] = None
-        yield item
+def refuse_snake_case(keys: Container[str]) -> None:
+    """WireError 400 where a document has a known key in snake_case and not in lowerCamelCase."""
+    for snake, camel in _SNAKE.items():
+        if snake in keys and camel not in keys:
+            raise WireError(f"JSON keys must be lowerCamelCase: send {camel!r} instead of {snake!r}")
 
 
 def objects(value: Any) -> list[dict[str, Any]]:

@@ -13,7 +13,8 @@ from traces.canonical.source import digest64
 from traces.canonical.text import clean_value
 from traces.canonical.types import LogEvent, LogIntake
 from traces.wire.ids import describe_bytes
-from traces.wire.otlp_json import BadField, consume, id_bytes, json_groups, nanoseconds, read_object, text
+from traces.wire.json_pieces import consume, json_requests
+from traces.wire.otlp_json import BadField, id_bytes, nanoseconds, text
 from traces.wire.protobuf import LOGS, check_count, read_groups
 from traces.wire.refusals import Refusals, note_internal
 from traces.wire.values import keep_first, read_any, read_json_any, read_json_pairs, read_pairs
@@ -33,7 +34,7 @@ def read_logs(body: bytes, is_json: bool, *, received_at_ns: int, limits: Limits
     """
     reader = _LogReader(received_at_ns, limits)
     if is_json:
-        for _, _, items in json_groups(read_object(body), "resourceLogs", "scopeLogs", "logRecords"):
+        for _, _, items in json_requests(body, "resourceLogs", "scopeLogs", "logRecords"):
             check_count(reader.intake.received + len(items), "log records")
             for item in consume(items):
                 reader.take(reader.from_json, item)

@@ -13,17 +13,15 @@ from traces.canonical.source import Source
 from traces.canonical.text import clean_text
 from traces.canonical.types import Intake
 from traces.wire.ids import describe_bytes
+from traces.wire.json_pieces import consume, json_requests
 from traces.wire.otlp_json import (
     BadField,
-    consume,
     enum,
     id_bytes,
-    json_groups,
     listing,
     mapping,
     nanoseconds,
     objects,
-    read_object,
     text,
 )
 from traces.wire.protobuf import TRACES, check_count, read_groups
@@ -197,7 +195,7 @@ def _links(items: Any, limits: Limits, notes: Notes) -> list[dict[str, Any]]:
 
 
 def _read_json(body: bytes, intake: Intake, refusals: Refusals, received_at_ns: int, limits: Limits) -> None:
-    for resource, scope, items in json_groups(read_object(body), "resourceSpans", "scopeSpans", "spans"):
+    for resource, scope, items in json_requests(body, "resourceSpans", "scopeSpans", "spans"):
         source = json_source(resource, scope, limits)
         check_count(intake.received + len(items), "spans")
         for item in consume(items):

@@ -31,8 +31,8 @@ LARGE_BYTES = 8 * 1024 * 1024
 # One span, record or metric over this is refused alone: 2 bytes of it may become 50 in the parser's memory.
 MAX_ITEM_BYTES = 16 * 1024 * 1024
 # Spans or log records of one request. 64 MiB of empty ones would be 30 million.
-MAX_ITEMS = 250_000
-_MAX_FIELDS = 4 * MAX_ITEMS
+MAX_ITEMS = 150_000
+_MAX_FIELDS = 1_000_000
 _GROUP_ITEMS = 4096  # of a large request, so many are held parsed at a time
 _FILES = (common_pb2, resource_pb2, trace_pb2, logs_pb2, metrics_pb2)
 
