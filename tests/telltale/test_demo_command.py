@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import itertools
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -19,14 +20,17 @@ from telltale.projects.models import ApiKey, Project
 from telltale.projects.write import create_project
 from telltale.run.commands import run_command
 from telltale.run.commands.demo import own_address
+from telltale.run.demo import play as player
 from telltale.run.demo import project as demo
-from telltale.run.demo import send
+from telltale.run.demo.account import Address, SendError, read_account
+from telltale.run.demo.hosts import make_readings, send_readings
 from telltale.run.demo.progress import Progress
 from telltale.run.demo.running import run_with_demo
-from telltale.run.demo.story import Story, make_day
+from telltale.run.demo.story import Story, make_day, make_session
 from telltale.run.demo.values import Totals
-from telltale.run.demo.wire import Request, encode
 from traces.write import erase
+
+LATER = datetime(2027, 1, 1, tzinfo=UTC)
 
 
 def run(*arguments):
@@ -64,7 +68,7 @@ def test_fills_once_and_goes_again(live, alice):
     made = Project.objects.get(slug=demo.SLUG)
     traces, spans = one("SELECT count(*), sum(span_count) FROM traces_trace WHERE project_id = %s", made.pk)
     assert traces > 60
-    assert f"Sent {spans:,} spans of {traces:,} traces: stored {spans:,}, there already 0, rejected 0." in told
+    assert f"Sent {spans:,} spans of {traces:,} traces: stored {spans:,}, there already 0, rejected 0. " in told
     assert f"/p/{demo.SLUG}/traces/" in told
 
     again, told_again = run("--url", live, "--days", "5", "--traces", "120")
@@ -84,27 +88,25 @@ def test_fills_once_and_goes_again(live, alice):
     assert (last.action, last.actor, last.outcome) == ("project.remove", "telltale demo", "done")
 
 
-def ingest(client, secret, traces):
-    headers = {"Authorization": f"Bearer {secret}"}
-    response = client.post("/v1/traces", encode(traces), content_type="application/x-protobuf", headers=headers)
-    assert response.status_code == 200
+def send(url, secret, traces):
+    stats = player.play(Address(url, secret), traces, lambda spans: None)
+    assert stats.spans_sent == stats.spans_ended == sum(len(trace.spans) for trace in traces)
 
 
 def a_day(made, sessions=12):
-    now = made.first_day
-    story = Story(now)
-    return list(make_day(story, now - timedelta(days=2), sessions, datetime.combine(now, time(), UTC)))
+    story = Story(made.day)
+    return list(make_day(story, made.day, sessions, datetime.combine(made.day, time(23, 59), UTC)))
 
 
-@pytest.mark.django_db
-def test_what_is_stored_is_what_was_told(client, alice):
+@pytest.mark.process
+def test_what_is_stored_is_what_was_told(live, alice):
     made = demo.ensure_project()
     traces = a_day(made, 40)
     totals = Totals()
     for trace in traces:
         totals.add(trace)
 
-    ingest(client, made.secret, traces)
+    send(live, made.secret, traces)
 
     fresh, read, written, out, failed, spans, doubtful = one(
         "SELECT sum(input_fresh), sum(input_cache_read), sum(input_cache_write_5m), sum(output_text), "
@@ -118,21 +120,64 @@ def test_what_is_stored_is_what_was_told(client, alice):
     assert (failed, spans, doubtful) == (totals.failed, totals.spans, 0)
 
 
-@pytest.mark.django_db
-def test_every_model_but_the_shops_own_has_a_price(client, alice):
+@pytest.mark.process
+def test_every_model_but_the_one_on_trial_has_a_price(live, alice):
     made = demo.ensure_project()
-    ingest(client, made.secret, a_day(made, 60))
+    send(live, made.secret, a_day(made, 150))
 
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT DISTINCT model_requested FROM traces_span WHERE project_id = %s AND cost_status = 2", [made.id]
         )
-        assert cursor.fetchall() == [("alpine-8b-sizes",)]
-    cost, fresh, out = one(
-        "SELECT cost_pico, input_fresh, output_text FROM traces_span "
-        "WHERE project_id = %s AND model_requested = 'gpt-4-turbo' AND cost_status = 1 LIMIT 1", made.id,
-    )  # fmt: skip
-    assert Decimal(cost) / 10**12 == (fresh * Decimal(10) + out * Decimal(30)) / 10**6
+        assert cursor.fetchall() == [("mixtral-8x22b",)]
+    cost, fresh, read, out = one(
+        "SELECT cost_pico, input_fresh, input_cache_read, output_text FROM traces_span "
+        "WHERE project_id = %s AND model_requested = 'gpt-4-turbo' AND cost_status = 1 AND input_cache_read > 0",
+        made.id,
+    )
+    assert Decimal(cost) / 10**12 == (fresh * Decimal(10) + read * Decimal(1) + out * Decimal(30)) / 10**6
+
+
+@pytest.mark.process
+def test_the_known_session_costs_what_the_design_says(live, alice):
+    made = demo.ensure_project()
+
+    send(live, made.secret, make_session(Story(made.day), made.day, 0))
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT round(cost_pico / 1e12, 4), user_id, prompt_version FROM traces_trace "
+            "WHERE project_id = %s AND session_id = 's_9c41' ORDER BY started_at",
+            [made.id],
+        )
+        assert cursor.fetchall() == [(Decimal(cost), "u_58f2", "v18") for cost in ("0.0041", "0.0158", "0.0192")]
+
+
+@pytest.mark.process
+def test_spans_carry_what_the_story_says(live, alice):
+    made = demo.ensure_project()
+    traces = a_day(made, 40)
+    send(live, made.secret, traces)
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT span_id, name, user_id, session_id, feature, environment, release, service, ttft_ns, "
+            "finish_reason, error_type, prompt_version, duration_ns FROM traces_span WHERE project_id = %s",
+            [made.id],
+        )
+        stored = {row[0]: row[1:] for row in cursor.fetchall()}
+    words = {"end_turn": "stop", "max_tokens": "length", "": None}
+    for trace in traces:
+        for span in trace.spans:
+            call = span.call
+            assert stored[int.from_bytes(span.span_id, "big", signed=True)] == (
+                span.name, trace.user_id, trace.session_id, trace.feature, trace.environment, trace.release, "shop-api",
+                call.ttft_ns if call else None,
+                words.get(call.finish_reason, call.finish_reason) if call else None,
+                span.error.kind if span.error else None,
+                call.prompt[1] if call and call.prompt else None,
+                span.end_ns - span.start_ns,
+            )  # fmt: skip
 
 
 @pytest.mark.django_db
@@ -182,13 +227,13 @@ def test_removal_needs_a_project(alice):
     assert run("--remove") == (1, f"There is no project '{demo.SLUG}'.\n")
 
 
-@pytest.mark.django_db
-def test_removal_leaves_other_projects_alone(client, alice, key, project, monkeypatch):
+@pytest.mark.process
+def test_removal_leaves_other_projects_alone(live, alice, key, project, monkeypatch):
     monkeypatch.setattr(erase, "SLICE_ROWS", 7)
     made = demo.ensure_project()
     traces = a_day(made, 4)
-    ingest(client, made.secret, traces)
-    ingest(client, key.secret, traces)
+    send(live, made.secret, traces)
+    send(live, key.secret, traces)
     before = rows_of(project.pk)
     told = []
 
@@ -248,7 +293,7 @@ def server():
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     httpd.daemon_threads = True
     httpd.answers, httpd.seen = [], []
-    httpd.address = send.Address(f"http://127.0.0.1:{httpd.server_port}", "tt_sk_none")
+    httpd.address = Address(f"http://127.0.0.1:{httpd.server_port}", "tt_sk_none")
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield httpd
@@ -257,42 +302,74 @@ def server():
     httpd.server_close()
 
 
+def some_traces(n=3):
+    story = Story(date(2026, 11, 20))
+    return [trace for number in range(1, n + 1) for trace in make_session(story, date(2026, 11, 19), number)]
+
+
 def test_a_busy_server_is_asked_again(server):
     server.answers = [(503, {"Retry-After": "0.1"}), (429, {"Retry-After": "0.1"})]
+    traces = some_traces()
+    told = []
 
-    sent = send.send_all(server.address, [Request(b"one", 1), Request(b"two", 2)], lambda sent: None)
+    stats = player.play(server.address, traces, told.append)
 
-    assert (sent.requests, sent.spans, sent.rejected, sent.retries) == (2, 3, 0, 2)
-    assert len(server.seen) == 2
+    assert stats.spans_sent == sum(len(trace.spans) for trace in traces) == told[-1]
+    assert len(server.seen) == 1
 
 
 def test_a_refusal_ends_the_sending(server):
-    server.answers = [(401, {})] * 3
+    server.answers = [(401, {})] * 100
 
-    with pytest.raises(send.SendError, match="answered 401"):
-        send.send_all(server.address, (Request(b"x", 1) for _ in range(50)), lambda sent: None)
+    with pytest.raises(SendError, match="refused"):
+        player.play(server.address, itertools.cycle(some_traces()), lambda spans: None)
 
-    assert len(server.seen) < 50
+    assert server.seen == []
 
 
 def test_a_server_that_stays_away_is_given_up(monkeypatch):
-    monkeypatch.setattr(send, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(player, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(player, "TIMEOUT_SECONDS", 0.2)
 
-    with pytest.raises(send.SendError, match="does not answer"):
-        send.send_all(send.Address("http://127.0.0.1:9", "tt_sk_none"), [Request(b"x", 1)], lambda sent: None)
+    with pytest.raises(SendError, match="Is Telltale running"):
+        player.play(Address("http://127.0.0.1:9", "tt_sk_none"), some_traces(), lambda spans: None)
+
+
+def test_this_shells_settings_do_not_change_the_story(server, monkeypatch):
+    for name, value in {"DISABLED": "1", "SAMPLE": "0.01", "RELEASE": "x", "CAPTURE_CONTENT": "0"}.items():
+        monkeypatch.setenv(f"TELLTALE_{name}", value)
+    traces = some_traces()
+
+    stats = player.play(server.address, traces, lambda spans: None)
+
+    assert stats.spans_sent == sum(len(trace.spans) for trace in traces)
+
+
+def test_readings_that_are_refused_are_told(server):
+    server.answers = [(401, {})]
+
+    with pytest.raises(SendError, match="readings"):
+        send_readings(server.address, make_readings(Story(date(2026, 11, 20)), date(2026, 11, 19), LATER))
+
+
+def test_an_account_that_is_refused_is_told(server):
+    with pytest.raises(SendError, match="answered 501"):
+        read_account(server.address, 1, "2026-11-20", "2026-11-21")
+
+
+def test_without_the_sdk_it_says_what_to_do(monkeypatch):
+    monkeypatch.setattr("telltale.run.commands.demo.SDK", "telltale_sdk_that_is_not_there")
+
+    code, told = run("--url", "http://127.0.0.1:9")
+
+    assert code == 1
+    assert "pip install ./sdk/python" in told
 
 
 @pytest.mark.parametrize("url", ["ftp://example.com", "localhost:8000", "http://", "http://[::1"])
 def test_an_address_must_be_one(url):
-    with pytest.raises(send.SendError, match="is not an address"):
-        send.Address(url, "").connect()
-
-
-@pytest.mark.parametrize(("header", "seconds"), [(None, 1), ("3", 3), ("900", 10), ("0", 1), ("soon", 1), ("-4", 0.1)])
-def test_retry_after_is_followed_within_reason(header, seconds):
-    expected = 0.1 if header == "0" else seconds
-
-    assert send.retry_after(header) == expected
+    with pytest.raises(SendError, match="is not an address"):
+        Address(url, "").connect()
 
 
 class Terminal(io.StringIO):

@@ -202,11 +202,20 @@ class Span:
             self._set("gen_ai.request.stream", True)
 
     @guarded(None)
-    def set_error(self, error: BaseException | str, kind: str | None = None) -> None:
-        """The step failed. An exception that leaves the span is recorded by itself."""
+    def set_error(
+        self,
+        error: BaseException | str,
+        kind: str | None = None,
+        *,
+        stack: str | None = None,
+        at_ns: int | None = None,
+    ) -> None:
+        """The step failed. An exception that leaves the span is recorded by itself.
+
+        `kind`: its class, where `error` is only its words. `at_ns`: nanoseconds since 1970, now by default.
+        """
         if not self._is_open or self._otel is None:
             return
-        is_exception = isinstance(error, BaseException)
         name = kind or (_type_of(error) if isinstance(error, BaseException) else "error")
         self._set_label("error.type", name)
         message = ""
@@ -216,10 +225,11 @@ class Span:
         event = {"exception.type": name}
         if self._captures:
             event["exception.message"] = message
-            if is_exception:
-                stack = "".join(traceback.format_exception(error, limit=-50))  # type: ignore[arg-type]
+            if isinstance(error, BaseException) and stack is None:
+                stack = "".join(traceback.format_exception(error, limit=-50))
+            if stack:
                 event["exception.stacktrace"] = masked_text(stack, self._mask, STACK_BYTES)
-        self._otel.add_event("exception", event)
+        self._otel.add_event("exception", event, at_ns)
 
     @property
     def _mask(self) -> Any:

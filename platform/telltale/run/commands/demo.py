@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TextIO
 
 from django.conf import settings
 
 from telltale.lib import clock
+from telltale.run.demo.account import Address, SendError, read_account
 from telltale.run.demo.progress import Progress
 from telltale.run.demo.project import SLUG, DemoError, DemoProject, ensure_project, remove_project
-from telltale.run.demo.send import Address, SendError, read_account, send_all
 from telltale.run.demo.story import Story, make_day, sessions_for
 from telltale.run.demo.values import DemoTrace, Totals
-from telltale.run.demo.wire import requests_of
 
 SPANS_A_TRACE = 7.3
+SDK = "telltale_sdk"
 # Longer would reach beyond what a new project keeps.
 DAYS_MAX = 85
 TRACES_MAX = 200_000
@@ -51,6 +52,11 @@ def handle(options: argparse.Namespace, out: TextIO) -> int:
 
 
 def _fill(url: str, days: int, traces: int, out: TextIO) -> int:
+    if importlib.util.find_spec(SDK) is None:
+        raise SendError("The demo is sent by Telltale's own SDK, which is not installed: pip install ./sdk/python")
+    from telltale.run.demo.hosts import FLEET, make_readings, send_readings
+    from telltale.run.demo.play import play
+
     now = clock.now()
     demo = ensure_project()
     address = Address(url, demo.secret)
@@ -60,18 +66,21 @@ def _fill(url: str, days: int, traces: int, out: TextIO) -> int:
     totals = Totals()
     made = _counted(_traces(demo, days, traces, now), totals)
     progress = Progress(sys.stderr, "Demo", "spans", round(traces * SPANS_A_TRACE))
-    sent = send_all(address, requests_of(made), lambda so_far: progress.tell(so_far.spans))
-    progress.end(sent.spans)
+    sent = play(address, made, progress.tell)
+    progress.end(sent.spans_ended)
+    story = Story(demo.day)
+    readings = sum(send_readings(address, make_readings(story, day, now)) for day in _days(days, now))
     later = (clock.now() + timedelta(hours=1)).isoformat()
     account = read_account(address, demo.key_id, start, later).since(before)
     print(
-        f"Sent {sent.spans:,} spans of {totals.traces:,} traces: stored {account.stored:,}, "
-        f"there already {account.duplicate:,}, rejected {account.rejected:,}.",
+        f"Sent {sent.spans_ended:,} spans of {totals.traces:,} traces: stored {account.stored:,}, "
+        f"there already {account.duplicate:,}, rejected {account.rejected:,}. "
+        f"Readings of {len(FLEET)} machines: {readings:,}.",
         file=out,
     )
     # A request that was answered after its connection broke is sent, and counted, twice.
     told = account.stored + account.duplicate + account.rejected
-    if told < sent.spans or account.rejected:
+    if told < sent.spans_ended or account.rejected or sent.spans_ended != totals.spans:
         print("Not everything that was sent was stored: the project's accounting page says why.", file=out)
         return 1
     outside = os.environ.get("TELLTALE_PUBLIC_URL", "").strip() or url
@@ -81,9 +90,13 @@ def _fill(url: str, days: int, traces: int, out: TextIO) -> int:
 
 def _traces(demo: DemoProject, days: int, traces: int, now: datetime) -> Iterator[DemoTrace]:
     """The newest day first, so that pages fill from where people look."""
-    story = Story(demo.first_day)
-    for days_before in range(days):
-        yield from make_day(story, now.date() - timedelta(days=days_before), sessions_for(traces, days), now)
+    story = Story(demo.day)
+    for day in _days(days, now):
+        yield from make_day(story, day, sessions_for(traces, days), now)
+
+
+def _days(days: int, now: datetime) -> list[date]:
+    return [now.date() - timedelta(days=before) for before in range(days)]
 
 
 def _counted(traces: Iterator[DemoTrace], totals: Totals) -> Iterator[DemoTrace]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date
+from datetime import UTC, date, timedelta
 
 from django.db import connection, transaction
 from django.utils.crypto import salted_hmac
@@ -16,6 +16,7 @@ from telltale.projects.models import ApiKey, Project
 from telltale.projects.write import ProjectSettings, change_project, create_project, revoke_key
 from telltale.run.demo.texts import FEATURES
 from traces.erasure import erase_project
+from traces.prices import add_price
 
 NAME = "shop-assistant (demo)"
 SLUG = "shop-assistant-demo"
@@ -23,6 +24,13 @@ LABEL = "(demo)"
 KEY_NAME = "Demo traffic"
 SCOPES = ("ingest", "read")
 ACTOR = "telltale demo"
+# The story's day is the last one of which so much was over: enough answers of the new prompt to see what it does.
+SETTLED_AFTER = timedelta(hours=16)
+# What the shop pays where the price book knows nothing, or no rate for its cached tokens (US dollars a million).
+PRICES = (
+    {"model": "gpt-4-turbo", "input_fresh": "10", "input_cache_read": "1", "output_text": "30"},
+    {"model": "mixtral-8x7b", "input_fresh": "0.27", "output_text": "0.81"},
+)
 # Any number no other use of the database takes: "demo" in ASCII behind the product's.
 _LOCK = 0x7E1164656D6F
 
@@ -33,13 +41,13 @@ class DemoError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DemoProject:
-    """The project to fill. `first_day` is the day on which it was made: what the story is told around."""
+    """The project to fill. `day` is the one that the story is told around: nothing moves when it is filled again."""
 
     id: int
     slug: str
     key_id: int
     secret: str
-    first_day: date
+    day: date
 
 
 def is_demo(project: Project) -> bool:
@@ -58,7 +66,8 @@ def ensure_project() -> DemoProject:
         elif not is_demo(project):
             raise DemoError(f"There is a project {SLUG} that was not made for the demo; nothing was sent to it.")
         key, secret = _key(project)
-    return DemoProject(project.pk, project.slug, key.pk, secret, project.created_at.astimezone(UTC).date())
+    day = (project.created_at.astimezone(UTC) - SETTLED_AFTER).date()
+    return DemoProject(project.pk, project.slug, key.pk, secret, day)
 
 
 def _make_project() -> Project:
@@ -70,6 +79,8 @@ def _make_project() -> Project:
         raise DemoError(f"The address {SLUG} is taken.")
     settings = ProjectSettings(project.name, project.time_zone, project.retention_days, list(FEATURES), [])
     change_project(project, settings)
+    for price in PRICES:
+        add_price(project, {**price, "source": "the demo's own agreement"}, UTC, by_id=None)
     return project
 
 

@@ -2,6 +2,7 @@
 
 A topic begins with `= feature | kind of product | docs ids`. `?` is a question (one of them is asked), `!` the answer,
 `!!` the worse answer of prompt v18, `>` a further question, `>!` one that objects to the worse answer, `<` the answer.
+`+` is what happens next, once a file.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent / "texts"
 LANGUAGES = ("en", "de", "fr", "es", "zh", "ar", "ja")
-FEATURES = ("product-search", "returns", "order-status", "sizing-advice")
+GIFT_PASSAGES = frozenset({"holiday", "gift", "noreceipt"})
+FEATURES = ("product-search", "order-status", "returns", "sizing-advice", "checkout-help")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,11 @@ class Passage:
     place: str
     text: str
 
+    @property
+    def folder(self) -> str:
+        """The part of the rules that it belongs to."""
+        return self.place.split("/")[0]
+
 
 @dataclass(slots=True)
 class Topic:
@@ -49,6 +56,11 @@ class Topic:
     further_answer: str = ""
     objections: list[str] = field(default_factory=list)
     objection_answer: str = ""
+
+    @property
+    def is_gift(self) -> bool:
+        """Whether it is about giving back presents."""
+        return any(passage.id in GIFT_PASSAGES for passage in self.passages)
 
 
 def _lines(name: str) -> list[str]:
@@ -86,11 +98,19 @@ def topics(language: str, feature: str) -> tuple[Topic, ...]:
 
 
 @cache
+def next_steps(language: str) -> str:
+    """What is added to answers about returns where the prompt wants them to say what happens next."""
+    return next(line[2:] for line in _lines(language) if line.startswith("+ "))
+
+
+@cache
 def _read(language: str) -> tuple[Topic, ...]:
     found: list[Topic] = []
     objects = False
     for line in _lines(language):
         mark, _, text = line.partition(" ")
+        if mark == "+":
+            continue
         if mark == "=":
             feature, kind, *rest = _row(text)
             ids = rest[0].removeprefix("docs").split(",") if rest else []

@@ -1,4 +1,4 @@
-"""Spans of the demo before they become protobuf, and what they sum to."""
+"""Steps of the demo before the SDK is told of them, and what they sum to."""
 
 from __future__ import annotations
 
@@ -7,60 +7,93 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 Value = str | bool | int | float | list[str]
-INTERNAL, SERVER, CLIENT = 1, 2, 3
 MS = 1_000_000
 
 
 @dataclass(slots=True)
-class Event:
-    """A moment within a span."""
+class Failure:
+    """What went wrong: the class of the error, its words, and the lines that led to it."""
 
-    name: str
-    at_ns: int
-    attributes: dict[str, Value]
+    kind: str
+    message: str
+    stack: str = ""
+
+
+@dataclass(slots=True)
+class Call:
+    """A call of a model. Input tokens include what was read from and written to caches; None is unknown."""
+
+    model: str
+    provider: str
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read: int | None = None
+    cache_written: int | None = None
+    ttft_ns: int | None = None
+    finish_reason: str = ""
+    response_id: str = ""
+    parameters: dict[str, Value] = field(default_factory=dict)
+    prompt: tuple[str, str] | None = None
+
+
+@dataclass(slots=True)
+class Search:
+    """A search: the question, what was found, where."""
+
+    query: str
+    documents: list[dict[str, object]]
+    source: str
 
 
 @dataclass(slots=True)
 class DemoSpan:
-    """One step. `error` is the message of what went wrong, "" where nothing did."""
+    """One step of an answer. `below` are the steps it consists of, in order of their start."""
 
     span_id: bytes
-    parent_id: bytes
     name: str
+    kind: str
     start_ns: int
     end_ns: int
-    attributes: dict[str, Value]
-    otel_kind: int = INTERNAL
-    error: str = ""
-    events: list[Event] = field(default_factory=list)
+    input: object = None
+    output: object = None
+    call: Call | None = None
+    search: Search | None = None
+    error: Failure | None = None
+    attributes: dict[str, Value] = field(default_factory=dict)
+    below: list[DemoSpan] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class DemoTrace:
-    """One answer of the assistant."""
+    """One answer of the assistant; the first span is its root."""
 
     trace_id: bytes
     release: str
     environment: str
+    user_id: str
+    session_id: str
+    feature: str
+    tags: list[str] = field(default_factory=list)
+    metadata: dict[str, Value] = field(default_factory=dict)
     spans: list[DemoSpan] = field(default_factory=list)
 
     @property
     def ended_ns(self) -> int:
         return max(span.end_ns for span in self.spans)
 
-    def add(
-        self, name: str, start_ns: int, end_ns: int, attributes: dict[str, Value], parent: DemoSpan | None = None
-    ) -> DemoSpan:
+    def add(self, name: str, kind: str, start_ns: int, end_ns: int, parent: DemoSpan | None = None) -> DemoSpan:
         """A further span, below `parent`; its id follows from its place."""
         span_id = hashlib.blake2b(self.trace_id + bytes([len(self.spans)]), digest_size=8).digest()
-        span = DemoSpan(span_id, parent.span_id if parent else b"", name, start_ns, end_ns, attributes)
+        span = DemoSpan(span_id, name, kind, start_ns, end_ns)
         self.spans.append(span)
+        if parent is not None:
+            parent.below.append(span)
         return span
 
 
 @dataclass(slots=True)
 class Totals:
-    """What some traces hold, told by the one who made them. Input includes what was read from and written to caches."""
+    """What some traces hold, told by the one who made them."""
 
     traces: int = 0
     spans: int = 0
@@ -74,16 +107,11 @@ class Totals:
         """Count one more trace."""
         self.traces += 1
         self.spans += len(trace.spans)
-        self.failed += bool(trace.spans[0].error)
+        self.failed += trace.spans[0].error is not None
         for span in trace.spans:
-            told = span.attributes
-            if "gen_ai.usage.input_tokens" not in told:
-                continue
-            model = str(told["gen_ai.request.model"])
-            for counter, name in (
-                (self.input_tokens, "gen_ai.usage.input_tokens"),
-                (self.output_tokens, "gen_ai.usage.output_tokens"),
-                (self.cache_read, "gen_ai.usage.cache_read.input_tokens"),
-                (self.cache_written, "gen_ai.usage.cache_creation.ephemeral_5m_input_tokens"),
-            ):
-                counter[model] += int(str(told.get(name, 0)))
+            call = span.call
+            if call is not None and call.input_tokens is not None:
+                self.input_tokens[call.model] += call.input_tokens
+                self.output_tokens[call.model] += call.output_tokens or 0
+                self.cache_read[call.model] += call.cache_read or 0
+                self.cache_written[call.model] += call.cache_written or 0
