@@ -139,11 +139,7 @@ def grow_scopes(product: Product, scopes: int) -> int:
 
 def measure_reading(report: Report, product: Product, repeat: int) -> None:
     """Questions as pages ask them."""
-    os.environ["TELLTALE_DATABASE_URL"] = product.dsn
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "telltale.settings")
-    import django
-
-    django.setup()
+    set_up(product)
     from telltale.projects.models import Project
     from traces.read.rollups import Rollups, Step, What, calls, reading, requests
 
@@ -194,6 +190,76 @@ def measure_reading(report: Report, product: Product, repeat: int) -> None:
         report.add(f"{name}, p95", quantile(taken, 0.95), "ms", READ_P95_BAR_MS, READ_P95_AIM_MS)
 
 
+def measure_deltas(report: Report, product: Product, seconds: float = 5.0) -> None:
+    """What it would cost to add each batch's sums to the same rows in the transaction that stores its spans.
+
+    Batches of 60 booked traces are added and taken away again by one and by four connections, as ingest would have them
+    after its own work; docs/decisions/0006-ledger.md.
+    """
+    set_up(product)
+    from django.db import connection, transaction
+
+    from telltale.lib import clock
+    from telltale.lib.db import raw_cursor
+    from telltale.projects.models import Project
+    from traces.rollup import ledger
+    from traces.rollup.buckets import calendar_of, minute_of
+    from traces.rollup.covering import Horizon
+    from traces.rollup.deltas import Delta
+    from traces.write import rollup_rows
+
+    project = Project.objects.get(slug=product.project)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT l.data FROM traces_ledger AS l JOIN traces_trace AS t USING (project_id, trace_id)"
+            " WHERE l.project_id = %s ORDER BY t.started_at DESC LIMIT 1200",
+            [project.pk],
+        )
+        booked = [ledger.read(bytes(row[0])) for row in cursor.fetchall()]
+    horizon = Horizon.for_writing(minute_of(clock.now()))
+
+    def add(number: int, sign: int) -> None:
+        delta = Delta()
+        for found in booked[number * 60 % len(booked) :][:60]:
+            delta.book(found, sign)
+        delta.settle()
+        with transaction.atomic(), raw_cursor() as cursor:
+            rollup_rows.apply(cursor, project.pk, delta, calendar_of(project.time_zone), horizon)
+
+    for connections in (1, 4):
+        taken: list[float] = []
+        until = time.monotonic() + seconds
+
+        def work(of: int, taken: list[float] = taken, until: float = until) -> None:
+            number = of
+            try:
+                while time.monotonic() < until:
+                    for sign in (1, -1):
+                        began = time.perf_counter()
+                        add(number, sign)
+                        taken.append(1000 * (time.perf_counter() - began))
+                    number += 4
+            finally:
+                connection.close()
+
+        workers = [threading.Thread(target=work, args=(of,)) for of in range(connections)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        report.add(f"sums of a batch in its own transaction, {connections} at once, p95", quantile(taken, 0.95), "ms",
+                   note=f"p50 {quantile(taken, 0.5):.1f} ms, {len(taken) / seconds:.0f} batches/s")  # fmt: skip
+
+
+def set_up(product: Product) -> None:
+    """Make this process one of the product's, to call what pages call."""
+    os.environ["TELLTALE_DATABASE_URL"] = product.dsn
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "telltale.settings")
+    import django
+
+    django.setup()
+
+
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -202,6 +268,7 @@ def main() -> int:
     parser.add_argument("--repeat", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lag-spans", type=int, default=150_000, help="spans sent at half capacity; 0 skips it")
+    parser.add_argument("--deltas", action="store_true", help="measure what summing within ingest would cost instead")
     _product.add_arguments(parser)
     args = parser.parse_args()
     report = Report("rollups")
@@ -211,6 +278,9 @@ def main() -> int:
         if here < args.spans:
             _seed.send(product, args.spans - here, args.seed, days=DAYS)
         _seed.settle(product, report.say)
+        if args.deltas:
+            measure_deltas(report, product)
+            return report.finish(args.json)
         measure_fold(report, product)
         if args.lag_spans:
             measure_lag(report, product, args.lag_spans, args.seed + 100)
