@@ -311,6 +311,26 @@ def test_previews_are_the_last_words_in_at_most_200_characters(raw, kind, first,
     assert previews(make_span(raw, kind)) == (first, last)
 
 
+@pytest.mark.parametrize(
+    ("request_data", "response_data", "first", "last"),
+    [
+        ({"model": "text-embedding-3-small"}, {"usage": {"total_tokens": 3}}, None, None),
+        ({"model": "text-embedding-3-small", "input": "where is it?"}, None, "where is it?", None),
+        ({"model": "text-embedding-3-small", "input": ["one", "two"]}, None, "one", None),
+        ({"model": "m", "input": [[1, 2, 3]]}, None, None, None),
+        ({"model": "m", "messages": CHAT}, {"message": {"role": "assistant", "content": "ho"}}, "hi", "ho"),
+        ({"model": "m", "prompt": "go on"}, {"combined_chunk_content": "on", "chunk_count": 1}, "go on", "on"),
+        ("no JSON at all", "[broken", "no JSON at all", "[broken"),
+    ],
+)
+def test_of_logfires_record_of_a_call_only_what_was_said_is_shown(request_data, response_data, first, last):
+    data = {"request_data": request_data, "response_data": response_data}
+    as_text = {name: value if isinstance(value, str) else json.dumps(value) for name, value in data.items()}
+
+    assert previews(make_span(as_text, Kind.EMBEDDING)) == (first, last)
+    assert previews(make_span(data, Kind.EMBEDDING)) == (first, last)
+
+
 @pytest.mark.parametrize("value", [None, 7, [], [[]], {}, [None], [7], [{}], {"messages": 5}, {"choices": [5]}, {"generations": [[None]]},  # noqa: E501
                                    [{"role": 5, "content": 7}], {"candidates": [{}]}, {"parts": {"a": 1}}])  # fmt: skip
 def test_no_shape_breaks_the_reading(value):

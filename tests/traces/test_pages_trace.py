@@ -319,3 +319,25 @@ def test_the_number_of_queries_does_not_grow_with_the_spans(shop, otlp, django_a
     # session, user, project, switcher; trace 4, steps 4, labels 4, neighbours 5, span with body and logs 6
     with django_assert_num_queries(32):
         assert shop.bob.get(PAGE).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("told", "value", "words"),
+    [
+        ([0.4], "400 ms", "of the model call"),
+        ([0.4, None], "400 ms", "of the last call that told it"),
+        ([0.4, 0.8], "800 ms", "of the last call that told it"),
+        ([None, None], "unknown", "no call told it"),
+    ],
+)
+def test_the_first_token_says_whose_it_is(shop, otlp, told, value, words):
+    calls = []
+    for number, seconds in enumerate(told):
+        more = {} if seconds is None else {"attributes": {"gen_ai.response.time_to_first_chunk": seconds}}
+        calls.append(otlp.generation(TRACE, f"{number + 1:016x}", ROOT, at_ms=100 * number, ms=1000, **more))
+    otlp.send(otlp.span(TRACE, ROOT, name="turn", ms=4000), *calls)
+
+    stat = read(shop.bob).partition("<dt>First token</dt>")[2].partition("</div>")[0]
+
+    assert value in stat
+    assert words in stat

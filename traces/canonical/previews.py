@@ -27,6 +27,12 @@ _OUT_TEXT = (
     "final_result", "gen_ai.tool.call.result", "tool_response", "langfuse.trace.output", "response_data", "output",
 )  # fmt: skip
 
+# Logfire's record of a call: these parts of it were said, the rest are parameters.
+_SAID = {
+    "request_data": ("messages", "input", "prompt", "query"),
+    "response_data": ("message", "combined_chunk_content", "text", "content", "output"),
+}
+
 
 def previews(span: CanonicalSpan) -> tuple[str | None, str | None]:
     """The last words of the user going in and of the model coming out of a span; None where it has none itself."""
@@ -116,7 +122,26 @@ def _words(raw: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
         value = raw.get(key)
         if value is None or value == "" or value == "null":
             continue
-        found = shorten(_readable(value))
+        found = _said(value, _SAID[key]) if key in _SAID else shorten(_readable(value))
+        if found is not None:
+            return found
+    return None
+
+
+def _said(value: Any, parts: tuple[str, ...]) -> str | None:
+    """The words in the record of a call, None where it holds parameters alone."""
+    data = decode_loose(value) if isinstance(value, str) and len(value) <= MAX_PARSED_CHARS else value
+    if not isinstance(data, Mapping):
+        return shorten(_readable(value))
+    role = "user" if "messages" in parts else "assistant"
+    for part in parts:
+        told = data.get(part)
+        if isinstance(told, Mapping):
+            told = [told]
+        found = shorten(told) if isinstance(told, str) else None
+        if isinstance(told, list):
+            texts = [item for item in told if isinstance(item, str)]
+            found = shorten(texts[0]) if texts else _last_of(read_messages(told, role), role)
         if found is not None:
             return found
     return None
