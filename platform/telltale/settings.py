@@ -256,8 +256,13 @@ CELERY_ACCEPT_CONTENT = ["json"]
 TELLTALE_QUEUES = ("roll-up", "judge", "watch", "notify", "upkeep")
 CELERY_TASK_QUEUES = {name: {"exchange": name, "routing_key": name} for name in TELLTALE_QUEUES}
 CELERY_TASK_DEFAULT_QUEUE = "upkeep"
-CELERY_TASK_ROUTES = {"traces.fold_batches": {"queue": "roll-up"}, "traces.fold_roll_ups": {"queue": "roll-up"}, "traces.refresh_sessions": {"queue": "roll-up"}}
-CELERY_TASK_ROUTES |= {"traces.forward": {"queue": "notify"}, "traces.forward_to": {"queue": "notify"}}
+CELERY_TASK_ROUTES = {
+    "traces.fold_batches": {"queue": "roll-up"},
+    "traces.fold_roll_ups": {"queue": "roll-up"},
+    "traces.refresh_sessions": {"queue": "roll-up"},
+    "traces.forward": {"queue": "notify"},
+    "traces.forward_to": {"queue": "notify"},
+}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_SEND_TASK_EVENTS = False

@@ -54,13 +54,16 @@ class Ids:
     price: int
     job: int
     comment: int
+    view: int
+    target: int = 987_654_321
 
     def fill(self, route: str) -> str:
         places = {
             "slug": self.slug, "trace": self.trace, "trace_id": self.trace, "span_id": "0000000000000001",
             "key_id": self.key, "member_id": self.member, "invitation_id": self.invitation, "price_id": self.price,
-            "job_id": self.job, "comment_id": self.comment, "organisation_slug": self.slug, "user_id": self.member, "token": "sample-token",
-            "session_id": 999_999, "session": self.trace, "user": self.trace,
+            "job_id": self.job, "comment_id": self.comment, "target_id": self.target, "organisation_slug": self.slug,
+            "user_id": self.member, "token": "sample-token",
+            "view_id": self.view, "session_id": 999_999, "session": self.trace, "user": self.trace,
         }  # fmt: skip
         route = re.sub(r"\(\?P<uidb36>.*\$$", "1-sample-token/", route.replace("^", ""))
         route = re.sub(r"\(\?:[^)]*\)\?(.*?)/\?\$$", r"\1", route)
@@ -95,7 +98,7 @@ def world(db: None) -> Iterator[SimpleNamespace]:
     clients |= {name: Client(headers={"Authorization": f"Bearer {secret}"}) for name, secret in secrets.items()}
     ours = _furnish(shop, people["bob"], clients["own"], TRACE)
     theirs = _furnish(far, User.objects.create(email="far-member@example.com"), clients["foreign"], FAR_TRACE)
-    missing = Ids("no-such", NO_TRACE.hex(), ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT)
+    missing = Ids("no-such", NO_TRACE.hex(), ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT)
     yield SimpleNamespace(clients=clients, ours=ours, theirs=theirs, missing=missing, people=people)
     keys.cache.clear()
 
@@ -129,12 +132,18 @@ def _furnish(project: Project, member: User, holder: Client, trace: bytes) -> Id
     assert price.status_code == 201, price.content
     assert job.status_code in {201, 202}, job.content
     comment = holder.post(f"/api/v1/traces/{trace.hex()}/comments", {"body": "odd"}, content_type="application/json")
+    shared = {"name": "Shared", "is_shared": True}
+    view = holder.post("/api/v1/views", shared, content_type="application/json")
+    # An address that no rule of going out lets through: a test span is refused before anybody is asked.
+    told = {"name": "tempo", "url": "https://target.invalid/"}
+    target = holder.post("/api/v1/forwarding", told, content_type="application/json")
     membership, _ = ProjectMember.objects.get_or_create(project=project, user=member, defaults={"role": Role.VIEWER})
     invited = write.invite(project, f"new@{project.slug}.example", Role.VIEWER, by=None)
     key = keys.make_key(project, "spare", ("read",)).key
     return Ids(
         project.slug, trace.hex(), key.pk, membership.pk, invited.invitation.pk, price.json()["id"], job.json()["id"],
-        comment.json()["id"],
+        comment.json()["id"], view.json()["id"],
+        target=target.json()["id"],
     )  # fmt: skip
 
 
