@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from django.db import connection
 from psycopg import Cursor
 
@@ -64,6 +65,7 @@ def fold_roll_ups(seconds: float = RUN_SECONDS, linger: float = 0.0) -> Done:
     """
     began = time.monotonic()
     traces = spans = set_aside = 0
+    failed: Exception | None = None
     while True:
         open_projects = list_open()
         has_more = False
@@ -75,6 +77,9 @@ def fold_roll_ups(seconds: float = RUN_SECONDS, linger: float = 0.0) -> Done:
                     folded = rollups.fold_slice(project_id, rates_of(project_id))
                 except rollups.Busy:
                     continue
+                except (psycopg.Error, *rollups.POISON) as error:
+                    failed = failed or error  # told at the end: the other projects have their turn first
+                    continue
                 traces, spans = traces + folded.traces, spans + folded.spans
                 set_aside += folded.set_aside
                 has_more = has_more or folded.has_more
@@ -85,6 +90,8 @@ def fold_roll_ups(seconds: float = RUN_SECONDS, linger: float = 0.0) -> Done:
             if not (open_projects or traces) or spent + LINGER_SECONDS > linger:
                 break
             pause(LINGER_SECONDS)
+    if failed is not None:
+        raise failed
     return Done(traces, spans, set_aside)
 
 

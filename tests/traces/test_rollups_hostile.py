@@ -183,6 +183,41 @@ def scope_named(stage, shop):
     return scope_id_of((2, 0, stage, None, None, None, None, None, None, None, None), 0)
 
 
+def test_the_dimensions_of_a_trace_that_was_set_aside_are_there_when_it_is_booked(otlp, shop, monkeypatch):
+    folding.fold_roll_ups()
+    otlp.send(otlp.span("e9" * 16, "01" * 8, name="new"))
+    real = ledger.write
+
+    def write(found):
+        raise OverflowError
+
+    monkeypatch.setattr(rollups.ledger, "write", write)
+    folding.fold_roll_ups()
+    assert len(aside(shop.project)) == 1
+    monkeypatch.setattr(rollups.ledger, "write", real)
+    otlp.send(otlp.span("ea" * 16, "01" * 8, name="new"))
+    folding.fold_roll_ups()
+    held = rollup_audit.stored(shop.project, 1440, 2)
+    assert [key[2] for key in held] == ["new"]
+
+
+def test_a_project_whose_fold_fails_does_not_keep_the_others(otlp, shop, monkeypatch):
+    folding.fold_roll_ups()
+    otlp.send(otlp.span("e7" * 16, "01" * 8))
+    otlp.send(otlp.span("e8" * 16, "01" * 8), project=shop.elsewhere)
+    real = rollups.fold_slice
+
+    def fold_slice(project_id, rate_of):
+        if project_id == shop.project.pk:
+            raise psycopg.errors.UndefinedColumn("a mistake of ours")
+        return real(project_id, rate_of)
+
+    monkeypatch.setattr(rollups, "fold_slice", fold_slice)
+    with pytest.raises(psycopg.errors.UndefinedColumn):
+        folding.fold_roll_ups()
+    rollup_audit.check(shop.elsewhere)
+
+
 def test_a_damaged_ledger_row_is_set_aside(otlp, shop):
     otlp.send(otlp.span("e4" * 16, "01" * 8), otlp.span("e5" * 16, "01" * 8))
     folding.fold_roll_ups()

@@ -98,8 +98,12 @@ def _read_scopes(cursor: Cursor[Any], project_id: int, today: date) -> Scopes:
     return Scopes(settings.ROLLUP_SCOPES_MAX, today, used_on, {row[0] for row in cursor.fetchall()})
 
 
-def write_fresh(cursor: Cursor[Any], project_id: int, scopes: Scopes) -> None:
-    """Write down what is new; it stays marked as new until `settle`, since the transaction may not commit."""
+def write_pending(cursor: Cursor[Any], project_id: int) -> None:
+    """Write down what is new, last in the transaction; also of traces that were set aside, or it would be lost."""
+    held = _held.get(project_id)
+    if held is None:
+        return
+    scopes = held.scopes
     if scopes.fresh:
         fresh: Sequence[Scope] = list(scopes.fresh.values())
         columns = zip(*(scope.key for scope in fresh), strict=True)

@@ -9,6 +9,7 @@ folds a project (an advisory lock): two would subtract the same ledger row twice
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -87,10 +88,13 @@ _SET_ASIDE = """
 """
 _TAKE_BACK = "DELETE FROM traces_rollup_aside WHERE project_id = %s AND trace_id = ANY(%s)"
 # What one trace's rows may do to us. Anything else (no connection, no lock, our own mistake) is no trace's fault.
-_POISON = (
+POISON = (
     psycopg.DataError, psycopg.IntegrityError, errors.QueryCanceled, errors.ProgramLimitExceeded, ArithmeticError,
     ValueError, TypeError, LookupError, RecursionError,
 )  # fmt: skip
+
+
+_locks: dict[int, threading.Lock] = {}
 
 
 class Busy(Exception):
@@ -141,28 +145,32 @@ class _Micros(Loader):
 @contextmanager
 def holding(project_id: int) -> Iterator[Cursor[Any]]:
     """A transaction that alone may change the project's roll-ups. `Busy` where others hold it for `LOCK_WAIT_MS`."""
+    # Between threads too: what one remembers of new scopes is only true once it has committed.
+    mine = _locks.setdefault(project_id, threading.Lock())
+    if not mine.acquire(timeout=LOCK_WAIT_MS / 1000):
+        raise Busy(f"project {project_id} is being folded")
     try:
         with transaction.atomic(), raw_cursor() as cursor:
             cursor.execute(_LIMITS)
-            try:
-                cursor.execute(_LOCK, (LOCK_CLASS, project_id))
-            except errors.LockNotAvailable:
-                raise Busy(f"project {project_id} is being folded") from None
+            cursor.execute(_LOCK, (LOCK_CLASS, project_id))
             yield cursor
-    except Busy:
-        raise
-    except BaseException:
+            rollup_memory.write_pending(cursor, project_id)
+        rollup_memory.settle(project_id)
+    except BaseException as error:
         # Scopes that this transaction wrote are not there.
         rollup_memory.forget(project_id)
+        if isinstance(error, errors.LockNotAvailable | errors.DeadlockDetected):
+            raise Busy(f"project {project_id} is being folded") from None
         raise
-    rollup_memory.settle(project_id)
+    finally:
+        mine.release()
 
 
 def fold_slice(project_id: int, rate_of: RateOf) -> Folded:
     """Take the oldest changes of a project in, in one transaction. `Busy` where another holds it."""
     try:
         return _fold_slice(project_id, rate_of, book)
-    except _POISON:
+    except POISON:
         # One of these traces cannot be booked. Again, in halves, until it stands alone.
         return _fold_slice(project_id, rate_of, _book_apart)
 
@@ -240,7 +248,7 @@ def _book_apart(
     try:
         with transaction.atomic():
             return book(cursor, project_id, trace_ids, state, rate_of, is_due)
-    except _POISON as error:
+    except POISON as error:
         if len(trace_ids) == 1:
             reason = f"{type(error).__name__} {getattr(error, 'sqlstate', None) or ''}".strip()
             cursor.execute(_SET_ASIDE, (project_id, trace_ids[0], reason))
@@ -292,7 +300,6 @@ def _book(
         if new is not None:
             deltas.setdefault(new.zone, Delta()).book(new, 1)
             written.append((trace, ledger.write(new)))
-    rollup_memory.write_fresh(cursor, project_id, state.scopes)
     horizon = Horizon.for_writing(minute_of(state.now))
     for zone, delta in sorted(deltas.items()):
         delta.settle()
