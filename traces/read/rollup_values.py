@@ -162,6 +162,15 @@ class FoldState:
         return self.rebuild in {"pending", "running"}
 
 
+@dataclass(frozen=True, slots=True)
+class FoldBacklog:
+    """What waits in the whole installation: entries of the feed, the age of the oldest, traces set aside."""
+
+    entries: int
+    oldest_seconds: float | None
+    set_aside: int
+
+
 def check_dimension(family: Family, name: str) -> None:
     """ValueError where traces or spans have no such dimension."""
     if name not in DIMENSIONS[family]:

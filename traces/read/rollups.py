@@ -25,6 +25,7 @@ from traces.read.rollup_values import (
     AUTO,
     Answer,
     Auto,
+    FoldBacklog,
     FoldState,
     ReasonRow,
     Reasons,
@@ -56,6 +57,14 @@ def reading(project_id: int, time_zone: str, timeout_ms: int = PAGE_TIMEOUT_MS) 
         # Parallel workers take longer to start than these sums take.
         settings.execute("SELECT set_config('max_parallel_workers_per_gather', '0', true)")
         yield Rollups(raw_cursor(), project_id, calendar_of(time_zone), clock.now())
+
+
+def read_fold_backlog() -> FoldBacklog:
+    """What waits to be booked in the whole installation."""
+    with raw_cursor() as cursor:
+        cursor.execute(compose("rollup_backlog").encode(), {"consumer": _ROLL_UP})
+        row = cursor.fetchone()
+    return FoldBacklog(*row) if row else FoldBacklog(0, None, 0)
 
 
 class Rollups:
@@ -329,6 +338,7 @@ __all__ = [
     "Answer",
     "Auto",
     "Family",
+    "FoldBacklog",
     "FoldState",
     "ReasonRow",
     "Reasons",
@@ -342,6 +352,7 @@ __all__ = [
     "What",
     "Where",
     "calls",
+    "read_fold_backlog",
     "reading",
     "requests",
 ]

@@ -28,6 +28,7 @@ from telltale.jobs.read import HeartbeatAge, read_heartbeats, read_queues, read_
 from telltale.lib import clock
 from telltale.lib.patience import answer_within
 from traces.read.flow import Pending, Totals, read_pending, read_totals
+from traces.read.rollups import FoldBacklog, read_fold_backlog
 from traces.read.search import Backlog, read_backlog
 
 READ_TIMEOUT_MS = 2000
@@ -57,6 +58,7 @@ class Vitals:
     scheduler_age_seconds: float | None
     pending: Pending
     search: Backlog
+    folding: FoldBacklog
     disk_free_bytes: int
     disk_total_bytes: int
     failed_jobs: int
@@ -79,7 +81,12 @@ class Vitals:
                 notes.append(f"Work in queue {queue.name} has waited {queue.oldest_seconds:.0f} s.")
         lag = self.pending.oldest_seconds
         if lag is not None and lag > QUEUE_LIMIT_SECONDS:
-            notes.append(f"Data is {lag / 60:.0f} min old in charts.")
+            notes.append(f"The account of ingest is {lag / 60:.0f} min behind.")
+        unfolded = self.folding.oldest_seconds
+        if unfolded is not None and unfolded > QUEUE_LIMIT_SECONDS:
+            notes.append(f"Charts are {unfolded / 60:.0f} min behind.")
+        if self.folding.set_aside:
+            notes.append(f"{self.folding.set_aside} traces could not be booked into roll-ups.")
         behind = self.search.oldest_seconds
         if behind is not None and behind > QUEUE_LIMIT_SECONDS:
             notes.append(f"Text search is {behind / 60:.0f} min behind.")
@@ -132,11 +139,12 @@ def read_vitals() -> Vitals:
         scheduler = read_scheduler_at(now)
         pending = read_pending()
         search = read_backlog()
+        folding = read_fold_backlog()
         cursor.execute("SELECT count(*) FROM jobs_job WHERE state = 'failed'")
         failed = int(cursor.fetchone()[0])
     home = settings.TELLTALE_HOME
     disk = shutil.disk_usage(home if home.exists() else "/")
-    return Vitals(now, queues, workers, scheduler, pending, search, disk.free, disk.total, failed)
+    return Vitals(now, queues, workers, scheduler, pending, search, folding, disk.free, disk.total, failed)
 
 
 def healthz(request: HttpRequest) -> HttpResponseBase:
@@ -221,6 +229,11 @@ def _details(vitals: Vitals) -> dict[str, Any]:
             "oldest_seconds": _tenth(vitals.search.oldest_seconds) or 0.0,
             "set_aside": vitals.search.set_aside,
         },
+        "roll_ups": {
+            "pending_changes": vitals.folding.entries,
+            "oldest_seconds": _tenth(vitals.folding.oldest_seconds) or 0.0,
+            "set_aside": vitals.folding.set_aside,
+        },
         "disk": {"free_bytes": vitals.disk_free_bytes, "total_bytes": vitals.disk_total_bytes},
         "failed_jobs": vitals.failed_jobs,
     }
@@ -271,6 +284,9 @@ def _vital_series(vitals: Vitals) -> Iterator[Metric]:
     yield GaugeMetricFamily("telltale_batches_pending", "Batches not in roll-ups", vitals.pending.batches)
     behind = vitals.search.oldest_seconds or 0
     yield GaugeMetricFamily("telltale_search_lag_seconds", "Age of the oldest change not in the search index", behind)
+    unfolded = vitals.folding.oldest_seconds or 0
+    yield GaugeMetricFamily("telltale_rollup_lag_seconds", "Age of the oldest change not in roll-ups", unfolded)
+    yield GaugeMetricFamily("telltale_rollup_set_aside", "Traces left out of roll-ups", vitals.folding.set_aside)
     yield GaugeMetricFamily("telltale_search_set_aside", "Traces searched by row alone", vitals.search.set_aside)
     yield GaugeMetricFamily("telltale_disk_free_bytes", "Free space where the home lies", vitals.disk_free_bytes)
     yield GaugeMetricFamily("telltale_disk_total_bytes", "Size of that disk", vitals.disk_total_bytes)
