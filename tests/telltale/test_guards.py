@@ -154,6 +154,19 @@ def environment_read():
     return set(found) | {f"TELLTALE_INIT_{name}" for name in init}
 
 
+def environment_of_the_sdk():
+    """Names of the environment that applications set for the SDK; docs/sdk.md has them."""
+    read = "".join(path.read_text() for path in python_files("sdk/python/telltale_sdk"))
+    return set(re.findall(r'"(TELLTALE_[A-Z_]+)"', read))
+
+
+def test_every_setting_of_the_sdk_has_its_row():
+    rows = re.findall(r"`(TELLTALE_[A-Z_]+)`", (ROOT / "docs" / "sdk.md").read_text())
+
+    assert environment_of_the_sdk()
+    assert set(rows) == environment_of_the_sdk()
+
+
 def test_every_setting_has_its_row_and_every_row_its_setting():
     rows = re.findall(r"^\| `(TELLTALE_[A-Z0-9_]+)` \|", (ROOT / "docs" / "settings.md").read_text(), re.MULTILINE)
 
@@ -166,7 +179,7 @@ def test_every_setting_has_its_row_and_every_row_its_setting():
 
 def test_settings_that_docs_name_exist():
     # A variable of the compose file, and one of the shells in which people try the examples.
-    known = environment_read() | {"TELLTALE_PUBLISH", "TELLTALE_KEY"}
+    known = environment_read() | {"TELLTALE_PUBLISH", "TELLTALE_KEY"} | environment_of_the_sdk()
     wrong = []
     for path in tracked("docs/*.md", "README.md", "docker-compose.yml", "Dockerfile"):
         for name in SETTING.findall(path.read_text()):

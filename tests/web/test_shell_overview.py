@@ -55,9 +55,10 @@ def test_the_snippets_of_the_welcome_page_arrive(send, path, body):
 def test_the_snippets_are_whole_commands():
     made = {s.key: s.code for s in snippets("https://telltale.example", "tt_sk_x", clock.now())}
 
-    assert set(made) == {"curl", "otlp", "python"}
+    assert set(made) == {"curl", "otlp", "python", "sdk"}
     assert all("https://telltale.example" in code and "tt_sk_x" in code for code in made.values())
     ast.parse(made["python"])
+    ast.parse(made["sdk"])
     for way in ("curl", "otlp"):
         assert json.loads(made[way].split("-d '", 1)[1].removesuffix("'"))
         assert made[way].count("'") == 6

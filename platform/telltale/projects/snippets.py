@@ -33,6 +33,12 @@ def snippets(url: str, secret: str, now: datetime) -> list[Snippet]:
             f"pip install opentelemetry-sdk=={OTEL_VERSION} opentelemetry-exporter-otlp-proto-http=={OTEL_VERSION}",
             _python(url, secret),
         ),
+        Snippet(
+            "sdk",
+            "Telltale SDK",
+            "pip install ./sdk/python, from the folder that Telltale was cloned into.",
+            _sdk(url, secret),
+        ),
     ]
 
 
@@ -135,4 +141,23 @@ with trace.get_tracer("shop").start_as_current_span("chat gpt-4o-mini") as span:
     }})
 
 provider.shutdown()  # sends what is still waiting
+'''
+
+
+def _sdk(url: str, secret: str) -> str:
+    return f'''import telltale_sdk as telltale
+
+telltale.init(endpoint="{url}", api_key="{secret}", service="shop")
+
+
+@telltale.observe(kind="generation")
+def answer(question):
+    span = telltale.current_span()
+    span.set_model("gpt-4o-mini", "openai")
+    span.set_usage(input_tokens=18, output_tokens=11)
+    return "60 days from the day it was given."
+
+
+with telltale.user("u-1"), telltale.feature("returns"):
+    answer("How long do I have to send back a gift?")
 '''
