@@ -8,6 +8,7 @@ import re
 from datetime import datetime, timedelta
 from html import unescape
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -16,7 +17,9 @@ from django.db import connection
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from tests.traces.session_rows import NOON, put_trace, refresh_all, remove_trace, trace_id
+from traces.pages import columns as trace_columns
 from traces.pages.addresses import read_ids, write_id
+from traces.read import Term, TraceFilter, list_traces
 from traces.read import sessions as read_sessions
 from traces.read.asking import TooSlow
 from traces.write import sessions
@@ -344,7 +347,7 @@ def test_the_last_turns_and_those_of_one_trace_are_one_step_away(long):
 
 def test_a_trace_leads_to_its_turn_and_to_its_user(talk):
     html = read(talk.bob, f"/p/shop/traces/{hex_id(2)}/")
-    (href,) = re.findall(r'href="(/p/shop/sessions/[^"]*)"', html)
+    (href,) = re.findall(r'href="(/p/shop/sessions/s_1/[^"]*)"', html)
 
     page = read(talk.bob, href)
 
@@ -355,7 +358,10 @@ def test_a_trace_leads_to_its_turn_and_to_its_user(talk):
 
 
 def test_a_list_of_traces_links_users_and_sessions(talk):
-    html = read(talk.bob, "/p/shop/traces/?columns=said,user,session")
+    newest = list_traces(talk.project.pk, TraceFilter(terms=(Term("user", "is", ("bob",)),))).rows
+    on = trace_columns.Page("/p/shop/traces/", "", ZoneInfo("UTC"), clock.now())
+
+    (html,) = trace_columns.rows_html(newest, trace_columns.chosen(("user", "session")), on)
 
     assert 'href="/p/shop/users/bob/"' in html
     assert 'href="/p/shop/sessions/s_2/"' in html
