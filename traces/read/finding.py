@@ -13,9 +13,9 @@ from traces.read.search import COUNT_MAX, SECONDS, VERIFY_MAX, Hits, Place, Quer
 from traces.read.texts import us_of
 
 # Named to a question that groups or counts; of more, these are a sample.
-SAMPLE = 2_000
+SAMPLE = 1_000
 # Sorted by something else than time: of more, the newest.
-SORTED_MAX = 10_000
+SORTED_MAX = 5_000
 _Row = TypeVar("_Row")
 
 
@@ -77,7 +77,7 @@ def rows_in_order(
             found += read(among(wanted, places), limit - len(found))
         if len(found) >= limit or len(places) < size:
             return found
-        after, size = places[-1], min(size * 3, SAMPLE)
+        after, size = places[-1], min(size * 3, 3 * SAMPLE)
 
 
 def among(wanted: TraceFilter, places: Sequence[Place]) -> TraceFilter:
@@ -112,8 +112,8 @@ def count(
     """
     hits = _hits(project_id, wanted)
     if not wanted.terms:
-        return hits.count(COUNT_MAX)
-    most = 50 * SAMPLE if exactly else SAMPLE
+        return hits.count(COUNT_MAX, exactly=exactly)
+    most = hits.count(exactly=True)[0] if exactly else SAMPLE
     places = hits.take(most + 1)
     n = of_named(among(wanted, places[:most])) if places else 0
     if len(places) <= most:

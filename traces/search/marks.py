@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from traces.search import words
 from traces.search.query import Query
 
-BEFORE_CHARS, SNIPPET_CHARS = 60, 180
+BEFORE_CHARS, SNIPPET_CHARS = 40, 160
 # A text is looked through no further than this.
 LOOK_CHARS = 64 * 1024
 _OUTER = re.compile(r"[:@/+#=&?%~\\$]+")

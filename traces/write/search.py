@@ -64,11 +64,20 @@ _END = """
 _KEEP_VERSION = """
     UPDATE traces_search_state SET next_version = %s, set_aside = set_aside + %s WHERE project_id = %s
 """
+# The oldest entries, as many as hold together what a pass may take.
 _PEEK = """
-    SELECT feed_id, changed_at, trace_ids[:%(cut)s], cardinality(trace_ids) FROM traces_feed
-    WHERE consumer = %(consumer)s AND project_id = %(project_id)s
+    SELECT feed_id, changed_at, trace_ids[:%(cut)s]
+    FROM (
+        SELECT feed_id, changed_at, trace_ids, sum(cardinality(trace_ids)) OVER (ORDER BY feed_id) AS total
+        FROM (
+            SELECT feed_id, changed_at, trace_ids FROM traces_feed
+            WHERE consumer = %(consumer)s AND project_id = %(project_id)s
+            ORDER BY feed_id
+            LIMIT %(limit)s
+        ) AS oldest
+    ) AS summed
+    WHERE total - cardinality(trace_ids) < %(bite)s
     ORDER BY feed_id
-    LIMIT %(limit)s
 """
 _TAKE = """
     DELETE FROM traces_feed WHERE consumer = %s AND project_id = %s AND feed_id = ANY(%s::bigint[])
@@ -180,22 +189,23 @@ def keep_version(cursor: Cursor[Any], project_id: int, version: int, set_aside: 
 def _choose(cursor: Cursor[Any], project_id: int, bite: int) -> _Choice:
     """Which entries a pass takes, oldest first, until there is enough to do. Nothing is changed."""
     choice = _Choice()
-    asked = {"consumer": int(Consumer.SEARCH), "project_id": project_id, "cut": ENTRY_TRACES, "limit": 4 * PASS_TRACES}
+    asked = {
+        "consumer": int(Consumer.SEARCH),
+        "project_id": project_id,
+        "cut": ENTRY_TRACES,
+        "limit": 4 * PASS_TRACES,
+        "bite": bite,
+    }
     cursor.execute(_PEEK, asked)
-    now = clock.now()
-    spans = 0
     entries = cursor.fetchall()
-    wanted = {trace_id for entry in entries[: bite + 1] for trace_id in entry[2]}
-    bounds: dict[UUID, tuple[Any, ...]] = {}
-    looked: set[UUID] = set()
-    for feed_id, changed_at, trace_ids, _ in entries:
+    cursor.execute(_BOUNDS, (project_id, list({trace_id for entry in entries for trace_id in entry[2]})))
+    bounds = {row[0]: row for row in cursor.fetchall()}
+    now = clock.now()
+    spans = seen = 0
+    for feed_id, changed_at, trace_ids in entries:
+        seen += len(trace_ids)
         if len(choice.trace_ids) >= bite or spans >= PASS_SPANS:
-            choice.has_more = True
             break
-        if not looked.issuperset(trace_ids):
-            cursor.execute(_BOUNDS, (project_id, list(wanted.union(trace_ids) - looked)))
-            looked |= wanted.union(trace_ids)
-            bounds |= {row[0]: row for row in cursor.fetchall()}
         choice.feed_ids.append(feed_id)
         for trace_id in trace_ids:
             if trace_id in choice.trace_ids or len(choice.trace_ids) >= bite or spans >= PASS_SPANS:
@@ -207,6 +217,7 @@ def _choose(cursor: Cursor[Any], project_id: int, bite: int) -> _Choice:
             if row is not None:
                 choice.days[trace_id] = day_of(row[1])
                 spans += row[3]
+    choice.has_more = bool(choice.trace_ids) and (seen >= bite or spans >= PASS_SPANS)
     return choice
 
 
