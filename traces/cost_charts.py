@@ -20,11 +20,13 @@ from traces.cost_view import (
     day_words,
     days_words,
     forecast_words,
+    money,
     name_of,
     part_views,
     usd,
 )
 from traces.read.cost_values import Bill, CostPage, DayBill, MonthForecast
+from traces.read.money import CostState
 from traces.rollup.buckets import Calendar, time_of
 from traces.rollup.sums import Sums
 
@@ -46,8 +48,10 @@ STEP_WORDS = {
 _BAR_WIDTH, _LETTER = 505, 6.6
 
 
-def spend(month: MonthForecast, calendar: Calendar, links: Links) -> Figure:
-    """The month's cumulated cost against its forecast and the month before."""
+def spend(month: MonthForecast, calendar: Calendar, links: Links) -> Figure | None:
+    """The month's cumulated cost against its forecast and the month before; None where nothing has a price."""
+    if month.spent.pico is None and month.spent.state is not CostState.NONE:
+        return None
     days, found = month.days, month.forecast
     length = _month_days(month.month)
     xs, ys, total = [0.0], [0.0], 0.0
@@ -64,7 +68,8 @@ def spend(month: MonthForecast, calendar: Calendar, links: Links) -> Figure:
             before_ys.append(sum_before)
         lines.append(Line(before_xs, before_ys, css="c-prev"))
     rows = []
-    if found.ahead and found.usd is not None:
+    is_ahead = bool(found.ahead)
+    if is_ahead and found.usd is not None:
         ahead_xs = [xs[-1], *(float((point.day - month.month).days + 1) for point in found.ahead)]
         lines.append(
             Line(
@@ -78,7 +83,15 @@ def spend(month: MonthForecast, calendar: Calendar, links: Links) -> Figure:
                 end_css="t-1",
             )
         )
-    lines.append(Line(xs, ys, has_dot=True, end="" if found.ahead else fmt.cost(_usd(total)), end_css="t-1"))
+    lines.append(
+        Line(
+            xs,
+            ys,
+            has_dot=True,
+            end="" if is_ahead else fmt.cost(_usd(total)),
+            end_css="t-1",
+        )
+    )
     spots = []
     running = 0.0
     for at, day in enumerate(days):
@@ -88,7 +101,7 @@ def spend(month: MonthForecast, calendar: Calendar, links: Links) -> Figure:
         title = f"{day_words(day.day)}: {fmt.cost(_usd(day.usd or 0.0))}, {fmt.cost(_usd(running))} since the first"
         spots.append(Spot(float(at), at + 1.0, href, title))
         rows.append(Row((day_words(day.day), fmt.cost(_usd(day.usd or 0.0)), fmt.cost(_usd(running)), ""), href))
-    for point in found.ahead[1:]:
+    for point in found.ahead[1:] if is_ahead else ():
         low, high = fmt.cost(_usd(point.low_usd)), fmt.cost(_usd(point.high_usd))
         rows.append(Row((day_words(point.day), "", f"about {fmt.cost(_usd(point.usd))}", f"{low}{fmt.EN_DASH}{high}")))
     ticks = [(0.0, _short(month.month))]
@@ -97,9 +110,12 @@ def spend(month: MonthForecast, calendar: Calendar, links: Links) -> Figure:
     picture = charts.line_picture(
         lines, ticks, charts.USD, x_range=(0.0, float(length)), size=charts.HALF, right=72.0, spots=spots
     )
-    finding = f"{fmt.cost(_usd(total))} spent in {month.month:%B} so far"
+    spent = money(month.spent)
+    finding = f"{spent[0].upper()}{spent[1:]} spent in {month.month:%B} so far"
+    if month.spent.pico is None:
+        finding = f"Nothing spent in {month.month:%B} so far"
     words = forecast_words(month)
-    grey = f" Dotted: {month.previous[0].day:%B}." if len(lines) > (2 if found.ahead else 1) else ""
+    grey = f" Dotted: {month.previous[0].day:%B}." if len(lines) > (2 if is_ahead else 1) else ""
     return Figure(
         finding,
         f"{words}.{grey}" if not words.endswith(".") else f"{words}{grey}",
@@ -126,28 +142,33 @@ def buys(total: Sums) -> Figure | None:
     all_tokens, all_cost = sum(kind[1] for kind in kinds), sum(kind[2] for kind in kinds)
     if not all_tokens:
         return None
-    picture = Picture(545, 140, paths=(), texts=())
+    picture = Picture(545, 140 if all_cost else 68)
     picture = _bar(picture, 8.0, "Tokens", fmt.count(all_tokens), [(k[0], k[1], _count(k[1]), k[3]) for k in kinds])
-    picture = _bar(
-        picture, 80.0, "Cost", fmt.cost(usd(all_cost)), [(k[0], k[2], fmt.cost(usd(k[2])), k[3]) for k in kinds]
-    )
-    dearest = max(kinds, key=lambda kind: kind[2])
-    finding = f"{dearest[0]} is {fmt.share(dearest[1] / all_tokens)} of tokens"
+    largest = max(kinds, key=lambda kind: (kind[2], kind[1]))
+    finding = f"{largest[0]} is {fmt.share(largest[1] / all_tokens)} of tokens"
     if all_cost:
-        finding += f" and {fmt.share(dearest[2] / all_cost)} of cost"
+        costs_shown = [(word, pico, fmt.cost(usd(pico)), css) for word, _, pico, css, _ in kinds]
+        picture = _bar(picture, 80.0, "Cost", fmt.cost(usd(all_cost)), costs_shown)
+        finding += f" and {fmt.share(largest[2] / all_cost)} of cost"
     rows = tuple(
-        Row((word, f"{n:,}" if n else "none", fmt.share(n / all_tokens), fmt.cost(usd(pico)),
-             fmt.share(pico / all_cost) if all_cost else "none", _rate(pico, n)))
+        Row(
+            (
+                word,
+                f"{n:,}" if n else "none",
+                fmt.share(n / all_tokens),
+                *((fmt.cost(usd(pico)), fmt.share(pico / all_cost), _rate(pico, n)) if all_cost else ()),
+            )
+        )
         for word, n, pico, _, _ in kinds
-    )  # fmt: skip
+    )
     return Figure(
         finding,
-        "Tokens and what they cost, by what they were for",
+        "Tokens and what they cost, by what they were for" if all_cost else "No token has a known cost",
         f"What the money buys. {finding}.",
         picture,
-        ("Part", "Tokens", "Of tokens", "Cost", "Of cost", "A million tokens"),
+        ("Part", "Tokens", "Of tokens", *(("Cost", "Of cost", "A million tokens") if all_cost else ())),
         rows,
-        tuple((swatch, f"{word}, {fmt.cost(usd(pico))}") for word, _, pico, _, swatch in kinds),
+        tuple((swatch, f"{word}, {fmt.cost(usd(pico))}" if all_cost else word) for word, _, pico, _, swatch in kinds),
         is_fit=True,
     )
 

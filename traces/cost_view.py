@@ -118,9 +118,12 @@ def signed(pico: int) -> str:
     return f"+{fmt.cost(usd(pico))}" if pico > 0 else fmt.cost(usd(pico)) if pico else "no change"
 
 
-def each_of(pico: int, n: int, missing: str = "none") -> str:
-    """An amount a piece; a word where there is no piece."""
-    return fmt.cost(usd(pico) / n) if n else missing
+def each_of(sums: Sums, n: int) -> str:
+    """What one of `n` cost on average; a word where there is none, or nothing is known of the cost."""
+    if not n:
+        return "none"
+    cost = money_of(sums)
+    return _INSTEAD[cost.state] if cost.pico is None else fmt.cost(usd(cost.pico) / n)
 
 
 def days_words(days: Days) -> str:
@@ -152,7 +155,7 @@ def period_words(period: Period) -> str:
 def headline(page: CostPage) -> str:
     """The answer of the page: what the month will come to, or what the period cost."""
     forecast = page.month.forecast
-    if page.bill.period.name == "month" and forecast.usd is not None:
+    if page.bill.period.name == "month" and forecast.usd is not None and page.bill.money.pico is not None:
         low_end = page.bill.money.state in {CostState.AT_LEAST, CostState.ESTIMATE}
         about = fmt.about_cost(fmt.decimal_of(round(forecast.usd, 6)))
         return f"On course for {about.replace('about ', 'at least ') if low_end else about} this month"
@@ -188,14 +191,15 @@ def stats(page: CostPage) -> list[Stat]:
     per_day, per_request = "no day is over yet", ""
     a_day = None
     if whole is not None and period.whole and before is not None and period.before:
-        a_day = usd(whole.cost_pico) / period.whole.n
-        was = usd(before.cost_pico) / period.before.n
-        per_day = f"{then}{fmt.cost(was)}, {fmt.change_pct(was, a_day)}"
-        per_request = f"{then}{each_of(before.cost_pico, before.n)}"
+        a_day = None if money_of(whole).pico is None and whole.n else usd(whole.cost_pico) / period.whole.n
+        was = None if money_of(before).pico is None and before.n else usd(before.cost_pico) / period.before.n
+        change = "" if was is None or a_day is None else f", {fmt.change_pct(was, a_day)}"
+        per_day = f"{then}{fmt.cost(was)}{change}"
+        per_request = f"{then}{each_of(before, before.n)}"
     return [
         Stat("Spent", money(bill.money), "", _spent_note(bill)),
-        Stat("Per day", fmt.cost(a_day, missing="unknown"), "", per_day),
-        Stat("Per request", each_of(total.cost_pico, total.n), "", per_request),
+        Stat("Per day", fmt.cost(a_day, missing="unknown" if whole is None else "unpriced"), "", per_day),
+        Stat("Per request", each_of(total, total.n), "", per_request),
         _cached(total),
         _judged(bill),
     ]
@@ -272,7 +276,7 @@ def _row(line: Line, breakdown: Breakdown, period: Period, links: Links, whole: 
         href=links.row(line, breakdown, period.days.start, period.days.end),
         n=f"{sums.n:,}",
         **_tokens(sums),
-        each=each_of(sums.cost_pico, n) if is_known else money(line.money),
+        each=each_of(sums, n),
         cost=money(line.money),
         width=round(100 * sums.cost_pico / whole, 2) if whole else 0.0,
         share=fmt.share(sums.cost_pico / whole) if whole and is_known else "",
@@ -318,7 +322,7 @@ def day_rows(days: Sequence[DayBill], links: Links, today: date) -> list[RowView
                 href=links.requests(day.start, day.end),
                 n=f"{day.sums.n:,}",
                 **_tokens(day.sums),
-                each=each_of(day.sums.cost_pico, day.sums.n),
+                each=each_of(day.sums, day.sums.n),
                 cost=money(cost),
                 width=round(100 * day.sums.cost_pico / most, 2) if most else 0.0,
                 share=fmt.share(day.sums.cost_pico / whole) if whole else "none",

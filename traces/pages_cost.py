@@ -24,10 +24,10 @@ from traces.cost_view import (
     LABELS,
     Links,
     RowView,
-    change_headline,
     day_rows,
     days_words,
     headline,
+    money,
     part_views,
     rows,
     stats,
@@ -40,7 +40,7 @@ from traces.pages.export import FORMATS, cell
 from traces.pages_accounting import query_string
 from traces.read import TooSlow
 from traces.read.cost import BY, read_cost_page, read_sessions, read_users
-from traces.read.cost_values import CostPage
+from traces.read.cost_values import CostPage, money_of
 from traces.read.rollups import UserRow
 from traces.read.session_rows import SessionRow
 from traces.rollup.buckets import Calendar, calendar_of
@@ -146,6 +146,8 @@ def shown(project: Project, page: CostPage, by: str, query: QueryDict, calendar:
     """What the template writes."""
     bill, period = page.bill, page.bill.period
     links = Links(reverse("trace_list", args=[project.slug]))
+    has_bills = bill.change is not None and bool(bill.change.before_pico or bill.change.now_pico)
+    change = bill.change if has_bills else None
     most = ALL_ROWS_MAX if query.get("rows") == "all" else ROWS_MAX
     lines: list[RowView] = []
     if page.breakdown is not None:
@@ -170,9 +172,8 @@ def shown(project: Project, page: CostPage, by: str, query: QueryDict, calendar:
         "may_price": may(project, "prices"),
         "spend": cost_charts.spend(page.month, calendar, links),
         "buys": cost_charts.buys(bill.total),
-        "change": cost_charts.change(bill.change, period) if bill.change else None,
-        "change_words": change_headline(bill.change, period) if bill.change else "",
-        "parts": part_views(bill.change) if bill.change else [],
+        "change": cost_charts.change(change, period) if change else None,
+        "parts": part_views(change) if change else [],
         "chart": cost_charts.over_time(page, links, calendar),
         "label": LABELS[by],
         "noun": "Calls" if page.breakdown and page.breakdown.is_of_calls else "Requests",
@@ -199,8 +200,8 @@ def shown(project: Project, page: CostPage, by: str, query: QueryDict, calendar:
 def _total(page: CostPage, by: str) -> str:
     """The sum under the breakdown."""
     if page.breakdown is not None:
-        return fmt.cost(usd(page.breakdown.total.cost_pico))
-    return fmt.cost(usd(page.bill.total.cost_pico)) if by == "day" else ""
+        return money(money_of(page.breakdown.total))
+    return money(page.bill.money) if by == "day" else ""
 
 
 def _heavy_rows(project: Project, page: CostPage, links: Links, by: str) -> list[HeavyRow] | None:
@@ -219,18 +220,27 @@ def _users(
     return [
         HeavyRow(
             name=row.user_id,
-            detail=f"{row.unpriced_count:,} unpriced" if row.unpriced_count else "",
+            detail=f"{row.unpriced_count:,} call{'' if row.unpriced_count == 1 else 's'} unpriced"
+            if row.unpriced_count
+            else "",
             href=reverse("user_page", args=[project.slug, write_id(row.user_id)]),
             n=f"{row.n:,}",
             n_href=links.requests(days.start, days.end, [("user", row.user_id)]),
             tokens_in=fmt.count(row.input_tokens - row.cached_tokens, short=True),
             cached=fmt.count(row.cached_tokens, short=True),
             tokens_out=fmt.count(row.output_tokens, short=True),
-            each=fmt.cost(usd(row.cost_pico) / row.n) if row.n else "none",
-            cost=fmt.cost(usd(row.cost_pico)),
+            each=fmt.cost(usd(row.cost_pico) / row.n) if row.cost_pico and row.n else "none",
+            cost=_least(row.cost_pico, row.unpriced_count),
         )
         for row in found
     ]
+
+
+def _least(pico: int, unpriced: int) -> str:
+    """A cost of which some calls may lack a price."""
+    if unpriced and not pico:
+        return "unpriced"
+    return ("at least " if unpriced else "") + fmt.cost(usd(pico))
 
 
 def _sessions(project: Project, found: Sequence[SessionRow] | None, links: Links) -> list[HeavyRow] | None:
@@ -246,8 +256,8 @@ def _sessions(project: Project, found: Sequence[SessionRow] | None, links: Links
             tokens_in=fmt.count(sum(row.tokens[:5]) - row.tokens[1], short=True),
             cached=fmt.count(row.tokens[1], short=True),
             tokens_out=fmt.count(sum(row.tokens[5:]), short=True),
-            each=fmt.cost(usd(row.cost_pico) / row.turns) if row.turns else "none",
-            cost=fmt.cost(usd(row.cost_pico)),
+            each=fmt.cost(usd(row.cost_pico) / row.turns) if row.cost.pico and row.turns else "none",
+            cost=money(row.cost),
         )
         for row in found
     ]

@@ -338,3 +338,13 @@ def test_the_number_of_queries_does_not_grow(look, traffic, queries, by):
 
 def test_charlie_gets_nothing(shop):
     assert shop.charlie.get(URL).status_code == 404
+
+
+def test_a_month_without_any_price_is_not_zero(look, traffic):
+    traffic.send(*(traffic.call(day(18) - timedelta(days=n), model="ours-7b", provider="vllm") for n in range(40)))
+
+    for query in ("", "?by=day", "?by=feature", "?by=user", "?t=7d"):
+        page = text(look(query))
+        assert "Nothing priced" in heading(look(query))
+        assert "$0" not in page.replace("Unknown is not $0", "")
+        assert "unpriced" in page

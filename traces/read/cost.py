@@ -31,6 +31,7 @@ from traces.read.cost_values import (
     Line,
     MonthForecast,
     counted,
+    money_of,
 )
 from traces.read.filters import TraceFilter
 from traces.read.listing import Ask
@@ -122,7 +123,7 @@ def read_forecast(rollups: Rollups, now: datetime) -> MonthForecast:
     """What the current month will have cost, from the newest weeks. One query."""
     first = _forecast_from(rollups.calendar, now)
     after = today_in(rollups.calendar, now) + timedelta(days=1)
-    days = read_days(rollups, days_between(first, after, rollups.calendar), want=("counts", "cost"))
+    days = read_days(rollups, days_between(first, after, rollups.calendar), want=("counts", "statuses", "cost"))
     return forecast_from_days(days, rollups.calendar, now)
 
 
@@ -149,6 +150,7 @@ def forecast_from_days(days: Sequence[DayBill], calendar: Calendar, now: datetim
         forecast_month(made[began:-1], spent, made[-1], share, rest),
         share,
         days[began].day if days[began].sums.n else None,
+        money_of(add(day.sums for day in days if day.day >= month)),
     )
 
 

@@ -93,6 +93,7 @@ class MonthForecast:
     forecast: Forecast
     today_share: float
     first_day: date | None  # from which day on there are data
+    spent: CostSum  # so far, with what it may claim
 
 
 @dataclass(frozen=True, slots=True)
