@@ -28,7 +28,7 @@ from traces.write import feed, partitions, search, search_merge
 from traces.write.feed import Consumer
 
 BACKFILL = "search.backfill"
-LEASE, LEASE_SECONDS = "search index", 20.0
+LEASE, LEASE_SECONDS = "search index", 10.0
 # A run ends by itself, so that a worker that is asked to stop can; the next one begins within two seconds.
 RUN_SECONDS = 15.0
 # Spans stored within this time are somebody sending.
