@@ -34,6 +34,8 @@ LINGER_UNTIL = 1.6
 # A slice of a rebuild (about 0.3 s): between two of them the fold of what is new has its turn.
 REBUILD_TRACES = 400
 REBUILD_SPANS = 6000
+# Locks of threads are not handed on in turn: whoever waits gets it while the rebuild takes a breath.
+BREATH_SECONDS = 0.02
 _RATES_MAX = 10_000
 pause = time.sleep
 
@@ -177,6 +179,7 @@ def _rebuild(run: work.Run) -> dict[str, Any]:
                 done, spans, aside = done + len(found), spans + folded.spans, aside + folded.set_aside
                 place = {"at": found[-1][1].isoformat(), "id": str(found[-1][0]), "spans": spans, "set_aside": aside}
                 run.step(cursor=place, progress=done, total=max(total, done))
+            pause(BREATH_SECONDS)
         except rollups.Busy:
             run.step(cursor=run.cursor, progress=done)
             pause(LINGER_SECONDS)
