@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from telltale.jobs.wake import wake
-from traces import accounting, folding, forwarding, indexing
+from traces import accounting, folding, indexing, sending
 from traces import reprice as reprice  # registers its jobs with every worker
 from traces.write import account_age, partitions, retention, sessions
 
@@ -31,7 +31,7 @@ def tend_roll_ups() -> int:
 @shared_task(name="traces.forward", time_limit=60, ignore_result=True)
 def forward() -> int:
     """Queue what was accepted for the targets of its project, and have each target tended that is due."""
-    due = forwarding.dispatch()
+    due = sending.dispatch()
     for target_id in due:
         wake(forward_to, target_id)
     return len(due)
@@ -41,7 +41,7 @@ def forward() -> int:
 @shared_task(name="traces.forward_to", time_limit=120, expires=10, ignore_result=True)
 def forward_to(target_id: int) -> int:
     """Send on what waits for one target, for some seconds."""
-    return forwarding.tend(target_id)
+    return sending.tend(target_id)
 
 
 @shared_task(name="traces.make_partitions", time_limit=120, ignore_result=True)

@@ -11,6 +11,7 @@ from telltale.projects.models import Role
 VIEWER, REVIEWER, ENGINEER, ADMIN, OWNER = Role.VIEWER, Role.REVIEWER, Role.ENGINEER, Role.ADMIN, Role.OWNER
 P = "p/<slug:slug>/"
 KEYS, MEMBERS, PRICES = P + "settings/keys/", P + "settings/members/", P + "settings/prices/"
+FORWARDING = P + "settings/forwarding/"
 
 PAGES: dict[str, tuple[Role | None, Role | None]] = {
     P: (VIEWER, None),
@@ -41,6 +42,13 @@ PAGES: dict[str, tuple[Role | None, Role | None]] = {
     MEMBERS: (VIEWER, ADMIN),
     MEMBERS + "<int:member_id>/role/": (None, ADMIN),
     MEMBERS + "<int:member_id>/remove/": (ADMIN, ADMIN),
+    FORWARDING: (VIEWER, None),
+    FORWARDING + "new/": (ADMIN, ADMIN),
+    FORWARDING + "<int:target_id>/": (ADMIN, ADMIN),
+    FORWARDING + "<int:target_id>/test/": (None, ADMIN),
+    FORWARDING + "<int:target_id>/pause/": (None, ADMIN),
+    FORWARDING + "<int:target_id>/resume/": (None, ADMIN),
+    FORWARDING + "<int:target_id>/remove/": (ADMIN, ADMIN),
     PRICES: (VIEWER, None),
     PRICES + "new/": (ADMIN, ADMIN),
     KEYS + "<int:key_id>/limit/": (ADMIN, ADMIN),
@@ -79,6 +87,9 @@ REST: dict[str, dict[str, tuple[Role | None, str]]] = {
     "api/v1/traces/<str:trace_id>/comments/<str:comment_id>": {"GET": READ, "PATCH": NOTE, "DELETE": NOTE},
     "api/v1/traces/<str:trace_id>/labels": {"GET": READ, "POST": NOTE, "DELETE": NOTE},
     "api/v1/labels": {"GET": READ},
+    "api/v1/forwarding": {"GET": READ, "POST": CHANGE},
+    "api/v1/forwarding/<str:target_id>": {"GET": READ, "PATCH": CHANGE, "DELETE": CHANGE},
+    "api/v1/forwarding/<str:target_id>/test": {"POST": CHANGE},
     "api/v1/compare": {"GET": READ},
     "api/v1/sessions": {"GET": READ},
     "api/v1/sessions/<path:session>": {"GET": READ},

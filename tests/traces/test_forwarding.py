@@ -17,10 +17,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from telltale.audit.models import AuditEntry
 from telltale.lib import egress
-from traces import forwarding
-from traces.forwarding import Wanted, read_answer
+from traces import forwarding, sending
+from traces.forwarding import Wanted
 from traces.ingest.rules import forget as forget_rules
 from traces.models import ForwardTarget
+from traces.sending import read_answer
 from traces.write import feed
 from traces.write import forwarding as write
 
@@ -102,7 +103,7 @@ def to(shop, otlp):
 
 def work():
     """What the worker does within some seconds."""
-    return sum(forwarding.tend(target_id) for target_id in forwarding.dispatch())
+    return sum(sending.tend(target_id) for target_id in sending.dispatch())
 
 
 def state(shop, target_id):
@@ -423,7 +424,7 @@ def test_large_traces_go_in_pieces_and_every_span_once(shop, otlp, collector, to
 
     ids = [(span.trace_id, span.span_id) for span in collector.spans]
     assert len(ids) == len(set(ids)) == 1900
-    assert max(len(spans_of(request)) for request in collector.requests) <= forwarding.CHUNK_SPANS
+    assert max(len(spans_of(request)) for request in collector.requests) <= sending.CHUNK_SPANS
     assert adds_up(shop, target, 1900)
 
 
@@ -439,7 +440,7 @@ def test_small_requests_are_sent_on_together(shop, otlp, collector, to):
 
 
 def test_spans_with_large_bodies_go_in_smaller_pieces(shop, otlp, collector, to, monkeypatch):
-    monkeypatch.setattr(forwarding, "CHUNK_BYTES", 100_000)
+    monkeypatch.setattr(sending, "CHUNK_BYTES", 100_000)
     to(collector.url)
     otlp.send(*[otlp.generation(TRACE, f"{n:016x}", said=f"{n} " * 200_000) for n in range(1, 6)])
 
@@ -474,14 +475,14 @@ def test_a_worker_that_was_stopped_for_long_writes_nothing_down(shop, otlp, coll
     target = to(collector.url)
     full(otlp)
 
-    real = forwarding._post
+    real = sending._post
 
     def post(row, spans, limits):
         verdict = real(row, spans, limits)
         ForwardTarget.objects.filter(pk=target).update(lease_by="another")
         return verdict
 
-    monkeypatch.setattr(forwarding, "_post", post)
+    monkeypatch.setattr(sending, "_post", post)
 
     assert work() == 0
     assert state(shop, target).queued_spans == 2
@@ -491,20 +492,20 @@ def test_a_worker_that_was_stopped_for_long_writes_nothing_down(shop, otlp, coll
 def test_two_workers_do_not_send_to_one_target_at_once(shop, otlp, collector, to):
     target = to(collector.url)
     full(otlp)
-    forwarding.dispatch()
+    sending.dispatch()
     held = write.claim(target, 2)
 
-    assert forwarding.tend(target) == 0
+    assert sending.tend(target) == 0
     write.release(held)
-    assert forwarding.tend(target) == 2
+    assert sending.tend(target) == 2
 
 
 def test_slow_targets_never_take_every_worker(shop, otlp, collector, to):
     targets = [to(collector.url, f"t{n}") for n in range(3)]
     full(otlp)
-    forwarding.dispatch()
+    sending.dispatch()
 
-    held = [write.claim(target, forwarding.SLOTS) for target in targets]
+    held = [write.claim(target, sending.SLOTS) for target in targets]
 
     assert [row is not None for row in held] == [True, True, False]
 
@@ -524,7 +525,7 @@ def test_what_waits_too_long_is_dropped_and_counted(shop, otlp, collector, to):
 
 
 def test_a_queue_that_is_full_drops_the_oldest(shop, otlp, collector, to, monkeypatch):
-    monkeypatch.setattr(forwarding, "QUEUE_SPANS_MAX", 25)
+    monkeypatch.setattr(sending, "QUEUE_SPANS_MAX", 25)
     target = to(collector.url)
     collector.plan = [(503, {}, b"")]
     for n in range(1, 5):
@@ -548,11 +549,11 @@ def test_a_queue_that_is_full_drops_the_oldest(shop, otlp, collector, to, monkey
 def test_spans_that_were_removed_meanwhile_are_counted_as_gone(shop, otlp, collector, to):
     target = to(collector.url)
     full(otlp)
-    forwarding.dispatch()
+    sending.dispatch()
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM traces_span WHERE name = 'chat'")
 
-    forwarding.tend(target)
+    sending.tend(target)
 
     assert (state(shop, target).sent_spans, state(shop, target).dropped) == (1, {"gone": 1})
 
@@ -571,7 +572,7 @@ def test_a_paused_target_waits_and_goes_on(shop, otlp, collector, to):
 def test_a_removed_target_leaves_nothing(shop, otlp, collector, to):
     target = to(collector.url)
     full(otlp)
-    forwarding.dispatch()
+    sending.dispatch()
 
     assert forwarding.remove_target(shop.project, target)
 
@@ -678,7 +679,7 @@ def test_the_test_button_sends_one_span_that_says_so(shop, collector, to):
     target = to(collector.url)
     collector.plan = [(200, {}, b""), (401, {}, b"")]
 
-    fine, wrong = (forwarding.send_test(shop.project, target) for _ in range(2))
+    fine, wrong = (sending.send_test(shop.project, target) for _ in range(2))
 
     assert fine.is_accepted
     assert "answered 200" in fine.message

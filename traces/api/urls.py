@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from django.urls import path
 
-from traces.api import accounting, compare, copying, cost, notes, performance, prices, sessions, traces, users
+from traces.api import (
+    accounting,
+    compare,
+    copying,
+    cost,
+    forwarding,
+    notes,
+    performance,
+    prices,
+    sessions,
+    traces,
+    users,
+)
 
 urlpatterns = [
     path("traces", traces.traces, name="api-traces"),
@@ -25,6 +37,9 @@ urlpatterns = [
     path("sessions/<path:session>", sessions.SessionView.as_view(), name="api-session"),
     path("users", users.UserListView.as_view(), name="api-users"),
     path("users/<path:user>", users.UserView.as_view(), name="api-user"),
+    path("forwarding", forwarding.TargetsView.as_view(), name="api-forwarding"),
+    path("forwarding/<str:target_id>", forwarding.OneTargetView.as_view(), name="api-forwarding-target"),
+    path("forwarding/<str:target_id>/test", forwarding.TargetTestView.as_view(), name="api-forwarding-test"),
     path("accounting", accounting.AccountingView.as_view(), name="api-accounting"),
     path("cost", cost.CostView.as_view(), name="api-cost"),
     path("cost/days", cost.CostDaysView.as_view(), name="api-cost-days"),

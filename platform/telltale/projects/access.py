@@ -45,6 +45,7 @@ ACTS = (
     Act("measure", "Change monitors, judges, probes and datasets, log changes", Role.ENGINEER, "write"),
     Act("settings", "Change name, time zone, retention and features", Role.ADMIN, "admin"),
     Act("prices", "Change prices, price again what is stored", Role.ADMIN, "admin"),
+    Act("forward", "Send spans on to other systems", Role.ADMIN, "admin"),
     Act("keys", "Make and revoke keys", Role.ADMIN, "admin"),
     Act("members", "Invite and remove people, change their roles", Role.ADMIN, "admin"),
     Act("audit", "Read the audit log", Role.ADMIN, "admin"),

@@ -52,6 +52,7 @@ SETTINGS = (
     NavItem("settings/members/", "Members", "people"),
     NavItem("settings/keys/", "API keys", "key"),
     NavItem("settings/prices/", "Prices", "cost"),
+    NavItem("settings/forwarding/", "Forwarding", "link"),
     NavItem("settings/audit/", "Audit log", "shield", Role.ADMIN),
 )
 
