@@ -50,15 +50,34 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class ListKind:
-    """What a list is of: the fields it is filtered by, the keys it is sorted by, and how it is sorted unless asked."""
+    """What a list is of: the fields it is filtered by, the keys it is sorted by, and how it is sorted unless asked.
+
+    Where it has `columns` to choose from, `default_columns` are those shown unless asked, and `always` is never left
+    out. A list that `has_views` may open with one: then everything has an address of its own.
+    """
 
     noun: str
     fields: Mapping[str, Field]
     sorts: tuple[str, ...]
     default_sort: str
+    columns: tuple[str, ...] = ()
+    default_columns: tuple[str, ...] = ()
+    always: str = ""
+    has_views: bool = False
 
 
-TRACES = ListKind("traces", FIELDS, tuple(SORTS), DEFAULT_SORT)
+# As traces.pages.columns shows them, which a test compares.
+TRACE_COLUMNS = (
+    "time", "said", "model", "errors", "tokens", "cost", "latency", "first_token", "status", "finish_reason", "feature",
+    "user", "session", "environment", "release", "service", "prompt", "prompt_version", "name", "error_type", "tags",
+    "spans", "calls", "cached", "trace_id",
+)  # fmt: skip
+COLUMNS_MAX = 16
+TRACES = ListKind(
+    "traces", FIELDS, tuple(SORTS), DEFAULT_SORT, TRACE_COLUMNS, TRACE_COLUMNS[:7], "said", has_views=True
+)
+# What tells an address that asks for everything from one that asks for nothing in particular.
+EVERYTHING: Pair = ("view", "all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +92,7 @@ class ListState:
     errors: tuple[FilterError, ...]
     columns: tuple[str, ...] = ()  # keys of the columns shown; empty for the default
     kind: ListKind = TRACES
+    is_everything: bool = False  # the address says so
 
     @property
     def is_filtered(self) -> bool:
@@ -90,11 +110,12 @@ class ListState:
             pairs.append(("columns", ",".join(self.columns)))
         if place:
             pairs += [(name, cursor) for name, cursor in (("before", self.before), ("after", self.after)) if cursor]
-        return pairs
+        return pairs or ([EVERYTHING] if self.is_everything else [])
 
     def address(self, *extra: Pair) -> str:
         """The query string of this list's first page, with `extra` behind it."""
-        return query_string([*self.pairs(), *extra])
+        pairs = self.pairs()
+        return query_string([*(pairs or ([EVERYTHING] if self.kind.has_views else [])), *extra])
 
     def chips(self) -> list[Chip]:
         """The terms in words, each with the address without it."""
@@ -128,7 +149,35 @@ def read_list(query: QueryDict, zone: ZoneInfo, now: datetime, kind: ListKind = 
     wanted = TraceFilter(start, end, q, terms)
     if not time:
         wanted = _around_calls(wanted)
-    return ListState(wanted, sort, query.get("before", ""), query.get("after", ""), time, tuple(errors), kind=kind)
+    columns = _read_columns(query, kind, errors)
+    is_everything = kind.has_views and query.get(EVERYTHING[0]) == EVERYTHING[1]
+    before, after = query.get("before", ""), query.get("after", "")
+    return ListState(wanted, sort, before, after, time, tuple(errors), columns, kind, is_everything)
+
+
+def canonical_query(
+    query: str, zone: ZoneInfo, now: datetime, kind: ListKind = TRACES
+) -> tuple[str, list[FilterError]]:
+    """A list's query string as its own links spell it, without a place in it; and what in it was not understood."""
+    state = read_list(QueryDict(query), zone, now, kind)
+    return urlencode([pair for pair in state.pairs() if pair != EVERYTHING]), list(state.errors)
+
+
+def _read_columns(query: QueryDict, kind: ListKind, errors: list[FilterError]) -> tuple[str, ...]:
+    """The columns asked for, in their order; empty for the usual ones."""
+    asked = [key.strip() for raw in query.getlist("columns") for key in raw.split(",") if key.strip()]
+    unknown = [key for key in asked if key not in kind.columns]
+    if unknown and kind.columns:
+        errors.append(FilterError("columns", "has no such column", ", ".join(kind.columns), unknown[0][:40]))
+    known = list(dict.fromkeys(key for key in asked if key in kind.columns))
+    if not known:
+        return ()
+    if kind.always and kind.always not in known:
+        known.insert(1 if known[0] == kind.default_columns[0] else 0, kind.always)
+    if len(known) > COLUMNS_MAX:
+        errors.append(FilterError("columns", "are too many", f"{COLUMNS_MAX} columns", f"{len(known)} columns"))
+    shown = tuple(known[:COLUMNS_MAX])
+    return () if shown == kind.default_columns else shown
 
 
 def _around_calls(wanted: TraceFilter) -> TraceFilter:

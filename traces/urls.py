@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from traces import pages
-from traces.pages import notes
+from traces.pages import notes, views
 from traces.pages.session import session_page
 from traces.pages.session_list import session_list
 from traces.pages.user import user_page
@@ -15,6 +15,10 @@ from traces.pages_performance import performance
 urlpatterns = [
     path("p/<slug:slug>/traces/", pages.trace_list, name="trace_list"),
     path("p/<slug:slug>/traces/compare/", pages.trace_compare, name="trace_compare"),
+    path("p/<slug:slug>/traces/views/", views.view_list, name="trace_views"),
+    path("p/<slug:slug>/traces/views/<int:view_id>/", views.view_edit, name="trace_view"),
+    path("p/<slug:slug>/traces/views/<int:view_id>/delete/", views.view_delete, name="trace_view_delete"),
+    path("p/<slug:slug>/traces/views/<int:view_id>/default/", views.view_default, name="trace_view_default"),
     path("p/<slug:slug>/traces/<str:trace>/", pages.trace_page, name="trace_page"),
     path("p/<slug:slug>/traces/<str:trace>/copy/", pages.trace_copy, name="trace_copy"),
     path("p/<slug:slug>/traces/<str:trace>/comments/", notes.comment_add, name="comment_add"),

@@ -16,6 +16,7 @@ from traces.api import (
     sessions,
     traces,
     users,
+    views,
 )
 
 urlpatterns = [
@@ -37,6 +38,8 @@ urlpatterns = [
     path("sessions/<path:session>", sessions.SessionView.as_view(), name="api-session"),
     path("users", users.UserListView.as_view(), name="api-users"),
     path("users/<path:user>", users.UserView.as_view(), name="api-user"),
+    path("views", views.ViewsView.as_view(), name="api-views"),
+    path("views/<str:view_id>", views.ViewView.as_view(), name="api-view"),
     path("forwarding", forwarding.TargetsView.as_view(), name="api-forwarding"),
     path("forwarding/<str:target_id>", forwarding.OneTargetView.as_view(), name="api-forwarding-target"),
     path("forwarding/<str:target_id>/test", forwarding.TargetTestView.as_view(), name="api-forwarding-test"),

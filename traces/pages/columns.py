@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from telltale.lib import format as fmt
 from traces.canonical.types import SpanFlag, SpanStatus
+from traces.forms import TRACES
 from traces.pages.addresses import write_id
 from traces.pages.words import COSTS
 from traces.read import TraceRow
@@ -217,15 +218,12 @@ def _cached(row: TraceRow) -> int | None:
 
 
 COLUMNS = {column.key: column for column in _ALL}
-DEFAULT = ("time", "said", "model", "errors", "tokens", "cost", "latency")
-# The row's link is in it: a list without would lead nowhere.
-ALWAYS = "said"
 
 
 @lru_cache(maxsize=512)
 def chosen(keys: tuple[str, ...]) -> tuple[Column, ...]:
     """The columns of a list; the default ones for none."""
-    return tuple(COLUMNS[key] for key in keys or DEFAULT)
+    return tuple(COLUMNS[key] for key in keys or TRACES.default_columns)
 
 
 def row_html(row: TraceRow, columns: Sequence[Column], page: Page) -> SafeString:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
@@ -13,12 +15,13 @@ from django.urls import reverse
 from django.utils.html import escape
 from django.views.decorators.http import require_http_methods
 
+from telltale.accounts.models import User
 from telltale.lib import clock
 from telltale.lib import format as fmt
-from telltale.projects.access import project_page
+from telltale.projects.access import may, project_page
 from telltale.projects.models import Project
-from traces.forms import ListState, added_term, query_string, read_list, window_of, with_term
-from traces.pages.columns import Page, chosen, rows_html
+from traces.forms import EVERYTHING, TRACES, ListState, Pair, added_term, query_string, read_list, window_of, with_term
+from traces.pages.columns import COLUMNS, Page, chosen, rows_html
 from traces.pages.export import FORMATS, Busy, busy_response, export_traces
 from traces.pages.found import matches_html, search_notes
 from traces.pages.histogram import draw
@@ -35,8 +38,9 @@ from traces.read import (
     list_with_facets,
     resolve_id,
 )
-from traces.read.filters import ops_of
+from traces.read.filters import META, ops_of
 from traces.read.listing import count_each
+from traces.saved_views import NAME_MAX, View, asker_of, default_of, list_views
 
 SORT_WORDS = {
     "started_at": ("Newest first", "Oldest first"),
@@ -45,7 +49,23 @@ SORT_WORDS = {
     "tokens": ("Most tokens first", "Fewest tokens first"),
     "errors": ("Most errors first", "Fewest errors first"),
 }
-FORM_FIELDS = tuple((key, field.label) for key, field in FIELDS.items())
+# For the select: fields of the trace, of one call, and what senders attach; numbers with their units.
+FORM_FIELDS = (
+    (
+        "The trace",
+        tuple((f.key, f.label) for f in FIELDS.values() if not f.is_call and f.shape not in {"number", "meta"}),
+    ),
+    (
+        "The trace, numbers",
+        tuple((f.key, f"{f.label} ({f.unit})") for f in FIELDS.values() if f.shape == "number" and not f.is_call),
+    ),
+    (
+        "One call in it",
+        tuple((f.key, f"{f.label} ({f.unit})" if f.unit else f.label) for f in FIELDS.values() if f.is_call),
+    ),
+    ("Metadata", ((META, "Metadata, by its key"),)),
+)
+EVERYTHING_ADDRESS = query_string([EVERYTHING])
 FORM_OPS = (
     ("is", "equal to"),
     ("not", "not equal to"),
@@ -91,12 +111,16 @@ class WayOut:
 def trace_list(request: HttpRequest, project: Project) -> HttpResponseBase:
     """One page of the project's traces, or all of them as CSV or NDJSON."""
     zone, now = ZoneInfo(project.time_zone), clock.now()
+    views = list_views(project, asker_of(project, cast(User, request.user)))
+    opening = default_of(views)
+    if not request.META.get("QUERY_STRING") and opening is not None and opening.query:
+        return HttpResponseRedirect(f"{request.path}?{opening.query}")
     state = read_list(request.GET, zone, now)
     added = added_term(request.GET)
     if added is not None and not isinstance(added, FilterError):
         return HttpResponseRedirect(request.path + with_term(state, added).address())
     errors = [*state.errors, *([added] if added else [])]
-    context: dict[str, Any] = frame(project, state, zone, now) | {"errors": errors}
+    context: dict[str, Any] = frame(project, state, zone, now) | {"errors": errors} | view_menu(project, views, state)
     try:
         wanted = resolve_id(project.pk, state.wanted)
         wrong = finding.fault(wanted)
@@ -107,12 +131,14 @@ def trace_list(request: HttpRequest, project: Project) -> HttpResponseBase:
             is_head = request.method == "HEAD"
             return export_traces(project, wanted, state.sort, request.GET["format"], is_head=is_head)
         try:
-            found = list_with_facets(project.pk, wanted, state.sort, Ask(before=state.before, after=state.after))
+            exactly = request.GET.get("count") == "exact"
+            ask = Ask(before=state.before, after=state.after, exactly=exactly)
+            found = list_with_facets(project.pk, wanted, state.sort, ask)
         except FilterError as error:
             errors.append(error)
             found = list_with_facets(project.pk, wanted, state.sort, Ask())
         context |= answer(project, replace(state, wanted=wanted), *found, zone)
-        context["search_notes"] = search_notes(project, wanted, zone, now)
+        context["search_notes"] = search_notes(project, wanted, zone, now, found[0])
     except Busy:
         return busy_response()
     except TooSlow:
@@ -122,24 +148,49 @@ def trace_list(request: HttpRequest, project: Project) -> HttpResponseBase:
 
 def frame(project: Project, state: ListState, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
     """What the page shows whatever the answer is."""
-    facet_pairs = [pair for pair in state.pairs() if pair[0] not in FACET_KEYS]
     return {
         "project": project,
         "state": state,
         "window": window_of(state, zone, now),
         "chips": state.chips(),
         "q": state.wanted.q,
-        "hidden": [pair for pair in state.pairs() if pair[0] != "q"],
-        "facet_hidden": facet_pairs,
-        "filter_hidden": state.pairs(),
+        "hidden": kept(state, {"q"}),
+        "facet_hidden": kept(state, FACET_KEYS),
         "clear": state.without_filters(),
         "fields": FORM_FIELDS,
         "ops": FORM_OPS,
+        "columns": column_choices(state),
+        "column_hidden": kept(state, {"columns"}),
         "zone_name": str(zone),
         "csv": state.address(("format", "csv")),
         "ndjson": state.address(("format", "ndjson")),
         "welcome": reverse("project_welcome", args=[project.slug]),
     }
+
+
+def kept(state: ListState, without: Collection[str]) -> list[Pair]:
+    """What a form keeps of the address beside its own fields; never nothing, which would open somebody's view."""
+    return [pair for pair in state.pairs() if pair[0] not in without and pair != EVERYTHING] or [EVERYTHING]
+
+
+def view_menu(project: Project, views: Sequence[View], state: ListState) -> dict[str, Any]:
+    """The menu of saved views: each with its address, the one that this list is, and what would be saved."""
+    here = urlencode([pair for pair in state.pairs() if pair != EVERYTHING])
+    current = next((view for view in views if view.query == here), None)
+    return {
+        "views": [(view, f"?{view.query}" if view.query else EVERYTHING_ADDRESS) for view in views],
+        "current_view": current,
+        "view_query": here,
+        "view_name_max": NAME_MAX,
+        "may_share": may(project, "share"),
+        "everything": EVERYTHING_ADDRESS,
+    }
+
+
+def column_choices(state: ListState) -> list[tuple[str, str, bool, bool]]:
+    """The columns to choose from: (key, label, is shown, is always shown)."""
+    shown = {column.key for column in chosen(state.columns)}
+    return [(column.key, column.label, column.key in shown, column.key == TRACES.always) for column in COLUMNS.values()]
 
 
 def answer(
@@ -148,7 +199,10 @@ def answer(
     """What the page shows of the traces found."""
     if facets is None:
         is_new = project.first_span_at is None
-        ways = [] if is_new else ways_out(project, state)
+        try:
+            ways = [] if is_new else ways_out(project, state)
+        except TooSlow:
+            ways = None
         return {"page": page, "is_new": is_new, "ways": ways, "found_by_id": False}
     base = reverse("trace_page", args=[project.slug, "0" * 32]).removesuffix("0" * 32 + "/")
     suffix = query_string(state.pairs()) if state.pairs() else ""
@@ -167,6 +221,7 @@ def answer(
         "sort_words": sort_words(page.sort),
         "place": place(page),
         "count_words": count_words(page.count) if page.count else "",
+        "exact": "" if page.count is None or page.count.is_exact else state.address(("count", "exact")),
         "last": page.first + len(page.rows) - 1,
         "newer": query_string([*state.pairs(), ("after", page.newer)]) if page.newer else "",
         "older": query_string([*state.pairs(), ("before", page.older)]) if page.older else "",

@@ -141,8 +141,8 @@ def find_field(fields: Mapping[str, Field], key: str) -> tuple[Field | None, str
     name, dot, suffix = key.rpartition(".")
     if key.startswith(f"{META}.") and META in fields:
         if suffix in SUFFIXES and name.startswith(f"{META}."):
-            return replace(fields[META], key=name, label=name.removeprefix(f"{META}.")), suffix
-        return replace(fields[META], key=key, label=key.removeprefix(f"{META}.")), ""
+            return _meta_field(fields, name), suffix
+        return _meta_field(fields, key), ""
     if not dot:
         return None, ""
     if name in fields:
@@ -154,7 +154,11 @@ def find_field(fields: Mapping[str, Field], key: str) -> tuple[Field | None, str
 
 def named_field(fields: Mapping[str, Field], name: str) -> Field:
     """The field of a term; KeyError where there is none of this name."""
-    return fields[name] if name in fields else replace(fields[META], key=name, label=name.removeprefix(f"{META}."))
+    return fields[name] if name in fields else _meta_field(fields, name)
+
+
+def _meta_field(fields: Mapping[str, Field], key: str) -> Field:
+    return replace(fields[META], key=key, label=f"Metadata {key.removeprefix(f'{META}.')}")
 
 
 def ops_of(known: Field) -> tuple[str, ...]:
@@ -171,7 +175,7 @@ def ops_of(known: Field) -> tuple[str, ...]:
 def check_values(known: Field, op: str, key: str, values: tuple[str, ...]) -> tuple[str, ...]:
     """The values a term keeps; FilterError where one cannot be."""
     if known.shape == "meta":
-        _check_text(key, known.label, META_KEY_MAX)
+        _check_text(key, known.key.removeprefix(f"{META}."), META_KEY_MAX)
     if op == "missing":
         return ("yes",)
     for value in values:

@@ -42,6 +42,7 @@ ACTS = (
     Act("export", "Export lists as CSV", Role.VIEWER, "read"),
     Act("review", "Review answers, work incidents", Role.REVIEWER, "write"),
     Act("note", "Comment on traces, label them", Role.REVIEWER, "write"),
+    Act("share", "Share views with the project", Role.ENGINEER, "write"),
     Act("measure", "Change monitors, judges, probes and datasets, log changes", Role.ENGINEER, "write"),
     Act("settings", "Change name, time zone, retention and features", Role.ADMIN, "admin"),
     Act("prices", "Change prices, price again what is stored", Role.ADMIN, "admin"),
