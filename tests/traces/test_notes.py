@@ -359,3 +359,17 @@ def test_every_key_is_an_author_of_its_own(told):
     author = notes.author_of(project, None, keys.KeyHolder(holder.pk, project.pk, "shop", frozenset({"write"})))
 
     assert (author.name, author.is_admin) == ("API key nightly", False)
+
+
+def test_the_list_is_filtered_by_label(told, otlp):
+    otlp.send(otlp.span(OTHER, SPAN, name="unlabelled"))
+    told.rita.post(PAGE + "labels/", {"label": "Late"})
+
+    found = told.nobody.get("/api/v1/traces?label=LATE&label=none", headers=told.key("read")).json()["items"]
+    rest = told.nobody.get("/api/v1/traces?label.not=late", headers=told.key("read")).json()["items"]
+    html = told.bob.get("/p/shop/traces/?label=late").content.decode()
+
+    assert [each["trace_id"] for each in found] == [TRACE]
+    assert [each["trace_id"] for each in rest] == [OTHER]
+    assert TRACE in html
+    assert OTHER not in html

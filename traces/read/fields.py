@@ -114,6 +114,7 @@ FIELDS: dict[str, Field] = {
         Field("finish_reason", "Finish reason", "text", "finish_reason"),
         Field("error_type", "Error type", "text", "error_type"),
         Field("tag", "Tag", "array", "tags"),
+        Field("label", "Label", "label"),
         Field("status", "Status", "choice", choices=_STATUS),
         Field("cost_status", "Cost status", "choice", choices=_COST_STATUS),
         Field("kind", "Has a step", "kind", choices=_KINDS),

@@ -264,6 +264,13 @@ def condition_of(known: Field, term: Term, name: str, params: dict[str, Any]) ->
     elif known.shape == "kind":
         params[name] = [int(Kind[value.upper()]) for value in term.values]
         found = of_trace(sql.SQL("s.kind = ANY({}::smallint[])").format(mark), params)
+    elif known.shape == "label":
+        # Kept in lower case; few traces have any, so the index on labels is the way in.
+        params[name] = [value.lower() for value in term.values]
+        found = sql.SQL(
+            "t.trace_id IN (SELECT l.trace_id FROM traces_label AS l"
+            " WHERE l.project_id = %(project_id)s AND l.label = ANY({}::text[]))"
+        ).format(mark)
     elif known.shape == "flag":
         params[name] = sum({int(SpanFlag[value.upper()]) for value in term.values})
         found = sql.SQL("(t.flags & {}) <> 0").format(mark)
