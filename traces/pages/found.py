@@ -12,15 +12,15 @@ from zoneinfo import ZoneInfo
 from telltale.lib import format as fmt
 from telltale.projects.models import Project
 from traces import indexing
-from traces.read import TraceFilter, TraceRow
-from traces.read.finding import is_text
+from traces.read import TraceFilter, TracePage, TraceRow
+from traces.read.finding import SORTED_MAX, is_text
 from traces.read.matches import Snippet, read_matches
 from traces.search.document import TEXT_CHARS_MAX
 
 LIMIT_WORDS = f"{TEXT_CHARS_MAX // 1024} KB of text"
 
 
-def search_notes(project: Project, wanted: TraceFilter, zone: ZoneInfo, now: datetime) -> list[str]:
+def search_notes(project: Project, wanted: TraceFilter, zone: ZoneInfo, now: datetime, page: TracePage) -> list[str]:
     """What a reader must know of the search: what it did not reach yet. Nothing where it reached everything."""
     if not is_text(wanted):
         return []
@@ -28,17 +28,19 @@ def search_notes(project: Project, wanted: TraceFilter, zone: ZoneInfo, now: dat
     state = progress.state
     notes = []
     if state.since is not None:
-        behind = max((now - state.since).total_seconds(), 0)
-        at_least = "at least " if state.is_more else ""
+        behind = _seconds(max((now - state.since).total_seconds(), 0))
+        until = f"{state.since.astimezone(zone):%H:%M:%S}"
         one = state.pending == 1 and not state.is_more
+        waiting = f"{'At least ' if state.is_more else ''}{state.pending:,} trace{'' if one else 's'}"
+        as_now = "is not indexed as it is now" if one else "are not indexed as they are now"
         notes.append(
-            f"Searched up to {state.since.astimezone(zone):%H:%M:%S}, {_seconds(behind)} behind. {at_least.capitalize()}"
-            f"{state.pending:,} trace{'' if one else 's'} {'is' if one else 'are'} not indexed as {'it is' if one else 'they are'} "
-            "now; new ones are found by name, ids and first words."
+            f"Searched up to {until}, {behind} behind. {waiting} {as_now}; new ones are found by name, ids and first words."
         )
     if not state.is_backfilled:
         done = "" if not progress.total else f" {progress.done or 0:,} of {progress.total:,} are done."
         notes.append(f"Older traces are still being indexed.{done}")
+    if not page.sort.endswith("started_at") and page.count is not None and page.count.n > SORTED_MAX:
+        notes.append(f"More were found than are sorted: these are the newest {SORTED_MAX:,} in order.")
     if state.incomplete:
         n = "1,000 or more" if state.incomplete >= 1000 else f"{state.incomplete:,}"
         notes.append(

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
+from traces.read.asking import TooSlow
 from traces.read.filters import FilterError, TraceFilter
 from traces.read.search import COUNT_MAX, SECONDS, VERIFY_MAX, Hits, Place, QueryError, parse_query
 from traces.read.texts import us_of
@@ -16,6 +17,7 @@ from traces.read.texts import us_of
 SAMPLE = 1_000
 # Sorted by something else than time: of more, the newest.
 SORTED_MAX = 5_000
+SORTED_FILE_MAX = 50_000
 _Row = TypeVar("_Row")
 
 
@@ -34,14 +36,16 @@ def fault(wanted: TraceFilter) -> FilterError | None:
     return None
 
 
-def look(project_id: int, wanted: TraceFilter, seconds: float = SECONDS) -> TraceFilter:
+def look(project_id: int, wanted: TraceFilter, seconds: float = SECONDS, *, is_file: bool = False) -> TraceFilter:
     """`wanted` with what its text finds, within the transaction that is open; as it is where it has no text to find.
 
-    FilterError where the text asks for nothing.
+    FilterError where the text asks for nothing. With `is_file` nothing that was found may be left out.
     """
     if not is_text(wanted) or wanted.hits is not None:
         return wanted
-    return replace(wanted, hits=_hits(project_id, wanted, seconds))
+    hits = _hits(project_id, wanted, seconds)
+    hits.is_file = is_file
+    return replace(wanted, hits=hits)
 
 
 def _hits(project_id: int, wanted: TraceFilter, seconds: float = SECONDS) -> Hits:
@@ -86,8 +90,17 @@ def among(wanted: TraceFilter, places: Sequence[Place]) -> TraceFilter:
 
 
 def newest(project_id: int, wanted: TraceFilter, n: int = SORTED_MAX) -> TraceFilter:
-    """The filter over the newest `n` traces found; as it is where it has no text to find."""
-    return among(wanted, _hits(project_id, wanted).take(n)) if is_text(wanted) else wanted
+    """The filter over the newest `n` traces found; as it is where it has no text to find.
+
+    TooSlow where a file would lack the others.
+    """
+    if not is_text(wanted):
+        return wanted
+    hits = _hits(project_id, wanted)
+    places = hits.take(SORTED_FILE_MAX + 1 if hits.is_file else n)
+    if len(places) > SORTED_FILE_MAX:
+        raise TooSlow
+    return among(wanted, places)
 
 
 def sample(project_id: int, wanted: TraceFilter, n: int) -> tuple[TraceFilter, bool]:

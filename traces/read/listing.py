@@ -178,7 +178,7 @@ def each_trace(project_id: int, wanted: TraceFilter, sort: str = DEFAULT_SORT, c
     before = ""
     while True:
         with asking(EXPORT_TIMEOUT_MS) as cursor:
-            looked = finding.look(project_id, wanted, EXPORT_TIMEOUT_MS / 1000)
+            looked = finding.look(project_id, wanted, EXPORT_TIMEOUT_MS / 1000, is_file=True)
             page = page_of_traces(cursor, project_id, looked, sort, Ask(limit=chunk, before=before, count=False))
         yield from page.rows
         if page.older is None:

@@ -126,6 +126,7 @@ class Hits:
         self.start_us = -_MAX_US if start is None else us_of(start)
         self.end_us = _MAX_US if end is None else us_of(end)
         self.is_partial = False
+        self.is_file = False
         self._segments = self._read_segments(start, end)
         self._extras = self._read_extras()
         self._survey(query)
