@@ -97,6 +97,7 @@ def list_plan(project, terms=(), sort="-started_at", **more):
         ("-last_at", "traces_session_active"),
         ("-cost", "traces_session_cost"),
         ("-turns", "traces_session_turns"),
+        ("-length", "traces_session_length"),
     ],
 )
 def test_an_order_comes_off_its_index_without_a_sort_on_every_page(seeded, sort, index):

@@ -53,6 +53,9 @@ CREATE INDEX traces_session_active ON traces_session (project_id, last_started_a
     WHERE turns > 0;
 CREATE INDEX traces_session_cost ON traces_session (project_id, cost_pico DESC, session_key DESC) WHERE turns > 0;
 CREATE INDEX traces_session_turns ON traces_session (project_id, turns DESC, session_key DESC) WHERE turns > 0;
+CREATE INDEX traces_session_length ON traces_session (
+    project_id, (coalesce(extract(epoch FROM ended_at - first_started_at), -1)) DESC, session_key DESC
+) WHERE turns > 0;
 CREATE INDEX traces_session_user ON traces_session (project_id, user_id, first_started_at DESC, session_key DESC)
     WHERE turns > 0 AND user_id IS NOT NULL;
 CREATE INDEX traces_session_error ON traces_session (project_id, first_started_at DESC, session_key DESC)
