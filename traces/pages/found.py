@@ -34,7 +34,8 @@ def search_notes(project: Project, wanted: TraceFilter, zone: ZoneInfo, now: dat
         waiting = f"{'At least ' if state.is_more else ''}{state.pending:,} trace{'' if one else 's'}"
         as_now = "is not indexed as it is now" if one else "are not indexed as they are now"
         notes.append(
-            f"Searched up to {until}, {behind} behind. {waiting} {as_now}; new ones are found by name, ids and first words."
+            f"Searched up to {until}, {behind} behind. {waiting} {as_now}; "
+            "new ones are found by name, ids and first words."
         )
     if not state.is_backfilled:
         done = "" if not progress.total else f" {progress.done or 0:,} of {progress.total:,} are done."

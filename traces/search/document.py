@@ -29,7 +29,8 @@ STRUCTURE = frozenset(
 _COUNTED = re.compile(r"usage|token", re.IGNORECASE)
 _ENCODED = re.compile(r"[A-Za-z0-9+/=_\s-]*\Z")
 _ENCODED_FROM = 1024
-_kept_terms = lru_cache(maxsize=1024)(lambda text: frozenset(terms_of(text)))
+# About 20 KB each.
+_kept_terms = lru_cache(maxsize=256)(lambda text: frozenset(terms_of(text)))
 # Texts as long as a system prompt or a passage come again in other traces.
 _KEPT_CHARS = range(80, 8_000)
 
