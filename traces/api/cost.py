@@ -45,7 +45,7 @@ DAY_TO = OpenApiParameter("to", OpenApiTypes.STR, description="Last day, include
 PERIOD = (T, DAY_FROM, DAY_TO)
 
 
-class SumsShape(serializers.Serializer[Any]):
+class CostSumsShape(serializers.Serializer[Any]):
     requests = serializers.IntegerField(allow_null=True, help_text="Traces; null where single calls are counted.")
     calls = serializers.IntegerField(allow_null=True, help_text="Spans; null where requests are counted.")
     counted_calls = serializers.IntegerField(help_text="Calls that count: each provider call once, however often told.")
@@ -68,7 +68,7 @@ class SumsShape(serializers.Serializer[Any]):
     upper_bound_calls = serializers.IntegerField(help_text="Calls whose cost is at most this.")
 
 
-class PeriodShape(serializers.Serializer[Any]):
+class CostPeriodShape(serializers.Serializer[Any]):
     first_day = serializers.CharField()
     last_day = serializers.CharField(help_text="Included.")
     start = serializers.DateTimeField(help_text="Beginning of the first day.")
@@ -76,7 +76,7 @@ class PeriodShape(serializers.Serializer[Any]):
     days = serializers.IntegerField()
 
 
-class CostRowShape(SumsShape):
+class CostRowShape(CostSumsShape):
     model = serializers.CharField(required=False, allow_null=True, help_text="By model; null is unknown.")
     provider = serializers.CharField(required=False, allow_null=True)
     feature = serializers.CharField(required=False, allow_null=True)
@@ -97,18 +97,18 @@ class CostRowShape(SumsShape):
     )
 
 
-class CostShape(serializers.Serializer[Any]):
+class CostPageShape(serializers.Serializer[Any]):
     items = CostRowShape(many=True)
     next = serializers.CharField(allow_null=True)
     previous = serializers.CharField(allow_null=True)
     by = serializers.ChoiceField(choices=BY)
-    period = PeriodShape()
-    before = PeriodShape(allow_null=True)
-    total = SumsShape(help_text="All requests of the period, judging included.")
-    judging = SumsShape(allow_null=True, help_text="Requests of judges; null: there never were any.")
+    period = CostPeriodShape()
+    before = CostPeriodShape(allow_null=True)
+    total = CostSumsShape(help_text="All requests of the period, judging included.")
+    judging = CostSumsShape(allow_null=True, help_text="Requests of judges; null: there never were any.")
 
 
-class CostDayShape(SumsShape):
+class CostDayShape(CostSumsShape):
     day = serializers.CharField()
     start = serializers.DateTimeField()
     end = serializers.DateTimeField()
@@ -116,47 +116,47 @@ class CostDayShape(SumsShape):
 
 
 class CostDaysShape(serializers.Serializer[Any]):
-    period = PeriodShape()
+    period = CostPeriodShape()
     items = CostDayShape(many=True)
-    total = SumsShape()
+    total = CostSumsShape()
 
 
-class PartModelShape(serializers.Serializer[Any]):
+class CostPartModelShape(serializers.Serializer[Any]):
     model = serializers.CharField()
     usd = serializers.CharField()
 
 
-class PartShape(serializers.Serializer[Any]):
+class CostPartShape(serializers.Serializer[Any]):
     part = serializers.CharField()
     usd = serializers.CharField()
-    models = PartModelShape(many=True, help_text="The models that made most of it, rounded to the pico-dollar.")
+    models = CostPartModelShape(many=True, help_text="The models that made most of it, rounded to the pico-dollar.")
 
 
-class ChangeShape(serializers.Serializer[Any]):
-    period = PeriodShape(help_text="The days of the period that are over.")
-    before = PeriodShape()
+class CostChangeShape(serializers.Serializer[Any]):
+    period = CostPeriodShape(help_text="The days of the period that are over.")
+    before = CostPeriodShape()
     before_usd = serializers.CharField()
     now_usd = serializers.CharField()
     change_usd = serializers.CharField(help_text="The exact sum of all parts.")
-    parts = PartShape(many=True, help_text="In the order in which they were taken.")
+    parts = CostPartShape(many=True, help_text="In the order in which they were taken.")
     calls_before = serializers.IntegerField()
     calls_now = serializers.IntegerField()
     unpriced_before = serializers.IntegerField(help_text="Calls without a full price: apart, in no bill.")
     unpriced_now = serializers.IntegerField()
 
 
-class ChangeAnswerShape(serializers.Serializer[Any]):
-    change = ChangeShape(allow_null=True, help_text="Null where no day of the period is over.")
+class CostChangeAnswerShape(serializers.Serializer[Any]):
+    change = CostChangeShape(allow_null=True, help_text="Null where no day of the period is over.")
 
 
-class AheadShape(serializers.Serializer[Any]):
+class CostAheadShape(serializers.Serializer[Any]):
     day = serializers.CharField()
     usd = serializers.CharField(help_text="Expected sum since the first of the month at the end of this day.")
     low_usd = serializers.CharField()
     high_usd = serializers.CharField()
 
 
-class ForecastShape(serializers.Serializer[Any]):
+class CostForecastShape(serializers.Serializer[Any]):
     month = serializers.CharField(help_text="As 2026-11.")
     as_of = serializers.DateTimeField()
     spent_usd = serializers.CharField()
@@ -166,7 +166,7 @@ class ForecastShape(serializers.Serializer[Any]):
     level = serializers.FloatField(help_text="Of the interval.")
     n = serializers.IntegerField(help_text="Whole days learned from.")
     needed = serializers.IntegerField()
-    ahead = AheadShape(many=True)
+    ahead = CostAheadShape(many=True)
 
 
 class CostView(ProjectView):
@@ -174,7 +174,7 @@ class CostView(ProjectView):
 
     @shapes.describe(
         "Cost by model, feature, user and more",
-        CostShape,
+        CostPageShape,
         tag="Cost",
         detail="Dearest first; by day in order. Requests are booked on the day they began, calls (by model or "
         "provider) at their own start. At most 10,000 users and 1,000 sessions can be paged through. Of users and "
@@ -253,7 +253,7 @@ class CostChangeView(ProjectView):
 
     @shapes.describe(
         "Why the cost changed",
-        ChangeAnswerShape,
+        CostChangeAnswerShape,
         tag="Cost",
         detail="The days of the period that are over against the days before, split in this order into volume, model "
         "mix, price, input tokens, output tokens and cache; the parts sum to the difference exactly.",
@@ -274,7 +274,7 @@ class CostForecastView(ProjectView):
 
     @shapes.describe(
         "What this month will cost",
-        ForecastShape,
+        CostForecastShape,
         tag="Cost",
         detail="From the daily rate with its weekday pattern over at most eight weeks, with an 80 % interval.",
     )
