@@ -132,6 +132,21 @@ def test_another_process_goes_on_with_the_same_cap(otlp, shop, settings):
     assert scopes <= 5 * 3 // 2 + 14
 
 
+def test_names_that_look_like_sql_or_arrays_are_only_names(otlp, shop):
+    odd = ('a"b', "a\\b", "{x,y}", "NULL", "'; DROP TABLE traces_rollup; --", "\\\\", "line\nbreak", "ünï 漢字", ",")
+    for number, name in enumerate(odd):
+        made = {"user.id": name, "error.type": name, "telltale.feature": name, "session.id": name}
+        otlp.send(otlp.span(f"{number + 1:032x}", "01" * 8, name=name, attributes=made))
+    folding.fold_roll_ups()
+    assert aside(shop.project) == []
+    rollup_audit.check(shop.project)
+    with reading(shop.project.pk, "UTC") as reader:
+        window = whole(reader)
+        assert {row.user_id for row in reader.users(reader.now, reader.now).rows} == set(odd)
+        for name in odd:
+            assert reader.ask(calls(feature=name, stage=name), *window).total.n == 1
+
+
 def test_many_error_types_end_in_other(otlp, shop, monkeypatch):
     monkeypatch.setattr("traces.rollup.scopes.REASONS_MAX", 3)
     failed = {"status": {"code": 2, "message": "no"}}

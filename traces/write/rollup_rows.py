@@ -108,7 +108,7 @@ def _apply_reasons(
         "project_id": project_id,
         "scope_ids": _numbers([key[1] for key in keys], "0"),
         "whats": _numbers([key[2] for key in keys]),
-        "reasons": [key[3] for key in keys],
+        "reasons": _texts([key[3] for key in keys]),
         "n": _numbers(list(reasons.values())),
         "minutes_from": horizon.minutes,
         "hours_from": horizon.hours,
@@ -138,7 +138,7 @@ def _apply_users(
         "days": _numbers([calendar.day_of(minute) for minute, _ in users], "0"),
         "months": _numbers([calendar.month_of(minute) for minute, _ in users], "0"),
         "users_from": horizon.users,
-        "user_ids": [user_id for _, user_id in users],
+        "user_ids": _texts([user_id for _, user_id in users]),
     }
     for name, values in zip(_USER_SUMS, zip(*users.values(), strict=True), strict=True):
         params[name] = _numbers(values, "0")
@@ -175,6 +175,11 @@ def _row_params(keys: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
 
 def _numbers(values: Iterable[int], zero: str = "NULL") -> str:
     return "{" + ",".join([str(value) if value else zero for value in values]) + "}"
+
+
+def _texts(values: Iterable[str]) -> str:
+    escaped = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return "{" + ",".join([f'"{value}"' for value in escaped]) + "}"
 
 
 def _sketches(counts: Iterable[dict[int, int] | None]) -> str:
