@@ -149,7 +149,6 @@ def forecast_from_days(days: Sequence[DayBill], calendar: Calendar, now: datetim
         tuple(day for day in made if previous <= day.day < month),
         forecast_month(made[began:-1], spent, made[-1], share, rest),
         share,
-        days[began].day if days[began].sums.n else None,
         money_of(add(day.sums for day in days if day.day >= month)),
     )
 

@@ -92,7 +92,6 @@ class MonthForecast:
     previous: tuple[Day, ...]  # all days of the month before
     forecast: Forecast
     today_share: float
-    first_day: date | None  # from which day on there are data
     spent: CostSum  # so far, with what it may claim
 
 
