@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from telltale.jobs import quiet
 from telltale.jobs.wake import wake
 from traces import accounting, folding, indexing, sending
 from traces import reprice as reprice  # registers its jobs with every worker
+from traces.read import flow
 from traces.write import account_age, partitions, retention, sessions
+
+quiet.watch(flow.has_open_work)
 
 
 @shared_task(name="traces.fold_batches", time_limit=60, ignore_result=True)

@@ -286,6 +286,19 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "traces.sweep_account": {"task": "traces.sweep_account", "schedule": 3600.0},
     "traces.refresh_sessions": {"task": "traces.refresh_sessions", "schedule": 5.0},
 }
+# How often these look for work while nothing is going on (telltale.jobs.quiet).
+QUIET_TASKS = dict.fromkeys(
+    (
+        "jobs.sweep",
+        "traces.fold_batches",
+        "traces.fold_roll_ups",
+        "traces.forward",
+        "traces.index_search",
+        "traces.merge_search",
+        "traces.refresh_sessions",
+    ),
+    20.0,
+)
 
 LOGGING = {
     "version": 1,

@@ -6,10 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from telltale.celery import app
-from telltale.jobs import beat
-from telltale.jobs.models import Schedule
+from telltale.jobs import beat, quiet
+from telltale.jobs.models import Job, Schedule
 from telltale.lib import clock
 
 HOURLY = "traces.make_partitions"
@@ -58,3 +59,69 @@ def test_who_does_not_hold_the_lease_sends_nothing(sent: list[str], monkeypatch:
     tick_until_idle(beat.LeasedScheduler(app=app))
 
     assert sent == []
+
+
+@pytest.fixture
+def rounds(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs the scheduler's turn every two seconds of a clock of ours; what each turn sent."""
+    now = [1000.0]
+    names: list[str] = []
+    monkeypatch.setattr(beat.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(quiet.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(beat.Scheduler, "apply_async", lambda self, entry, **_: names.append(entry.name))
+    scheduler = beat.LeasedScheduler(app=app)
+
+    def turns(count: int) -> list[list[str]]:
+        told = []
+        for _ in range(count):
+            names.clear()
+            for entry in scheduler.schedule.values():
+                scheduler.apply_async(entry)
+            told.append(list(names))
+            now[0] += 2.0
+        return told
+
+    return turns
+
+
+def test_tasks_that_look_for_work_rest_while_nothing_goes_on(rounds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quiet, "_watched", [lambda: False])
+
+    told = rounds(60)
+
+    at_first, later = told[:15], told[16:]
+    assert all("traces.fold_batches" in names for names in at_first)
+    assert sum("traces.fold_batches" in names for names in later) == pytest.approx(len(later) * 2 / 20, abs=1)
+    assert all(HOURLY in names for names in told), "others are sent whenever they are due"
+
+
+def test_the_first_sign_of_work_ends_the_rest(rounds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_open = [False]
+    monkeypatch.setattr(quiet, "_watched", [lambda: is_open[0]])
+    rounds(40)
+
+    is_open[0] = True
+    assert all("traces.fold_roll_ups" in names for names in rounds(10))
+    is_open[0] = False
+
+    assert all("traces.fold_roll_ups" in names for names in rounds(14)), "what follows from it is done at full rate"
+
+
+def test_every_task_that_may_rest_is_in_the_schedule(settings: Any) -> None:
+    assert set(settings.QUIET_TASKS) <= set(settings.CELERY_BEAT_SCHEDULE)
+
+
+@pytest.mark.django_db
+def test_open_work_is_seen_by_those_who_watch() -> None:
+    import traces.tasks  # noqa: F401
+    from telltale.jobs.tasks import has_open_jobs
+    from traces.read.flow import has_open_work
+
+    assert {has_open_jobs, has_open_work} <= set(quiet._watched)
+    assert (has_open_jobs(), has_open_work()) == (False, False)
+
+    Job.objects.create(kind="x")
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO traces_feed (consumer, project_id, feed_id, trace_ids) VALUES (1, 1, 1, '{}')")
+
+    assert (has_open_jobs(), has_open_work()) == (True, True)

@@ -47,3 +47,10 @@ def read_totals() -> Totals:
             else:
                 totals.refused[int(name)] = n
     return totals
+
+
+def has_open_work() -> bool:
+    """Whether anything is open that a task of this room would take."""
+    with connection.cursor() as cursor:
+        cursor.execute(load("traces", "has_open_work"))
+        return bool(cursor.fetchone()[0])

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from datetime import timedelta
 from typing import Any
 
 from celery.beat import ScheduleEntry, Scheduler
+from django.conf import settings
 from django.db import Error, close_old_connections
 
 from telltale.jobs import leases
 from telltale.jobs.models import Schedule
+from telltale.jobs.quiet import Quiet
 from telltale.jobs.wake import RETRY
 from telltale.lib import clock
 
 LEASE_NAME = "scheduler"
 LEASE_SECONDS = 9.0
 TICK_SECONDS = 3.0
+RENEW_SECONDS = 4.0
 # Shorter ones may simply start anew.
 REMEMBERED_FROM = timedelta(minutes=1)
 
@@ -39,12 +43,19 @@ class LeasedScheduler(Scheduler):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.max_interval = TICK_SECONDS
+        self._held_at = 0.0
+        self._quiet = Quiet()
+        self._sent_at: dict[str, float] = {}
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send what is due, if the lease is ours; seconds until the next look."""
         try:
             close_old_connections()
-            held, self.is_holder = self.is_holder, leases.hold(LEASE_NAME, seconds=LEASE_SECONDS)
+            held = self.is_holder
+            # By a clock that goes on while the process is stopped: who comes back late asks first.
+            if not held or time.monotonic() - self._held_at > RENEW_SECONDS:
+                self._held_at = time.monotonic()
+                self.is_holder = leases.hold(LEASE_NAME, seconds=LEASE_SECONDS)
             if not self.is_holder:
                 return TICK_SECONDS
             if not held:
@@ -63,7 +74,14 @@ class LeasedScheduler(Scheduler):
         return following
 
     def apply_async(self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
-        """Send one task; one that nobody takes before the next is sent is worth nothing and expires."""
+        """Send one task; one that nobody takes before the next is sent is worth nothing and expires.
+
+        Where nothing is going on, tasks of `QUIET_TASKS` are left out for the seconds it says.
+        """
+        seconds, now = settings.QUIET_TASKS.get(entry.name, 0.0), time.monotonic()
+        if seconds and now - self._sent_at.get(entry.name, -seconds) < seconds and self._quiet:
+            return None
+        self._sent_at[entry.name] = now
         entry.options.setdefault("expires", max(_period(entry).total_seconds(), 10.0))
         entry.options.update(RETRY)
         return super().apply_async(entry, producer=producer, advance=advance, **kwargs)

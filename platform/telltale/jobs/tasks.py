@@ -6,13 +6,19 @@ from datetime import timedelta
 
 from celery import shared_task
 
-from telltale.jobs import work
+from telltale.jobs import quiet, work
 from telltale.jobs.models import Job, JobState, Message
 from telltale.lib import clock
 
 # Nobody listens to a queue for a day: what lies in it is said again by the rows it spoke of.
 MESSAGE_KEPT = timedelta(days=1)
 JOB_KEPT = timedelta(days=90)
+
+
+@quiet.watch
+def has_open_jobs() -> bool:
+    """Whether a job waits or runs."""
+    return Job.objects.filter(state__in=[JobState.PENDING, JobState.RUNNING]).exists()
 
 
 @shared_task(name="jobs.sweep", time_limit=3600)
