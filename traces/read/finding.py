@@ -15,6 +15,8 @@ from traces.read.texts import us_of
 
 # Named to a question that groups or counts; of more, these are a sample.
 SAMPLE = 1_000
+# Grouped where nothing else is asked for. Of a word in each 200th of a million traces, 400 are read in about 30 ms.
+GROUPED = 400
 # Sorted by something else than time: of more, the newest.
 SORTED_MAX = 5_000
 SORTED_FILE_MAX = 50_000
@@ -109,7 +111,7 @@ def sample(project_id: int, wanted: TraceFilter, n: int) -> tuple[TraceFilter, b
         return wanted, True
     hits = _hits(project_id, wanted)
     # Other conditions leave few of them; a phrase is looked for in every text.
-    most = SAMPLE if wanted.terms else min(n, SAMPLE)
+    most = SAMPLE if wanted.terms else min(n, GROUPED)
     if hits.query.phrases:
         most = VERIFY_MAX
     places = hits.take(most + 1)

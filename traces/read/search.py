@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -328,56 +329,51 @@ class Hits:
             size = min(size * 2, GROUP_MAX)
 
     def _ordered(self, n: int, order: Sequence[Segment], after: Place | None, goes_down: bool) -> list[Place]:
-        """The first `n` of what is found in the segments read, behind a place."""
+        """The first `n` of what is found in the segments read, behind a place.
+
+        A document begins between the starts of its block and of the next. So only blocks that may hold one of the
+        first `n` are read: those that begin before the latest moment by which `n` must have come.
+        """
         sign = -1 if goes_down else 1
-        pieces: list[tuple[int, Segment, int, Ordinals]] = []
+        kept: list[tuple[Segment, Ordinals, NDArray[np.int64], NDArray[np.int64]]] = []
         for segment in order:
             ordinals = self._found.get(segment.segment_id)
             if ordinals is None or not len(ordinals):
                 continue
-            if after is not None:
-                # Blocks that begin behind the place, or end before it, hold nothing of what comes next.
-                if goes_down:
-                    last = int(np.searchsorted(segment.block_starts[:-1], after[0], "right"))
-                    ordinals = ordinals[: int(np.searchsorted(ordinals, last * DOC_BLOCK))]
-                else:
-                    first = max(int(np.searchsorted(segment.block_starts[:-1], after[0], "left")) - 1, 0)
-                    ordinals = ordinals[int(np.searchsorted(ordinals, first * DOC_BLOCK)) :]
-            # One block more than `n` fill: the place may lie within the first.
-            ordinals = ordinals[-(n + DOC_BLOCK) :] if goes_down else ordinals[: n + DOC_BLOCK]
             numbers = ordinals // DOC_BLOCK
-            for number in np.unique(numbers).tolist():
-                bound = int(segment.block_starts[number + 1] if goes_down else segment.block_starts[number])
-                pieces.append((bound, segment, number, ordinals[numbers == number]))
-        pieces.sort(key=lambda piece: sign * piece[0])
+            # In the list's direction: when the block begins, and when it has ended.
+            near, far = segment.block_starts[numbers + goes_down], segment.block_starts[numbers + (not goes_down)]
+            if after is not None:
+                behind = sign * far >= sign * after[0]
+                ordinals, near, far = ordinals[behind], near[behind], far[behind]
+            kept.append((segment, ordinals, sign * near, sign * far))
+        latest = self._latest(n, kept, None if after is None else sign * after[0])
+        wanted = [
+            (segment, ordinals if latest is None else ordinals[near <= latest]) for segment, ordinals, near, _ in kept
+        ]
+        self._load(
+            (segment, number) for segment, ordinals in wanted for number in np.unique(ordinals // DOC_BLOCK).tolist()
+        )
         found = [place for place in self._extras if _is_behind(place, after, sign)]
-        at, wanted = 0, n
-        while at < len(pieces):
-            to, held = at, 0
-            while to < len(pieces) and held < wanted:
-                held += len(pieces[to][3])
-                to += 1
-            self._load([(segment, number) for _, segment, number, _ in pieces[at:to]])
-            for _, segment, number, ordinals in pieces[at:to]:
-                found += self._places(segment, number, ordinals, after, sign)
-            found.sort(key=lambda place: (sign * place[0], sign * place[1].int))
-            at = to
-            if at == len(pieces) or (len(found) > n and sign * found[n - 1][0] < sign * pieces[at][0]):
-                break
-            wanted = max(n // 2, 50)
+        for segment, ordinals in wanted:
+            found += self._places(segment, ordinals, after, sign)
         found.sort(key=lambda place: (sign * place[0], sign * place[1].int))
         return found[:n]
 
-    def _places(
-        self, segment: Segment, number: int, ordinals: Ordinals, after: Place | None, sign: int
-    ) -> Iterable[Place]:
-        block = self._blocks.get((segment.segment_id, number))
-        if block is None:
-            return
-        for at in (ordinals - number * DOC_BLOCK).tolist():
-            place = (int(block.starts[at]), block.trace_id(at))
-            if _is_behind(place, after, sign):
-                yield place
+    def _latest(self, n: int, kept: Sequence[tuple[Segment, Ordinals, Any, Any]], after: int | None) -> int | None:
+        """The moment by which `n` have surely come, in the list's direction; None where there may be fewer."""
+        ends = [far if after is None else far[near > after] for _, _, near, far in kept]
+        every = np.concatenate(ends) if ends else np.empty(0, np.int64)
+        return None if len(every) < n else int(np.partition(every, n - 1)[n - 1])
+
+    def _places(self, segment: Segment, ordinals: Ordinals, after: Place | None, sign: int) -> Iterable[Place]:
+        for ordinal in ordinals.tolist():
+            number, at = divmod(ordinal, DOC_BLOCK)
+            block = self._blocks.get((segment.segment_id, number))
+            if block is not None:
+                place = (int(block.starts[at]), block.trace_id(at))
+                if _is_behind(place, after, sign):
+                    yield place
 
     def _load(self, wanted: Iterable[tuple[Segment, int]]) -> None:
         """Read document blocks that are not here yet."""
