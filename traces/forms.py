@@ -70,7 +70,7 @@ class ListKind:
 TRACE_COLUMNS = (
     "time", "said", "model", "errors", "tokens", "cost", "latency", "first_token", "status", "finish_reason", "feature",
     "user", "session", "environment", "release", "service", "prompt", "prompt_version", "name", "error_type", "tags",
-    "spans", "calls", "cached", "trace_id",
+    "spans", "calls", "cached", "trace_id", "notes", "pick",
 )  # fmt: skip
 COLUMNS_MAX = 16
 TRACES = ListKind(

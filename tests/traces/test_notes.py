@@ -373,3 +373,30 @@ def test_the_list_is_filtered_by_label(told, otlp):
     assert [each["trace_id"] for each in rest] == [OTHER]
     assert TRACE in html
     assert OTHER not in html
+
+
+def test_the_list_shows_notes_in_a_column_of_their_own(told, otlp):
+    otlp.send(otlp.span(OTHER, SPAN, name="quiet"))
+    told.rita.post(PAGE + "labels/", {"label": "<i>late"})
+    told.rita.post(PAGE + "comments/", {"body": "x"})
+
+    def listed(columns):
+        with CaptureQueriesContext(connection) as queries:
+            html = told.bob.get(f"/p/shop/traces/?columns=time,said,{columns}").content.decode()
+        return html, len([query for query in queries if "traces_comment" in query["sql"]])
+
+    html, asked = listed("notes")
+    assert "&lt;i&gt;late</span>" in html
+    assert "1 comment</span>" in html
+    assert asked == 1
+    assert listed("model")[1] == 0
+
+
+def test_two_traces_are_ticked_in_the_list_and_compared(told, otlp):
+    otlp.send(otlp.span(OTHER, SPAN, name="quiet"))
+
+    html = told.bob.get("/p/shop/traces/?columns=time,said,pick").content.decode()
+
+    assert f'name="pick" value="{TRACE}" form="compare"' in html
+    assert 'id="compare" method="get" action="/p/shop/traces/compare/"' in html
+    assert "ticked" not in told.bob.get("/p/shop/traces/").content.decode()

@@ -22,6 +22,7 @@ from traces.forms import TRACES
 from traces.pages.addresses import write_id
 from traces.pages.words import COSTS
 from traces.read import TraceRow
+from traces.read.notes import Marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Page:
     zone: ZoneInfo
     now: datetime
     matches: Mapping[UUID, str] = field(default_factory=dict)  # where a text was found, as HTML
+    marks: Mapping[UUID, Marks] = field(default_factory=dict)  # notes, read where their column is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,24 @@ def _tags(row: TraceRow, page: Page) -> str:
     return f'<td data-l="Tags"><span class="cut">{_text(", ".join(row.tags))}</span></td>'
 
 
+def _notes(row: TraceRow, page: Page) -> str:
+    mark = page.marks.get(row.trace_id)
+    if mark is None:
+        return '<td data-l="Notes"><span class="mut">none</span></td>'
+    n = mark.comments
+    said = f"{n:,} comment{'' if n == 1 else 's'}" if n else ""
+    labels = f'<span class="cut">{_text(", ".join(mark.labels))}</span>' if mark.labels else ""
+    return f'<td data-l="Notes">{labels}<span class="mut">{said}</span></td>'
+
+
+def _pick(row: TraceRow, page: Page) -> str:
+    title = _text(said(row)[0][:80])
+    return (
+        f'<td data-l="Compare"><label class="check"><input type="checkbox" name="pick" value="{row.hex_id}"'
+        f' form="compare"><span class="vh">Compare {title}</span></label></td>'
+    )
+
+
 def _count_of(label: str, value: Callable[[TraceRow], int | None]) -> Callable[[TraceRow, Page], str]:
     def cell(row: TraceRow, page: Page) -> str:
         n = value(row)
@@ -210,6 +230,8 @@ _ALL = (
     Column("calls", "Model calls", "", "w-num", _count_of("Calls", lambda row: row.generation_count), is_number=True),
     Column("cached", "Cached input", "", "w-num", _count_of("Cached", lambda row: _cached(row)), is_number=True),
     Column("trace_id", "Trace id", "", "w-text", _trace_id),
+    Column("notes", "Labels, comments", "", "w-text", _notes),
+    Column("pick", "Compare", "", "w-num", _pick),
 )  # fmt: skip
 
 

@@ -40,6 +40,7 @@ from traces.read import (
 )
 from traces.read.filters import META, ops_of
 from traces.read.listing import count_each
+from traces.read.notes import read_marks
 from traces.saved_views import NAME_MAX, View, asker_of, default_of, list_views
 
 SORT_WORDS = {
@@ -211,8 +212,16 @@ def answer(
         "rows": rows_html(
             page.rows,
             chosen(state.columns),
-            Page(base, escape(suffix), zone, clock.now(), matches_html(project, state.wanted, page.rows)),
+            Page(
+                base,
+                escape(suffix),
+                zone,
+                clock.now(),
+                matches_html(project, state.wanted, page.rows),
+                read_marks(project.pk, [row.trace_id for row in page.rows]) if "notes" in state.columns else {},
+            ),
         ),
+        "compare": reverse("trace_compare", args=[project.slug]) if "pick" in state.columns else "",
         "headings": headings(state),
         "facets": facet_views(facets, state),
         "facets_n": facets.n,
