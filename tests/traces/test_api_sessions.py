@@ -150,6 +150,19 @@ def test_an_id_with_slashes_is_found_as_it_is_too(talk):
     assert len(get(talk, "/api/v1/sessions/a/b/turns")["items"]) == 2
 
 
+@pytest.mark.parametrize(("path", "first"), [("sessions", "a/b"), ("users", "ada")])
+def test_a_whole_list_is_a_file(talk, path, first):
+    as_csv = talk.nobody.get(f"/api/v1/{path}?format=csv&sort=-cost", headers=talk.key("read"))
+    as_lines = talk.nobody.get(f"/api/v1/{path}?format=ndjson&limit=1", headers=talk.key("read"))
+    nothing = talk.nobody.head(f"/api/v1/{path}?format=csv", headers=talk.key("read"))
+
+    assert as_csv["Content-Type"] == "text/csv; charset=utf-8"
+    assert b"".join(as_csv.streaming_content).decode().splitlines()[1].startswith(first)
+    assert len(b"".join(as_lines.streaming_content).splitlines()) == 2
+    assert (nothing.status_code, nothing.content) == (200, b"")
+    assert get(talk, f"/api/v1/{path}?format=xml", 400)["errors"][0]["field"] == "format"
+
+
 def test_what_is_not_there_is_a_404(talk):
     for path in ("sessions/no", "sessions/no/turns", "users/no", "sessions/" + "x" * 2000, "users/%00"):
         assert get(talk, f"/api/v1/{path}", 404)["status"] == 404

@@ -18,6 +18,7 @@ from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from tests.traces.session_rows import NOON, put_trace, refresh_all, remove_trace, trace_id
 from traces.pages import columns as trace_columns
+from traces.pages import export
 from traces.pages.addresses import read_ids, write_id
 from traces.read import Term, TraceFilter, list_traces
 from traces.read import sessions as read_sessions
@@ -201,6 +202,20 @@ def test_the_list_is_a_file_too_and_streams(talk):
     assert [record["session_id"] for record in records] == ["s_1"]
     assert records[0]["cost_usd"] == "0.00063"
     assert records[0]["environment"] is None
+
+
+@pytest.mark.parametrize("path", [PAGE, "/p/shop/users/"])
+def test_no_more_files_at_once_than_there_is_room_for(talk, path):
+    for _ in range(export.AT_A_TIME):
+        assert export._slots.acquire(blocking=False)
+    try:
+        refused = talk.bob.get(path + "?format=csv")
+    finally:
+        for _ in range(export.AT_A_TIME):
+            export._slots.release()
+
+    assert (refused.status_code, refused["Retry-After"]) == (503, "10")
+    assert talk.bob.get(path + "?format=csv").status_code == 200
 
 
 def test_a_session_reads_as_a_conversation(talk):

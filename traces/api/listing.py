@@ -11,12 +11,26 @@ from drf_spectacular.utils import OpenApiParameter
 
 from telltale.rest import paging, params
 from telltale.rest.problems import FieldError, Problem, bad_field
-from traces.read import Ask, FilterError, TraceFilter, parse_terms
+from traces.pages.export import FORMATS
+from traces.read import Ask, TraceFilter, parse_terms
 from traces.read.filters import Field, ops_of
 
 _SUFFIX = {"is": "", "not": ".not", "min": ".min", "max": ".max", "missing": ".missing"}
 _WORDS = {"is": "is any of", "not": "is none of", "min": "at least", "max": "at most", "missing": "has none"}
 _SIDES = {"older": "before", "newer": "after"}
+
+
+FORMAT = OpenApiParameter(
+    "format",
+    OpenApiTypes.STR,
+    enum=["json", *FORMATS],
+    description="csv and ndjson send the whole list as a file, whatever `limit` says.",
+)
+
+
+def read_format(query: QueryDict) -> str:
+    """The parameter `format`: json, or a key of FORMATS."""
+    return params.choice(query, "format", ("json", *FORMATS), "json")
 
 
 def filter_names(fields: Mapping[str, Field]) -> tuple[str, ...]:
@@ -75,8 +89,3 @@ def read_ask(query: QueryDict) -> Ask:
 def cursors(older: str | None, newer: str | None) -> tuple[str | None, str | None]:
     """The cursors of the next page and the one before, as `read_side` reads them."""
     return f"older.{older}" if older else None, f"newer.{newer}" if newer else None
-
-
-def as_problem(error: FilterError) -> Problem:
-    """A sort, cursor or value that cannot be, as a 400."""
-    return bad_field(error.key, error.message, limit=error.limit or None, value=error.value or None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
@@ -13,11 +14,12 @@ from telltale.rest import form, paging, params, shapes
 from telltale.rest.problems import not_found
 from telltale.rest.views import ProjectView
 from traces.api import listing, session_shapes, trace_json
-from traces.api.traces import too_slow
+from traces.api.traces import answers
 from traces.canonical.content import Message
 from traces.canonical.types import BUCKETS
 from traces.pages.addresses import read_ids, write_id
-from traces.read import FilterError, TooSlow
+from traces.pages.export import FORMATS
+from traces.pages.session_list import export_sessions
 from traces.read.asking import asking
 from traces.read.session_rows import SessionRow
 from traces.read.sessions import (
@@ -40,7 +42,7 @@ ID = OpenApiParameter(
 
 
 class SessionListView(ProjectView):
-    query = {"GET": ("from", "to", "q", "sort", "limit", "cursor", *FILTERS)}
+    query = {"GET": ("from", "to", "q", "sort", "limit", "cursor", "format", *FILTERS)}
 
     @shapes.describe(
         "List sessions",
@@ -55,20 +57,19 @@ class SessionListView(ProjectView):
             listing.sort_parameter(SESSION_SORTS),
             shapes.LIMIT,
             shapes.CURSOR,
+            listing.FORMAT,
             *listing.filter_parameters(SESSION_FIELDS),
         ),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponseBase:
         query = request.query_params
         wanted, ask = listing.read_filter(query, SESSION_FIELDS), listing.read_ask(query)
-        try:
+        kind, sort = listing.read_format(query), params.text(query, "sort") or DEFAULT_SORT
+        with answers():
             only = find_session_id(self.project.pk, wanted.q)
-            sort = params.text(query, "sort") or DEFAULT_SORT
+            if kind in FORMATS:
+                return export_sessions(self.project, wanted, sort, kind, only, request.method == "HEAD")
             page = list_sessions(self.project.pk, wanted, sort, ask, only)
-        except FilterError as error:
-            raise listing.as_problem(error) from None
-        except TooSlow:
-            raise too_slow() from None
         items = [as_json(row) for row in page.rows]
         return Response(paging.page(request, items, *listing.cursors(page.older, page.newer)))
 
@@ -76,10 +77,8 @@ class SessionListView(ProjectView):
 class SessionView(ProjectView):
     @shapes.describe("One session with its sums", session_shapes.SessionShape, tag="Sessions", path=(ID,))
     def get(self, request: Request, session: str) -> Response:
-        try:
+        with answers():
             return Response(as_json(self._find(session)))
-        except TooSlow:
-            raise too_slow() from None
 
     def _find(self, session: str) -> SessionRow:
         with asking() as cursor:
@@ -115,23 +114,15 @@ class TurnListView(ProjectView):
         side, place = listing.read_side(query)
         # Turns run forward: the next page is later, where lists call it older.
         after, before = place if side == "before" else "", place if side == "after" else ""
-        try:
-            with asking() as cursor:
-                for session_id in read_ids(session):
-                    page = list_turns(cursor, self.project.pk, session_id, after=after, before=before, limit=limit)
-                    if page.turns or get_session(cursor, self.project.pk, session_id) is not None:
-                        break
-                else:
-                    raise not_found()
-                words = read_words(cursor, self.project.pk, page.turns) if wants_text else {}
-        except FilterError as error:
-            raise listing.as_problem(error) from None
-        except TooSlow:
-            raise too_slow() from None
-        items = [
-            turn_json(number, turn, words.get(turn.trace.trace_id))
-            for number, turn in enumerate(page.turns, page.first)
-        ]
+        with answers(), asking() as cursor:
+            for session_id in read_ids(session):
+                page = list_turns(cursor, self.project.pk, session_id, after=after, before=before, limit=limit)
+                if page.turns or get_session(cursor, self.project.pk, session_id) is not None:
+                    break
+            else:
+                raise not_found()
+            words = read_words(cursor, self.project.pk, page.turns) if wants_text else {}
+        items = [turn_json(n, turn, words.get(turn.trace.trace_id)) for n, turn in enumerate(page.turns, page.first)]
         return Response(paging.page(request, items, *listing.cursors(page.later, page.earlier)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
@@ -15,9 +16,10 @@ from telltale.rest import form, paging, params, shapes
 from telltale.rest.problems import bad_field, not_found
 from telltale.rest.views import ProjectView
 from traces.api import listing, session_shapes
-from traces.api.traces import too_slow
+from traces.api.traces import answers
 from traces.pages.addresses import read_ids, write_id
-from traces.read import FilterError, TooSlow
+from traces.pages.export import FORMATS
+from traces.pages.user_list import export_users
 from traces.read.asking import asking
 from traces.read.users import DEFAULT_SORT, USER_FIELDS, USER_SORTS, UserRow, UserSums, list_users, read_user
 from traces.rollup.buckets import calendar_of
@@ -33,7 +35,7 @@ DAYS = 7
 
 
 class UserListView(ProjectView):
-    query = {"GET": ("from", "to", "q", "sort", "limit", "cursor", *FILTERS)}
+    query = {"GET": ("from", "to", "q", "sort", "limit", "cursor", "format", *FILTERS)}
 
     @shapes.describe(
         "List users",
@@ -48,19 +50,19 @@ class UserListView(ProjectView):
             listing.sort_parameter(USER_SORTS),
             shapes.LIMIT,
             shapes.CURSOR,
+            listing.FORMAT,
             *listing.filter_parameters(USER_FIELDS),
         ),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponseBase:
         query = request.query_params
         wanted, ask = listing.read_filter(query, USER_FIELDS), listing.read_ask(query)
-        calendar = calendar_of(self.project.time_zone)
-        try:
-            page = list_users(self.project.pk, calendar, wanted, params.text(query, "sort") or DEFAULT_SORT, ask)
-        except FilterError as error:
-            raise listing.as_problem(error) from None
-        except TooSlow:
-            raise too_slow() from None
+        calendar, kind = calendar_of(self.project.time_zone), listing.read_format(query)
+        sort = params.text(query, "sort") or DEFAULT_SORT
+        with answers():
+            if kind in FORMATS:
+                return export_users(self.project, wanted, sort, kind, request.method == "HEAD")
+            page = list_users(self.project.pk, calendar, wanted, sort, ask)
         items = [row_json(row) for row in page.rows]
         return Response(paging.page(request, items, *listing.cursors(page.older, page.newer)))
 
@@ -84,16 +86,13 @@ class UserView(ProjectView):
         if start >= end:
             raise bad_field("from", "must be before `to`", limit=end.isoformat(), value=start.isoformat())
         calendar = calendar_of(self.project.time_zone)
-        try:
-            with asking() as cursor:
-                for user_id in read_ids(user):
-                    found = read_user(cursor, self.project.pk, calendar, user_id, start, end)
-                    if found is not None:
-                        break
-                else:
-                    raise not_found()
-        except TooSlow:
-            raise too_slow() from None
+        with answers(), asking() as cursor:
+            for user_id in read_ids(user):
+                found = read_user(cursor, self.project.pk, calendar, user_id, start, end)
+                if found is not None:
+                    break
+            else:
+                raise not_found()
         return Response(
             {
                 "user_id": user_id,

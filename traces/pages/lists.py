@@ -1,4 +1,4 @@
-"""What lists of sessions and of users share: columns, headings, the words above a list, files of all of it.
+"""What lists of sessions and of users share: columns, headings, the words above a list.
 
 Cells are finished HTML, put together here and not by the template engine, which takes seven times as long. Every text
 is escaped where it enters (`text`), and what a sender controls is made visible too.
@@ -6,22 +6,17 @@ is escaped where it enters (`text`), and what a sender controls is made visible 
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from html import escape
-from itertools import chain
 from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
-import orjson
-from django.http import StreamingHttpResponse
 from django.utils.safestring import SafeString, mark_safe
 
 from telltale.lib import format as fmt
 from traces.forms import ListState, window_of
-from traces.pages.export import FORMATS, cell
 from traces.pages.words import COSTS
 from traces.read import CostSum, Count
 from traces.read.filters import Field, ops_of
@@ -131,37 +126,6 @@ def ways_out(state: ListState, count_each: Callable[[list[ListState]], list[Coun
     counts = count_each([option for _, option in options])
     found = [WayOut(words, option.address(), n) for (words, option), n in zip(options, counts, strict=True) if n.n]
     return sorted(found, key=lambda way: -way.count.n)
-
-
-def stream(records: Iterator[dict[str, Any]], kind: str, name: str) -> StreamingHttpResponse:
-    """A download of all records, csv or ndjson. Asks for the first at once: TooSlow comes before the answer begins."""
-    first = next(records, None)
-    every = chain([first] if first else [], records)
-    response = StreamingHttpResponse(_csv(every) if kind == "csv" else _ndjson(every), content_type=FORMATS[kind])
-    response["Content-Disposition"] = f'attachment; filename="{name}.{kind}"'
-    return response
-
-
-class _Echo:
-    """A file that hands back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-def _csv(records: Iterable[dict[str, Any]]) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    names: list[str] | None = None
-    for values in records:
-        if names is None:
-            names = list(values)
-            yield writer.writerow(names)
-        yield writer.writerow([cell(value) for value in values.values()])
-
-
-def _ndjson(records: Iterable[dict[str, Any]]) -> Iterator[bytes]:
-    for values in records:
-        yield orjson.dumps(values) + b"\n"
 
 
 def text(value: str | None) -> str:

@@ -69,14 +69,23 @@ COLUMNS: tuple[Column[SessionRow], ...] = (
 )  # fmt: skip
 
 
+NAMES = (
+    "session_id", "started_at", "last_at", "ended_at", "length_ms", "turns", "turns_with_errors", "turns_failed",
+    "spans", "generations", "slowest_ms", "cost_usd", "cost_state", "cost_reported_usd", "unpriced_spans", *BUCKETS,
+    "user_id", "users", "features", "models", "service", "environment", "release", "first_question", "last_answer",
+)  # fmt: skip
+
+
 def record(row: SessionRow) -> dict[str, Any]:
-    """A session as an export has it: flat, unknown as null, money as exact decimal text."""
-    tokens = dict(zip(BUCKETS, row.tokens, strict=True)) if row.usage_count else dict.fromkeys(BUCKETS)
+    """A session as an export has it: flat, unknown as None, money exact."""
+    tokens: dict[str, int | None] = dict.fromkeys(BUCKETS)
+    if row.usage_count:
+        tokens = dict(zip(BUCKETS, row.tokens, strict=True))
     return {
         "session_id": row.session_id,
-        "started_at": row.first_started_at.isoformat(),
-        "last_at": row.last_started_at.isoformat(),
-        "ended_at": row.ended_at.isoformat() if row.ended_at else None,
+        "started_at": row.first_started_at,
+        "last_at": row.last_started_at,
+        "ended_at": row.ended_at,
         "length_ms": row.length_ms,
         "turns": row.turns,
         "turns_with_errors": row.error_turns,
@@ -84,15 +93,15 @@ def record(row: SessionRow) -> dict[str, Any]:
         "spans": row.span_count,
         "generations": row.generation_count,
         "slowest_ms": row.worst_ms,
-        "cost_usd": None if row.cost.usd is None else f"{row.cost.usd:f}",
+        "cost_usd": row.cost.usd,
         "cost_state": row.cost.state.value,
-        "cost_reported_usd": None if row.cost.reported_usd is None else f"{row.cost.reported_usd:f}",
+        "cost_reported_usd": row.cost.reported_usd,
         "unpriced_spans": row.cost.unpriced,
         **tokens,
         "user_id": row.user_id,
         "users": row.user_count,
-        "features": list(row.features),
-        "models": list(row.models),
+        "features": row.features,
+        "models": row.models,
         "service": row.service,
         "environment": row.environment,
         "release": row.release,

@@ -16,9 +16,9 @@ from telltale.lib import clock
 from telltale.projects.access import project_page
 from telltale.projects.models import Project
 from traces.forms import ListKind, ListState, added_term, query_string, read_list, with_term
-from traces.pages.export import FORMATS
-from traces.pages.lists import Page, count_words, frame, headings, place_words, rows_html, stream, ways_out
-from traces.pages.session_columns import COLUMNS, record
+from traces.pages.export import FORMATS, Busy, busy_response, download
+from traces.pages.lists import Page, count_words, frame, headings, place_words, rows_html, ways_out
+from traces.pages.session_columns import COLUMNS, NAMES, record
 from traces.read import Ask, Count, FilterError, TooSlow, TraceFilter
 from traces.read.sessions import (
     DEFAULT_SORT,
@@ -57,8 +57,9 @@ def session_list(request: HttpRequest, project: Project) -> HttpResponseBase:
     try:
         only = find_session_id(project.pk, state.wanted.q)
         if request.GET.get("format") in FORMATS:
-            rows = each_session(project.pk, state.wanted, state.sort, only)
-            return stream(map(record, rows), request.GET["format"], f"{project.slug}-sessions")
+            return export_sessions(
+                project, state.wanted, state.sort, request.GET["format"], only, request.method == "HEAD"
+            )
         try:
             ask = Ask(before=state.before, after=state.after)
             page = list_sessions(project.pk, state.wanted, state.sort, ask, only)
@@ -68,7 +69,17 @@ def session_list(request: HttpRequest, project: Project) -> HttpResponseBase:
         context |= _answer(project, state, page, zone) if page.rows else _nothing(project, state)
     except TooSlow:
         return render(request, "traces/sessions.html", context | {"too_slow": True}, status=503)
+    except Busy:
+        return busy_response()
     return render(request, "traces/sessions.html", context)
+
+
+def export_sessions(
+    project: Project, wanted: TraceFilter, sort: str, kind: str, only: str | None = None, is_head: bool = False
+) -> HttpResponseBase:
+    """All sessions of a list as a download."""
+    rows = iter(()) if is_head else each_session(project.pk, wanted, sort, only)
+    return download(f"{project.slug}-sessions", kind, NAMES, (record(row) for row in rows), is_head=is_head)
 
 
 def _answer(project: Project, state: ListState, page: SessionPage, zone: ZoneInfo) -> dict[str, Any]:

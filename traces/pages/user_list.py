@@ -18,7 +18,7 @@ from telltale.projects.access import project_page
 from telltale.projects.models import Project
 from traces.forms import ListKind, ListState, added_term, query_string, read_list, with_term
 from traces.pages.addresses import write_id
-from traces.pages.export import FORMATS
+from traces.pages.export import FORMATS, Busy, busy_response, download
 from traces.pages.lists import (
     Column,
     Page,
@@ -30,7 +30,6 @@ from traces.pages.lists import (
     headings,
     place_words,
     rows_html,
-    stream,
     text,
     tokens_cell,
     ways_out,
@@ -95,19 +94,25 @@ COLUMNS: tuple[Column[UserRow], ...] = (
 )  # fmt: skip
 
 
+NAMES = (
+    "user_id", "first_at", "last_at", "requests", "requests_with_errors", "input_tokens", "cached_tokens",
+    "output_tokens", "cost_usd", "cost_state", "unpriced_spans",
+)  # fmt: skip
+
+
 def record(row: UserRow) -> dict[str, Any]:
-    """A user as an export has it: flat, unknown as null, money as exact decimal text."""
+    """A user as an export has it: flat, unknown as None, money exact."""
     sums, known = row.sums, row.sums.has_tokens
     return {
         "user_id": row.user_id,
-        "first_at": row.first_at.isoformat() if row.first_at else None,
-        "last_at": row.last_at.isoformat() if row.last_at else None,
+        "first_at": row.first_at,
+        "last_at": row.last_at,
         "requests": sums.requests,
         "requests_with_errors": sums.errors,
         "input_tokens": sums.input_tokens if known else None,
         "cached_tokens": sums.cached_tokens if known else None,
         "output_tokens": sums.output_tokens if known else None,
-        "cost_usd": None if sums.cost.usd is None else f"{sums.cost.usd:f}",
+        "cost_usd": sums.cost.usd,
         "cost_state": sums.cost.state.value,
         "unpriced_spans": sums.unpriced_count,
     }
@@ -125,9 +130,8 @@ def user_list(request: HttpRequest, project: Project) -> HttpResponseBase:
     errors = [*state.errors, *([added] if added else [])]
     context: dict[str, Any] = {"project": project, "errors": errors, **frame(state, zone, now, USER_FIELDS)}
     try:
-        if request.GET.get("format") in FORMATS:
-            rows = each_user(project.pk, calendar, state.wanted, state.sort)
-            return stream(map(record, rows), request.GET["format"], f"{project.slug}-users")
+        if (kind := request.GET.get("format", "")) in FORMATS:
+            return export_users(project, state.wanted, state.sort, kind, request.method == "HEAD")
         try:
             ask = Ask(before=state.before, after=state.after)
             page = list_users(project.pk, calendar, state.wanted, state.sort, ask)
@@ -137,7 +141,17 @@ def user_list(request: HttpRequest, project: Project) -> HttpResponseBase:
         context |= _answer(project, state, page, zone) if page.rows else _nothing(project, state, calendar)
     except TooSlow:
         return render(request, "traces/users.html", context | {"too_slow": True}, status=503)
+    except Busy:
+        return busy_response()
     return render(request, "traces/users.html", context)
+
+
+def export_users(
+    project: Project, wanted: TraceFilter, sort: str, kind: str, is_head: bool = False
+) -> HttpResponseBase:
+    """All users of a list as a download."""
+    rows = iter(()) if is_head else each_user(project.pk, calendar_of(project.time_zone), wanted, sort)
+    return download(f"{project.slug}-users", kind, NAMES, (record(row) for row in rows), is_head=is_head)
 
 
 def day_words(days: Days, zone: ZoneInfo) -> str:
