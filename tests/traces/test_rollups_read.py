@@ -122,6 +122,19 @@ def test_reasons_and_users_are_those_of_the_spans(traffic):
     assert users.start.astimezone(ZoneInfo("Asia/Kathmandu")).hour == 0
 
 
+@pytest.mark.parametrize("order", ["cost", "n", "tokens"])
+def test_users_that_are_too_many_to_sum_are_told_from_the_dearest(traffic, monkeypatch, order):
+    with read(traffic) as reader:
+        window = (reader.now - timedelta(days=40), reader.now)
+        exact = reader.users(*window, order=order)
+        monkeypatch.setattr("traces.read.rollup_users.ROWS_MAX", 1)
+        found = reader.users(*window, order=order)
+        assert reader.users(*window, user_id="ann").is_exact
+    assert (exact.is_exact, found.is_exact) == (True, False)
+    assert found.rows == exact.rows
+    assert 1 <= found.count <= exact.count
+
+
 def test_what_is_no_dimension_group_or_sketch_is_refused(shop):
     with reading(shop.project.pk, "UTC") as reader:
         window = (reader.now - timedelta(days=1), reader.now)

@@ -135,12 +135,17 @@ class UserRow:
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """Users over [start, end), whole days of the project's zone; `count` of them in all."""
+    """Users over [start, end), whole days of the project's zone; `count` of them in all.
+
+    `is_exact` False: too many to look at each. `count` is at least what it says, and somebody who was never among the
+    dearest of a day or month may be missing.
+    """
 
     start: datetime
     end: datetime
     rows: tuple[UserRow, ...]
     count: int
+    is_exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from telltale.stats.sketch import Sketch
 from traces.read.asking import PAGE_TIMEOUT_MS, asking, compose, template
+from traces.read.rollup_users import read_users
 from traces.read.rollup_values import (
     AUTO,
     Answer,
@@ -145,47 +146,14 @@ class Rollups:
     def users(
         self, start: datetime, end: datetime, *, limit: int = 50, order: str = "cost", user_id: str | None = None
     ) -> Users:
-        """The dearest ("cost"), busiest ("n") or hungriest ("tokens") users over the days that the window touches."""
-        orders: dict[str, LiteralString] = {
-            "cost": "cost_pico DESC, sum(u.n) DESC",
-            "n": "sum(u.n) DESC",
-            "tokens": "sum(u.input_tokens) + sum(u.output_tokens) DESC",
-        }
-        if order not in orders:
-            raise ValueError(f"{order!r} is no order of users; there are {', '.join(orders)}")
-        calendar = self.calendar
-        low, high = calendar.day_of(minute_of(start)), _ceil_minute(end)
-        if calendar.day_of(high) != high:
-            high = calendar.next_day(high)
-        first = low if calendar.month_of(low) == low else calendar.next_month(low)
-        last = calendar.month_of(high)
-        segments = [(Grain.DAY, low, high)]
-        if first < last:
-            segments = [(Grain.DAY, low, first), (Grain.MONTH, first, last), (Grain.DAY, last, high)]
-        params: dict[str, Any] = {}
-        user: sql.Composable = sql.SQL("")
-        limits = sql.SQL("(u.grain = {} AND u.bucket >= {} AND u.bucket < {})")
-        if user_id is not None:
-            params["user_id"] = user_id
-            user = sql.SQL("AND u.user_id = %(user_id)s")
-        query = compose(
-            "rollup_read_users",
-            project_id=sql.Literal(self.project_id),
-            segments=sql.SQL(" OR ").join(
-                limits.format(sql.Literal(int(grain)), sql.Literal(time_of(low)), sql.Literal(time_of(high)))
-                for grain, low, high in segments
-                if low < high
-            ),
-            user=user,
-            order=sql.SQL(orders[order]),
-            limit=sql.Literal(limit),
+        """The dearest ("cost"), busiest ("n") or hungriest ("tokens") users over the days that the window touches.
+
+        Where there are too many to sum (`Users.is_exact` is False) the list is of those who were among the dearest of
+        a day or month; their sums are exact all the same.
+        """
+        return read_users(
+            self._cursor, self.project_id, self.calendar, start, end, limit=limit, order=order, user_id=user_id
         )
-        if low >= high:
-            return Users(time_of(low), time_of(high), (), 0)
-        self._cursor.execute(query.encode(), params, prepare=False, binary=True)
-        found = self._cursor.fetchall()
-        rows = tuple(UserRow(user, *map(int, sums)) for user, *sums, _ in found)
-        return Users(time_of(low), time_of(high), rows, found[0][-1] if found else 0)
 
     def state(self) -> FoldState:
         """How far roll-ups are behind, and what could not be booked."""
