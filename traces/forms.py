@@ -98,6 +98,11 @@ class ListState:
     def is_filtered(self) -> bool:
         return bool(self.wanted.terms or self.wanted.q)
 
+    @property
+    def is_window(self) -> bool:
+        """Whether the address names both ends of the time range, as a chart's points do."""
+        return {"from", "to"} <= {name for name, _ in self.time}
+
     def pairs(self, *, place: bool = False) -> list[Pair]:
         """What spells this list in an address; `place` keeps the page too."""
         pairs = [*self.time]

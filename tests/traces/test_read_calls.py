@@ -13,8 +13,9 @@ from django.http import QueryDict
 
 from traces.canonical.types import Kind
 from traces.forms import read_list
-from traces.read import Ask, FilterError, each_trace, list_traces, list_with_facets, neighbours, parse_terms
+from traces.read import Ask, FilterError, each_trace, list_traces, list_with_facets, listing, neighbours, parse_terms
 from traces.read import calls as calls_module
+from traces.read.asking import asking
 
 pytestmark = pytest.mark.django_db
 MODELS = ("gpt-4o-mini", "claude-haiku", None)
@@ -233,3 +234,27 @@ def test_too_many_values_and_filters_are_told():
 def test_every_kind_can_be_asked_for(many):
     for kind in Kind:
         assert found(many, f"call.kind={kind.name.lower()}")[0].count.is_exact
+
+
+def test_counts_are_exact_where_they_should_be(many, monkeypatch):
+    monkeypatch.setattr(listing, "COUNT_MAX", 10)
+
+    def counted(**more):
+        with asking() as cursor:
+            return listing.count_traces(cursor, many.project.pk, wanted("t=all"), **more)
+
+    assert not counted().is_exact
+    assert counted().n > 10
+    assert counted(is_window=True) == counted(exactly=True) == listing.Count(60, True)
+    monkeypatch.setattr(listing, "WINDOW_COST_MAX", 0)
+    assert not counted(is_window=True).is_exact
+    assert counted(tried=(5, 10)).n == counted().n  # no part of the filter is without an index
+
+
+def test_both_ends_of_a_window_ask_for_an_exact_count():
+    now = datetime.now(UTC)
+    asked = {
+        "from=2026-11-01&to=2026-11-02": True, "from=2026-11-01": False, "t=28d": False, "": False,
+    }  # fmt: skip
+
+    assert {query: read_list(QueryDict(query), ZoneInfo("UTC"), now).is_window for query in asked} == asked

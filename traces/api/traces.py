@@ -134,7 +134,8 @@ class TraceFacetsView(ProjectView):
         exactly = params.choice(query, "count", ("exact",)) == "exact"
         with answers():
             wanted = wanted_of(self, query)
-            ask = read.Ask(limit=1, exactly=exactly)
+            is_window = wanted.start is not None and wanted.end is not None
+            ask = read.Ask(limit=1, exactly=exactly, is_window=is_window)
             page, facets = read.list_with_facets(self.project.pk, wanted, read.DEFAULT_SORT, ask)
         return Response(trace_json.facets(page.count, facets))
 

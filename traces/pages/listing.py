@@ -133,7 +133,7 @@ def trace_list(request: HttpRequest, project: Project) -> HttpResponseBase:
             return export_traces(project, wanted, state.sort, request.GET["format"], is_head=is_head)
         try:
             exactly = request.GET.get("count") == "exact"
-            ask = Ask(before=state.before, after=state.after, exactly=exactly)
+            ask = Ask(before=state.before, after=state.after, exactly=exactly, is_window=state.is_window)
             found = list_with_facets(project.pk, wanted, state.sort, ask)
         except FilterError as error:
             errors.append(error)
