@@ -325,6 +325,8 @@ def test_a_setting_that_is_no_network_is_named(settings):
 
     with pytest.raises(ValueError, match="TELLTALE_EGRESS_ALLOW"):
         egress.allowed_networks()
+    with pytest.raises(egress.Refused, match="TELLTALE_EGRESS_ALLOW"):
+        egress.check("https://127.0.0.1/")
 
 
 @pytest.mark.parametrize(

@@ -288,7 +288,10 @@ def _resolve(place: Place, seconds: float) -> list[Address]:
 
 def _choose(place: Place, addresses: list[Address]) -> tuple[Address, socket.AddressFamily]:
     """The first address that no rule refuses; Refused where there is none."""
-    allowed = allowed_networks()
+    try:
+        allowed = allowed_networks()
+    except ValueError as error:
+        raise Refused("settings", f"{error}.") from None
     rule = ""
     for address in addresses:
         found = rule_against(address, allowed)
