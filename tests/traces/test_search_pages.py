@@ -208,3 +208,10 @@ def test_a_window_bounds_what_is_found(planted):
     early = (clock.now() - timedelta(days=3)).isoformat()
     found = rest(planted, q="common", to=early)
     assert found["items"] == []
+
+
+def test_the_longest_query_reads_in_rounds_and_finds(planted):
+    q = " ".join(f"que{letter}*" for letter in "abcdefgh") + " -xyz " + "common " * 5 + "question* filler bef* wor*"
+
+    assert get(planted.alice, q=q).status_code == 200
+    assert len(rest(planted, q="question* filler bef* wor* common -xyz")["items"]) == 6

@@ -28,6 +28,8 @@ COUNT_MAX = 10_000
 GROUP, GROUP_MAX = 8, 64
 # Blocks of terms with one beginning, a segment. Three letters take up to about ten.
 PREFIX_BLOCKS = 64
+# Blocks read at once, so that a long query takes more rounds and not more memory (each unpacks to about 60 KB).
+BLOCKS_AT_ONCE = 512
 # Traces whose texts are read to see a phrase in place, at once and for a count.
 VERIFY_AT_ONCE, VERIFY_MAX = 50, 100
 SECONDS = 2.5
@@ -236,6 +238,9 @@ class Hits:
     def _read_more(self, order: Sequence[Segment], size: int) -> None:
         """Look into the next segments of `order`."""
         self._check_time()
+        wanted = self.query.terms
+        prefixes = sum(term.is_prefix for term in wanted)
+        size = max(min(size, BLOCKS_AT_ONCE // (len(wanted) + 10 * prefixes)), 1)
         group: list[Segment] = []
         for segment in order:
             if segment.segment_id in self._found:
