@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -42,7 +41,6 @@ class Source:
     """The span that a preview was taken from. `is_log`: from log events that name it."""
 
     span_id: int
-    at: datetime
     is_log: bool
 
 
@@ -161,28 +159,22 @@ def _contents(
 ) -> tuple[dict[_Key, Content], set[UUID]]:
     """The content of each span that words come from, and the traces of which some could not be read."""
     sources = {
-        (turn.trace.trace_id, source.span_id): source
+        (turn.trace.trace_id, source.span_id): (turn.trace, source)
         for turn in turns
         for source in (turn.asked, turn.answered)
         if source is not None
     }
     if not sources:
         return {}, set()
-    params = {
-        "project_id": project_id,
-        "trace_ids": [trace_id for trace_id, _ in sources],
-        "span_ids": [span_id for _, span_id in sources],
-        "starts": [source.at for source in sources.values()],
-        "first": min(source.at for source in sources.values()),
-        "last": max(source.at for source in sources.values()),
-    }
+    rows = [row for row, _ in sources.values()]
+    params = _bounds(project_id, rows) | {"span_ids": [span_id for _, span_id in sources]}
     spans = {(row[0], row[1]): row[2:] for row in fetch(cursor, compose("read_turn_spans"), params)}
     bodies, closed = _bodies(cursor, project_id, turns, {key: row[2] for key, row in spans.items()})
-    logs = _logs(cursor, params) if any(source.is_log for source in sources.values()) else {}
+    logs = _logs(cursor, params) if any(source.is_log for _, source in sources.values()) else {}
     contents: dict[_Key, Content] = {}
     for key, (kind, flags, payload_id, attributes, vocabulary) in spans.items():
         body = bodies.get(key)
-        if body is None and payload_id is not None and not sources[key].is_log:
+        if body is None and payload_id is not None and not sources[key][1].is_log:
             continue
         body = body or Body()
         contents[key] = build_content(
@@ -212,16 +204,8 @@ def _bodies(
     if not wanted:
         return {}, set()
     rows = [turn.trace for _, turn in wanted.values()]
-    params = {
-        "project_id": project_id,
-        "trace_ids": list(wanted),
-        "payload_ids": [payload_id for payload_id, _ in wanted.values()],
-        "starts": [row.started_at for row in rows],
-        "ends": [row.last_started_at for row in rows],
-        "first": min(row.started_at for row in rows),
-        "last": max(row.last_started_at for row in rows),
-        "budget": BODIES_MAX_BYTES,
-    }
+    pieces = [payload_id for payload_id, _ in wanted.values()]
+    params = _bounds(project_id, rows) | {"payload_ids": pieces, "budget": BODIES_MAX_BYTES}
     bodies: dict[_Key, Body] = {}
     closed = set(wanted)
     for trace_id, _, raw_bytes, data in fetch(cursor, compose("read_turn_payloads"), params):
@@ -234,6 +218,18 @@ def _bodies(
             if source is not None and (body := held.get(f"{source.span_id & (2**64 - 1):016x}")) is not None:
                 bodies[trace_id, source.span_id] = body
     return bodies, closed
+
+
+def _bounds(project_id: int, rows: Sequence[TraceRow]) -> dict[str, Any]:
+    """The parameters that keep a query to these traces, a row each, and to the partitions that they lie in."""
+    return {
+        "project_id": project_id,
+        "trace_ids": [row.trace_id for row in rows],
+        "starts": [row.started_at for row in rows],
+        "ends": [row.last_started_at for row in rows],
+        "first": min(row.started_at for row in rows),
+        "last": max(row.last_started_at for row in rows),
+    }
 
 
 def _logs(cursor: CursorWrapper, params: dict[str, Any]) -> dict[_Key, list[dict[str, Any]]]:
@@ -280,20 +276,12 @@ def _answer(content: Content) -> tuple[Message, ...]:
 
 def _turn(values: tuple[Any, ...]) -> TurnRow:
     ranks = read_ranks(values[-1])
-    asked, answered = _source(ranks.get("preview_in"), 1), _source(ranks.get("preview_out"), -1)
-    return TurnRow(trace_row(values[:-1]), asked, answered)
+    return TurnRow(trace_row(values[:-1]), _source(ranks.get("preview_in")), _source(ranks.get("preview_out")))
 
 
-def _source(rank: Rank | None, sign: int) -> Source | None:
-    """A rank as the span it names: (class, start in µs, span id). Of answers the latest wins, but for the root's."""
-    if rank is None:
-        return None
-    kind, started_us, span_id = rank
-    try:
-        at = clock.from_ns((started_us if kind == 0 else sign * started_us) * 1000)
-    except OverflowError:
-        return None
-    return Source(span_id, at, kind == LOG_CLASS)
+def _source(rank: Rank | None) -> Source | None:
+    """The span that a rank names: (class, start, span id)."""
+    return None if rank is None else Source(rank[2], rank[0] == LOG_CLASS)
 
 
 def _place(turn: TurnRow, number: int) -> str:
