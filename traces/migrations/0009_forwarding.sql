@@ -3,7 +3,7 @@
 CREATE TABLE traces_forward_queue (
     project_id integer NOT NULL,
     target_id bigint NOT NULL,            -- traces_forwardtarget
-    entry_id bigint NOT NULL,             -- grows with time
+    entry_id bigint NOT NULL,             -- the feed's, which grows with time
     batch_id bigint NOT NULL,
     trace_ids uuid[] NOT NULL,
     spans integer NOT NULL,               -- how many are left

@@ -100,22 +100,22 @@ def _fitting(cursor: CursorWrapper, params: dict[str, Any], rows: list[_Row], by
 def _bodies(cursor: CursorWrapper, params: dict[str, Any], rows: list[_Row]) -> dict[tuple[str, int | None], Body]:
     """Bodies by span id in hex and piece; a piece may hold spans that are not asked for."""
     bodies: dict[tuple[str, int | None], Body] = {}
-    ids = list({row.payload_id for row in rows if row.payload_id is not None})
     wanted: dict[int, list[_Row]] = {}
     for row in rows:
         if row.payload_id is not None:
             wanted.setdefault(row.payload_id, []).append(row)
-    for payload_id in ids:
-        # One at a time: unpacked they may be large.
-        found = fetch(cursor, compose("read_forwarded_bodies"), params | {"payload_ids": [payload_id]})
-        for raw_bytes, data in found:
-            if raw_bytes > BODY_MAX_BYTES:
-                continue
-            held = orjson.loads(unpack(bytes(data), raw_bytes))
-            for row in wanted[payload_id]:
-                hex_id = hex_span_id(row.span_id)
-                if hex_id in held:
-                    bodies[(hex_id, payload_id)] = held[hex_id]
+    if not wanted:
+        return bodies
+    for payload_id, raw_bytes, data in fetch(
+        cursor, compose("read_forwarded_bodies"), params | {"payload_ids": list(wanted)}
+    ):
+        if raw_bytes > BODY_MAX_BYTES:
+            continue
+        held = orjson.loads(unpack(bytes(data), raw_bytes))
+        for row in wanted[payload_id]:
+            hex_id = hex_span_id(row.span_id)
+            if hex_id in held:
+                bodies[(hex_id, payload_id)] = held[hex_id]
     return bodies
 
 

@@ -21,7 +21,6 @@ from telltale.jobs import leases
 from telltale.lib.db import raw_cursor
 from traces.models import ForwardTarget
 from traces.write import feed
-from traces.write.batch import new_id
 
 # Feed entries taken in one transaction, and rows looked at for one request.
 TAKE_MAX = 500
@@ -126,7 +125,7 @@ def take_feed(project_id: int) -> int:
         added = 0
         for entry in entries if targets else ():
             values = {
-                "entry_id": new_id(),
+                "entry_id": entry.feed_id,
                 "trace_ids": list(entry.trace_ids),
                 "made_at": entry.changed_at,
                 "targets": targets,
