@@ -141,6 +141,17 @@ def test_a_hundred_thousand_spans_take_no_more_than_the_queue():
     assert is_conserved(stats)
 
 
+def test_no_password_of_the_endpoint_is_logged(caplog, quick):
+    telltale.init("http://me:hush@127.0.0.1:9", "tt_sk_hush", retry_seconds=0, timeout_seconds=0.1)
+
+    answer("x")
+    telltale.signal("copy", session="s1")
+    telltale.flush(5)
+
+    assert "http://127.0.0.1:9 does not answer" in caplog.text
+    assert "hush" not in caplog.text
+
+
 def test_it_is_said_once_that_telltale_is_away(caplog, quick):
     caplog.set_level(logging.DEBUG)
     telltale.init(NOWHERE, "tt_sk_test", retry_seconds=0, timeout_seconds=0.1, delay_seconds=0.01)

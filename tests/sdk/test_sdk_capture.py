@@ -237,13 +237,14 @@ def test_masked_is_what_leaves_everywhere(sdk):
 def test_a_mask_that_fails_lets_nothing_out(sdk, broken, caplog):
     send = sdk(mask=broken)
 
-    with telltale.observe_span("turn", input={"mail": "alice@example.com"}) as span:
+    with telltale.user("alice@example.com"), telltale.observe_span("turn", input={"mail": "alice@example.com"}) as span:
         span.set_output("alice@example.com")
         span.set_error(ValueError("alice@example.com"))
 
     [span] = send().spans
     assert "alice" not in str(vars(span))
     assert span.attributes["telltale.output"] == MASK_FAILED
+    assert "user.id" not in span.attributes
     assert caplog.text.count("the mask") == 1
     assert "alice" not in caplog.text
 

@@ -150,8 +150,10 @@ def test_gunicorn_with_preloading_sends_from_its_workers(run_python, receiver, t
 import http.client, signal, socket, subprocess, sys, time
 with socket.create_server(("127.0.0.1", 0)) as reserved:
     port = reserved.getsockname()[1]
-server = subprocess.Popen([sys.executable, "-m", "gunicorn", "--preload", "-w", "2", "-b", f"127.0.0.1:{{port}}",
-                           "--chdir", {str(tmp_path)!r}, "app:application"], stderr=subprocess.DEVNULL)
+# A worker that SIGTERM meets while it boots does not hear it.
+command = [sys.executable, "-m", "gunicorn", "--preload", "--graceful-timeout", "3", "-w", "2"]
+command += ["-b", f"127.0.0.1:{{port}}", "--chdir", {str(tmp_path)!r}, "app:application"]
+server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
 for n in range(12):
     for attempt in range(200):
         try:

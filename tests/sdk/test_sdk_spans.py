@@ -186,7 +186,7 @@ def test_people_and_places_go_to_every_span_inside(sdk):
     with telltale.user("u1"), telltale.session("s1"), telltale.feature("returns"), telltale.release("5.11.0"):
         about = telltale.prompt("returns", "v18"), telltale.tags("en"), telltale.metadata(plan="pro")
         with about[0], about[1], about[2], telltale.observe_span("turn"):
-            telltale.observe(kind="generation", name="answer")(str)()
+            telltale.observe(kind="generation", name="answer")(lambda: "yes")()
     with telltale.observe_span("after"):
         pass
 
@@ -333,6 +333,15 @@ def test_functions_stay_what_they_were():
     assert str(inspect.signature(coroutine)) == "(a, *, b=1)"
     assert plain.__name__ == "plain"
     assert plain(3) == 3
+
+
+def test_a_class_stays_a_class(caplog):
+    @telltale.observe
+    class Shop:
+        pass
+
+    assert isinstance(Shop(), Shop)
+    assert "stays as it is" in caplog.text
 
 
 def test_an_error_goes_through_and_is_told(sdk):

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from telltale_sdk import _client, _config
-from telltale_sdk._capture import attribute_value, masked_text, to_label
+from telltale_sdk._capture import MASK_FAILED, Mask, attribute_value, masked_text, to_label
 from telltale_sdk._client import Client, Stats
 from telltale_sdk._config import Config
 from telltale_sdk._context import Setting, frame, with_labels, with_once, with_prompt
@@ -137,8 +137,14 @@ def current_span_id() -> str | None:
 
 def _label(what: str, key: str, value: Any, masked: bool = False) -> Setting:
     client = _client.current()
-    text: str | None = to_label(value, client.config.mask if masked and client is not None else None)
-    return Setting(what, with_labels({key: text or None}))
+    text = _id(value, client.config.mask if masked and client is not None else None)
+    return Setting(what, with_labels({key: text}))
+
+
+def _id(value: Any, mask: Mask | None) -> str | None:
+    """An id as it is sent; None where there is none, or where its mask failed: a marker would make everybody one."""
+    text = to_label(value, mask)
+    return None if text == MASK_FAILED else text or None
 
 
 @guarded(_NO_SETTING)
@@ -221,10 +227,10 @@ def signal(
         "value": masked_text(value, mask, 4096) if isinstance(value, str) else value,
         "trace_id": to_label(trace_id) or None,
         "span_id": to_label(span_id) or None,
-        "session_id": to_label(session, mask) or None,
+        "session_id": _id(session, mask),
         "request_id": to_label(request_id) or None,
         "comment": masked_text(str(comment), mask, 16_384) if comment and captures else None,
-        "user_id": to_label(user, mask) or None,
+        "user_id": _id(user, mask),
         "source": to_label(source),
         "happened_at": _moment(at),
         "client_id": to_label(client_id) or uuid.uuid4().hex,

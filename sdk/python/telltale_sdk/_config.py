@@ -53,6 +53,12 @@ class Config:
     exit_s: float = EXIT_SECONDS
     id_generator: Any = None
 
+    @property
+    def shown(self) -> str:
+        """The endpoint as a log may show it, without a password that stands in it."""
+        scheme, _, rest = self.endpoint.partition("://")
+        return f"{scheme}://{rest.rpartition('@')[2]}"
+
     def url(self, path: str) -> str:
         """The address of one of Telltale's paths, whether or not the endpoint was given with the traces' path."""
         return self.endpoint.rstrip("/").removesuffix(TRACES_PATH) + path
@@ -103,7 +109,7 @@ def read_endpoint(given: str | None) -> str | None:
     except ValueError:
         is_address = False
     if not is_address:
-        warn_once("config/endpoint", "%r is no address of Telltale (http://host:port); nothing will be sent", told)
+        warn_once("config/endpoint", "the endpoint is no address (http://host:port); nothing will be sent")
         return None
     return told
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast, overload
 
 from telltale_sdk import _client
 from telltale_sdk._context import EMPTY, Entered, Frame, frame
-from telltale_sdk._guard import guarded, trouble
+from telltale_sdk._guard import guarded, trouble, warn_once
 from telltale_sdk._pieces import Pieces
 from telltale_sdk._span import Span
 
@@ -130,6 +130,9 @@ def observe(
     """
 
     def decorate(decorated: F) -> F:
+        if inspect.isclass(decorated):
+            warn_once("observe/class", "@observe is for functions; the class %s stays as it is", decorated.__name__)
+            return decorated
         if isinstance(decorated, staticmethod | classmethod):
             return cast(F, type(decorated)(decorate(cast(F, decorated.__func__))))
         try:

@@ -226,7 +226,7 @@ class Exporter(SpanExporter):
                 return "refused"
             self.has_failed = True
             warn_once(
-                "away", "Telltale at %s %s; spans are held and sent again, within bounds", self.config.endpoint,
+                "away", "Telltale at %s %s; spans are held and sent again, within bounds", self.config.shown,
                 f"answers {self.status}" if self.status else "does not answer",
             )  # fmt: skip
             if time.monotonic() + max(pause, self.asked_pause) >= give_up_at:
@@ -239,7 +239,11 @@ class Exporter(SpanExporter):
         if self.inner is None:
             self.inner = self.make()
         self.status, self.asked_pause = 0, 0.0
-        done = self.inner.export(spans) is SpanExportResult.SUCCESS
+        try:
+            done = self.inner.export(spans) is SpanExportResult.SUCCESS
+        except requests.RequestException:
+            # Older versions let them through.
+            return False
         # A redirect is an answer that stored nothing, to a login page for example.
         return done and not 300 <= self.status < 400
 
@@ -275,7 +279,7 @@ class Exporter(SpanExporter):
             try:
                 told = ExportTraceServiceResponse.FromString(response.content).partial_success
             except Exception:  # noqa: BLE001 - an answer that is none of OTLP's
-                warn_once("answer", "what answers at %s is no OTLP endpoint", self.config.endpoint)
+                warn_once("answer", "what answers at %s is no OTLP endpoint", self.config.shown)
                 return
             self.rejected = int(told.rejected_spans)
             if self.rejected:
@@ -285,7 +289,7 @@ class Exporter(SpanExporter):
         """Once for each status: who is to do something about it can."""
         advice = {401: "is the key right?", 403: "has the key the scope ingest?", 404: "is the endpoint right?"}
         warn_once(
-            f"refused/{self.status}", "Telltale at %s answered %d and took no spans: %s", self.config.endpoint,
+            f"refused/{self.status}", "Telltale at %s answered %d and took no spans: %s", self.config.shown,
             self.status, advice.get(self.status, "they are dropped"),
         )  # fmt: skip
 

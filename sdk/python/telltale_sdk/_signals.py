@@ -96,12 +96,12 @@ class SignalSender:
             if 200 <= status < 300:
                 return True
             if status == 404:
-                warn_once("signals/404", "Telltale at %s takes no signals yet; they are dropped", self.config.endpoint)
+                warn_once("signals/404", "Telltale at %s takes no signals yet; they are dropped", self.config.shown)
                 return False
             if status and status not in RETRIED:
                 warn_once(f"signals/{status}", "Telltale answered %d to signals; they are dropped", status)
                 return False
-            warn_once("signals/away", "Telltale at %s takes no signals now; they are held", self.config.endpoint)
+            warn_once("signals/away", "Telltale at %s takes no signals now; they are held", self.config.shown)
             now = time.monotonic()
             with self.lock:
                 if self.stop_at is not None or now + max(pause, asked) >= give_up_at:

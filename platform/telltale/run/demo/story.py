@@ -148,7 +148,7 @@ class _Visit:
         self.made: list[DemoTrace] = []
 
     def run(self) -> list[DemoTrace]:
-        """Everything this person asked; two of five leave after the first answer."""
+        """Everything this person asked; nearly half leave after the first answer."""
         rng = self.rng
         while True:
             topic = self.topic()

@@ -230,8 +230,9 @@ class _Turn:
         if is_cut:
             answer, tokens_out = answer[: len(answer) * 2 // 3], 400
         first = self.ms(model.first_token_ms, 0.13)
-        # One call in fourteen meets a busy machine.
-        pace = rng.uniform(0.12, 0.35) if rng.random() < 0.07 else rng.uniform(0.6, 1.15)
+        # One call in fourteen meets a busy machine; a long answer would then take minutes, and people would leave.
+        is_slow = rng.random() < 0.07 and not is_cut
+        pace = rng.uniform(0.12, 0.35) if is_slow else rng.uniform(0.6, 1.15)
         took = first + int(tokens_out / (model.tokens_per_s * pace) * 1e9)
         span = self.model_span("answer.generate", "generation", model, took, tokens_in, tokens_out)
         span.input, span.output = messages, assistant_says(answer)
