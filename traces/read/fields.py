@@ -206,12 +206,15 @@ def decimal(known: Field, key: str, raw: str) -> Decimal:
     """A number of an address; FilterError where it is none."""
     try:
         value = Decimal(raw.replace(",", ""))
-        if not value.is_finite() or abs(value) > 10**15 or value.normalize().as_tuple().exponent < -30:  # type: ignore[operator]
+        # The exponent first: arithmetic with one of nine digits overflows.
+        if not value.is_finite() or (value and not -30 <= value.adjusted() <= 15):
+            raise InvalidOperation
+        if abs(value) > 10**15 or value.normalize().as_tuple().exponent < -30:  # type: ignore[operator]
             raise InvalidOperation
     except InvalidOperation:
         of = f" of {known.unit}" if known.unit else ""
         raise FilterError(key, "is no number", f"a number{of}, at most 1e15", raw[:40]) from None
-    return value
+    return value or Decimal(0)
 
 
 def number(known: Field, key: str, raw: str) -> int:
