@@ -154,6 +154,14 @@ def test_zero_results_say_which_filter_to_drop(talk):
     assert "Drop Turns" not in html
 
 
+def test_a_search_leads_to_every_message_too(talk):
+    found, nothing = read(talk.bob, PAGE + "?t=24h&q=gift"), read(talk.bob, PAGE + "?q=zebra")
+
+    assert 'href="/p/shop/traces/?t=24h&q=gift"' in found
+    assert 'href="/p/shop/traces/?q=zebra"' in nothing
+    assert "/p/shop/traces/?" not in read(talk.bob).split("<main")[1]
+
+
 def test_an_id_is_found_whatever_the_window(talk):
     with connection.cursor() as cursor:
         cursor.execute("UPDATE traces_session SET first_started_at = first_started_at - interval '60 days'")
@@ -524,14 +532,19 @@ def test_a_session_reads_without_medians_where_these_take_too_long(talk, monkeyp
     assert "“May I return a gift?”" in read(talk.bob, PAGE + "s_1/")
 
 
-def test_counts_beyond_the_limit_are_about(shop, monkeypatch):
+def test_counts_beyond_the_limit_are_about_until_the_last_page(shop, monkeypatch):
     start = (clock.now() - NOON).total_seconds() - 5000
-    for n in range(30):
+    for n in range(70):
         put_trace(shop.project.pk, n, f"m{n}", at=start + n)
     refresh_all(shop.project.pk)
     monkeypatch.setattr(read_sessions, "COUNT_MAX", 20)
 
-    assert re.search(r"About \d+ sessions? started in the time range", read(shop.bob))
+    html = read(shop.bob)
+    last = read(shop.bob, PAGE + re.search(r'rel="next" href="([^"]*)">Older', html)[1])
+
+    (about,) = re.findall(r"About ([\d,]+) sessions started in the time range", html)
+    assert int(about.replace(",", "")) > 50
+    assert "70 sessions started in the time range" in last
 
 
 def test_times_are_in_the_projects_zone(talk):

@@ -96,7 +96,15 @@ def _answer(project: Project, state: ListState, page: SessionPage, zone: ZoneInf
         "place": place_words(page.first, len(page.rows), page.count),
         "newer": query_string([*state.pairs(), ("after", page.newer)]) if page.newer else "",
         "older": query_string([*state.pairs(), ("before", page.older)]) if page.older else "",
+        "deeper": _in_traces(project, state),
     }
+
+
+def _in_traces(project: Project, state: ListState) -> str:
+    """Where every message is searched for what the list looks for in first questions and last answers; else empty."""
+    if not state.wanted.q:
+        return ""
+    return reverse("trace_list", args=[project.slug]) + query_string([*state.time, ("q", state.wanted.q)])
 
 
 def _nothing(project: Project, state: ListState) -> dict[str, Any]:
@@ -104,7 +112,7 @@ def _nothing(project: Project, state: ListState) -> dict[str, Any]:
     if not _count_each(project, [replace(state, wanted=TraceFilter())])[0].n:
         welcome = reverse("project_welcome", args=[project.slug])
         return {"has_none": True, "is_new": project.first_span_at is None, "welcome": welcome}
-    return {"ways": ways_out(state, lambda states: _count_each(project, states))}
+    return {"deeper": _in_traces(project, state), "ways": ways_out(state, lambda states: _count_each(project, states))}
 
 
 def _count_each(project: Project, states: list[ListState]) -> list[Count]:
