@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -98,10 +99,26 @@ def test_the_next_page_starts_inside_the_index(seeded):
         ("feature", "f8", "traces_trace_feature"),
         ("status", "error", "traces_trace_error"),
         ("cost_status", "unpriced", "traces_trace_unpriced"),
+        ("model", "nobody-uses-this", "traces_trace_models"),
+        ("tag", "nobody-sets-this", "traces_trace_models"),
     ],
 )
 def test_a_filter_stands_on_its_index(seeded, field, value, index):
     assert index in list_plan(seeded, [Term(field, "is", (value,))])
+
+
+def test_the_calls_of_an_hour_are_looked_for_in_their_day_alone(seeded):
+    start = (NOW - timedelta(days=3)).replace(hour=10)
+    ends = {"call.from": start, "call.to": start + timedelta(hours=1)}
+    terms = tuple(Term(key, "is", (at.isoformat(),)) for key, at in ends.items())
+
+    found = plans(lambda: list_traces(seeded, TraceFilter(end=ends["call.to"], terms=terms)))
+
+    of_spans = [plan for plan in found if "traces_span" in plan]
+    assert of_spans
+    for plan in of_spans:
+        names = set(re.findall(r'"Relation Name": ?"(traces_span\w*)"', plan))
+        assert names == {f"traces_span_{start:%Y%m%d}"}
 
 
 def test_the_dearest_traces_come_off_the_index(seeded):
