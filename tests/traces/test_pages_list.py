@@ -206,7 +206,7 @@ def test_too_slow_is_a_designed_answer(some, monkeypatch):
     html = read(some.bob, PAGE + "?q=anything", status=503)
 
     assert "This took too long" in html
-    assert 'href="?t=1h"' in html
+    assert 'href="?t=1h&q=anything"' in html
 
 
 def test_an_error_is_named_by_its_class_without_the_module(shop, otlp):

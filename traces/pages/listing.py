@@ -158,6 +158,7 @@ def frame(project: Project, state: ListState, zone: ZoneInfo, now: datetime) -> 
         "hidden": kept(state, {"q"}),
         "facet_hidden": kept(state, FACET_KEYS),
         "clear": state.without_filters(),
+        "last_hour": replace(state, time=(("t", "1h"),)).address(),
         "fields": FORM_FIELDS,
         "ops": FORM_OPS,
         "columns": column_choices(state),
