@@ -260,3 +260,18 @@ def test_its_own_python_is_old_enough():
         ast.parse(path.read_text(), feature_version=(3, 10))
         assert "datetime import UTC" not in path.read_text()
     assert sys.version_info >= (3, 10)
+
+
+def test_a_child_of_celerys_pool_sends_at_its_end(run_python, receiver):
+    run_python(
+        START
+        + """
+import billiard
+process = billiard.get_context("fork").Process(target=work, args=("task",))
+process.start()
+process.join(20)
+assert process.exitcode == 0
+"""
+    )
+
+    assert inputs(receiver) == ["task"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
 import threading
 import time
 from dataclasses import dataclass
+from multiprocessing import util
 from typing import Any, cast
 
 from opentelemetry import trace
@@ -226,13 +226,10 @@ def _after_fork_in_child() -> None:
 
 def _flush_with_child() -> None:
     """Children of multiprocessing and of Celery's pool end without atexit, but run finalizers of their own."""
-    for name in ("multiprocessing.util", "billiard.util"):
-        util = sys.modules.get(name)
-        if util is not None:
-            try:
-                util.register_after_fork(_marker, lambda _, util=util: util.Finalize(None, _at_exit, exitpriority=100))
-            except Exception as error:  # noqa: BLE001 - the child must start
-                trouble("fork", error)
+    try:
+        util.register_after_fork(_marker, lambda _: util.Finalize(None, _at_exit, exitpriority=100))
+    except Exception as error:  # noqa: BLE001 - the child must start
+        trouble("fork", error)
 
 
 class _Marker:
