@@ -1,4 +1,4 @@
-"""Slow senders hold nobody up: the real web process, eight threads, and more of them than threads."""
+"""Slow senders hold nobody up: the real web process, its threads, and more of them than threads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from telltale.projects.models import Project
 from telltale.run import gthread
 from traces.write import partitions, spans
 
-MANY = 24  # three times TELLTALE_WEB_THREADS
+MANY = 24  # over twice TELLTALE_WEB_THREADS
 
 
 @pytest.fixture

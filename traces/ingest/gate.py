@@ -22,7 +22,7 @@ from django.conf import settings
 from telltale.projects.keys import KeyHolder
 
 WAIT_SECONDS = 1.0
-# Of TELLTALE_WEB_THREADS (8) some must stay free to refuse and to answer /healthz: so many may wait for a turn, the
+# Of TELLTALE_WEB_THREADS (10) some must stay free to refuse and to answer /healthz: so many may wait for a turn, the
 # rest is refused at once. Waiting without this bound put requests of all kinds behind 10 s of others
 # (benchmarks.overload).
 MAX_WAITING = 2
