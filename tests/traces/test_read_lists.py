@@ -134,7 +134,11 @@ def four(shop, otlp):
         ({"kind__not": "generation"}, [4]),
         ({"kind": "retriever"}, []),
         ({"cost__min": "0.001"}, [2]),
-        ({"cost__max": "0"}, [3, 4]),
+        # What nobody has a price for is not free; what called no model is.
+        ({"cost__max": "0"}, [4]),
+        ({"cost__max": "1"}, [1, 2, 4]),
+        ({"cost__min": "0"}, [1, 2, 4]),
+        ({"tokens__max": "0"}, [4]),
         ({"duration_ms__min": "400", "duration_ms__max": "400"}, [1]),
         ({"tokens__min": "6000"}, [2]),
         ({"errors__min": "1"}, [2]),

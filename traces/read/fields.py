@@ -41,6 +41,8 @@ class FilterError(ValueError):
 class Field:
     """Something a list is filtered by. `sql` is a column or expression; choices map a value to a condition.
 
+    `known` is when a number is one: elsewhere the 0 of its column stands for unknown, and meets no bound.
+
     Shapes: text, array, number, choice, kind, flag over the row that is listed; `call` fields are about one span of the
     trace, the same span for all of them, and `meta` about what its sender attached to any span.
     """
@@ -53,7 +55,14 @@ class Field:
     unit: str = ""
     choices: tuple[tuple[str, str, LiteralString], ...] = ()  # value, word, condition
     is_call: bool = False
+    known: LiteralString = ""
 
+
+# Of a trace, and of a session, which sums the same columns. Where no model was called, 0 is known.
+COST_KNOWN: LiteralString = (
+    "(t.priced_count + t.upper_bound_count > 0 OR t.unpriced_count + t.unknown_usage_count + t.partial_count = 0)"
+)
+TOKENS_KNOWN: LiteralString = "(t.usage_count > 0 OR t.generation_count = 0)"
 
 _STATUS: tuple[tuple[str, str, LiteralString], ...] = (
     ("error", "has errors", "t.error_count > 0"),
@@ -119,10 +128,10 @@ FIELDS: dict[str, Field] = {
         Field("cost_status", "Cost status", "choice", choices=_COST_STATUS),
         Field("kind", "Has a step", "kind", choices=_KINDS),
         Field("flag", "Flag", "flag", choices=tuple((str(f.name).lower(), str(f.name).lower(), "") for f in SpanFlag)),
-        Field("cost", "Cost", "number", "t.cost_pico", 10**12, "USD"),
+        Field("cost", "Cost", "number", "t.cost_pico", 10**12, "USD", known=COST_KNOWN),
         Field("duration_ms", "Duration", "number", DURATION_NS, 10**6, "ms"),
         Field("ttft_ms", "First token", "number", "t.ttft_ns", 10**6, "ms"),
-        Field("tokens", "Tokens", "number", TOKENS, 1, "tokens"),
+        Field("tokens", "Tokens", "number", TOKENS, 1, "tokens", known=TOKENS_KNOWN),
         Field("spans", "Spans", "number", "t.span_count", 1, "spans"),
         Field("errors", "Errors", "number", "t.error_count", 1, "errors"),
         *CALL_FIELDS,

@@ -244,7 +244,11 @@ def condition_of(known: Field, term: Term, name: str, params: dict[str, Any]) ->
         return meta_condition(known, term.op, term.values, name, params)
     if known.shape == "number":
         params[name] = number(known, term.key, term.values[0])
-        return sql.SQL("{} {} {}").format(sql.SQL(known.sql), sql.SQL(">=" if term.op == "min" else "<="), mark)
+        bound = sql.SQL("{} {} {}").format(sql.SQL(known.sql), sql.SQL(">=" if term.op == "min" else "<="), mark)
+        # At least something above 0 is never what is stored for unknown.
+        if not known.known or (term.op == "min" and params[name] > 0):
+            return bound
+        return sql.SQL("({} AND {})").format(bound, sql.SQL(known.known))
     found: sql.Composable
     if known.shape == "text":
         column = sql.Identifier("t", known.sql)

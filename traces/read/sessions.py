@@ -13,6 +13,7 @@ from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
 from traces.read.asking import asking, compose, fetch
+from traces.read.fields import COST_KNOWN, TOKENS_KNOWN
 from traces.read.filters import Field, FilterError, Term, TraceFilter, condition_of, escape_like
 from traces.read.listing import COUNT_MAX, EXPORT_TIMEOUT_MS, PAGE_SIZE_MAX, Ask, Count, Sort
 from traces.read.places import Place, read_place, write_place
@@ -57,10 +58,10 @@ SESSION_FIELDS: dict[str, Field] = {
         Field("cost_status", "Cost status", "choice", choices=_COST_STATUS),
         Field("turns", "Turns", "number", "t.turns", 1, "turns"),
         Field("errors", "Turns with errors", "number", "t.error_turns", 1, "turns"),
-        Field("cost", "Cost", "number", "t.cost_pico", 10**12, "USD"),
+        Field("cost", "Cost", "number", "t.cost_pico", 10**12, "USD", known=COST_KNOWN),
         Field("length_s", "Length", "number", f"{LENGTH_S} * 1000", 1000, "s"),
         Field("slowest_ms", "Slowest turn", "number", "t.worst_duration_ns", 10**6, "ms"),
-        Field("tokens", "Tokens", "number", TOKENS, 1, "tokens"),
+        Field("tokens", "Tokens", "number", TOKENS, 1, "tokens", known=TOKENS_KNOWN),
         Field("users", "Users", "number", "t.user_count", 1, "users"),
     )
 }

@@ -31,13 +31,23 @@ DAYS_MAX = 400
 # A cursor holds the user's id, of up to 1,024 bytes.
 CURSOR_MAX = 2200
 
+TOKENS_KNOWN: LiteralString = "t.input_tokens + t.output_tokens > 0"
+COST_KNOWN: LiteralString = "(t.cost_pico > 0 OR (t.unpriced_count = 0 AND t.input_tokens + t.output_tokens > 0))"
 USER_FIELDS: dict[str, Field] = {
     f.key: f
     for f in (
-        Field("cost", "Cost", "number", "t.cost_pico", 10**12, "USD"),
+        Field("cost", "Cost", "number", "t.cost_pico", 10**12, "USD", known=COST_KNOWN),
         Field("requests", "Requests", "number", "t.requests", 1, "requests"),
         Field("errors", "Requests with errors", "number", "t.errors", 1, "requests"),
-        Field("tokens", "Tokens", "number", "(t.input_tokens + t.output_tokens)", 1, "tokens"),
+        Field(
+            "tokens",
+            "Tokens",
+            "number",
+            "(t.input_tokens + t.output_tokens)",
+            1,
+            "tokens",
+            known=TOKENS_KNOWN,
+        ),
     )
 }
 # The day somebody was last seen is one of days, so by it the months are not asked.
