@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import gzip
 import json
 import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -173,3 +176,15 @@ def run_python(receiver):
         return done.stdout + done.stderr
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def loops_of_their_own(monkeypatch):
+    """`asyncio.run` in a thread: the browser's driver keeps a loop running in this one."""
+    run = asyncio.run
+
+    def apart(main, **options):
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(contextvars.copy_context().run, run, main, **options).result()
+
+    monkeypatch.setattr(asyncio, "run", apart)
