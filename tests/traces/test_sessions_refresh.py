@@ -228,6 +228,19 @@ def test_a_dead_worker_leaves_the_session_to_the_next(long):
     assert row_of(long, "long").turns == 6
 
 
+def test_a_sum_that_takes_too_long_is_put_off(long, monkeypatch, caplog):
+    refresh(long, "long")
+    wait(long)
+    monkeypatch.setattr(sessions, "SUM_MS", 1)
+    monkeypatch.setattr(sessions, "_sum", lambda: "SELECT pg_sleep(1), %(claimed_at)s::text")
+
+    assert sessions.refresh_stale() == 1
+
+    assert "took too long" in caplog.text
+    assert row_of(long, "long").is_stale
+    assert sessions.refresh_stale() == 0  # within the hour
+
+
 def test_retention_keeps_when_it_was_and_nothing_of_what_was_said(shop):
     project = shop.project.pk
     for n in range(3):

@@ -32,7 +32,7 @@ BODIES_MAX_BYTES = 16 * 1024 * 1024
 LOGS_MAX = 2000
 SORT = "turn"
 # A turn further back than this is shown with this number at most: counting more would cost time.
-NUMBER_MAX = 100_000
+NUMBER_MAX = 20_000
 _COLUMNS = sql.SQL(", ").join(sql.Identifier("t", name) for name in COLUMNS)
 
 
@@ -88,7 +88,7 @@ def list_turns(
     limit: int = TURNS_PAGE,
 ) -> TurnPage:
     """The turns behind the cursor `after`, or ahead of `before`; `last`: the last ones. FilterError for a bad one."""
-    start = read_place(after or before, SORT, is_time=True)
+    start = read_place(after or before, SORT, "timestamptz")
     is_back = bool(before) or (last and start is None)
     params: dict[str, Any] = {"project_id": project_id, "session_id": session_id, "limit": limit + 1}
     where: sql.Composable = sql.SQL("true")

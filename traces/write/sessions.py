@@ -9,6 +9,8 @@ so.
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,16 +19,22 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 from django.db import transaction
-from psycopg import Cursor, sql
+from psycopg import Cursor, errors, sql
 
 from telltale.lib.db import raw_cursor
 from telltale.lib.sql import load
+
+log = logging.getLogger(__name__)
 
 # Summing so many traces takes 4 ms (measured); the fold waits for it.
 INLINE_MAX = 500
 # 8 µs a trace (measured) every 2 ms a trace: 0.4 % of a core for a session of any length.
 TURN_WAIT = timedelta(milliseconds=2)
 LEAST_WAIT = timedelta(seconds=2)
+# A sum that takes longer (some ten million traces) is tried again an hour later. The task has 120 s.
+SUM_MS = 90_000
+PUT_OFF = timedelta(hours=1)
+RUN_SECONDS = 15.0
 # Values of a kind that a row names; most sessions have one.
 NAMES_MAX = 20
 
@@ -87,6 +95,10 @@ _CLAIM = """
     ) AS mine
     WHERE s.project_id = mine.project_id AND s.session_id = mine.session_id
     RETURNING s.project_id, s.session_id, s.refreshed_at, s.stale_since
+"""
+_PUT_OFF = """
+    UPDATE traces_session SET refreshed_at = clock_timestamp() + %s
+    WHERE project_id = %s AND session_id = %s AND stale_since IS NOT NULL
 """
 _DROP_OLD = """
     DELETE FROM traces_session
@@ -151,12 +163,16 @@ def refresh_stale(limit: int = 20) -> int:
     A claim is the row's own `refreshed_at`, committed before the sum begins: nobody else claims it within its wait, the
     fold never waits for the sum, and where the worker dies the row is still stale.
     """
-    done = 0
-    while done < limit:
+    done, began = 0, time.monotonic()
+    while done < limit and time.monotonic() - began < RUN_SECONDS:
         claimed = _claim()
         if claimed is None:
             break
-        _refresh_claimed(*claimed)
+        try:
+            _refresh_claimed(*claimed)
+        except errors.QueryCanceled:
+            log.warning("summing session %r of project %s took too long; again in an hour", claimed[1][:80], claimed[0])
+            _put_off(claimed[0], claimed[1])
         done += 1
     return done
 
@@ -175,10 +191,16 @@ def _claim() -> tuple[int, str, datetime, datetime] | None:
     return row
 
 
+def _put_off(project_id: int, session_id: str) -> None:
+    with transaction.atomic(), raw_cursor() as cursor:
+        cursor.execute(_PUT_OFF, (PUT_OFF, project_id, session_id))
+
+
 def _refresh_claimed(project_id: int, session_id: str, claimed_at: datetime, stale_since: datetime) -> None:
     with transaction.atomic(), raw_cursor() as cursor:
         params = {"project_id": project_id, "session_ids": [session_id]}
         claim = {"claimed_at": claimed_at, "stale_since": stale_since}
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", (str(SUM_MS),))
         cursor.execute(_sum(), params | _SUM_PARAMS | claim)
         if not cursor.fetchall():
             # Nothing is left of it, or it became short and the fold has summed it: that way finds out.
