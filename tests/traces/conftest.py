@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from telltale.projects import keys
 from telltale.projects.models import Project, ProjectMember
 from traces.ingest import refusals
 from traces.ingest.rules import forget as forget_rules
+from traces.pages import export
 from traces.write import partitions, spans
 
 
@@ -23,6 +25,12 @@ def quiet_refusals(monkeypatch):
     monkeypatch.setattr(refusals, "_timer", object())
     yield
     refusals._held.clear()
+
+
+@pytest.fixture(autouse=True)
+def room_for_files(monkeypatch):
+    """Files that a test asks for and does not read to their end take no room from the next test's."""
+    monkeypatch.setattr(export, "_slots", threading.BoundedSemaphore(export.AT_A_TIME))
 
 
 def make_project(slug, owner=None):

@@ -80,7 +80,9 @@ class _Pieces:
     """The file piece by piece. Holds one of the slots until it ends, is closed, or is thrown away."""
 
     def __init__(self, kind: str, columns: Sequence[str], records: Iterator[Mapping[str, Any]]) -> None:
-        if not _slots.acquire(blocking=False):
+        self._holds = False
+        self._taken_from = _slots
+        if not self._taken_from.acquire(blocking=False):
             raise Busy
         self._holds = True
         self._columns = tuple(columns)
@@ -127,7 +129,7 @@ class _Pieces:
         """Give the slot back and let go of what is read from. Safe to call twice."""
         if self._holds:
             self._holds = False
-            _slots.release()
+            self._taken_from.release()
             close = getattr(self._records, "close", None)
             if close is not None:
                 close()
