@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import orjson
 import pytest
 from django.db import connection
 
@@ -239,6 +241,31 @@ def test_neighbours_keep_filter_and_order(four):
 def test_a_cursor_of_no_list_is_refused(four, bad):
     with pytest.raises(FilterError, match="cursor"):
         list_traces(four.project.pk, WEEK, ask=Ask(before=bad))
+
+
+@pytest.mark.parametrize(
+    ("value", "cast"),
+    [
+        ("\u0663", "bigint"),
+        ("1e5", "bigint"),
+        ("1.5", "integer"),
+        (str(2**31), "integer"),
+        (str(2**63), "bigint"),
+        ("NaN", "numeric"),
+        ("1_0", "numeric"),
+        (" 1", "numeric"),
+        ("1\n", "numeric"),
+        (7, "bigint"),
+        ("2026-W01-1", "timestamptz"),
+        ("2026-01-01T00:00:00", "timestamptz"),
+        ("2026-01-01T00:00:00+23:59", "timestamptz"),
+    ],
+)
+def test_a_forged_cursor_holds_nothing_that_the_database_cannot_read(four, value, cast):
+    sort = {"timestamptz": "-started_at", "numeric": "-cost", "integer": "-errors"}.get(cast, "-tokens")
+    forged = base64.urlsafe_b64encode(orjson.dumps([sort, value, hex_id(1), 1])).decode().rstrip("=")
+    with pytest.raises(FilterError, match="cursor"):
+        list_traces(four.project.pk, WEEK, sort, Ask(before=forged))
 
 
 def test_a_cursor_of_another_order_is_refused(four):

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from typing import LiteralString
 from uuid import UUID, uuid4
@@ -23,6 +22,7 @@ from traces.read import finding
 from traces.read.asking import asking, compose, fetch, plan
 from traces.read.calls import count_calls, resolve_calls
 from traces.read.filters import DURATION_NS, TOKENS, FilterError, TraceFilter, conditions, split_conditions
+from traces.read.places import check_value
 from traces.read.rows import COLUMNS, TraceRow, trace_row
 from traces.read.search import read_state, traces_of_span
 from traces.wire.ids import find_trace_ids
@@ -376,13 +376,9 @@ def _read_cursor(raw: str, sort: str) -> _Cursor | None:
             raise ValueError
         held = orjson.loads(base64.b64decode(raw + "=" * (-len(raw) % 4), b"-_", validate=True))
         made_for, value, hex_id, place = held
-        if made_for != sort or not isinstance(value, str) or not isinstance(place, int) or not 0 <= place < 2**53:
+        if made_for != sort or not isinstance(place, int) or not 0 <= place < 2**53:
             raise ValueError
-        if sort.endswith("started_at"):
-            datetime.fromisoformat(value)
-        elif abs(Decimal(value)) >= 10**30:
-            raise ValueError
-        return _Cursor(value, UUID(hex=hex_id), place)
+        return _Cursor(check_value(value, SORTS[sort.removeprefix("-")].cast), UUID(hex=hex_id), place)
     except (ValueError, TypeError, ArithmeticError, AttributeError, binascii.Error):
         raise FilterError("cursor", "is none that this list gave", "the cursor of a neighbouring page") from None
 

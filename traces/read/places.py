@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -14,6 +15,9 @@ import orjson
 from traces.read.filters import FilterError
 
 CURSOR_MAX = 400
+# What lists are sorted by, as PostgreSQL reads it: Python takes digits of any script, exponents and weeks for more.
+_NUMBER = re.compile(r"-?[0-9]{1,38}(\.[0-9]{1,12})?\Z")
+_BOUNDS = {"integer": 2**31, "bigint": 2**63, "numeric": 10**38}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +34,32 @@ def write_place(sort: str, at: Place) -> str:
     return base64.urlsafe_b64encode(orjson.dumps([sort, at.value, at.key.hex, at.place])).decode().rstrip("=")
 
 
-def read_place(raw: str, sort: str, *, is_time: bool) -> Place | None:
-    """The place that `write_place` wrote for this sort; None for no cursor, FilterError for one of another list."""
+def check_value(value: object, cast: str) -> str:
+    """What a cursor says its row is sorted by; ValueError where no column of the type `cast` held it."""
+    if not isinstance(value, str):
+        raise ValueError
+    if cast == "timestamptz":
+        at = datetime.fromisoformat(value)
+        if at.isoformat() != value or at.utcoffset() != timedelta(0):
+            raise ValueError
+    elif not _NUMBER.match(value) or ("." in value and cast != "numeric") or abs(Decimal(value)) >= _BOUNDS[cast]:
+        raise ValueError
+    return value
+
+
+def read_place(raw: str, sort: str, cast: str) -> Place | None:
+    """The place that `write_place` wrote for this sort, by values of the type `cast`.
+
+    None for no cursor, FilterError for one of another list.
+    """
     if not raw:
         return None
     try:
         if len(raw) > CURSOR_MAX:
             raise ValueError
         made_for, value, key, place = orjson.loads(base64.b64decode(raw + "=" * (-len(raw) % 4), b"-_", validate=True))
-        if made_for != sort or not isinstance(value, str) or not isinstance(place, int) or not 0 <= place < 2**53:
+        if made_for != sort or not isinstance(place, int) or not 0 <= place < 2**53:
             raise ValueError
-        if is_time:
-            datetime.fromisoformat(value)
-        elif not abs(Decimal(value)) < 10**38:
-            raise ValueError
-        return Place(value, UUID(hex=key), place)
+        return Place(check_value(value, cast), UUID(hex=key), place)
     except (ValueError, TypeError, ArithmeticError, AttributeError, binascii.Error):
         raise FilterError("cursor", "is none that this list gave", "the cursor of a neighbouring page") from None

@@ -125,7 +125,7 @@ def page_of_sessions(
     order, is_descending = read_sort(sort)
     where, params = conditions(wanted, project_id, order, only)
     is_back = bool(ask.after)
-    start = read_place(ask.after or ask.before, sort, is_time=order.cast == "timestamptz")
+    start = read_place(ask.after or ask.before, sort, order.cast)
     limit = min(max(ask.limit, 1), PAGE_SIZE_MAX)
     rows = _rows(cursor, where, params, order, is_descending, start, is_back, limit + 1)
     has_more = len(rows) > limit

@@ -22,6 +22,7 @@ from traces.read.asking import asking, compose, fetch
 from traces.read.filters import Field, FilterError, TraceFilter, condition_of, escape_like
 from traces.read.listing import EXPORT_TIMEOUT_MS, PAGE_SIZE_MAX, Ask, Count
 from traces.read.money import CostState, CostSum
+from traces.read.places import check_value
 from traces.rollup.buckets import Calendar, Grain, minute_of, time_of
 
 DEFAULT_SORT = "-cost"
@@ -343,12 +344,8 @@ def _read_cursor(raw: str, sort: str) -> tuple[str, str, int] | None:
         )
         if made_for != sort or not isinstance(user_id, str) or "\x00" in user_id:
             raise ValueError
-        if not isinstance(place, int) or not 0 <= place < 2**53 or not isinstance(value, str):
+        if not isinstance(place, int) or not 0 <= place < 2**53:
             raise ValueError
-        if sort.endswith("last_at"):
-            datetime.fromisoformat(value)
-        elif abs(int(value)) >= 10**38 or len(value) > 40:
-            raise ValueError
-        return value, user_id, place
+        return check_value(value, USER_SORTS[sort.removeprefix("-")][1]), user_id, place
     except (ValueError, TypeError, binascii.Error):
         raise FilterError("cursor", "is none that this list gave", "the cursor of a neighbouring page") from None
