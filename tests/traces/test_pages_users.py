@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
 
+import orjson
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -103,6 +105,21 @@ def test_zero_results_say_what_to_drop_and_a_bad_filter_is_told(people):
     assert "sort is not accepted" in wrong
     assert "cursor is none that this list gave" in wrong
     assert names(wrong) == ["ada", "bob"]
+
+
+@pytest.mark.parametrize(
+    ("sort", "value"),
+    [
+        ("-cost", "٣"), ("-cost", "1e3"), ("-cost", "9" * 39), ("-requests", str(2**63)), ("-last_at", "2026-W01-1"),
+        ("-last_at", "2026-01-01T00:00:00"), ("-cost", 5), ("-cost", "NaN"),
+    ],
+)  # fmt: skip
+def test_a_cursor_of_nobodys_making_is_told_and_not_a_500(people, sort, value):
+    raw = base64.urlsafe_b64encode(orjson.dumps([sort, value, "ada", 1])).decode().rstrip("=")
+
+    html = read(people.bob, f"{PAGE}?sort={sort}&before={raw}")
+
+    assert "cursor is none that this list gave" in html
 
 
 def test_without_users_the_page_says_how_to_send_one(shop, otlp):

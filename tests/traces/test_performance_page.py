@@ -46,7 +46,7 @@ def test_an_address_that_is_not_understood_is_told_so_and_answered(look, query, 
 
 @pytest.fixture
 def traffic(otlp, shop):
-    """Forty requests of `search` and ten of `returns`, each a little longer than the one before; three failed, one refused."""
+    """Forty requests of `search` and ten of `returns`, each a little longer; three failed, one was refused."""
     rollup_memory.forget()
     for n in range(50):
         trace, feature = f"{n + 1:032x}", "returns" if n % 5 == 0 else "search"

@@ -14,8 +14,8 @@ from django.views.decorators.http import require_http_methods
 
 from telltale.projects.access import project_page
 from telltale.projects.models import Project
-from traces.pages.naming import span_id_of
 from traces.pages.comparison import Side, StepLine, compare, read_side
+from traces.pages.naming import span_id_of
 from traces.read import Ask, Term, TooSlow, TraceFilter, TraceRow, find_trace, list_traces
 
 NAME_CHARS_MAX = 512

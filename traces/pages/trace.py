@@ -16,9 +16,9 @@ from telltale.projects.access import project_page
 from telltale.projects.models import Project
 from traces.canonical.types import Kind, SpanFlag
 from traces.forms import ListState, Pair, query_string, read_list
-from traces.pages.naming import span_id_of, trace_of
 from traces.pages.addresses import write_id
 from traces.pages.chat import view_chat
+from traces.pages.naming import span_id_of, trace_of
 from traces.pages.notes import notes_context
 from traces.pages.panel import TABS, Panel, raw_json, view_panel
 from traces.pages.waterfall import (
