@@ -7,6 +7,7 @@ from django.test import Client
 
 from telltale.accounts.models import Organisation, OrganisationMember, User
 from telltale.projects.models import Project
+from tests.web.looks import sign_in
 
 PASSWORD = "correct horse battery 1"
 
@@ -51,3 +52,22 @@ def open_page(chromium, live_server):
     for context in contexts:
         context.close()
     assert not complaints
+
+
+@pytest.fixture
+def shop(alice):
+    """Who looks at the project. Modules that need something in it bring a `shop` of their own."""
+    return alice
+
+
+@pytest.fixture
+def enter(shop, open_page):
+    """Opens a page as alice: `enter(path, **context options)`."""
+
+    def make(path, **options):
+        page = open_page("/accounts/login/", **options)
+        sign_in(page, shop)
+        page.goto(path)
+        return page
+
+    return make

@@ -11,29 +11,18 @@ from django.test import Client
 
 from telltale.projects import keys
 from telltale.projects.models import Project
+from tests.web.looks import EVERY_LOOK, fits, forget_stored
 from traces.folding import fold_roll_ups
-from traces.ingest.rules import forget as forget_rules
-from traces.write import partitions, rollup_memory, spans
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
 COST = "/p/shop/cost/"
-LOOKS = {
-    "light": {"viewport": {"width": 1440, "height": 900}},
-    "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
-    "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
-    "without scripts": {"viewport": {"width": 1440, "height": 900}, "java_script_enabled": False},
-}
 MODELS = (("gpt-4o-mini", "openai"), ("claude-3-5-haiku-20241022", "anthropic"), ("ours-" + "x" * 60, "vllm"))
 
 
 @pytest.fixture
 def shop(alice):
     """Six weeks of three models, one of them without a price."""
-    keys.cache.clear()
-    partitions.forget()
-    spans.forget()
-    forget_rules()
-    rollup_memory.forget()
+    forget_stored()
     key = keys.make_key(Project.objects.get(slug="shop"), "browser", ("ingest",)).secret
     body = []
     for n in range(45):
@@ -51,25 +40,9 @@ def shop(alice):
     return alice
 
 
-@pytest.fixture
-def enter(shop, open_page):
-    """Opens a page as alice: `enter(path, **context options)`."""
-
-    def make(path, **options):
-        page = open_page("/accounts/login/", **options)
-        page.fill("[name=login]", shop.email)
-        page.fill("[name=password]", shop.typed_password)
-        page.click("button.primary")
-        page.wait_for_selector("aside.side", state="attached")
-        page.goto(path)
-        return page
-
-    return make
-
-
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", EVERY_LOOK)
 def test_the_page_is_accessible_and_fits(enter, look):
-    page = enter(COST, **LOOKS[look])
+    page = enter(COST, **EVERY_LOOK[look])
 
     for query in (
         "",
@@ -84,12 +57,12 @@ def test_the_page_is_accessible_and_fits(enter, look):
         if look != "without scripts":
             found = Axe().run(page)
             assert found.violations_count == 0, f"{query}: {found.generate_report()}"
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), query
+            assert fits(page), query
         assert page.locator("h1").count() == 1
 
 
 def test_tables_open_and_a_bar_leads_to_its_traces(enter):
-    page = enter(f"{COST}?by=model&t=28d", **LOOKS["light"])
+    page = enter(f"{COST}?by=model&t=28d", **EVERY_LOOK["light"])
 
     twin = page.locator("details.data").last
     twin.locator("summary").click()
@@ -102,7 +75,7 @@ def test_tables_open_and_a_bar_leads_to_its_traces(enter):
 
 
 def test_the_picker_leads_to_other_days_and_keeps_the_breakdown(enter):
-    page = enter(f"{COST}?by=feature", **LOOKS["light"])
+    page = enter(f"{COST}?by=feature", **EVERY_LOOK["light"])
 
     page.locator(".topbar details.pop > summary").click()
     page.get_by_role("link", name="28 d").click()

@@ -10,18 +10,11 @@ from django.test import Client
 
 from telltale.projects import keys
 from telltale.projects.models import Project
-from traces.ingest.rules import forget as forget_rules
+from tests.web.looks import EVERY_LOOK, fits, forget_stored
 from traces.models import ForwardTarget
 from traces.read.notes import list_label_names
-from traces.write import partitions, spans
 
 pytestmark = pytest.mark.django_db(transaction=True)
-LOOKS = {
-    "light": {"viewport": {"width": 1440, "height": 900}},
-    "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
-    "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
-    "without scripts": {"viewport": {"width": 1440, "height": 900}, "java_script_enabled": False},
-}
 A, B = "0" * 31 + "1", "0" * 31 + "2"
 TRACE = f"/p/shop/traces/{A}/"
 COMPARE = f"/p/shop/traces/compare/?a={A}&b={B}"
@@ -32,10 +25,7 @@ HOSTILE = "<script>document.title='ran'</script><img src=x onerror=\"document.ti
 @pytest.fixture
 def shop(alice):
     """The project with two traces of one question, and a target that fails."""
-    keys.cache.clear()
-    partitions.forget()
-    spans.forget()
-    forget_rules()
+    forget_stored()
     project = Project.objects.get(slug="shop")
     key = keys.make_key(project, "browser", ("ingest", "write")).secret
     start = datetime.now(UTC) - timedelta(minutes=30)
@@ -64,25 +54,9 @@ def shop(alice):
     return alice
 
 
-@pytest.fixture
-def enter(shop, open_page):
-    """Opens a page as alice: `enter(path, **context options)`."""
-
-    def make(path, **options):
-        page = open_page("/accounts/login/", **options)
-        page.fill("[name=login]", shop.email)
-        page.fill("[name=password]", shop.typed_password)
-        page.click("button.primary")
-        page.wait_for_selector("aside.side", state="attached")
-        page.goto(path)
-        return page
-
-    return make
-
-
 @pytest.mark.parametrize("look", ["light", "dark", "phone"])
 def test_every_page_is_accessible_and_fits_and_runs_nothing(enter, look):
-    page = enter(TRACE, **LOOKS[look])
+    page = enter(TRACE, **EVERY_LOOK[look])
     target = ForwardTarget.objects.get().pk
     for path in (
         TRACE, COMPARE, f"/p/shop/traces/compare/?a={B}", TRACE + "copy/", TRACE + "copy/?as=curl&ids=new",
@@ -90,7 +64,7 @@ def test_every_page_is_accessible_and_fits_and_runs_nothing(enter, look):
         f"{FORWARDING}{target}/remove/",
     ):  # fmt: skip
         assert page.goto(path).status == 200
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        assert fits(page), path
         found = Axe().run(page).response["violations"]
         assert [f"{v['id']}: {node['html'][:120]}" for v in found for node in v["nodes"]] == [], path
         assert page.title() != "ran"
@@ -99,7 +73,7 @@ def test_every_page_is_accessible_and_fits_and_runs_nothing(enter, look):
 
 @pytest.mark.parametrize("look", ["light", "without scripts"])
 def test_a_comment_and_a_label_by_hand(enter, look):
-    page = enter(TRACE, **LOOKS[look])
+    page = enter(TRACE, **EVERY_LOOK[look])
 
     page.fill("#notes textarea", "Look at this one.")
     page.click("#notes button:text('Comment')")

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from django.test import Client
 
 from telltale.projects import keys
 from telltale.projects.models import Project
-from tests.web.test_browser_traces import LOOKS, call, send, span
+from tests.web.looks import LOOKS, forget_stored
+from tests.web.test_browser_traces import call, send, span
 from traces.folding import fold_roll_ups
-from traces.ingest.rules import forget as forget_rules
 from traces.pages.addresses import write_id
-from traces.write import partitions, rollup_memory, spans
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = "/p/shop/sessions/"
@@ -27,11 +25,7 @@ def hex_id(n):
 @pytest.fixture
 def shop(alice):
     """A talk of three turns, a long one, a shared one, one of a stranger's making."""
-    keys.cache.clear()
-    partitions.forget()
-    spans.forget()
-    forget_rules()
-    rollup_memory.forget()
+    forget_stored()
     key = keys.make_key(Project.objects.get(slug="shop"), "browser", ("ingest",)).secret
 
     def turn(n, session, user, at_ms, **more):
@@ -51,23 +45,6 @@ def shop(alice):
         pass
     yield alice
     keys.cache.clear()
-
-
-@pytest.fixture
-def enter(shop, open_page, live_server):
-    """`enter(path, **options)`: a page of somebody signed in."""
-
-    def make(path, **options):
-        page = open_page("/accounts/login/", **options)
-        client = Client()
-        client.force_login(shop, backend="allauth.account.auth_backends.AuthenticationBackend")
-        page.context.add_cookies(
-            [{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}]
-        )
-        page.goto(path)
-        return page
-
-    return make
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -12,15 +12,9 @@ from django.test import Client
 
 from telltale.projects import keys
 from telltale.projects.models import Project
-from traces.ingest.rules import forget as forget_rules
-from traces.write import partitions, spans
+from tests.web.looks import LOOKS, forget_stored
 
 pytestmark = pytest.mark.django_db(transaction=True)
-LOOKS = {
-    "light": {"viewport": {"width": 1440, "height": 900}},
-    "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
-    "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
-}
 TRACE, ODD, MANY, HOSTILE = (f"{n:032x}" for n in (1, 2, 3, 4))
 PAGE = "/p/shop/traces/"
 ATTACK = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\u202e{{7*7}}"
@@ -77,10 +71,7 @@ def send(key, *made, **resource):
 @pytest.fixture
 def shop(alice):
     """The project with a turn, an odd trace, a long one and a hostile one."""
-    keys.cache.clear()
-    partitions.forget()
-    spans.forget()
-    forget_rules()
+    forget_stored()
     key = keys.make_key(Project.objects.get(slug="shop"), "browser", ("ingest",)).secret
     root, tool, answer = "a" * 16, "b" * 16, "c" * 16
     send(
@@ -158,22 +149,6 @@ def shop(alice):
         **{"service.name": ATTACK, ATTACK: ATTACK},
     )
     return alice
-
-
-@pytest.fixture
-def enter(shop, open_page):
-    """Opens a page as alice: `enter(path, **context options)`."""
-
-    def make(path, **options):
-        page = open_page("/accounts/login/", **options)
-        page.fill("[name=login]", shop.email)
-        page.fill("[name=password]", shop.typed_password)
-        page.click("button.primary")
-        page.wait_for_selector("aside.side", state="attached")
-        page.goto(path)
-        return page
-
-    return make
 
 
 def chosen(page):

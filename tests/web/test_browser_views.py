@@ -12,25 +12,16 @@ from django.test import Client
 
 from telltale.projects import keys
 from telltale.projects.models import Project
-from traces.ingest.rules import forget as forget_rules
-from traces.write import partitions, spans
+from tests.web.looks import LOOKS, forget_stored, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = "/p/shop/traces/"
-LOOKS = {
-    "light": {"viewport": {"width": 1440, "height": 900}},
-    "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
-    "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
-}
 
 
 @pytest.fixture
 def shop(alice):
     """Thirty traces of two plans, each third with a tool that failed."""
-    keys.cache.clear()
-    partitions.forget()
-    spans.forget()
-    forget_rules()
+    forget_stored()
     key = keys.make_key(Project.objects.get(slug="shop"), "browser", ("ingest",)).secret
     made = []
     for n in range(1, 31):
@@ -52,18 +43,11 @@ def shop(alice):
     return alice
 
 
-def sign_in(page, person):
-    page.goto("/accounts/login/")
-    page.fill("[name=login]", person.email)
-    page.fill("[name=password]", person.typed_password)
-    page.click("button.primary")
-    page.wait_for_selector("aside.side", state="attached")
-
-
 @pytest.mark.parametrize("look", LOOKS)
 def test_menus_open_within_the_page_and_hold_the_accessibility_bar(chromium, live, shop, axe, look):
     context = chromium.new_context(base_url=live, **LOOKS[look])
     page = context.new_page()
+    page.goto("/accounts/login/")
     sign_in(page, shop)
     page.goto(PAGE + "?call.kind=tool&call.status=error&meta.plan=free&columns=time,said,user,session,feature,trace_id")
     assert "5 calls in 5 traces" in page.inner_text("main")
@@ -86,6 +70,7 @@ def test_menus_open_within_the_page_and_hold_the_accessibility_bar(chromium, liv
 
 
 def test_a_view_is_saved_opened_first_and_left_again(page, shop):
+    page.goto("/accounts/login/")
     sign_in(page, shop)
     page.goto(PAGE)
     page.locator("main summary", has_text="Filter").click()
@@ -119,6 +104,7 @@ def test_a_view_is_saved_opened_first_and_left_again(page, shop):
 
 
 def test_columns_keep_their_widths_from_page_to_page(page, shop):
+    page.goto("/accounts/login/")
     sign_in(page, shop)
 
     def widths(query):
@@ -131,6 +117,7 @@ def test_columns_keep_their_widths_from_page_to_page(page, shop):
 def test_all_of_it_reads_without_scripts(chromium, live, shop):
     context = chromium.new_context(base_url=live, java_script_enabled=False)
     page = context.new_page()
+    page.goto("/accounts/login/")
     sign_in(page, shop)
     page.goto(PAGE)
     page.locator("main summary", has_text="Columns").click()
@@ -143,6 +130,7 @@ def test_all_of_it_reads_without_scripts(chromium, live, shop):
 
 def test_a_reader_who_goes_frees_a_place_for_the_next(page, live, shop):
     """More downloads than there are places, each left in the middle: the last one still comes whole."""
+    page.goto("/accounts/login/")
     sign_in(page, shop)
     cookie = "; ".join(f"{one['name']}={one['value']}" for one in page.context.cookies())
     parts = urlsplit(live)

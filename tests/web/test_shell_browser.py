@@ -10,26 +10,15 @@ from axe_playwright_python.sync_playwright import Axe
 from telltale.lib import clock
 from telltale.projects.models import ApiKey, Invitation, Project, ProjectMember, Role
 from telltale.projects.write import create_key, invite
+from tests.web.looks import LOOKS, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
-LOOKS = {
-    "light": {"viewport": {"width": 1440, "height": 900}},
-    "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
-    "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
-}
 OUTSIDE = ["/accounts/login/", "/accounts/password/reset/", "/accounts/signup/"]
 INSIDE = ["/", "/projects/new/", "/organisations/example-ltd/", "/organisations/new/", "/p/shop/settings/",
           "/p/shop/settings/members/", "/p/shop/settings/keys/", "/p/shop/settings/keys/KEY/revoke/",
-          "/p/shop/settings/audit/",
+          "/p/shop/settings/keys/KEY/limit/", "/p/shop/settings/audit/",
           "/p/shop/welcome/", "/accounts/settings/", "/accounts/sessions/", "/accounts/2fa/",
           "/accounts/password/change/"]  # fmt: skip
-
-
-def sign_in(page, alice):
-    page.fill("[name=login]", alice.email)
-    page.fill("[name=password]", alice.typed_password)
-    page.click("button.primary")
-    page.wait_for_selector("aside.side", state="attached")
 
 
 def assert_fits_and_is_accessible(page):
