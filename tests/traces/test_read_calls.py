@@ -231,7 +231,15 @@ def test_a_filter_that_cannot_be_says_why(key, value, words):
 
 def test_too_many_values_and_filters_are_told():
     assert "too many values" in parse_terms([("feature", [str(n) for n in range(51)])])[1][0].message
-    assert "one filter too many" in parse_terms([(f"meta.k{n}", ["x"]) for n in range(41)])[1][0].message
+    ways = [(f"{key}{way}", ["x"]) for key in ("user", "session", "name", "release", "service") for way in ("", ".not")]
+    ways += [(f"{key}.{way}", ["1"]) for key in ("cost", "tokens", "spans", "errors") for way in ("min", "max")]
+    ways += [(f"call.{key}{way}", ["x"]) for key in ("model", "feature", "environment") for way in ("", ".not")]
+    ways += [(f"{key}.missing", ["1"]) for key in ("user", "session", "name", "release", "service", "feature")]
+    metas = [(f"meta.k{n}", ["x"]) for n in range(11)]
+
+    terms, wrong = parse_terms([*ways, *metas])
+    assert (len(terms), [(error.key, error.limit) for error in wrong]) == (40, [("meta.k10", "40 filters")])
+    assert [error.limit for error in parse_terms(metas)[1]] == ["10 filters by metadata"]
 
 
 def test_every_kind_can_be_asked_for(many):
