@@ -225,6 +225,10 @@ def _checked(wanted: Wanted) -> Wanted:
     if wanted.headers is not None:
         if len(wanted.headers) > HEADERS_MAX:
             raise TargetRefused("headers", "are too many", f"{HEADERS_MAX} headers")
+        names = [header.lower() for header in wanted.headers]
+        twice = next((header for header in wanted.headers if names.count(header.lower()) > 1), None)
+        if twice is not None:
+            raise TargetRefused("headers", f"{twice[:60]!r} is there twice: capitals make no other name")
         for header, value in wanted.headers.items():
             wrong = egress.check_header(header, value)
             if wrong:

@@ -63,6 +63,7 @@ def test_a_target_is_set_up_and_shown_without_its_secret(shop):
         ({"url": "javascript:alert(1)"}, "must begin with https://"),
         ({"headers": "no colon"}, "Headers: must be one a line"),
         ({"headers": "Host: x"}, "is set by Telltale itself"),
+        ({"headers": "api-key: 1\nAPI-Key: 2"}, "is there twice"),
     ],
 )
 def test_what_cannot_be_comes_back_with_what_was_typed_but_no_secret(shop, more, words):
