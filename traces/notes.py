@@ -13,7 +13,7 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from telltale.accounts.models import User
-from telltale.audit.log import record
+from telltale.audit.log import record_in
 from telltale.projects.access import may
 from telltale.projects.keys import KeyHolder
 from telltale.projects.models import ApiKey, Project
@@ -110,13 +110,12 @@ def delete_comment(
         if not write.delete_comment(project.pk, trace.trace_id, comment.id):
             raise NoteGone
         if not is_own:
-            record(
+            record_in(
+                project,
                 "comment.delete",
+                f"trace {trace.hex_id}",
                 request=request,
                 actor="" if author.user_id is not None else author.name,
-                organisation_id=project.organisation_id,
-                project_id=project.pk,
-                target=f"trace {trace.hex_id}",
                 before={"author": comment.author, "written_at": comment.created_at.isoformat()},
             )
 

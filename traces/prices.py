@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.http import HttpRequest
 
-from telltale.audit.log import record
+from telltale.audit.log import record_in
 from telltale.lib import clock
 from telltale.projects.models import Project
 from traces.canonical.types import BUCKETS
@@ -133,7 +133,7 @@ def add_price(
             clash = find_clash(row, [other for other in held if other is not clash])
         _refuse_clash(clash)
         made = price_row(insert_price(row, project.pk, by_id))
-        _audit("price.add", project, made, request, after=row_json(made))
+        record_in(project, "price.add", made.model, request=request, after=row_json(made))
     return made
 
 
@@ -155,7 +155,7 @@ def correct_price(
             raise PriceGone
         _refuse_clash(find_clash(row, [other for other in held if other is not old]))
         made = _replace(project, old, row, by_id)
-        _audit("price.correct", project, made, request, before=row_json(old), after=row_json(made))
+        record_in(project, "price.correct", made.model, request=request, before=row_json(old), after=row_json(made))
     return made
 
 
@@ -169,12 +169,12 @@ def end_price(
             raise PriceGone
         if old.effective_from is not None and at <= old.effective_from:
             retire_price(price_id, project.pk, clock.now())
-            _audit("price.remove", project, old, request, before=row_json(old))
+            record_in(project, "price.remove", old.model, request=request, before=row_json(old))
             return None
         if old.effective_to is not None and old.effective_to <= at:
             return old
         made = _replace(project, old, replace(old, effective_to=at), by_id)
-        _audit("price.end", project, made, request, before=row_json(old), after=row_json(made))
+        record_in(project, "price.end", made.model, request=request, before=row_json(old), after=row_json(made))
     return made
 
 
@@ -229,26 +229,6 @@ def _replace(project: Project, old: PriceRow, new: PriceRow, by_id: int | None) 
     if old.price_id is None or not retire_price(old.price_id, project.pk, clock.now()):
         raise PriceGone
     return price_row(insert_price(new, project.pk, by_id))
-
-
-def _audit(
-    action: str,
-    project: Project,
-    row: PriceRow,
-    request: HttpRequest | None,
-    *,
-    before: dict[str, Any] | None = None,
-    after: dict[str, Any] | None = None,
-) -> None:
-    record(
-        action,
-        request=request,
-        organisation_id=project.organisation_id,
-        project_id=project.pk,
-        target=row.model,
-        before=before,
-        after=after,
-    )
 
 
 def _text(amount: Decimal | None) -> str | None:

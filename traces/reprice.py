@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.http import HttpRequest
 
-from telltale.audit.log import record
+from telltale.audit.log import record, record_in
 from telltale.jobs import work
 from telltale.jobs.models import Job, JobState
 from telltale.jobs.tasks import sweep
@@ -100,12 +100,11 @@ def start_apply(project: Project, preview_id: int, *, by_id: int | None, request
         if _open_jobs(project.pk).filter(kind=APPLY).exists():
             raise Conflict("A re-pricing is under way in this project. Wait until it is done.")
         job = _queue(project, APPLY, preview.order, by_id, {"preview": preview_id})
-        record(
+        record_in(
+            project,
             "price.reprice",
+            ", ".join(preview.order.models) or "all models",
             request=request,
-            organisation_id=project.organisation_id,
-            project_id=project.pk,
-            target=", ".join(preview.order.models) or "all models",
             after={
                 **_params(preview.order),
                 "job": job.pk,

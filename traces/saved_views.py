@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.http import Http404, HttpRequest
 
 from telltale.accounts.models import User
-from telltale.audit.log import record
+from telltale.audit.log import record_in
 from telltale.lib.sql import load
 from telltale.projects.access import may, require
 from telltale.projects.keys import KeyHolder
@@ -240,13 +240,5 @@ def _audit(
     after: dict[str, Any] | None,
     request: HttpRequest | None,
 ) -> None:
-    record(
-        action,
-        request=request,
-        actor="" if asker.user_id is not None else asker.name,
-        organisation_id=project.organisation_id,
-        project_id=project.pk,
-        target=f"view {held.name}",
-        before=before,
-        after=after,
-    )
+    actor = "" if asker.user_id is not None else asker.name
+    record_in(project, action, f"view {held.name}", request=request, actor=actor, before=before, after=after)

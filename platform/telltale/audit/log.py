@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest
 
 from telltale.audit.models import AuditEntry
+
+if TYPE_CHECKING:
+    from telltale.projects.models import Project
 
 
 def record(
@@ -34,5 +37,30 @@ def record(
         before=before,
         after=after,
         address=request.META.get("REMOTE_ADDR") or None if request else None,
+        outcome=outcome,
+    )
+
+
+def record_in(
+    project: Project,
+    action: str,
+    target: str,
+    *,
+    request: HttpRequest | None = None,
+    actor: str = "",
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    outcome: str = "done",
+) -> None:
+    """Append one entry about something of `project`."""
+    record(
+        action,
+        request=request,
+        actor=actor,
+        organisation_id=project.organisation_id,
+        project_id=project.pk,
+        target=target,
+        before=before,
+        after=after,
         outcome=outcome,
     )

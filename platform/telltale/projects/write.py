@@ -6,14 +6,13 @@ import hashlib
 import secrets
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import Any
 
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils.text import slugify
 
 from telltale.accounts.models import Organisation, OrganisationMember, User
-from telltale.audit.log import record
+from telltale.audit.log import record, record_in
 from telltale.lib import clock
 from telltale.projects import keys
 from telltale.projects.models import ApiKey, Invitation, Project, ProjectMember, Role
@@ -104,14 +103,8 @@ def create_project(
         project = Project.objects.create(
             organisation=organisation, name=name, slug=_free_slug(Project, name), time_zone=time_zone
         )
-        record(
-            "project.create",
-            request=request,
-            organisation_id=organisation.pk,
-            project_id=project.pk,
-            target=project.slug,
-            after={"name": name, "time_zone": time_zone},
-        )
+        after = {"name": name, "time_zone": time_zone}
+        record_in(project, "project.create", project.slug, request=request, after=after)
     return project
 
 
@@ -127,12 +120,11 @@ def change_project(project: Project, to: ProjectSettings, *, request: HttpReques
         for name in changed:
             setattr(row, name, after[name])
         row.save(update_fields=changed)
-        record(
+        record_in(
+            row,
             "project.settings",
+            row.slug,
             request=request,
-            organisation_id=row.organisation_id,
-            project_id=row.pk,
-            target=row.slug,
             before={name: before[name] for name in changed},
             after={name: after[name] for name in changed},
         )
@@ -161,7 +153,7 @@ def invite(project: Project, email: str, role: Role, *, by: User | None, request
             invited_by=by,
             expires_at=now + INVITATION_LASTS,
         )
-        _record_member("member.invite", project, email, request, after={"role": role})
+        record_in(project, "member.invite", email, request=request, after={"role": role})
     return Invited(invitation, token)
 
 
@@ -183,7 +175,7 @@ def accept(invitation: Invitation, user: User, *, request: HttpRequest | None = 
         project = invitation.project
         OrganisationMember.objects.get_or_create(organisation_id=project.organisation_id, user=user)
         ProjectMember.objects.update_or_create(project=project, user=user, defaults={"role": invitation.role})
-        _record_member("member.join", project, user.email, request, after={"role": invitation.role})
+        record_in(project, "member.join", user.email, request=request, after={"role": invitation.role})
     return True
 
 
@@ -191,7 +183,7 @@ def withdraw_invitation(invitation: Invitation, *, request: HttpRequest | None =
     """The link stops working."""
     with transaction.atomic():
         Invitation.objects.filter(pk=invitation.pk, accepted_at=None).delete()
-        _record_member("member.withdraw", invitation.project, invitation.email, request)
+        record_in(invitation.project, "member.withdraw", invitation.email, request=request)
 
 
 def set_role(member: ProjectMember, role: Role, *, request: HttpRequest | None = None) -> bool:
@@ -200,8 +192,13 @@ def set_role(member: ProjectMember, role: Role, *, request: HttpRequest | None =
     with transaction.atomic():
         changed = ProjectMember.objects.filter(pk=member.pk, role=before).exclude(role=role).update(role=role)
         if changed:
-            _record_member(
-                "member.role", member.project, member.user.email, request, before={"role": before}, after={"role": role}
+            record_in(
+                member.project,
+                "member.role",
+                member.user.email,
+                request=request,
+                before={"role": before},
+                after={"role": role},
             )
     return bool(changed)
 
@@ -210,7 +207,7 @@ def remove_member(member: ProjectMember, *, request: HttpRequest | None = None) 
     """The person can no longer open the project."""
     with transaction.atomic():
         ProjectMember.objects.filter(pk=member.pk).delete()
-        _record_member("member.remove", member.project, member.user.email, request, before={"role": member.role})
+        record_in(member.project, "member.remove", member.user.email, request=request, before={"role": member.role})
 
 
 def create_key(
@@ -226,7 +223,13 @@ def create_key(
     with transaction.atomic():
         made = keys.make_key(project, name, scopes, spans_a_second=spans_a_second, created_by_id=by.pk if by else None)
         told = {} if spans_a_second is None else {"spans_a_second": spans_a_second}
-        _record_key("key.create", made.key, request, after={"name": name, "scopes": list(scopes), **told})
+        record_in(
+            made.key.project,
+            "key.create",
+            made.key.public_part,
+            request=request,
+            after={"name": name, "scopes": list(scopes), **told},
+        )
     return made
 
 
@@ -240,8 +243,13 @@ def limit_key(key: ApiKey, spans_a_second: int | None, *, request: HttpRequest |
         if before == spans_a_second:
             return False
         ApiKey.objects.filter(pk=key.pk).update(spans_a_second=spans_a_second)
-        _record_key(
-            "key.limit", key, request, before={"spans_a_second": before}, after={"spans_a_second": spans_a_second}
+        record_in(
+            key.project,
+            "key.limit",
+            key.public_part,
+            request=request,
+            before={"spans_a_second": before},
+            after={"spans_a_second": spans_a_second},
         )
     return True
 
@@ -251,7 +259,7 @@ def revoke_key(key: ApiKey, *, request: HttpRequest | None = None) -> bool:
     with transaction.atomic():
         was_alive = keys.revoke(key)
         if was_alive:
-            _record_key("key.revoke", key, request)
+            record_in(key.project, "key.revoke", key.public_part, request=request)
     return was_alive
 
 
@@ -267,42 +275,3 @@ def _free_slug(model: type[Organisation] | type[Project], name: str) -> str:
     if stem not in taken:
         return stem
     return next(f"{stem}-{number}" for number in range(2, len(taken) + 3) if f"{stem}-{number}" not in taken)
-
-
-def _record_member(
-    action: str,
-    project: Project,
-    email: str,
-    request: HttpRequest | None,
-    *,
-    before: dict[str, Any] | None = None,
-    after: dict[str, Any] | None = None,
-) -> None:
-    record(
-        action,
-        request=request,
-        organisation_id=project.organisation_id,
-        project_id=project.pk,
-        target=email,
-        before=before,
-        after=after,
-    )
-
-
-def _record_key(
-    action: str,
-    key: ApiKey,
-    request: HttpRequest | None,
-    *,
-    before: dict[str, Any] | None = None,
-    after: dict[str, Any] | None = None,
-) -> None:
-    record(
-        action,
-        request=request,
-        organisation_id=key.project.organisation_id,
-        project_id=key.project_id,
-        target=key.public_part,
-        before=before,
-        after=after,
-    )

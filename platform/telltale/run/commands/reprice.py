@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import threading
 from datetime import UTC, datetime
 from typing import TextIO
 
 from telltale.jobs import work
-from telltale.jobs.models import Job
 from telltale.lib import clock
 from telltale.projects.models import Project
+from telltale.run.job_progress import run_job
 from traces import reprice
-
-REPORT_SECONDS = 2.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,34 +54,15 @@ def handle(options: argparse.Namespace, out: TextIO) -> int:
 
 
 def _run(project: Project, job_id: int, out: TextIO) -> int:
-    done = threading.Event()
-    reporter = threading.Thread(target=_report, args=(project.pk, job_id, done, out), daemon=True)
-    reporter.start()
-    try:
-        job = work.run_now(Job.objects.get(pk=job_id))
-    except KeyboardInterrupt:
+    job = run_job(job_id, f"job {job_id}", out)
+    if job is None:
         print(f"\nStopped. Go on with --project {project.slug} --resume {job_id}.", file=out)
         return 130
-    finally:
-        done.set()
-        reporter.join(5)
     if job.state != "done":
         print(f"Job {job_id} is {job.state}. {job.error} A worker goes on with it, or --resume {job_id}.", file=out)
         return 1
     _tell(reprice.find_job(project.pk, job_id), out)
     return 0
-
-
-def _report(project_id: int, job_id: int, done: threading.Event, out: TextIO) -> None:
-    from django.db import connection
-
-    try:
-        while not done.wait(REPORT_SECONDS):
-            job = reprice.find_job(project_id, job_id)
-            if job is not None and job.total:
-                print(f"job {job_id}: {job.done:,} of {job.total:,} traces", file=out, flush=True)
-    finally:
-        connection.close()
 
 
 def _tell(job: reprice.JobView | None, out: TextIO) -> None:

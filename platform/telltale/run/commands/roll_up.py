@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import threading
 from typing import TextIO
 
-from telltale.jobs import work
-from telltale.jobs.models import Job
 from telltale.projects.models import Project
+from telltale.run.job_progress import run_job
 from traces import folding
 from traces.read.rollups import reading
-
-REPORT_SECONDS = 2.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,17 +50,10 @@ def _rebuild(project: Project, out: TextIO) -> int:
     if job_id is None:
         print(f"{project.slug}: nothing is stored yet.", file=out)
         return 0
-    done = threading.Event()
-    reporter = threading.Thread(target=_report, args=(project.slug, job_id, done, out), daemon=True)
-    reporter.start()
-    try:
-        job = work.run_now(Job.objects.get(pk=job_id))
-    except KeyboardInterrupt:
+    job = run_job(job_id, project.slug, out)
+    if job is None:
         print(f"\nStopped. A worker goes on with job {job_id}.", file=out)
         return 130
-    finally:
-        done.set()
-        reporter.join(5)
     if job.state == "running":
         print(f"{project.slug}: a worker does it, as job {job_id}: {job.progress:,} traces so far.", file=out)
         return 0
@@ -78,15 +67,3 @@ def _rebuild(project: Project, out: TextIO) -> int:
         file=out,
     )
     return 0
-
-
-def _report(slug: str, job_id: int, done: threading.Event, out: TextIO) -> None:
-    from django.db import connection
-
-    try:
-        while not done.wait(REPORT_SECONDS):
-            job = Job.objects.filter(pk=job_id).first()
-            if job is not None and job.total:
-                print(f"{slug}: {job.progress:,} of {job.total:,} traces", file=out, flush=True)
-    finally:
-        connection.close()

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import threading
 from typing import TextIO
 
-from telltale.jobs import work
-from telltale.jobs.models import Job
 from telltale.projects.models import Project
+from telltale.run.job_progress import run_job
 from traces import indexing
-
-REPORT_SECONDS = 2.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,31 +49,12 @@ def _words(progress: indexing.Progress) -> str:
 
 def _rebuild(project: Project, out: TextIO) -> int:
     job_id = indexing.rebuild(project.pk)
-    done = threading.Event()
-    reporter = threading.Thread(target=_report, args=(job_id, project.slug, done, out), daemon=True)
-    reporter.start()
-    try:
-        job = work.run_now(Job.objects.get(pk=job_id))
-    except KeyboardInterrupt:
+    job = run_job(job_id, project.slug, out)
+    if job is None:
         print(f"\nStopped. A worker goes on with job {job_id}.", file=out)
         return 130
-    finally:
-        done.set()
-        reporter.join(5)
     if job.state != "done":
         print(f"Job {job_id} is {job.state}. {job.error} A worker goes on with it.", file=out)
         return 1
     print(f"{project.slug}: {job.progress:,} traces indexed.", file=out)
     return 0
-
-
-def _report(job_id: int, slug: str, done: threading.Event, out: TextIO) -> None:
-    from django.db import connection
-
-    try:
-        while not done.wait(REPORT_SECONDS):
-            job = Job.objects.filter(pk=job_id).first()
-            if job is not None and job.total:
-                print(f"{slug}: {job.progress:,} of {job.total:,} traces", file=out, flush=True)
-    finally:
-        connection.close()
