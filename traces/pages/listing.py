@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, cast
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -25,6 +26,7 @@ from traces.pages.columns import COLUMNS, Page, chosen, rows_html
 from traces.pages.export import FORMATS, Busy, busy_response, export_traces
 from traces.pages.found import matches_html, search_notes
 from traces.pages.histogram import draw
+from traces.pages.lists import OPS, Heading, count_words, place_words, ways_out
 from traces.read import (
     FIELDS,
     Ask,
@@ -67,25 +69,6 @@ FORM_FIELDS = (
     ("Metadata", ((META, "Metadata, by its key"),)),
 )
 EVERYTHING_ADDRESS = query_string([EVERYTHING])
-FORM_OPS = (
-    ("is", "equal to"),
-    ("not", "not equal to"),
-    ("min", "at least"),
-    ("max", "at most"),
-    ("missing", "unknown"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """A column heading; without a key it does not sort."""
-
-    key: str
-    label: str
-    is_number: bool
-    href: str
-    desc_key: str
-    width: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +79,6 @@ class FacetView:
     label: str
     values: tuple[tuple[str, str, str, bool], ...]
     more: bool
-
-
-@dataclass(frozen=True, slots=True)
-class WayOut:
-    """For a list of nothing: one filter less, and how many that would show."""
-
-    words: str
-    href: str
-    count: Count
 
 
 @require_http_methods(["GET", "HEAD"])
@@ -160,7 +134,7 @@ def frame(project: Project, state: ListState, zone: ZoneInfo, now: datetime) -> 
         "clear": state.without_filters(),
         "last_hour": replace(state, time=(("t", "1h"),)).address(),
         "fields": FORM_FIELDS,
-        "ops": FORM_OPS,
+        "ops": OPS,
         "columns": column_choices(state),
         "column_hidden": kept(state, {"columns"}),
         "zone_name": str(zone),
@@ -202,7 +176,7 @@ def answer(
     if facets is None:
         is_new = project.first_span_at is None
         try:
-            ways = [] if is_new else ways_out(project, state)
+            ways = [] if is_new else ways_out(state, partial(_count_each, project))
         except TooSlow:
             ways = None
         return {"page": page, "is_new": is_new, "ways": ways, "found_by_id": False}
@@ -229,7 +203,7 @@ def answer(
         "facets_whole": facets.is_whole,
         "chart": draw(facets.histogram, zone) if facets.histogram else None,
         "sort_words": sort_words(page.sort),
-        "place": place(page),
+        "place": place_words(page.first, len(page.rows), page.count),
         "count_words": count_words(page.count) if page.count else "",
         "exact": "" if page.count is None or page.count.is_exact else state.address(("count", "exact")),
         "last": page.first + len(page.rows) - 1,
@@ -276,38 +250,8 @@ def sort_words(sort: str) -> str:
     return SORT_WORDS[key][0 if sort.startswith("-") else 1]
 
 
-def place(page: TracePage) -> str:
-    """ "1–50 of 311": where in the list this page is."""
-    last = page.first + len(page.rows) - 1
-    of = "" if page.count is None else f" of {count_words(page.count)}"
-    return f"{page.first:,}–{last:,}{of}"
+def _count_each(project: Project, states: list[ListState]) -> list[Count]:
+    return count_each(project.pk, [state.wanted for state in states])
 
 
-def count_words(count: Count) -> str:
-    """ "1,264" or "about 12,000"."""
-    return f"{count.n:,}" if count.is_exact else f"about {_rounded(count.n):,}"
-
-
-def _rounded(n: int) -> int:
-    """An estimate with the two digits it deserves."""
-    digits = max(len(str(n)) - 2, 0)
-    return round(n, -digits)
-
-
-def ways_out(project: Project, state: ListState) -> list[WayOut]:
-    """For a list of nothing: each filter that could go, with how many traces would be left, most first."""
-    options: list[tuple[str, ListState]] = []
-    for term, chip in zip(state.wanted.terms, state.chips(), strict=True):
-        words = " ".join(word for word in (chip.field, chip.op, chip.word) if word)
-        options.append((words, replace(state, wanted=state.wanted.without(term.key))))
-    if state.wanted.q:
-        options.append((f"the search for “{state.wanted.q}”", replace(state, wanted=replace(state.wanted, q=""))))
-    every = replace(state, wanted=replace(state.wanted, start=None, end=None), time=(("t", "all"),))
-    if state.time != every.time:
-        options.append(("the time range", every))
-    counts = count_each(project.pk, [option.wanted for _, option in options])
-    found = [WayOut(words, option.address(), n) for (words, option), n in zip(options, counts, strict=True) if n.n]
-    return sorted(found, key=lambda way: -way.count.n)
-
-
-assert {key for key, _ in FORM_OPS} >= {op for field in FIELDS.values() for op in ops_of(field)}  # noqa: S101
+assert {key for key, _ in OPS} >= {op for field in FIELDS.values() for op in ops_of(field)}  # noqa: S101

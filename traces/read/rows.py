@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -23,8 +23,31 @@ COLUMNS = (
 )  # fmt: skip
 
 
+class TokenSums:
+    """What is read from the token sums of a row: unknown, and not 0, where no span of it told its usage."""
+
+    __slots__ = ()
+    tokens: tuple[int, ...]  # in the order of `BUCKETS`
+    usage_count: int
+
+    @property
+    def tokens_in(self) -> int | None:
+        """Input tokens of all buckets; None where no span told its usage."""
+        return sum(self.tokens[:5]) if self.usage_count else None
+
+    @property
+    def tokens_out(self) -> int | None:
+        """Output tokens of all buckets; None where no span told its usage."""
+        return sum(self.tokens[5:]) if self.usage_count else None
+
+    @property
+    def cached_tokens(self) -> int:
+        """Input tokens read from the provider's cache."""
+        return self.tokens[1]
+
+
 @dataclass(frozen=True, slots=True)
-class TraceRow:
+class TraceRow(TokenSums):
     """One trace with its sums. Durations are ms, money is in `cost`, unknown is None."""
 
     trace_id: UUID
@@ -75,21 +98,6 @@ class TraceRow:
         return self.usage_count > 0
 
     @property
-    def tokens_in(self) -> int | None:
-        """Input tokens of all buckets; None where no span told its usage."""
-        return sum(self.tokens[:5]) if self.usage_count else None
-
-    @property
-    def tokens_out(self) -> int | None:
-        """Output tokens of all buckets; None where no span told its usage."""
-        return sum(self.tokens[5:]) if self.usage_count else None
-
-    @property
-    def cached_tokens(self) -> int:
-        """Input tokens read from the provider's cache."""
-        return self.tokens[1]
-
-    @property
     def is_failed(self) -> bool:
         """Whether the root ended in an error."""
         return self.root_status == SpanStatus.ERROR
@@ -118,15 +126,7 @@ def trace_row(values: tuple[Any, ...]) -> TraceRow:
         duplicate_count=r["duplicate_count"],
         flags=SpanFlag(r["flags"]),
         tokens=tuple(r[name] for name in BUCKETS),
-        cost=cost_sum(
-            int(r["cost_pico"]),
-            r["priced_count"],
-            r["unpriced_count"],
-            r["unknown_usage_count"],
-            r["partial_count"],
-            r["upper_bound_count"],
-            _whole(r["cost_reported_pico"]),
-        ),
+        cost=cost_of_sums(r),
         ttft_ms=None if r["ttft_ns"] is None else r["ttft_ns"] / NS_PER_MS,
         models=tuple(r["models"]),
         service=r["service"],
@@ -149,5 +149,15 @@ def trace_row(values: tuple[Any, ...]) -> TraceRow:
     )
 
 
-def _whole(value: Decimal | None) -> int | None:
-    return None if value is None else int(value)
+def cost_of_sums(r: Mapping[str, Any]) -> CostSum:
+    """The cost of a row of sums, a trace's or a session's."""
+    reported = r["cost_reported_pico"]
+    return cost_sum(
+        int(r["cost_pico"]),
+        r["priced_count"],
+        r["unpriced_count"],
+        r["unknown_usage_count"],
+        r["partial_count"],
+        r["upper_bound_count"],
+        None if reported is None else int(reported),
+    )

@@ -6,13 +6,12 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from traces.canonical.types import BUCKETS
 from traces.read.money import CostSum, cost_sum
-from traces.read.rows import NS_PER_MS, TraceRow
+from traces.read.rows import NS_PER_MS, TokenSums, TraceRow, cost_of_sums
 
 COLUMNS = (
     "session_id", "session_key", "refreshed_at", "stale_since", "removed_count", "first_started_at", "last_started_at",
@@ -26,7 +25,7 @@ NAMES_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
-class SessionRow:
+class SessionRow(TokenSums):
     """One session with the sums of its traces. Unknown is None; a session without traces has 0 turns."""
 
     session_id: str
@@ -66,21 +65,6 @@ class SessionRow:
         return None if self.ended_at is None else (self.ended_at - self.first_started_at).total_seconds() * 1000
 
     @property
-    def tokens_in(self) -> int | None:
-        """Input tokens of all buckets; None where no span told its usage."""
-        return sum(self.tokens[:5]) if self.usage_count else None
-
-    @property
-    def tokens_out(self) -> int | None:
-        """Output tokens of all buckets; None where no span told its usage."""
-        return sum(self.tokens[5:]) if self.usage_count else None
-
-    @property
-    def cached_tokens(self) -> int:
-        """Input tokens read from the provider's cache."""
-        return self.tokens[1]
-
-    @property
     def is_gone(self) -> bool:
         """Whether retention took every trace of it."""
         return self.turns == 0
@@ -113,15 +97,7 @@ def session_row(values: tuple[Any, ...]) -> SessionRow:
         usage_count=r["usage_count"],
         duplicate_count=r["duplicate_count"],
         tokens=tuple(r[name] for name in BUCKETS),
-        cost=cost_sum(
-            cost_pico,
-            r["priced_count"],
-            r["unpriced_count"],
-            r["unknown_usage_count"],
-            r["partial_count"],
-            r["upper_bound_count"],
-            _whole(r["cost_reported_pico"]),
-        ),
+        cost=cost_of_sums(r),
         worst_ms=None if worst_ns is None else worst_ns / NS_PER_MS,
         worst_trace_id=r["worst_trace_id"],
         user_count=r["user_count"],
@@ -197,7 +173,3 @@ def _first(values: Iterable[str | None]) -> str | None:
 
 def _names(values: Iterable[str | None]) -> tuple[str, ...]:
     return tuple(sorted({value for value in values if value is not None})[:NAMES_MAX])
-
-
-def _whole(value: Decimal | None) -> int | None:
-    return None if value is None else int(value)
