@@ -80,12 +80,14 @@ def test_a_gate_of_one_turn_still_opens(impatient):
 
 def test_the_key_with_the_fewest_turns_is_called_first():
     gate, order = Gate(3, 10**9), []
-    mine = held(gate, BUSY, BUSY, THIRD)
-    waiting = [Waiting(gate, BUSY, order), Waiting(gate, OTHER, order)]
+    mine, theirs = held(gate, BUSY, BUSY), held(gate, THIRD)
+    first, second = Waiting(gate, BUSY, order), Waiting(gate, OTHER, order)
 
+    theirs.close()
+    second.join(5)
+    assert order == [OTHER]
     mine.close()
-    for thread in waiting:
-        thread.join(5)
+    first.join(5)
 
     assert order == [OTHER, BUSY]
     assert (gate._free, gate._turns, gate._waiting) == (3, {}, [])
