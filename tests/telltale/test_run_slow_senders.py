@@ -51,7 +51,8 @@ def read_all(connection):
 def read_answer(connection):
     """One answer of /healthz on a connection that stays open."""
     got = b""
-    while not got.endswith(b"0\r\n\r\n"):
+    # The last header may end in 0 as the last chunk does.
+    while not got.endswith(b"\r\n0\r\n\r\n"):
         part = connection.recv(65536)
         assert part, got
         got += part
