@@ -74,6 +74,17 @@ def closed_network(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def quiet_refusals(monkeypatch):
+    """Refused requests are counted by a timer's thread a second later: into whatever another test looks at by then."""
+    from traces.ingest import refusals
+
+    refusals.forget()
+    monkeypatch.setattr(refusals, "_timer", object())
+    yield
+    refusals.forget()
+
+
+@pytest.fixture(autouse=True)
 def fresh_key_cache():
     """Keys another test has seen are not this one's."""
     from telltale.projects.keys import cache

@@ -13,18 +13,9 @@ from django.test import Client
 from telltale.accounts.models import Organisation, OrganisationMember, User
 from telltale.projects import keys
 from telltale.projects.models import Project, ProjectMember
-from traces.ingest import refusals
 from traces.ingest.rules import forget as forget_rules
 from traces.pages import export
 from traces.write import partitions, spans
-
-
-@pytest.fixture(autouse=True)
-def quiet_refusals(monkeypatch):
-    """Refused requests are counted by a timer's thread a second later, when the test's database is gone."""
-    monkeypatch.setattr(refusals, "_timer", object())
-    yield
-    refusals._held.clear()
 
 
 @pytest.fixture(autouse=True)

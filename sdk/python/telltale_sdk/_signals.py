@@ -101,11 +101,15 @@ class SignalSender:
             if status and status not in RETRIED:
                 warn_once(f"signals/{status}", "Telltale answered %d to signals; they are dropped", status)
                 return False
-            warn_once("signals/away", "Telltale at %s takes no signals now; they are held", self.config.shown)
             now = time.monotonic()
             with self.lock:
-                if self.stop_at is not None or now + max(pause, asked) >= give_up_at:
-                    return False
+                is_closed = self.stop_at is not None
+            if is_closed or now + max(pause, asked) >= give_up_at:
+                if not is_closed:
+                    warn_once("signals/late", "Telltale at %s took no signals in time: dropped", self.config.shown)
+                return False
+            warn_once("signals/away", "Telltale at %s takes no signals now; they are held", self.config.shown)
+            with self.lock:
                 self.changed.wait_for(lambda: self.stop_at is not None, max(pause, asked))
             pause = min(pause * 2, PAUSE_MAX_SECONDS)
 
