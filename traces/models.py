@@ -92,6 +92,16 @@ class DefaultView(models.Model):
         return f"{self.user_id}: {self.view_id}"
 
 
+class Watch(models.Model):
+    """A project whose new spans a room above this one wants to be told of (traces.changes)."""
+
+    project = models.OneToOneField("projects.Project", primary_key=True, on_delete=models.CASCADE, related_name="+")
+    since = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return str(self.project_id)
+
+
 class ForwardTarget(Leased):
     """A place that a project's accepted spans are sent on to, and how that goes.
 

@@ -15,7 +15,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("telltale.projects.urls")),
     path("api/v1/", include("telltale.projects.api_urls")),
     path("api/v1/", include("traces.api.urls")),
+    path("api/v1/", include("evals.api.urls")),
     path("", include("traces.urls")),
+    path("", include("evals.urls")),
     path("", include("traces.urls_accounts")),
     path("", include("telltale.web.urls")),
 ]

@@ -6,6 +6,7 @@ import time
 
 from telltale.projects.models import Project
 from traces.canonical import apply_feature_rules
+from traces.changes import is_watched
 from traces.forwarding import has_targets
 from traces.prices import load_book
 from traces.write.spans import Rules
@@ -15,7 +16,7 @@ _held: dict[int, tuple[float, Rules]] = {}
 
 
 def rules_for(project_id: int) -> Rules:
-    """The prices and feature rules of the project, and whether it sends spans on, at most `HOLD_SECONDS` old."""
+    """The prices and feature rules of the project, and who is told of its spans, at most `HOLD_SECONDS` old."""
     now = time.monotonic()
     held = _held.get(project_id)
     if held and held[0] > now:
@@ -26,7 +27,7 @@ def rules_for(project_id: int) -> Rules:
     def feature_of(name: str, service: str | None) -> str | None:
         return apply_feature_rules(name, service, configured) if configured else None
 
-    rules = Rules(load_book(project_id), feature_of, has_targets(project_id))
+    rules = Rules(load_book(project_id), feature_of, has_targets(project_id), is_watched(project_id))
     if len(_held) > 1000:
         _held.clear()
     _held[project_id] = (now + HOLD_SECONDS, rules)

@@ -24,9 +24,10 @@ class Consumer(IntEnum):
     ROLL_UP = 1
     SEARCH = 2
     FORWARD = 3
+    ABOVE = 4  # whoever stands on this room (traces.changes)
 
 
-# Whoever shows or sums what is stored; forwarding alone is by project and only of new spans.
+# Whoever shows or sums what is stored; forwarding and the rooms above are told by project, of new spans.
 EVERY_CHANGE = (Consumer.ROLL_UP, Consumer.SEARCH)
 
 _TELL = """

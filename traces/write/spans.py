@@ -65,6 +65,7 @@ class Rules:
     book: PriceBook
     feature_of: Callable[[str, str | None], str | None]
     forwards: bool = False  # whether new spans are sent on to somebody
+    is_watched: bool = False  # whether a room above wants to know of new spans
 
 
 @dataclass(slots=True)
@@ -211,6 +212,8 @@ def _write(
     feed.tell(cursor, project_id, set(fresh) | touched.recounted)
     if rules.forwards:
         feed.tell(cursor, project_id, fresh, (feed.Consumer.FORWARD,), batch.batch_id)
+    if rules.is_watched:
+        feed.tell(cursor, project_id, fresh, (feed.Consumer.ABOVE,), batch.batch_id)
     if stored and project_id not in _known_projects:
         cursor.execute(
             "UPDATE projects_project SET first_span_at = clock_timestamp() WHERE id = %s AND first_span_at IS NULL",

@@ -1,0 +1,1 @@
+"""Calls to models over the guarded way out (telltale.lib.egress): values in, values out, no rows."""

@@ -1,0 +1,3 @@
+"""Forms of evals."""
+
+from __future__ import annotations

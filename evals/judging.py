@@ -1,0 +1,3 @@
+"""The queue of judgements: claiming, calling, settling."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Datasets: items in, versions out."""
+
+from __future__ import annotations

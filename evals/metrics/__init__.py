@@ -1,0 +1,1 @@
+"""Reference metrics of outputs against expected answers, from well-kept libraries. Pure."""

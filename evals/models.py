@@ -1,0 +1,496 @@
+"""Tables of evals that the ORM serves: what people set up, review and keep.
+
+The rows of every trace and every judgement (candidate, decision, judgement, score and their hourly sums) are in
+`migrations/0001_rows.sql`: they are many, and SQL reads better there.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+from telltale.jobs.models import Leased
+
+PROJECT = "projects.Project"
+USER = "accounts.User"
+
+
+class Settings(models.Model):
+    """What holds for the judging of a whole project. No row: the defaults."""
+
+    project = models.OneToOneField(PROJECT, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    # Pico-dollars and calls a day (of the project's zone) for all judges together; NULL is no limit.
+    budget_pico_day = models.BigIntegerField(null=True, blank=True, default=5_000_000_000_000)
+    budget_calls_day = models.BigIntegerField(null=True, blank=True)
+    # A trace is looked at when nothing of it came for so long.
+    settle_seconds = models.PositiveIntegerField(default=30)
+    gate = models.JSONField(default=dict, blank=True)  # what differs from the default gate
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"evals of {self.project_id}"
+
+
+class Connection(models.Model):
+    """A model endpoint that judges and experiments may call. The key is sealed and never shown again."""
+
+    project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=80)
+    kind = models.CharField(max_length=20)  # openai, anthropic
+    base_url = models.CharField(max_length=2048)
+    sealed_key = models.TextField(blank=True, default="")
+    key_hint = models.CharField(max_length=12, blank=True, default="")
+    timeout_seconds = models.FloatField(default=60.0)
+    calls_a_minute = models.PositiveIntegerField(null=True, blank=True)
+    at_a_time = models.PositiveIntegerField(default=4)
+    # Pico-dollars a token; NULL: asked of the price book by the model's name.
+    input_pico = models.BigIntegerField(null=True, blank=True)
+    output_pico = models.BigIntegerField(null=True, blank=True)
+    is_stand_in = models.BooleanField(default=False)
+    # Shared among workers: nobody calls before, because the provider said so or failed in a row.
+    paused_until = models.DateTimeField(null=True, blank=True)
+    paused_reason = models.CharField(max_length=200, blank=True, default="")
+    failures = models.PositiveIntegerField(default=0)
+    created_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "name"], name="connection_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Rubric(models.Model):
+    """A written standard, as a line of versions."""
+
+    project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
+    slug = models.SlugField(max_length=60)
+    name = models.CharField(max_length=120)
+    created_at = models.DateTimeField(auto_now_add=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "slug"], name="rubric_slug")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RubricVersion(models.Model):
+    """One version: criteria as `evals.rubrics.parse_rubric` reads them. Frozen at its first use, never changed then."""
+
+    rubric = models.ForeignKey(Rubric, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    spec = models.JSONField()
+    spec_hash = models.CharField(max_length=64)
+    frozen_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["rubric", "number"], name="rubric_version_number")]
+
+    def __str__(self) -> str:
+        return f"{self.rubric_id} v{self.number}"
+
+
+class Judge(models.Model):
+    """Whoever scores: a model, rules, people, or somebody's own program; a line of versions, one of them live."""
+
+    project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
+    slug = models.SlugField(max_length=60)
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=10)  # model, rule, person, external
+    live_version = models.ForeignKey(
+        "evals.JudgeVersion", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    live_since = models.DateTimeField(null=True, blank=True)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    # Pico-dollars a day for this judge alone; NULL is no limit of its own.
+    budget_pico_day = models.BigIntegerField(null=True, blank=True)
+    created_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "slug"], name="judge_slug")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class JudgeVersion(models.Model):
+    """Rubric, model or rules, mapping and flag rule of a judge. Frozen at its first use, never changed then."""
+
+    judge = models.ForeignKey(Judge, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    rubric_version = models.ForeignKey(RubricVersion, on_delete=models.PROTECT, related_name="+")
+    connection = models.ForeignKey(Connection, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    model = models.CharField(max_length=200, blank=True, default="")
+    config = models.JSONField(default=dict)  # evals.judges.parse_config: mapping, rules, flag, limits
+    config_hash = models.CharField(max_length=64)
+    frozen_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["judge", "number"], name="judge_version_number")]
+
+    def __str__(self) -> str:
+        return f"{self.judge_id} v{self.number}"
+
+
+class SamplingPlan(models.Model):
+    """One immutable version of which traces a judge scores, valid in [valid_from, valid_to).
+
+    `salt` belongs to the judge and the purpose and outlives versions, so that a raised share keeps what it had.
+    """
+
+    project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
+    judge = models.ForeignKey(Judge, on_delete=models.CASCADE, related_name="plans")
+    number = models.PositiveIntegerField()
+    spec = models.JSONField()  # evals.sampling.parse_plan
+    salt = models.CharField(max_length=64)
+    valid_from = models.DateTimeField()
+    valid_to = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["judge", "number"], name="plan_number"),
+            models.UniqueConstraint(fields=["judge"], condition=models.Q(valid_to=None), name="plan_in_force"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.judge_id} plan {self.number}"
+
+
+class PlanRate(models.Model):
+    """By how much the money limit lowered a plan's shares in an hour, fixed before the hour's first draw."""
+
+    plan = models.ForeignKey(SamplingPlan, on_delete=models.CASCADE, related_name="+")
+    hour = models.DateTimeField()
+    factor = models.FloatField()
+    reason = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["plan", "hour"], name="plan_rate_hour")]
+
+    def __str__(self) -> str:
+        return f"{self.plan_id} {self.hour}: {self.factor}"
+
+
+class SpendDay(models.Model):
+    """Money and calls of judging on a day of the project's zone: reserved before a call, settled after it.
+
+    `judge` 0 is the whole project. spent_pico counts known costs; a call of unknown price counts as a call.
+    """
+
+    project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
+    judge_id = models.BigIntegerField(default=0)
+    day = models.DateField()
+    reserved_pico = models.BigIntegerField(default=0)
+    spent_pico = models.BigIntegerField(default=0)
+    reserved_calls = models.IntegerField(default=0)
+    calls = models.BigIntegerField(default=0)
+    unpriced_calls = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "judge_id", "day"], name="spend_day")]
+
+    def __str__(self) -> str:
+        return f"{self.project_id}/{self.judge_id} {self.day}"
+
+
+class Backfill(models.Model):
+    """Past traces that a judge is to score; the work itself is a job (telltale.jobs.work) that this row names."""
+
+    project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
+    judge_version = models.ForeignKey(JudgeVersion, on_delete=models.CASCADE, related_name="+")
+    query = models.TextField(blank=True)  # the list's address query: filters and range
+    share = models.FloatField(default=1.0)
+    salt = models.CharField(max_length=64)
+    state = models.CharField(max_length=12, default="running")  # running, paused, done, cancelled
+    traces_total = models.BigIntegerField(null=True, blank=True)
+    traces_seen = models.BigIntegerField(default=0)
+    queued = models.BigIntegerField(default=0)
+    estimate_pico = models.BigIntegerField(null=True, blank=True)
+    cursor = models.JSONField(default=dict)
+    job_id = models.BigIntegerField(null=True, blank=True)
+    created_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"backfill {self.pk}"
+
+
+class ReviewQueue(models.Model):
+    """Items for people: by rules (flagged, thumbs-down, errors), a random sample, or a calibration task."""
+
+    project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
+    slug = models.SlugField(max_length=60)
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=12)  # rules, random, calibration, manual
+    rubric_version = models.ForeignKey(RubricVersion, on_delete=models.PROTECT, related_name="+")
+    judge = models.ForeignKey(Judge, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    judge_version = models.ForeignKey(JudgeVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    config = models.JSONField(default=dict)  # rules, share, strata, salt, wanted
+    reviewers_per_item = models.PositiveSmallIntegerField(default=1)
+    double_share = models.FloatField(default=0.2)  # of items that get one reviewer more, to compare people
+    is_blind = models.BooleanField(default=True)
+    due_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "slug"], name="queue_slug")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ReviewItem(models.Model):
+    """A trace (or one span of it) that waits for reviews. Whoever holds the lease has it on the screen.
+
+    `pi_judge` and `pi_review` are the chances it had to be judged and to be drawn for review; NULL for what somebody
+    picked by hand: such reviews enter no estimate.
+    """
+
+    project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
+    queue = models.ForeignKey(ReviewQueue, on_delete=models.CASCADE, related_name="items")
+    trace_id = models.UUIDField()
+    span_id = models.BigIntegerField(default=0)
+    started_at = models.DateTimeField()
+    feature = models.CharField(max_length=200, blank=True, default="")
+    model = models.CharField(max_length=300, blank=True, default="")
+    prompt_version = models.CharField(max_length=200, blank=True, default="")
+    reason = models.CharField(max_length=200, blank=True, default="")  # why it is here, in words
+    stratum = models.CharField(max_length=100, blank=True, default="")
+    priority = models.FloatField(default=0.0)
+    pi_judge = models.FloatField(null=True, blank=True)
+    pi_review = models.FloatField(null=True, blank=True)
+    state = models.CharField(max_length=12, default="open")  # open, done, disputed, settled, dropped
+    wanted = models.PositiveSmallIntegerField(default=1)
+    reviews_count = models.PositiveSmallIntegerField(default=0)
+    assigned_to = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    leased_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    lease_key = models.CharField(max_length=40, blank=True, default="")  # one browser tab
+    leased_until = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["queue", "trace_id", "span_id"], name="review_item_once")]
+        indexes = [
+            models.Index(fields=["queue", "state", "-priority", "id"], name="review_item_next"),
+            models.Index(fields=["project", "trace_id"], name="review_item_trace"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.queue_id}: {self.trace_id}"
+
+
+class Review(models.Model):
+    """One person's verdict on an item, or on a trace directly (an import). Changing it keeps the row, undo ends it."""
+
+    project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
+    item = models.ForeignKey(ReviewItem, null=True, blank=True, on_delete=models.CASCADE, related_name="reviews")
+    rubric_version = models.ForeignKey(RubricVersion, on_delete=models.PROTECT, related_name="+")
+    trace_id = models.UUIDField()
+    span_id = models.BigIntegerField(default=0)
+    reviewer = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    reviewer_name = models.CharField(max_length=200)  # as an import names people; else the reviewer's e-mail
+    verdict = models.CharField(max_length=12, blank=True, default="")  # failure, false_alarm, unsure, good
+    category = models.CharField(max_length=100, blank=True, default="")  # what went wrong
+    note = models.TextField(blank=True, default="")
+    is_adjudication = models.BooleanField(default=False)
+    was_blind = models.BooleanField(default=True)
+    is_skip = models.BooleanField(default=False)
+    pi_judge = models.FloatField(null=True, blank=True)
+    pi_review = models.FloatField(null=True, blank=True)
+    seconds = models.FloatField(null=True, blank=True)
+    external_id = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - unique where there is one
+    created_at = models.DateTimeField(auto_now_add=True)
+    undone_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["item", "reviewer"], condition=models.Q(undone_at=None, item__isnull=False), name="review_once"
+            ),
+            models.UniqueConstraint(
+                fields=["project", "external_id"], condition=models.Q(external_id__isnull=False), name="review_external"
+            ),
+        ]
+        indexes = [models.Index(fields=["project", "trace_id"], name="review_trace")]
+
+    def __str__(self) -> str:
+        return f"{self.trace_id} by {self.reviewer_name}"
+
+
+class Calibration(models.Model):
+    """What was found when a judge version was set against people, for one criterion and one scope. Kept for ever."""
+
+    project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
+    judge_version = models.ForeignKey(JudgeVersion, on_delete=models.CASCADE, related_name="+")
+    criterion = models.CharField(max_length=100)
+    scope = models.JSONField(default=dict, blank=True)  # feature, model, prompt_version; empty: all
+    result = models.JSONField()  # evals.stats figures with intervals, confusion, gate checks, seed
+    verdict = models.CharField(max_length=16)  # proven, failed, not_proven
+    pairs = models.IntegerField()
+    reviewers = models.IntegerField()
+    labels_until = models.DateTimeField(null=True, blank=True)
+    computed_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    stale_at = models.DateTimeField(null=True, blank=True)
+    stale_reason = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        indexes = [models.Index(fields=["judge_version", "criterion", "-computed_at"], name="calibration_latest")]
+
+    def __str__(self) -> str:
+        return f"{self.judge_version_id} {self.criterion}: {self.verdict}"
+
+
+class Routine(models.Model):
+    """A dated task about a judge: the monthly look at its level, the quarterly relabelling, a bias probe."""
+
+    project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
+    judge = models.ForeignKey(Judge, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=20)  # monthly, quarterly, position, length, repeat, injection
+    due_at = models.DateTimeField()
+    queue = models.ForeignKey(ReviewQueue, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    state = models.CharField(max_length=12, default="due")  # due, running, done, skipped
+    result = models.JSONField(null=True, blank=True)
+    job_id = models.BigIntegerField(null=True, blank=True)
+    done_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "state", "due_at"], name="routine_due")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.judge_id}"
+
+
+class Dataset(models.Model):
+    """Fixed examples, as a line of versions: version n is every item with from_version <= n < to_version."""
+
+    project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
+    slug = models.SlugField(max_length=60)
+    name = models.CharField(max_length=120)
+    description = models.TextField(blank=True, default="")
+    version = models.PositiveIntegerField(default=0)
+    created_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "slug"], name="dataset_slug")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DatasetVersion(models.Model):
+    """When a version was made, by whom and why."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    items = models.IntegerField()
+    note = models.CharField(max_length=300, blank=True, default="")
+    created_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["dataset", "number"], name="dataset_version_number")]
+
+    def __str__(self) -> str:
+        return f"{self.dataset_id} v{self.number}"
+
+
+class DatasetItem(models.Model):
+    """One content of an item; `item_key` stays when the content changes."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="items")
+    item_key = models.CharField(max_length=100)
+    from_version = models.PositiveIntegerField()
+    to_version = models.PositiveIntegerField(null=True, blank=True)
+    input = models.JSONField()
+    expected = models.JSONField(null=True, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    # Where it came from: trace, review, incident, file, api; with the inclusion probability of a drawn one.
+    origin = models.CharField(max_length=12)
+    origin_trace_id = models.UUIDField(null=True, blank=True)
+    origin_span_id = models.BigIntegerField(null=True, blank=True)
+    origin_ref = models.CharField(max_length=200, blank=True, default="")
+    pi = models.FloatField(null=True, blank=True)
+    created_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "item_key", "from_version"], name="dataset_item_version"),
+            models.UniqueConstraint(
+                fields=["dataset", "item_key"], condition=models.Q(to_version=None), name="dataset_item_current"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dataset_id}/{self.item_key}"
+
+
+class Experiment(models.Model):
+    """One judged pass of a system over a version of a dataset."""
+
+    project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="+")
+    dataset_version = models.PositiveIntegerField()
+    name = models.CharField(max_length=120)
+    source = models.CharField(max_length=10)  # endpoint: we call it; posted: the user's code sends results
+    connection = models.ForeignKey(Connection, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    config = models.JSONField(default=dict)  # model, system prompt, temperature, mapping; or what the sender says
+    judge_versions = models.ManyToManyField(JudgeVersion, related_name="+", blank=True)
+    metrics = models.JSONField(default=list, blank=True)  # reference metrics by name
+    state = models.CharField(max_length=12, default="open")  # open, running, judging, done, failed, cancelled
+    reason = models.CharField(max_length=300, blank=True, default="")
+    job_id = models.BigIntegerField(null=True, blank=True)
+    created_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "-created_at"], name="experiment_newest")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ExperimentResult(Leased):
+    """What the system answered to one item. `target_id` is what judgements and scores point at (target kind 4)."""
+
+    experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="results")
+    item_key = models.CharField(max_length=100)
+    target_id = models.UUIDField(unique=True)
+    state = models.CharField(max_length=12, default="pending")  # pending, done, failed
+    output = models.JSONField(null=True, blank=True)
+    error = models.CharField(max_length=500, blank=True, default="")
+    metrics = models.JSONField(default=dict, blank=True)  # reference metrics and the sender's own numbers
+    latency_ms = models.FloatField(null=True, blank=True)
+    cost_pico = models.BigIntegerField(null=True, blank=True)
+    input_tokens = models.IntegerField(null=True, blank=True)
+    output_tokens = models.IntegerField(null=True, blank=True)
+    trace_id = models.UUIDField(null=True, blank=True)
+    next_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["experiment", "item_key"], name="experiment_item_once")]
+
+    def __str__(self) -> str:
+        return f"{self.experiment_id}/{self.item_key}"

@@ -1,0 +1,1 @@
+"""The only door to the rows of evals; frozen dataclasses out."""

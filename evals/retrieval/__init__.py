@@ -1,0 +1,1 @@
+"""Figures of retrieval from judged documents. Pure."""

@@ -1,0 +1,1 @@
+"""Rubrics: criteria with scales, definitions and examples; reading, linting, presets. Pure."""

@@ -1,0 +1,3 @@
+"""Scores from people's own programs."""
+
+from __future__ import annotations

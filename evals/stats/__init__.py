@@ -1,0 +1,1 @@
+"""Estimators of evals: arrays and numbers in, frozen results out."""
