@@ -25,7 +25,7 @@ from traces.pages_accounting import query_string, read_window
 from traces.performance_charts import Pictures
 from traces.performance_view import Links, headline, interval_words, is_of_requests, rate, share_words, stats
 from traces.read import TooSlow
-from traces.read.performance import BREAKDOWNS, DIMENSIONS, Performance, Terms, quantile_of, read_performance, totals
+from traces.read.performance import BREAKDOWNS, DIMENSIONS, Performance, Terms, quantile_of, read_performance
 from traces.read.rollups import Reasons, Row
 from traces.rollup.sums import OTHER
 
@@ -124,11 +124,11 @@ def performance(request: HttpRequest, project: Project) -> HttpResponse:
         "noun": _noun(found),
         "of_requests": is_of_requests(by, found),
         "error_lines": reason_lines(found.errors, _requests_with_errors(found), links, is_finish=False),
-        "finish_lines": reason_lines(found.finishes, totals(found.calls).sums.n, links, is_finish=True),
-        "retries": totals(found.calls).sums.retries,
-        "refusals": share_words(wilson(totals(found.calls).sums.refusals, totals(found.calls).sums.n)),
-        "refused": totals(found.calls).sums.refusals,
-        "calls": totals(found.calls).sums.n,
+        "finish_lines": reason_lines(found.finishes, found.whole_calls.sums.n, links, is_finish=True),
+        "retries": found.whole_calls.sums.retries,
+        "refusals": share_words(wilson(found.whole_calls.sums.refusals, found.whole_calls.sums.n)),
+        "refused": found.whole_calls.sums.refusals,
+        "calls": found.whole_calls.sums.n,
         "csv": query_string(query, format="csv"),
         "other": found.other_share,
         "is_behind": found.state.lag_seconds > 10,
@@ -225,7 +225,7 @@ def reason_lines(found: Reasons | None, of: int, links: Links, *, is_finish: boo
 
 
 def _requests_with_errors(found: Performance) -> int:
-    return totals(found.requests).sums.errors if found.requests is not None else 0
+    return found.whole_requests.sums.errors if found.whole_requests is not None else 0
 
 
 def _noun(found: Performance) -> str:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 from telltale.lib import charts
 from telltale.lib import format as fmt
 from telltale.stats.proportions import Proportion, wilson
 from traces.presets import Preset
-from traces.read.performance import DIMENSIONS, Performance, Terms, Totals, totals
+from traces.read.performance import DIMENSIONS, Performance, Terms, Totals
 from traces.read.rollups import Row
 from traces.rollup.covering import Step
 
@@ -66,27 +66,38 @@ class Links:
     def __init__(self, base: str, terms: Terms) -> None:
         self._base = base
         self._terms = terms
+        # Most addresses differ in their times alone, and a page has hundreds: the rest is put together once.
+        self._rests: dict[tuple[str, str], str] = {}
+        self._times: dict[datetime, str] = {}
 
     def requests(self, start: datetime, end: datetime, more: Terms | None = None) -> str:
         """The traces that began in [start, end)."""
-        pairs = [("from", fmt.iso(start)), ("to", fmt.iso(end))]
-        return self._address(pairs, {**self._terms, **(more or {})}, "")
+        return self._address("", start, end, "", more)
 
     def calls(self, start: datetime, end: datetime, more: Terms | None = None, kind: str = "generation") -> str:
         """The traces with a model call (or another step) that began in [start, end)."""
-        pairs = [("call.from", fmt.iso(start)), ("call.to", fmt.iso(end))]
-        pairs.append(("call.kind", kind))
-        return self._address(pairs, {**self._terms, **(more or {})}, "call.")
+        return self._address("call.", start, end, kind, more)
 
     def steps(self, start: datetime, end: datetime, kind: str, name: str | None) -> str:
         """The traces with a step of this kind (and name) that began in [start, end)."""
         return self.calls(start, end, None if name is None else {"name": name}, kind)
 
-    def _address(self, pairs: list[tuple[str, str]], terms: Terms, prefix: str) -> str:
-        for name, value in terms.items():
-            key = prefix + name
-            pairs.append((key, value) if value is not None else (f"{key}.missing", "yes"))
-        return f"{self._base}?{urlencode(pairs)}"
+    def _address(self, prefix: str, start: datetime, end: datetime, kind: str, more: Terms | None) -> str:
+        rest = self._rests.get((prefix, kind)) if more is None else None
+        if rest is None:
+            pairs = [("call.kind", kind)] if kind else []
+            for name, value in {**self._terms, **(more or {})}.items():
+                pairs.append((prefix + name, value) if value is not None else (f"{prefix}{name}.missing", "yes"))
+            rest = f"&{urlencode(pairs)}" if pairs else ""
+            if more is None:
+                self._rests[prefix, kind] = rest
+        return f"{self._base}?{prefix}from={self._time(start)}&{prefix}to={self._time(end)}{rest}"
+
+    def _time(self, at: datetime) -> str:
+        found = self._times.get(at)
+        if found is None:
+            found = self._times[at] = quote(fmt.iso(at))
+        return found
 
 
 def points_of(edges: Sequence[datetime], rows: Sequence[Row]) -> list[Point]:
@@ -152,8 +163,9 @@ def preset_note(presets: Sequence[Preset]) -> str:
 
 def headline(found: Performance) -> str:
     """The page's answer in one sentence."""
-    answer, noun = (found.requests, "requests") if found.requests is not None else (found.calls, "model calls")
-    whole = totals(answer)
+    whole, noun = (found.whole_calls, "model calls")
+    if found.whole_requests is not None:
+        whole, noun = (found.whole_requests, "requests")
     half, _, _ = whole.quantile_ms("duration", 0.5)
     tail, _, _ = whole.quantile_ms("duration", 0.95)
     if half is None or tail is None:
@@ -165,9 +177,9 @@ def headline(found: Performance) -> str:
 def stats(found: Performance, words: str) -> list[Stat]:
     """The strip of figures, each with its interval and what it is compared with. `words` names the window before."""
     rows: list[Stat] = []
-    called = totals(found.calls)
-    if found.requests is not None and found.before is not None:
-        whole = totals(found.requests)
+    called = found.whole_calls
+    if found.whole_requests is not None and found.before is not None:
+        whole = found.whole_requests
         before = fmt.change_pct(found.before.sums.n, whole.sums.n)
         note = f"{rate_words(whole.sums.n / found.seconds)}; {before} on {words}"
         rows.append(Stat("Requests", fmt.count(whole.sums.n), "", note))

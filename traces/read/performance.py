@@ -52,6 +52,8 @@ class Performance:
     is_widened: bool
     requests: Answer | None
     calls: Answer
+    whole_requests: Totals | None  # the two over the whole window
+    whole_calls: Totals
     before: Totals | None  # requests of the period before, of the same length; None as `requests`
     calls_before: Totals
     by: str
@@ -128,6 +130,8 @@ def read_performance(
         is_widened=called.is_widened,
         requests=asked,
         calls=called,
+        whole_requests=None if asked is None else totals(asked),
+        whole_calls=totals(called),
         before=before,
         calls_before=calls_before,
         by=by,

@@ -130,14 +130,18 @@ class Quantile:
 class Sketch:
     """A sketch to read from. Empty where nothing was added."""
 
-    __slots__ = ("_cumulated", "_sparse", "n")
+    __slots__ = ("_counts", "_cumulated", "_sparse", "n")
 
     def __init__(self, data: bytes | memoryview = b"") -> None:
         counts = decode(data)
         # Only what was once added can be taken away; a negative rest would be damage, and counts as none.
-        self._sparse = np.flatnonzero(counts > 0)
-        self._cumulated = np.cumsum(counts[self._sparse])
-        self.n = int(self._cumulated[-1]) if self._sparse.size else 0
+        self._keep(counts, np.flatnonzero(counts > 0))
+
+    def _keep(self, counts: NDArray[np.int64], sparse: NDArray[np.int64]) -> None:
+        self._sparse = sparse
+        self._counts = counts[sparse]
+        self._cumulated = self._counts.cumsum()
+        self.n = int(self._cumulated[-1]) if sparse.size else 0
 
     @classmethod
     def merged(cls, parts: Iterable[Sketch]) -> Sketch:
@@ -145,15 +149,13 @@ class Sketch:
         counts = np.zeros(SIZE, dtype=np.int64)
         for part in parts:
             if part.n:
-                counts[part._sparse] += np.diff(part._cumulated, prepend=0)
-        whole = cls()
-        whole._sparse = np.flatnonzero(counts)
-        whole._cumulated = np.cumsum(counts[whole._sparse])
-        whole.n = int(whole._cumulated[-1]) if whole._sparse.size else 0
+                counts[part._sparse] += part._counts
+        whole = cls.__new__(cls)
+        whole._keep(counts, np.flatnonzero(counts))
         return whole
 
     def _index_at(self, rank: int) -> int:
-        return int(self._sparse[np.searchsorted(self._cumulated, rank)])
+        return int(self._sparse[self._cumulated.searchsorted(rank)])
 
     def value_at(self, rank: int) -> float:
         """The value of rank 1..n. IndexError outside."""
@@ -195,8 +197,7 @@ class Sketch:
 
     def histogram(self) -> list[tuple[float, float, int]]:
         """(lowest value, highest value, count) of each bucket that holds some, ascending."""
-        counts = np.diff(self._cumulated, prepend=0)
-        return [(float(_LOWER[i]), float(_UPPER[i]), int(n)) for i, n in zip(self._sparse, counts, strict=True)]
+        return [(float(_LOWER[i]), float(_UPPER[i]), int(n)) for i, n in zip(self._sparse, self._counts, strict=True)]
 
 
 @lru_cache(maxsize=4096)
