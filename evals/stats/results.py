@@ -27,7 +27,7 @@ class Estimate:
 
     @property
     def design_effect(self) -> float:
-        """How many times more observations were needed than equally weighted ones would be; 1 when all weigh the same."""
+        """How many times more observations this took than equally weighted ones would; 1 when all weigh the same."""
         return self.n / self.n_eff if self.n_eff > 0 else 1.0
 
     @property

@@ -7,12 +7,10 @@ stored apart and joined at will.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from evals.stats.results import LEVEL, Estimate, TooLittle
