@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.http import QueryDict
 
+from traces.extras import find_column
 from traces.read import DEFAULT_SORT, FIELDS, SORTS, FilterError, Term, TraceFilter, parse_terms
 from traces.read.filters import META, Field, call_window, find_field, named_field, ops_of
 
@@ -20,7 +21,7 @@ DEFAULT_WINDOW = "7d"
 Q_MAX = 300
 # Clocks of senders may run fast; later starts are flagged as misplaced and only "all" shows them.
 AHEAD = timedelta(days=1)
-OP_WORDS = {"is": "", "not": "not", "min": "at least", "max": "at most", "missing": "is unknown"}
+OP_WORDS = {"is": "", "not": "not", "min": "at least", "max": "at most", "missing": "is unknown", "exists": "is known"}
 
 Pair = tuple[str, str]
 
@@ -64,6 +65,11 @@ class ListKind:
     default_columns: tuple[str, ...] = ()
     always: str = ""
     has_views: bool = False
+    has_extras: bool = False  # columns that rooms above bring
+
+    def has_column(self, key: str) -> bool:
+        """Whether the list can show it."""
+        return key in self.columns or (self.has_extras and find_column(key) is not None)
 
 
 # As traces.pages.columns shows them, which a test compares.
@@ -74,8 +80,9 @@ TRACE_COLUMNS = (
 )  # fmt: skip
 COLUMNS_MAX = 16
 TRACES = ListKind(
-    "traces", FIELDS, tuple(SORTS), DEFAULT_SORT, TRACE_COLUMNS, TRACE_COLUMNS[:7], "said", has_views=True
-)
+    "traces", FIELDS, tuple(SORTS), DEFAULT_SORT, TRACE_COLUMNS, TRACE_COLUMNS[:7], "said", has_views=True,
+    has_extras=True,
+)  # fmt: skip
 # What tells an address that asks for everything from one that asks for nothing in particular.
 EVERYTHING: Pair = ("view", "all")
 
@@ -128,7 +135,8 @@ class ListState:
         for term in self.wanted.terms:
             known = named_field(self.kind.fields, term.field)
             words = {value: word for value, word, _ in known.choices}
-            shown = "" if term.op == "missing" else ", ".join(words.get(value, value) for value in term.values)
+            is_bare = term.op in {"missing", "exists"}
+            shown = "" if is_bare else ", ".join(words.get(value, value) for value in term.values)
             unit = f" {known.unit}" if known.unit else ""
             without = replace(self, wanted=self.wanted.without(term.key))
             chips.append(Chip(known.label, OP_WORDS[term.op], shown + unit, without.address()))
@@ -171,10 +179,10 @@ def canonical_query(
 def _read_columns(query: QueryDict, kind: ListKind, errors: list[FilterError]) -> tuple[str, ...]:
     """The columns asked for, in their order; empty for the usual ones."""
     asked = [key.strip() for raw in query.getlist("columns") for key in raw.split(",") if key.strip()]
-    unknown = [key for key in asked if key not in kind.columns]
+    unknown = [key for key in asked if not kind.has_column(key)]
     if unknown and kind.columns:
         errors.append(FilterError("columns", "has no such column", ", ".join(kind.columns), unknown[0][:40]))
-    known = list(dict.fromkeys(key for key in asked if key in kind.columns))
+    known = list(dict.fromkeys(key for key in asked if kind.has_column(key)))
     if not known:
         return ()
     if kind.always and kind.always not in known:
@@ -198,22 +206,23 @@ def added_term(query: QueryDict, kind: ListKind = TRACES) -> Term | FilterError 
     name, op, value = query.get("field", ""), query.get("op", "is"), query.get("value", "")
     if not name:
         return None
-    if name == META and META in kind.fields:
-        meta_key = query.get("key", "").strip()
-        if not meta_key:
-            return FilterError(META, "needs the key that its sender uses")
-        name = f"{META}.{meta_key}"
+    if name in kind.fields and kind.fields[name].is_family:
+        member = query.get("key", "").strip()
+        if not member:
+            needs = "needs the key that its sender uses" if name == META else "needs a name"
+            return FilterError(name, needs)
+        name = f"{name}.{member}"
     known = find_field(kind.fields, name)[0]
     if known is None:
         accepted = ", ".join(kind.fields)
         return FilterError("field", f"is not one that {kind.noun} are filtered by", accepted, name[:40])
-    if not value.strip() and op != "missing":
-        return FilterError(name, "needs a value")
     # "At least" makes sense of numbers alone, "equal to" of the rest; what was meant is clear enough.
     if op not in ops_of(known):
-        op = {"is": "min", "not": "max"}.get(op, "is") if known.shape == "number" else "is"
+        op = {"is": "min", "not": "max"}.get(op, "is") if known.shape == "number" else ops_of(known)[0]
+    if not value.strip() and op not in {"missing", "exists"}:
+        return FilterError(name, "needs a value")
     key = name if op == "is" else f"{name}.{op}"
-    terms, wrong = parse_terms([(key, [value.strip() if op != "missing" else "yes"])], kind.fields)
+    terms, wrong = parse_terms([(key, [value.strip() if op not in {"missing", "exists"} else "yes"])], kind.fields)
     return wrong[0] if wrong else terms[0]
 
 

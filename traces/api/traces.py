@@ -20,10 +20,14 @@ from traces import read
 from traces.api import search, trace_json, trace_shapes
 from traces.ingest.views import native_traces
 from traces.pages.export import FORMATS, RETRY_AFTER_SECONDS, Busy, export_traces
-from traces.read.filters import META, find_field, ops_of
+from traces.read.filters import find_field, ops_of
 
-_SUFFIX = {"is": "", "not": ".not", "min": ".min", "max": ".max", "missing": ".missing"}
-FILTERS = tuple(name + _SUFFIX[op] for name, known in read.FIELDS.items() for op in ops_of(known) if name != META)
+_SUFFIX = {"is": ""} | {op: f".{op}" for op in ("not", "min", "max", "missing", "exists")}
+FILTERS = tuple(
+    name + _SUFFIX[op] for name, known in read.FIELDS.items() for op in ops_of(known) if not known.is_family
+)
+# Fields whose names are the caller's own, such as keys of metadata.
+FAMILIES = tuple(f"{name}." for name, known in read.FIELDS.items() if known.is_family)
 BODIES_MAX = 50
 TRACE_ID = OpenApiParameter(
     "trace_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="32 hex digits, a UUID, or the id its sender uses."
@@ -51,7 +55,7 @@ def _filter_parameter(name: str) -> OpenApiParameter:
 
 class TraceListView(ProjectView):
     query = {"GET": ("from", "to", "q", "sort", "limit", "cursor", "format", *FILTERS)}
-    query_prefixes = ("meta.",)
+    query_prefixes = FAMILIES
 
     @shapes.describe(
         "List traces",
@@ -59,7 +63,8 @@ class TraceListView(ProjectView):
         tag="Traces",
         detail="Newest first unless sorted otherwise. Repeated keys mean any of them, different keys all of them. A "
         "window makes it quick: without one, all that is kept is looked at. All `call.*` are about one and the same "
-        "span of a trace. `meta.<key>` (with .not, .min, .max, .missing) is metadata that any of them carries.",
+        "span of a trace. `meta.<key>` (with .not, .min, .max, .missing) is metadata that any of them carries; "
+        "other families of names: " + (", ".join(f"`{f}<name>`" for f in FAMILIES if f != "meta.") or "none") + ".",
         query=(
             shapes.FROM,
             shapes.TO,
@@ -111,7 +116,7 @@ class TraceListView(ProjectView):
 
 class TraceFacetsView(ProjectView):
     query = {"GET": ("from", "to", "q", "count", *FILTERS)}
-    query_prefixes = ("meta.",)
+    query_prefixes = FAMILIES
 
     @shapes.describe(
         "What a list of traces has in common",

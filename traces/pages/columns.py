@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from telltale.lib import format as fmt
 from traces.canonical.types import SpanFlag, SpanStatus
+from traces.extras import ExtraColumn, find_column
 from traces.forms import TRACES
 from traces.pages.addresses import write_id
 from traces.pages.words import COSTS
@@ -35,6 +36,7 @@ class Page:
     now: datetime
     matches: Mapping[UUID, str] = field(default_factory=dict)  # where a text was found, as HTML
     marks: Mapping[UUID, Marks] = field(default_factory=dict)  # notes, read where their column is shown
+    extras: Mapping[str, Mapping[UUID, str]] = field(default_factory=dict)  # cells of columns of other rooms, as HTML
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +247,20 @@ COLUMNS = {column.key: column for column in _ALL}
 @lru_cache(maxsize=512)
 def chosen(keys: tuple[str, ...]) -> tuple[Column, ...]:
     """The columns of a list; the default ones for none."""
-    return tuple(COLUMNS[key] for key in keys or TRACES.default_columns)
+    columns = [COLUMNS[key] if key in COLUMNS else _extra(find_column(key)) for key in keys or TRACES.default_columns]
+    return tuple(column for column in columns if column is not None)
+
+
+def _extra(column: ExtraColumn | None) -> Column | None:
+    if column is None:
+        return None
+    css, label, key = "num" if column.is_number else "nowrap", _text(column.label), column.key
+
+    def cell(row: TraceRow, page: Page) -> str:
+        inner = page.extras.get(key, {}).get(row.trace_id) or '<span class="mut">none</span>'
+        return f'<td class="{css}" data-l="{label}">{inner}</td>'
+
+    return Column(key, column.label, "", column.width, cell, is_number=column.is_number)
 
 
 def row_html(row: TraceRow, columns: Sequence[Column], page: Page) -> SafeString:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any, cast
 from urllib.parse import urlencode
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
@@ -21,6 +22,7 @@ from telltale.lib import clock
 from telltale.lib import format as fmt
 from telltale.projects.access import may, project_page
 from telltale.projects.models import Project
+from traces.extras import columns_of, find_column
 from traces.forms import EVERYTHING, TRACES, ListState, Pair, added_term, query_string, read_list, window_of, with_term
 from traces.pages.columns import COLUMNS, Page, chosen, rows_html
 from traces.pages.export import FORMATS, Busy, busy_response, export_traces
@@ -36,6 +38,7 @@ from traces.read import (
     FilterError,
     TooSlow,
     TracePage,
+    TraceRow,
     finding,
     list_with_facets,
     resolve_id,
@@ -52,22 +55,6 @@ SORT_WORDS = {
     "tokens": ("Most tokens first", "Fewest tokens first"),
     "errors": ("Most errors first", "Fewest errors first"),
 }
-# For the select: fields of the trace, of one call, and what senders attach; numbers with their units.
-FORM_FIELDS = (
-    (
-        "The trace",
-        tuple((f.key, f.label) for f in FIELDS.values() if not f.is_call and f.shape not in {"number", "meta"}),
-    ),
-    (
-        "The trace, numbers",
-        tuple((f.key, f"{f.label} ({f.unit})") for f in FIELDS.values() if f.shape == "number" and not f.is_call),
-    ),
-    (
-        "One call in it",
-        tuple((f.key, f"{f.label} ({f.unit})" if f.unit else f.label) for f in FIELDS.values() if f.is_call),
-    ),
-    ("Metadata", ((META, "Metadata, by its key"),)),
-)
 EVERYTHING_ADDRESS = query_string([EVERYTHING])
 
 
@@ -79,6 +66,37 @@ class FacetView:
     label: str
     values: tuple[tuple[str, str, str, bool], ...]
     more: bool
+
+
+@cache
+def form_fields() -> tuple[tuple[str, tuple[Pair, ...]], ...]:
+    """For the select: fields of the trace, of one call, of rooms above, what senders attach; numbers with units."""
+    own = [f for f in FIELDS.values() if f.extra is None and not f.is_call]
+    groups = (
+        ("The trace", [(f.key, f.label) for f in own if f.shape not in {"number", "meta"}]),
+        ("The trace, numbers", [(f.key, f"{f.label} ({f.unit})") for f in own if f.shape == "number"]),
+        (
+            "One call in it",
+            [(f.key, f"{f.label} ({f.unit})" if f.unit else f.label) for f in FIELDS.values() if f.is_call],
+        ),
+        (
+            "What was said of it",
+            [
+                (f.key, f"{f.label}, by its {f.extra.key_word}" if f.is_family else f.label)
+                for f in FIELDS.values()
+                if f.extra
+            ],
+        ),
+        ("Metadata", [(META, "Metadata, by its key")]),
+    )
+    return tuple((group, tuple(members)) for group, members in groups if members)
+
+
+@cache
+def key_label() -> str:
+    """What the form calls the key that some fields need."""
+    extra = [f.label.lower() for f in FIELDS.values() if f.extra is not None and f.is_family]
+    return " or name, for ".join(["Key, for metadata", *extra])
 
 
 @require_http_methods(["GET", "HEAD"])
@@ -133,9 +151,10 @@ def frame(project: Project, state: ListState, zone: ZoneInfo, now: datetime) -> 
         "facet_hidden": kept(state, FACET_KEYS),
         "clear": state.without_filters(),
         "last_hour": replace(state, time=(("t", "1h"),)).address(),
-        "fields": FORM_FIELDS,
+        "fields": form_fields(),
+        "key_label": key_label(),
         "ops": OPS,
-        "columns": column_choices(state),
+        "columns": column_choices(project, state),
         "column_hidden": kept(state, {"columns"}),
         "zone_name": str(zone),
         "csv": state.address(("format", "csv")),
@@ -163,10 +182,19 @@ def view_menu(project: Project, views: Sequence[View], state: ListState) -> dict
     }
 
 
-def column_choices(state: ListState) -> list[tuple[str, str, bool, bool]]:
+def column_choices(project: Project, state: ListState) -> list[tuple[str, str, bool, bool]]:
     """The columns to choose from: (key, label, is shown, is always shown)."""
-    shown = {column.key for column in chosen(state.columns)}
-    return [(column.key, column.label, column.key in shown, column.key == TRACES.always) for column in COLUMNS.values()]
+    shown = {column.key: column.label for column in chosen(state.columns)}
+    choices = {column.key: column.label for column in COLUMNS.values()}
+    choices |= {column.key: column.label for column in columns_of(project)} | shown
+    return [(key, label, key in shown, key == TRACES.always) for key, label in choices.items()]
+
+
+def extra_cells(project: Project, columns: Iterable[str], rows: Sequence[TraceRow]) -> dict[str, Mapping[UUID, str]]:
+    """The insides of the cells of columns that rooms above bring, one query a column."""
+    ids = [row.trace_id for row in rows]
+    extra = (column for key in columns if key not in COLUMNS and (column := find_column(key)) is not None)
+    return {column.key: column.read(project, ids) for column in extra}
 
 
 def answer(
@@ -194,6 +222,7 @@ def answer(
                 clock.now(),
                 matches_html(project, state.wanted, page.rows),
                 read_marks(project.pk, [row.trace_id for row in page.rows]) if "notes" in state.columns else {},
+                extra_cells(project, state.columns, page.rows),
             ),
         ),
         "compare": reverse("trace_compare", args=[project.slug]) if "pick" in state.columns else "",

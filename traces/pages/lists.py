@@ -22,7 +22,14 @@ from traces.read import CostSum, Count
 from traces.read.filters import Field, ops_of
 
 Row = TypeVar("Row")
-OPS = (("is", "equal to"), ("not", "not equal to"), ("min", "at least"), ("max", "at most"), ("missing", "unknown"))
+OPS = (
+    ("is", "equal to"),
+    ("not", "not equal to"),
+    ("min", "at least"),
+    ("max", "at most"),
+    ("missing", "unknown"),
+    ("exists", "known"),
+)
 
 
 @dataclass(frozen=True, slots=True)

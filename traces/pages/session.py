@@ -17,6 +17,7 @@ from telltale.lib import clock
 from telltale.lib import format as fmt
 from telltale.projects.access import project_page
 from telltale.projects.models import Project
+from traces.extras import parts_of_session
 from traces.forms import ListState, query_string, read_list
 from traces.pages.addresses import read_ids, write_id
 from traces.pages.session_list import SESSIONS
@@ -95,13 +96,15 @@ def _context(
     zone = ZoneInfo(project.time_zone)
     listing, suffix = reverse("session_list", args=[project.slug]), query_string(state.pairs()) if state.pairs() else ""
     trace_base = reverse("trace_list", args=[project.slug])
+    parts, notes = parts_of_session(project, session_id, [turn.trace.trace_id for turn in page.turns])
     return {
         "project": project,
         "session": row,
+        "parts": parts,
         "errors": errors,
         "title": row.preview_in or f"Session {session_id}",
         "is_quote": bool(row.preview_in),
-        "turns": view_turns(page, words, zone, trace_base, row.user_count > 1),
+        "turns": view_turns(page, words, zone, trace_base, row.user_count > 1, notes),
         "trace_base": trace_base,
         "traces_href": trace_base + query_string([("session", session_id), ("t", "all")]),
         "list_href": listing + suffix,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from traces.canonical.content import Message
 from traces.canonical.types import SpanFlag
+from traces.extras import Note
 from traces.pages.content import Text, Turn, view_messages
 from traces.pages.lists import text
 from traces.pages.words import COSTS
@@ -46,9 +48,17 @@ class TurnView:
 
 
 def view_turns(
-    page: TurnPage, words: dict[UUID, Words], zone: ZoneInfo, trace_base: str, has_users: bool
+    page: TurnPage,
+    words: dict[UUID, Words],
+    zone: ZoneInfo,
+    trace_base: str,
+    has_users: bool,
+    notes: Mapping[UUID, tuple[Note, ...]],
 ) -> list[TurnView]:
-    """The turns of a page. All texts of it share one limit, so that a page never grows beyond use."""
+    """The turns of a page, with `notes` of rooms above by trace.
+
+    All texts of it share one limit, so that a page never grows beyond use.
+    """
     said: list[Message] = []
     for turn in page.turns:
         held = words[turn.trace.trace_id]
@@ -61,7 +71,7 @@ def view_turns(
         asked = next(turns) if held.asked else None
         answered = tuple(next(turns) for _ in held.answered)
         at = _moment(turn.trace.started_at.astimezone(zone), days > 1)
-        views.append(_view(number, turn.trace, asked, answered, held.is_cut, at, trace_base, has_users))
+        views.append(_view(number, turn.trace, asked, answered, held.is_cut, at, trace_base, has_users, notes))
     return views
 
 
@@ -74,6 +84,7 @@ def _view(
     at: str,
     trace_base: str,
     has_users: bool,
+    notes: Mapping[UUID, tuple[Note, ...]],
 ) -> TurnView:
     before, word = COSTS[row.cost.state]
     is_captured = row.flags & (SpanFlag.HAS_INPUT | SpanFlag.HAS_OUTPUT)
@@ -95,7 +106,7 @@ def _view(
         cost_word=word if row.cost.state.value != "none" else "no cost",
         model=", ".join(models[:2]) + (f" and {len(models) - 2} more" if len(models) > 2 else ""),
         user=row.user_id or "" if has_users else "",
-        notes=_notes(row),
+        notes=(*_notes(row), *notes.get(row.trace_id, ())),
     )
 
 

@@ -15,12 +15,13 @@ from telltale.lib import clock
 from telltale.projects.access import project_page
 from telltale.projects.models import Project
 from traces.canonical.types import Kind, SpanFlag
+from traces.extras import parts_of_span, parts_of_trace
 from traces.forms import ListState, Pair, query_string, read_list
 from traces.pages.addresses import write_id
 from traces.pages.chat import view_chat
 from traces.pages.naming import span_id_of, trace_of
 from traces.pages.notes import notes_context
-from traces.pages.panel import TABS, Panel, raw_json, view_panel
+from traces.pages.panel import TABS, raw_json, view_panel
 from traces.pages.waterfall import (
     Slice,
     headline,
@@ -74,7 +75,7 @@ def _answer(request: HttpRequest, project: Project, row: TraceRow) -> HttpRespon
     target = request.headers.get("HX-Target", "") if request.headers.get("HX-Request") == "true" else ""
     context: dict[str, Any] = {"project": project, "trace": row, "hex_id": row.hex_id}
     if target == "span" and asked is not None:
-        context["panel"] = _panel(project, row, asked, tab, keep)
+        context |= _panel(project, row, asked, tab, keep)
         return _varies(render(request, "traces/_panel.html", context))
     steps = list_spans(project.pk, row)
     tree = build_tree(steps.steps)
@@ -96,11 +97,11 @@ def _answer(request: HttpRequest, project: Project, row: TraceRow) -> HttpRespon
         "is_chat": query.get("view") == "chat",
         "span_missing": query.get("span", "") if asked is not None and tree.place_of(asked) is None else "",
     }
-    context |= notes_context(request, project, row)
+    context |= notes_context(request, project, row) | {"parts": parts_of_trace(request, project, row)}
     if query.get("view") == "chat":
         context["chat"] = view_chat(project.pk, row, tree, keep)
     if chosen is not None:
-        context["panel"] = _panel(project, row, tree.steps[chosen].span_id, tab, keep)
+        context |= _panel(project, row, tree.steps[chosen].span_id, tab, keep)
     return _varies(render(request, "traces/trace.html", context))
 
 
@@ -150,11 +151,13 @@ def _opened(tree: Tree, query: QueryDict) -> list[int]:
     return [at for at, step in enumerate(tree.steps) if step.span_id in ids] if ids else []
 
 
-def _panel(project: Project, row: TraceRow, span_id: int, tab: str, keep: list[Pair]) -> Panel:
+def _panel(project: Project, row: TraceRow, span_id: int, tab: str, keep: list[Pair]) -> dict[str, Any]:
     detail = get_span(project.pk, row, span_id)
     if detail is None:
         raise Http404
-    return view_panel(project.pk, detail, tab, keep, _trace_base(project))
+    panel = view_panel(project.pk, detail, tab, keep, _trace_base(project))
+    parts = parts_of_span(project, row.trace_id, span_id) if tab == TABS[0] else []
+    return {"panel": panel, "panel_parts": parts}
 
 
 def _head(project: Project, row: TraceRow, state: ListState, zone: ZoneInfo) -> dict[str, Any]:

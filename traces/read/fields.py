@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import LiteralString
+from typing import Any, LiteralString
+
+from psycopg import sql as composing
 
 from traces.canonical.types import CostStatus, Kind, SpanFlag
 
 VALUE_CHARS_MAX = 1024
 META_KEY_MAX = 200
 META = "meta"
-SUFFIXES = ("not", "min", "max", "missing")
+_META_SUFFIXES = ("not", "min", "max", "missing")
+SUFFIXES = ("not", "min", "max", "missing", "exists")
 
 # Where the root has no duration, the trace's is from its first start to its last known end.
 DURATION_NS: LiteralString = (
@@ -38,6 +41,22 @@ class FilterError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Extra:
+    """How a field is asked about that a room above brought (traces.extras).
+
+    `check` takes the name behind the family's dot ("" without), op, key and values; it gives the values kept, or raises
+    FilterError. `condition` takes name, op, values, a name for its parameters and the parameters, where `start` and
+    `end` are the list's window if it has one; it is SQL over `traces_trace AS t`.
+    """
+
+    ops: tuple[str, ...]
+    check: Callable[[str, str, str, tuple[str, ...]], tuple[str, ...]]
+    condition: Callable[[str, str, tuple[str, ...], str, dict[str, Any]], composing.Composable]
+    is_family: bool = False  # stands for <key>.<name>, whatever the name
+    key_word: str = ""  # what the form calls such a name
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """Something a list is filtered by. `sql` is a column or expression; choices map a value to a condition.
 
@@ -49,13 +68,19 @@ class Field:
 
     key: str
     label: str
-    shape: str  # text, array, number, choice, kind, flag, moment, meta
+    shape: str  # text, array, number, choice, kind, flag, moment, meta, extra
     sql: LiteralString = ""
     scale: int = 1
     unit: str = ""
     choices: tuple[tuple[str, str, LiteralString], ...] = ()  # value, word, condition
     is_call: bool = False
     known: LiteralString = ""
+    extra: Extra | None = None
+
+    @property
+    def is_family(self) -> bool:
+        """Whether it stands for <key>.<name>, whatever the name."""
+        return self.shape == META or (self.extra is not None and self.extra.is_family)
 
 
 # Of a trace, and of a session, which sums the same columns. Where no model was called, 0 is known.
@@ -146,33 +171,36 @@ def find_field(fields: Mapping[str, Field], key: str) -> tuple[Field | None, str
 
     `call.model.not` is the field `call.model` with `not`; `meta.plan.min` the key `plan` of metadata with `min`.
     """
-    if key in fields and key != META:
+    if key in fields and not fields[key].is_family:
         return fields[key], ""
     name, dot, suffix = key.rpartition(".")
-    if key.startswith(f"{META}.") and META in fields:
-        if suffix in SUFFIXES and name.startswith(f"{META}."):
-            return _meta_field(fields, name), suffix
-        return _meta_field(fields, key), ""
+    head, _, rest = key.partition(".")
+    if dot and head in fields and fields[head].is_family:
+        ways = SUFFIXES if fields[head].extra is not None else _META_SUFFIXES
+        if suffix in ways and name.startswith(f"{head}."):
+            return _member(fields[head], name), suffix
+        return _member(fields[head], key), ""
     if not dot:
         return None, ""
     if name in fields:
         return fields[name], suffix
     # A known field with a way nobody knows is told so, also where that has dots.
-    head, _, rest = key.partition(".")
-    return (fields[head], rest) if head in fields and head != META else (None, "")
+    return (fields[head], rest) if head in fields else (None, "")
 
 
 def named_field(fields: Mapping[str, Field], name: str) -> Field:
     """The field of a term; KeyError where there is none of this name."""
-    return fields[name] if name in fields else _meta_field(fields, name)
+    return fields[name] if name in fields else _member(fields[name.partition(".")[0]], name)
 
 
-def _meta_field(fields: Mapping[str, Field], key: str) -> Field:
-    return replace(fields[META], key=key, label=f"Metadata {key.removeprefix(f'{META}.')}")
+def _member(family: Field, key: str) -> Field:
+    return replace(family, key=key, label=f"{family.label} {key.partition('.')[2]}")
 
 
 def ops_of(known: Field) -> tuple[str, ...]:
     """How a field may be asked about."""
+    if known.extra is not None:
+        return known.extra.ops
     if known.shape == "moment":
         return ("is",)
     if known.shape == "number":
@@ -184,6 +212,10 @@ def ops_of(known: Field) -> tuple[str, ...]:
 
 def check_values(known: Field, op: str, key: str, values: tuple[str, ...]) -> tuple[str, ...]:
     """The values a term keeps; FilterError where one cannot be."""
+    if known.extra is not None:
+        for text in (key, *values):
+            _check_text(key, text, VALUE_CHARS_MAX)
+        return known.extra.check(known.key.partition(".")[2], op, key, values)
     if known.shape == "meta":
         _check_text(key, known.key.removeprefix(f"{META}."), META_KEY_MAX)
     if op == "missing":

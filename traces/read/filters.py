@@ -62,8 +62,8 @@ VALUES_MAX = 50
 TERMS_MAX = 40
 # Each is a look at spans of its own, and planning them grows by more than their number: 10 take 0.1 s, 40 took 3 s.
 META_TERMS_MAX = 10
-OPS = ("is", "not", "min", "max", "missing")
-_SUFFIX = {"": "is", "not": "not", "min": "min", "max": "max", "missing": "missing"}
+OPS = ("is", "not", "min", "max", "missing", "exists")
+_SUFFIX = {"": "is"} | {op: op for op in OPS[1:]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,8 @@ def parse_terms(
                 raise FilterError(key, "is one filter too many", f"{TERMS_MAX} filters")
             if values and known.shape == "meta" and _metas(terms) == META_TERMS_MAX:
                 raise FilterError(key, "is one filter too many", f"{META_TERMS_MAX} filters by metadata")
+            if values and known.extra is not None and _extras(terms, fields) == META_TERMS_MAX:
+                raise FilterError(key, "is one filter too many", f"{META_TERMS_MAX} filters of this kind")
             if values:
                 terms.append(_checked(known, suffix, key, values))
         except FilterError as error:
@@ -146,6 +148,10 @@ def parse_terms(
 
 def _metas(terms: list[Term]) -> int:
     return sum(term.field.startswith(f"{META}.") for term in terms)
+
+
+def _extras(terms: list[Term], fields: Mapping[str, Field]) -> int:
+    return sum(named_field(fields, term.field).extra is not None for term in terms)
 
 
 def _checked(known: Field, suffix: str, key: str, values: tuple[str, ...]) -> Term:
@@ -248,6 +254,8 @@ def _is_on_index(term: Term) -> bool:
 def condition_of(known: Field, term: Term, name: str, params: dict[str, Any]) -> sql.Composable:
     """One term as SQL over the table `t` that `known` speaks of; its value goes into `params` under `name`."""
     mark = sql.Placeholder(name)
+    if known.extra is not None:
+        return known.extra.condition(known.key.partition(".")[2], term.op, term.values, name, params)
     if known.shape == "meta":
         return meta_condition(known, term.op, term.values, name, params)
     if known.shape == "number":
