@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -17,8 +18,8 @@ RANK_MAX = 100
 class DocumentScore:
     """One verdict on one retrieved document.
 
-    `source` is 1 judge, 2 person, 3 API; `rank` counts from 1; `relevance` is 0..1; `pi` is the chance the retrieval had
-    to be judged, None where no design drew it; `started_at` is the trace's.
+    `source` is 1 judge, 2 person, 3 API; `rank` counts from 1; `relevance` is 0..1; `pi` is the chance the retrieval
+    had to be judged, None where no design drew it; `started_at` is the trace's.
     """
 
     trace_id: UUID
@@ -70,7 +71,7 @@ def put_documents(project_id: int, scores: Sequence[DocumentScore]) -> int:
         return 0
     # In one order for all writers, so that two of them never wait for each other.
     rows = [kept[place] for place in sorted(kept)]
-    params = {
+    params: dict[str, Any] = {
         "project": project_id,
         "traces": [row.trace_id for row in rows],
         "spans": [row.span_id for row in rows],
@@ -93,4 +94,4 @@ def drop_labels(project_id: int, trace_id: UUID, span_id: int, ranks: Sequence[i
     """Take back what people (2) or the API (3) said about documents; how many rows went."""
     with connection.cursor() as cursor:
         cursor.execute(_DROP, [project_id, trace_id, span_id, list(ranks), source])
-        return cursor.rowcount
+        return int(cursor.rowcount)
