@@ -1,7 +1,7 @@
 """What was found when judges were set against people: the newest calibration, its state now, and the badge of a number.
 
-A calibration is of one judge version, one criterion and one scope. `badge` and `badges` give the word that stands beside
-any number of that judge; whoever shows a score of a judge asks here.
+A calibration is of one judge version, one criterion and one scope. `badge` and `badges` give the word that stands
+beside any number of that judge; whoever shows a score of a judge asks here.
 """
 
 from __future__ import annotations
