@@ -7,6 +7,7 @@ goes, by retention or erasure.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -144,17 +145,22 @@ def remove_label(project: Project, trace: TraceRow, label: str) -> None:
 def clean_body(body: str) -> str:
     """A comment's text as it is kept; NoteRefused where it is empty or too long."""
     text = clean_text(body).replace("\r\n", "\n").strip()
-    if not text:
+    if not _is_seen(text):
         raise NoteRefused("body", "is empty")
     if len(text) > COMMENT_CHARS_MAX:
         raise NoteRefused("body", "is too long", f"{COMMENT_CHARS_MAX} characters", f"{len(text)} characters")
     return text
 
 
+def _is_seen(text: str) -> bool:
+    """Whether anything of it shows: control, format and space characters alone do not."""
+    return any(unicodedata.category(character)[0] not in "CZ" for character in text)
+
+
 def clean_label(label: str) -> str:
     """A label as it is kept, in lower case with single spaces; NoteRefused where it is none."""
     name = _SPACE.sub(" ", clean_text(label)).strip().lower()
-    if not name:
+    if not _is_seen(name):
         raise NoteRefused("label", "is empty")
     if len(name) > LABEL_CHARS_MAX:
         raise NoteRefused("label", "is too long", f"{LABEL_CHARS_MAX} characters", f"{len(name)} characters")

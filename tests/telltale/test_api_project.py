@@ -68,6 +68,7 @@ def test_settings_are_read_and_changed_in_part(shop):
         ({"retention_days": None}, "retention_days"),
         ({"retention_days": [1]}, "retention_days"),
         ({"time_zone": "Mars/Olympus"}, "time_zone"),
+        ({"time_zone": "localtime"}, "time_zone"),
         ({"name": ""}, "name"),
         ({"name": "x" * 121}, "name"),
         ({"name": "a\x00b"}, "name"),

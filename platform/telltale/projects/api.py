@@ -24,7 +24,8 @@ from telltale.rest.views import ProjectView
 RULES_MAX = 50
 SETTINGS = ("name", "time_zone", "retention_days", "feature_names", "feature_rules")
 ZONE_LIMIT = "an IANA time zone such as Europe/Stockholm"
-_ZONES = frozenset(available_timezones())
+# The two are no places: one is whatever the machine says, the other says that nobody set it.
+_ZONES = frozenset(available_timezones()) - {"localtime", "Factory"}
 
 
 class RuleShape(serializers.Serializer[Any]):
