@@ -8,8 +8,6 @@ from dataclasses import dataclass
 REFUSALS = frozenset(
     {"refusal", "content_filter", "content-filter", "safety", "prohibited_content", "blocklist", "spii"}
 )
-    {"refusal", "content_filter", "content-filter", "safety", "prohibited_content", "blocklist", "spii"}
-)
 
 # Columns with one text, with several, and with a number: what filters and strata may name.
 FIELDS = (
