@@ -183,6 +183,8 @@ def shown(project: Project, page: CostPage, by: str, query: QueryDict, calendar:
         "more_href": query_string(query, rows="all"),
         "is_listed": by not in {"user", "session"},
         "listed": _heavy_rows(project, page, links, by),
+        # Beyond so many the list is of those who were among the dearest of a day.
+        "is_sampled": bool(page.users and not page.users.is_exact),
         "listed_more": max(page.users.count - ROWS_MAX, 0) if page.users else 0,
         "total": _total(page, by),
         "before_days": days_words(period.before) if period.before else "",

@@ -348,3 +348,15 @@ def test_a_month_without_any_price_is_not_zero(look, traffic):
         assert "Nothing priced" in heading(look(query))
         assert "$0" not in page.replace("Unknown is not $0", "")
         assert "unpriced" in page
+
+
+def test_a_list_of_users_that_may_lack_some_says_so(look, traffic, monkeypatch):
+    for number in (3, 4):
+        traffic.send(traffic.call(day(number), user_id=f"u_{number}"))
+    exact = text(look("?by=user"))
+    monkeypatch.setattr("traces.read.rollup_users.ROWS_MAX", 1)
+
+    page = text(look("?by=user"))
+
+    assert "among the dearest of a day" not in exact
+    assert "Too many users to sum each: these were among the dearest of a day." in page
