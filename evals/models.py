@@ -196,6 +196,9 @@ class SpendDay(models.Model):
     reserved_calls = models.IntegerField(default=0)
     calls = models.BigIntegerField(default=0)
     unpriced_calls = models.BigIntegerField(default=0)
+    # Calls without an answer (a time-out, a killed worker), and what was set aside for them: at most so much was paid.
+    lost_calls = models.BigIntegerField(default=0)
+    lost_pico = models.BigIntegerField(default=0)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "judge_id", "day"], name="spend_day")]
