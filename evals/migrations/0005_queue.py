@@ -2,7 +2,7 @@ from pathlib import Path
 
 from django.db import migrations, models
 
-SCHEMA = Path(__file__).resolve().parent / "0004_queue.sql"
+SCHEMA = Path(__file__).resolve().parent / "0005_queue.sql"
 REVERSE = """
 DROP TABLE evals_call_pace;
 DROP INDEX evals_judgement_running;
@@ -14,7 +14,7 @@ ALTER TABLE evals_judgement
 
 
 class Migration(migrations.Migration):
-    dependencies = [("evals", "0003_calibration")]
+    dependencies = [("evals", "0004_flagged")]
     operations = [
         migrations.RunSQL(SCHEMA.read_text(), reverse_sql=REVERSE),
         migrations.AddField("spendday", "lost_calls", models.BigIntegerField(default=0)),
