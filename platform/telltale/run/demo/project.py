@@ -9,6 +9,7 @@ from datetime import UTC, date, timedelta
 from django.db import connection, transaction
 from django.utils.crypto import salted_hmac
 
+from evals.erasing import erase_project as erase_evals
 from telltale.accounts.models import Organisation
 from telltale.audit.log import record
 from telltale.projects.keys import SECRET_PREFIX, hash_secret, make_key
@@ -123,6 +124,9 @@ def remove_project(slug: str, tell: Callable[[int], None]) -> int:
     removed = 0
     for removed in erase_project(project.pk):
         tell(removed)
+    # What was made of the traces goes after them: nothing new is made by then.
+    for also in erase_evals(project.pk):
+        tell(removed + also)
     with transaction.atomic():
         _record_removal(project, "done", removed)
         Project.objects.filter(pk=project.pk).delete()
