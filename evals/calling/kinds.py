@@ -41,7 +41,8 @@ class ChatMessage:
 class Called:
     """A model's answer. `finish_reason`: stop, length, refusal, content_filter or as the provider says, "" unknown.
 
-    Tokens and `cost_pico` (pico-dollars, by the endpoint's prices) are None where they are not known.
+    Tokens and `cost_pico` (pico-dollars, by the endpoint's prices) are None where they are not known. `form`: how
+    the endpoint was held to JSON.
     """
 
     text: str
@@ -53,6 +54,7 @@ class Called:
     duration_ms: float
     status: int
     cost_pico: int | None = None
+    form: str = "none"
 
 
 class CallFailed(Exception):

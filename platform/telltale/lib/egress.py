@@ -86,7 +86,12 @@ class Refused(EgressError):
 
 
 class Unreachable(EgressError):
-    """Nobody answered as HTTP does."""
+    """Nobody answered as HTTP does. `was_sent`: the request may have arrived all the same; `is_late`: time ran out."""
+
+    def __init__(self, message: str, *, was_sent: bool = False, is_late: bool = False) -> None:
+        super().__init__(message)
+        self.was_sent = was_sent
+        self.is_late = is_late
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +285,7 @@ def _resolve(place: Place, seconds: float) -> list[Address]:
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
-        raise Unreachable(f"The name {place.host} was not resolved within {seconds:g} s.")
+        raise Unreachable(f"The name {place.host} was not resolved within {seconds:g} s.", is_late=True)
     if failed or not found:
         raise Unreachable(f"The name {place.host} leads to no address.")
     return list(dict.fromkeys(found))
@@ -332,6 +337,7 @@ def _exchange(
     watch.start()
     connection = http.client.HTTPConnection(place.host, place.port)
     connection.auto_open = 0
+    was_sent = False
     try:
         sock.settimeout(limits.connect_seconds)
         sock.connect((str(address), place.port))
@@ -345,6 +351,7 @@ def _exchange(
             connection.putheader(name, value)
         connection.putheader("Content-Length", str(len(body)))
         connection.putheader("Connection", "close")
+        was_sent = True
         connection.endheaders(body)
         response = connection.getresponse()
         data = response.read(limits.answer_bytes + 1)
@@ -355,27 +362,29 @@ def _exchange(
     except ssl.SSLCertVerificationError as error:
         raise Unreachable(f"The certificate of {place.host} is not trusted: {error.verify_message}.") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise _described(error, place, limits, is_late=is_late.is_set()) from None
+        message = _described(error, place, limits, is_late=is_late.is_set())
+        is_out_of_time = is_late.is_set() or isinstance(error, TimeoutError)
+        raise Unreachable(message, was_sent=was_sent, is_late=is_out_of_time) from None
     finally:
         watch.cancel()
         connection.close()
         sock.close()
 
 
-def _described(error: Exception, place: Place, limits: Limits, *, is_late: bool) -> Unreachable:
+def _described(error: Exception, place: Place, limits: Limits, *, is_late: bool) -> str:
     """What went wrong, in words that quote nothing that answered."""
     where = f"{place.host} port {place.port}"
     if is_late:
-        return Unreachable(f"{where} took longer than {limits.total_seconds:g} s in all.")
+        return f"{where} took longer than {limits.total_seconds:g} s in all."
     if isinstance(error, TimeoutError):
-        return Unreachable(f"{where} did not answer in time.")
+        return f"{where} did not answer in time."
     if isinstance(error, ConnectionRefusedError):
-        return Unreachable(f"{where} refused the connection.")
+        return f"{where} refused the connection."
     if isinstance(error, ssl.SSLError):
-        return Unreachable(f"No secure connection to {where} could be made.")
+        return f"No secure connection to {where} could be made."
     if isinstance(error, http.client.HTTPException | ValueError):
-        return Unreachable(f"{where} answered something that is not HTTP.")
-    return Unreachable(f"The connection to {where} failed or broke off.")
+        return f"{where} answered something that is not HTTP."
+    return f"The connection to {where} failed or broke off."
 
 
 @lru_cache(maxsize=1)
