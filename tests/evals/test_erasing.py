@@ -30,8 +30,8 @@ def add_rows(project, days_ago, *, target_kind=1):
     at, target = clock.now() - timedelta(days=days_ago), uuid4()
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO evals_decision (project_id, trace_id, plan_id, decided_at, started_at, draw, pi, pi_first, rule,"
-            " is_taken) VALUES (%s, %s, 1, %s, %s, 0.1, 0.5, 0.5, 'share', true)",
+            "INSERT INTO evals_decision"
+            " (project_id, trace_id, plan_id, decided_at, started_at, draw, pi, pi_first, rule, is_taken) VALUES (%s, %s, 1, %s, %s, 0.1, 0.5, 0.5, 'share', true)",
             [project.pk, target, at, at],
         )
         cursor.execute(
