@@ -1,3 +1,0 @@
-"""Datasets: items in, versions out."""
-
-from __future__ import annotations
