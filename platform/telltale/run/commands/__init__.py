@@ -45,6 +45,7 @@ COMMANDS: dict[str, Command] = {
     "provision": Command("make or update people, projects and keys", "telltale.run.commands.provision"),
     "roll-up": Command("how far roll-ups are behind; book everything anew", "telltale.run.commands.roll_up"),
     "reprice": Command("price again what is stored", "telltale.run.commands.reprice"),
+    "stand-in": Command("serve a stand-in for a model", "telltale.run.commands.stand_in", needs_django=False),
     "search": Command("tell how the search index stands, or build it anew", "telltale.run.commands.search"),
 }
 
