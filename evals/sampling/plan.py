@@ -132,10 +132,12 @@ def _stratum(plan: Plan, covariates: Covariates) -> str:
     if plan.by in NUMBERS:
         if found is None:
             return ""
-        return plan.labels[sum(found >= edge for edge in plan.edges)]
+        place: int = sum(found >= edge for edge in plan.edges)
+        return plan.labels[place]
     if plan.by in LISTS:
         # Of several, the one with a share of its own; in the plan's order, so that it is the same each time.
-        return next((label for label in plan.shares if label in found), "")
+        held: frozenset[str] = found
+        return next((label for label in plan.shares if label in held), "")
     return str(found)
 
 
