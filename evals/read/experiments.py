@@ -269,15 +269,16 @@ def _ask(project_id: int, **asked: Any) -> list[ExperimentRow]:
         return [_row(row) for row in cursor.fetchall()]
 
 
-def _row(row: Any) -> ExperimentRow:
-    before, config, metrics, after = row[:16], _json(row[16]), _json(row[17]), row[18:24]
+def _row(row: tuple[Any, ...]) -> ExperimentRow:
     judges = tuple(JudgeOf(*each) for each in _json(row[24]))
-    return ExperimentRow(*before, config or {}, tuple(metrics or ()), judges, *after)
+    return ExperimentRow(*[*row[:16], _json(row[16]) or {}, tuple(_json(row[17]) or ()), judges, *row[18:24]])
 
 
-def _result(row: Any, scores: tuple[ScoreOf, ...]) -> ResultRow:
-    key, answered, measured = row[:4], (_json(row[4]), _json(row[5]), _json(row[6]), row[7]), _json(row[8]) or {}
-    return ResultRow(*key, *answered, measured.get("reference", {}), measured.get("sent", {}), *row[9:15], scores)
+def _result(row: tuple[Any, ...], scores: tuple[ScoreOf, ...]) -> ResultRow:
+    measured = _json(row[8]) or {}
+    said = [_json(row[4]), _json(row[5]), _json(row[6]), row[7]]
+    numbers = [measured.get("reference", {}), measured.get("sent", {})]
+    return ResultRow(*[*row[:4], *said, *numbers, *row[9:15], scores])
 
 
 def _json(value: Any) -> Any:
