@@ -208,6 +208,16 @@ def share_n_eff(sums: Sums, of: Of = "process") -> float:
     return inner / variance if variance > 0 and inner > 1e-12 else sums.n_eff
 
 
+def plain_share(k: int, n: int, level: float = LEVEL) -> Estimate | TooLittle:
+    """k of n observations that all weigh the same, with Wilson's interval. ValueError unless 0 <= k <= n."""
+    if not 0 <= k <= n:
+        raise ValueError(f"k must be within 0 and n, got {k} of {n}")
+    if n == 0:
+        return TooLittle(0, 1, "observations")
+    low, high = wilson_limits(k / n, n, level)
+    return Estimate(k / n, low, high, level, n, float(n), "share, Wilson interval")
+
+
 def total_ht(sums: Sums, level: float = LEVEL) -> Estimate | TooLittle:
     """The sum of y over all traffic, Σ y/pi, with variance Σ (1-pi)/pi² y² and a t interval.
 
