@@ -6,12 +6,14 @@ beside any number of that judge; whoever shows a score of a judge asks here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
+from uuid import UUID
 
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
@@ -129,6 +131,63 @@ def newest(
     return tuple(_rows(project_id, versions=versions, judge_id=judge_id, criterion=criterion, full=True))
 
 
+def kept(
+    project_id: int,
+    *,
+    judge_id: int | None = None,
+    version_id: int | None = None,
+    criterion: str | None = None,
+    scope: Scope | None = None,
+    before: int | None = None,
+    most: int = 100,
+) -> tuple[CalibrationRow, ...]:
+    """Calibrations as they were kept, newest first; of the figures only agreement and gate. `before` is an id."""
+    asked = {
+        "project_id": project_id,
+        "calibration_id": None,
+        "judge_id": judge_id,
+        "version_id": version_id,
+        "criterion": criterion,
+        "scope": None if scope is None else Jsonb(scope.stored()),
+        "before": before,
+        "full": False,
+        "most": most,
+    }
+    return tuple(_read("read_calibration_list", asked))
+
+
+def find(project_id: int, calibration_id: int) -> CalibrationRow | None:
+    """One calibration of the project with all its figures."""
+    asked = dict.fromkeys(("judge_id", "version_id", "criterion", "scope", "before"))
+    asked |= {"project_id": project_id, "calibration_id": calibration_id, "full": True, "most": 1}
+    return next(iter(_read("read_calibration_list", asked)), None)
+
+
+def count_labels(project_id: int, criterion: str) -> int:
+    """How many labels people gave in a criterion."""
+    with raw_cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM evals_score WHERE project_id = %s AND source = 2 AND name = %s",
+            [project_id, criterion],
+        )
+        row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def ids_of(missed: Sequence[Mapping[str, Any]]) -> list[UUID]:
+    """The traces of missed answers as a row keeps them."""
+    return [UUID(hex=each["trace_id"]) for each in missed]
+
+
+def questions(project_id: int, trace_ids: Collection[UUID]) -> dict[str, str]:
+    """What users asked in these traces, by trace id in hex; what is not stored is left out."""
+    if not trace_ids:
+        return {}
+    with raw_cursor() as cursor:
+        cursor.execute(load("evals", "read_questions"), {"project_id": project_id, "trace_ids": list(trace_ids)})
+        return {trace_id.hex: question for trace_id, question in cursor if question}
+
+
 def _rows(
     project_id: int,
     *,
@@ -146,8 +205,12 @@ def _rows(
         "only_all": only_all,
         "full": full,
     }
+    return _read("read_calibrations", asked)
+
+
+def _read(name: str, asked: Mapping[str, Any]) -> list[CalibrationRow]:
     with raw_cursor(dict_row) as cursor:
-        cursor.execute(load("evals", "read_calibrations"), asked)
+        cursor.execute(load("evals", name), asked)
         found = cursor.fetchall()
     now = clock.now()
     return [_row(row, now) for row in found]

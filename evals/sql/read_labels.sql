@@ -11,7 +11,7 @@ SELECT
     coalesce(r.rubric_version_id, s.rubric_version_id) AS rubric_version_id,
     s.updated_at AS at,
     s.comment,
-    s.session_id,
+    coalesce(s.session_id, t.session_id) AS session_id,
     r.pi_judge,
     r.pi_review,
     coalesce(nullif(i.feature, ''), t.feature, '') AS feature,

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 
-from evals.models import Calibration, Routine, Settings
+from evals.models import Calibration, Judge, Routine, Settings
 from telltale.lib import clock
 
 OPEN = ("due", "running")
@@ -84,14 +84,11 @@ def set_gate(project_id: int, judge_id: int | None, gate: Mapping[str, Any] | No
 
 def add_routine(project_id: int, judge_id: int, kind: str, due_at: datetime, *, only_one: bool = True) -> int | None:
     """A dated task; its id. None where one of its kind is open already."""
-    try:
-        with transaction.atomic():
-            is_open = Routine.objects.filter(judge_id=judge_id, kind=kind, state__in=OPEN)
-            if only_one and is_open.select_for_update().exists():
-                return None
-            made = Routine.objects.create(project_id=project_id, judge_id=judge_id, kind=kind, due_at=due_at)
-    except IntegrityError:
-        return None
+    with transaction.atomic():
+        Judge.objects.select_for_update(no_key=True).get(pk=judge_id)
+        if only_one and Routine.objects.filter(judge_id=judge_id, kind=kind, state__in=OPEN).exists():
+            return None
+        made = Routine.objects.create(project_id=project_id, judge_id=judge_id, kind=kind, due_at=due_at)
     return int(made.pk)
 
 

@@ -1,3 +1,0 @@
-"""Judges set against people: pairs, figures with intervals, the gate, expiry."""
-
-from __future__ import annotations

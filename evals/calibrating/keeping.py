@@ -1,0 +1,76 @@
+"""Keeping calibrations true: made anew where labels came, marked stale where what they stood on changed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from evals.calibrating.work import calibrate_all
+from evals.read import calibration as read
+from evals.read import labels
+from evals.read.calibration import CalibrationRow
+from evals.read.labels import LabelState
+from evals.write import calibration as write
+from telltale.lib import clock
+
+# People label one answer after the other: a calibration waits until nothing came for so long, or for so long at most.
+QUIET = timedelta(seconds=15)
+WAIT_MOST = timedelta(minutes=2)
+# Scores of judges that come after the labels are looked for this often, and less often the more labels there are.
+LOOK_EVERY = timedelta(seconds=30)
+LABELS_A_LOOK = 5_000
+# A model of the feature that no label covers makes it stale from this share of the last day's traces on.
+NEW_MODEL_SHARE = 0.1
+NEW_MODEL_LEAST = 5
+DAY = timedelta(days=1)
+
+
+def tend(project_id: int | None = None) -> int:
+    """Calibrate what has new labels or scores beside them, and mark what is stale; how many rows were made."""
+    now = clock.now()
+    made = sum(look(state) for state in labels.label_states(project_id) if _is_due(state, now))
+    for project in {state.project_id for state in labels.label_states(project_id)}:
+        mark_stale(project, now)
+    return made
+
+
+def look(state: LabelState) -> int:
+    """Calibrate a criterion anew for every judge version that scored labelled answers; how many rows were made."""
+    counts = labels.judged_counts(state.project_id, state.name)
+    made = 0
+    if state.is_changed or sum(counts.values()) != state.judged:
+        for version_id in sorted(counts):
+            made += calibrate_all(state.project_id, version_id, state.name)
+    write.keep_mark(state.project_id, state.name, state.labels, state.newest_at, sum(counts.values()))
+    return made
+
+
+def _is_due(state: LabelState, now: datetime) -> bool:
+    if state.looked_at is None:
+        return now - state.newest_at >= QUIET or state.labels >= LABELS_A_LOOK
+    if state.is_changed:
+        return now - state.newest_at >= QUIET or now - state.looked_at >= WAIT_MOST
+    return now - state.looked_at >= LOOK_EVERY * max(1, state.labels // LABELS_A_LOOK)
+
+
+def mark_stale(project_id: int, now: datetime) -> int:
+    """Write down which of the newest calibrations of a project hold no longer; how many were marked."""
+    rows = read.newest(project_id)
+    models = {judge_id: labels.models_now(project_id, judge_id, now - DAY) for judge_id in {r.judge_id for r in rows}}
+    marked = 0
+    for row in rows:
+        reason = row.stale or new_model(row, models[row.judge_id])
+        if reason:
+            marked += write.mark_stale(row.id, reason)
+    return marked
+
+
+def new_model(row: CalibrationRow, traffic: list[tuple[str, str, int]]) -> str:
+    """Why a calibration no longer covers the models of its feature; empty where it does."""
+    known: dict[str, list[str]] = (row.result.get("stood_on") or {}).get("features") or {}
+    inside = [each for each in traffic if row.scope.feature in ("", each[0])]
+    total = sum(covered for _, _, covered in inside)
+    for feature, model, covered in sorted(inside, key=lambda each: -each[2]):
+        is_new = bool(model) and feature in known and model not in known[feature]
+        if is_new and not row.scope.model and covered >= max(NEW_MODEL_LEAST, NEW_MODEL_SHARE * total):
+            return f"{feature or 'the feature'} now runs on {model}, which no label covers"
+    return ""
