@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from evals.api import scores
+
+urlpatterns: list[URLPattern] = [
+    # Scores and estimates
+    path("scores", scores.ScoresView.as_view(), name="api-scores"),
+    path("scores/names", scores.ScoreNamesView.as_view(), name="api-score-names"),
+    path("scores/<str:score_id>", scores.ScoreView.as_view(), name="api-score"),
+]

@@ -12,6 +12,7 @@ VIEWER, REVIEWER, ENGINEER, ADMIN, OWNER = Role.VIEWER, Role.REVIEWER, Role.ENGI
 P = "p/<slug:slug>/"
 KEYS, MEMBERS, PRICES = P + "settings/keys/", P + "settings/members/", P + "settings/prices/"
 FORWARDING = P + "settings/forwarding/"
+CONNECTIONS, JUDGES, RUBRICS = P + "settings/connections/", P + "judges/", P + "rubrics/"
 
 PAGES: dict[str, tuple[Role | None, Role | None]] = {
     P: (VIEWER, None),
@@ -54,6 +55,12 @@ PAGES: dict[str, tuple[Role | None, Role | None]] = {
     FORWARDING + "<int:target_id>/pause/": (None, ADMIN),
     FORWARDING + "<int:target_id>/resume/": (None, ADMIN),
     FORWARDING + "<int:target_id>/remove/": (ADMIN, ADMIN),
+    CONNECTIONS: (VIEWER, None),
+    CONNECTIONS + "new/": (ADMIN, ADMIN),
+    CONNECTIONS + "<int:connection_id>/": (ADMIN, ADMIN),
+    CONNECTIONS + "<int:connection_id>/test/": (None, ADMIN),
+    CONNECTIONS + "<int:connection_id>/archive/": (ADMIN, ADMIN),
+    CONNECTIONS + "<int:connection_id>/restore/": (None, ADMIN),
     PRICES: (VIEWER, None),
     PRICES + "new/": (ADMIN, ADMIN),
     PRICES + "<int:price_id>/": (ADMIN, ADMIN),
@@ -118,6 +125,9 @@ REST: dict[str, dict[str, tuple[Role | None, str]]] = {
     "api/v1/reprice": {"GET": READ, "POST": CHANGE},
     "api/v1/reprice/<str:job_id>": {"GET": READ, "DELETE": CHANGE},
     "api/v1/reprice/<str:job_id>/apply": {"POST": CHANGE},
+    "api/v1/scores": {"GET": READ, "POST": NOTE},
+    "api/v1/scores/names": {"GET": READ},
+    "api/v1/scores/<str:score_id>": {"GET": READ, "DELETE": NOTE},
 }
 
 # "ingest": POST with an ingest key alone. "open": for everybody. "own": for whoever is signed in, about themselves.

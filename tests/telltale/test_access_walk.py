@@ -56,6 +56,8 @@ class Ids:
     comment: int
     view: int
     target: int = 987_654_321
+    score: int = 987_654_321
+    connection: int = 987_654_321
 
     def fill(self, route: str) -> str:
         places = {
@@ -63,7 +65,8 @@ class Ids:
             "key_id": self.key, "member_id": self.member, "invitation_id": self.invitation, "price_id": self.price,
             "job_id": self.job, "comment_id": self.comment, "target_id": self.target, "organisation_slug": self.slug,
             "user_id": self.member, "token": "sample-token",
-            "view_id": self.view, "session_id": 999_999, "session": self.trace, "user": self.trace,
+            "score_id": self.score, "view_id": self.view, "session_id": 999_999, "session": self.trace, "user": self.trace,
+            "connection_id": self.connection,
         }  # fmt: skip
         route = re.sub(r"\(\?P<uidb36>.*\$$", "1-sample-token/", route.replace("^", ""))
         route = re.sub(r"\(\?:[^)]*\)\?(.*?)/\?\$$", r"\1", route)
@@ -137,13 +140,15 @@ def _furnish(project: Project, member: User, holder: Client, trace: bytes) -> Id
     # An address that no rule of going out lets through: a test span is refused before anybody is asked.
     told = {"name": "tempo", "url": "https://target.invalid/"}
     target = holder.post("/api/v1/forwarding", told, content_type="application/json")
+    said = {"name": "tone", "value": 4, "trace_id": trace.hex()}
+    score = holder.post("/api/v1/scores", said, content_type="application/json").json()["items"][0]["id"]
     membership, _ = ProjectMember.objects.get_or_create(project=project, user=member, defaults={"role": Role.VIEWER})
     invited = write.invite(project, f"new@{project.slug}.example", Role.VIEWER, by=None)
     key = keys.make_key(project, "spare", ("read",)).key
     return Ids(
         project.slug, trace.hex(), key.pk, membership.pk, invited.invitation.pk, price.json()["id"], job.json()["id"],
         comment.json()["id"], view.json()["id"],
-        target=target.json()["id"],
+        target=target.json()["id"], score=score,
     )  # fmt: skip
 
 
