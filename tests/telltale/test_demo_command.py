@@ -387,13 +387,15 @@ def test_progress_is_a_bar_at_a_terminal_and_lines_elsewhere():
     assert lines.getvalue() == "Demo: 100 spans (100%) after 0 s\n"
 
 
-def test_running_with_a_demo_ends_the_filling(monkeypatch):
+def test_running_with_a_demo_ends_the_filling_and_the_stand_in(monkeypatch, tmp_path):
     started = []
+    monkeypatch.setenv("TELLTALE_EGRESS_ALLOW", "10.0.0.0/8")
+    (tmp_path / "stand-in.address").write_text("http://127.0.0.1:4321/v1")
 
     class Supervisor:
         def __init__(self, say):
             self.say = say
-            self.home = type("Home", (), {"account": None})()
+            self.home = type("Home", (), {"account": None, "run": tmp_path})()
             self.environment = {"PATH": "/usr/bin:/bin"}
 
         def run(self):
@@ -411,10 +413,15 @@ def test_running_with_a_demo_ends_the_filling(monkeypatch):
 
     code = run_with_demo(lambda text: None)
 
-    [(command, process)] = started
+    [(stand_in, first), (filling, second)] = started
+    told = str(tmp_path / "stand-in.address")
     assert code == 0
-    assert command[-1] == "demo"
-    assert process.poll() is not None
+    assert stand_in[-3:] == ["stand-in", "--address-file", told]
+    assert filling[-3:] == ["demo", "--stand-in-file", told]
+    assert first.poll() is not None
+    assert second.poll() is not None
+    assert not (tmp_path / "stand-in.address").exists()
+    assert (tmp_path / "stand-in.before").exists()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -152,3 +155,22 @@ def test_faults_are_as_frequent_as_asked_for_and_never_a_score(serve, monkeypatc
     assert all(found == good[0] for found in good)
     # 50 % of 60, a sixth of it late but answered: 25 are expected to fail; limits at 10**-4.
     assert 11 <= 60 - len(good) <= 40
+
+
+def test_it_tells_its_address_and_asks_for_the_port_it_had(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        free = other.getsockname()[1]
+    told = tmp_path / "stand-in.address"
+    told.with_suffix(".before").write_text(f"http://127.0.0.1:{free}/v1\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "telltale.run.cli", "stand-in", "--address-file", str(told)], stdout=subprocess.PIPE
+    )
+    try:
+        line = process.stdout.readline().decode()
+
+        assert told.read_text() == f"http://127.0.0.1:{free}/v1\n"
+        assert f"A stand-in, not a model, answers at http://127.0.0.1:{free}/v1." in line
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0
+        process.stdout.close()

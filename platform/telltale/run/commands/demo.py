@@ -6,14 +6,17 @@ import argparse
 import importlib.util
 import os
 import sys
+import time
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import TextIO
 
 from django.conf import settings
 
 from telltale.lib import clock
 from telltale.run.demo.account import Address, SendError, read_account
+from telltale.run.demo.judging import set_up_judges
 from telltale.run.demo.progress import Progress
 from telltale.run.demo.project import SLUG, DemoError, DemoProject, ensure_project, remove_project
 from telltale.run.demo.story import Story, make_day, sessions_for
@@ -21,6 +24,7 @@ from telltale.run.demo.values import DemoTrace, Totals
 
 SPANS_A_TRACE = 7.3
 SDK = "telltale_sdk"
+STAND_IN_SECONDS = 10.0
 # Longer would reach beyond what a new project keeps.
 DAYS_MAX = 85
 TRACES_MAX = 200_000
@@ -33,6 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--traces", type=_within(1, TRACES_MAX), default=10_000, help="about how many in all these days (10000)"
     )
+    parser.add_argument("--stand-in", default="", help="address of a `telltale stand-in`, for a judge that calls it")
+    parser.add_argument("--stand-in-file", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--remove", action="store_true", help="remove the demo project and everything in it")
     parser.add_argument("--project", default=SLUG, help="with --remove: its slug, where it was changed")
 
@@ -42,7 +48,8 @@ def handle(options: argparse.Namespace, out: TextIO) -> int:
     try:
         if options.remove:
             return _remove(options.project, out)
-        return _fill(options.url or own_address(), options.days, options.traces, out)
+        stand_in = _read_address(options.stand_in_file) if options.stand_in_file else options.stand_in
+        return _fill(options.url or own_address(), options.days, options.traces, stand_in, out)
     except (DemoError, SendError) as error:
         print(error, file=out)
         return 1
@@ -51,7 +58,17 @@ def handle(options: argparse.Namespace, out: TextIO) -> int:
         return 130
 
 
-def _fill(url: str, days: int, traces: int, out: TextIO) -> int:
+def _read_address(path: Path) -> str:
+    """What the stand-in wrote there when it was ready; "" where it does not within some seconds."""
+    deadline = time.monotonic() + STAND_IN_SECONDS
+    while time.monotonic() < deadline:
+        if path.exists() and (address := path.read_text().strip()):
+            return address
+        time.sleep(0.1)
+    return ""
+
+
+def _fill(url: str, days: int, traces: int, stand_in: str, out: TextIO) -> int:
     if importlib.util.find_spec(SDK) is None:
         raise SendError("The demo is sent by Telltale's own SDK, which is not installed: pip install ./sdk/python")
     from telltale.run.demo.hosts import FLEET, make_readings, send_readings
@@ -59,6 +76,7 @@ def _fill(url: str, days: int, traces: int, out: TextIO) -> int:
 
     now = clock.now()
     demo = ensure_project()
+    set_up_judges(demo.id, stand_in)
     address = Address(url, demo.secret)
     # Whole hours on both sides, so that everything sent in between is inside.
     start = (now - timedelta(hours=1)).isoformat()

@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 from typing import TextIO
+from urllib.parse import urlsplit
 
 from telltale.run.stand_in import StandIn
 
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def handle(options: argparse.Namespace, out: TextIO) -> int:
     """Serve until told to stop."""
     try:
-        server = StandIn(options.port, options.faults, options.delay)
+        server = _serve(options)
     except OSError as error:
         print(f"Port {options.port} of 127.0.0.1 cannot be used: {error.strerror}.", file=out)
         return 1
@@ -38,6 +39,15 @@ def handle(options: argparse.Namespace, out: TextIO) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()
     return 0
+
+
+def _serve(options: argparse.Namespace) -> StandIn:
+    """The server, at the port it had before where that is told and free: judges know it by its address."""
+    if not options.port and options.address_file:
+        with contextlib.suppress(OSError, ValueError):
+            before = options.address_file.with_suffix(".before").read_text()
+            return StandIn(urlsplit(before.strip()).port or 0, options.faults, options.delay)
+    return StandIn(options.port, options.faults, options.delay)
 
 
 def _share(text: str) -> float:
