@@ -15,12 +15,14 @@ from evals.setup.judges import (
 from evals.setup.plans import end_plan, set_plan
 from evals.setup.refusals import GateUnproven, NotThere, SetupRefused
 from evals.setup.rubrics import archive_rubric, save_rubric
+from evals.setup.testing import Tested, try_connection
 from evals.setup.whole import save_settings, settings_for
 
 __all__ = [
     "GateUnproven",
     "NotThere",
     "SetupRefused",
+    "Tested",
     "add_connection",
     "archive_connection",
     "archive_judge",
@@ -39,4 +41,5 @@ __all__ = [
     "set_plan",
     "settings_for",
     "take_down",
+    "try_connection",
 ]

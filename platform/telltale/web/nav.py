@@ -53,6 +53,7 @@ SETTINGS = (
     NavItem("settings/keys/", "API keys", "key"),
     NavItem("settings/prices/", "Prices", "cost"),
     NavItem("settings/forwarding/", "Forwarding", "link"),
+    NavItem("settings/connections/", "Connections", "llm"),
     NavItem("settings/audit/", "Audit log", "shield", Role.ADMIN),
 )
 

@@ -1,3 +1,0 @@
-"""Forms of evals."""
-
-from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Forms of evals: what people type, and back."""
