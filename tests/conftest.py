@@ -188,7 +188,7 @@ def _nothing_stays_committed(request, django_db_blocker):
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT string_agg(quote_ident(relname), ', ') FROM pg_class WHERE relkind IN ('r', 'p')"
-                " AND NOT relispartition AND relname LIKE ANY (ARRAY['traces\\_%', 'jobs\\_%'])"
+                " AND NOT relispartition AND relname LIKE ANY (ARRAY['traces\\_%', 'jobs\\_%', 'evals\\_%'])"
             )
             cursor.execute(f"TRUNCATE {cursor.fetchone()[0]} CASCADE")
         connection.close()

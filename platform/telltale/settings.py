@@ -285,6 +285,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "traces.sweep_retention": {"task": "traces.sweep_retention", "schedule": 3600.0},
     "traces.sweep_account": {"task": "traces.sweep_account", "schedule": 3600.0},
     "traces.refresh_sessions": {"task": "traces.refresh_sessions", "schedule": 5.0},
+    "evals.fill_reviews": {"task": "evals.fill_reviews", "schedule": 5.0},
 }
 # How often these look for work while nothing is going on (telltale.jobs.quiet).
 QUIET_TASKS = dict.fromkeys(
@@ -296,6 +297,7 @@ QUIET_TASKS = dict.fromkeys(
         "traces.index_search",
         "traces.merge_search",
         "traces.refresh_sessions",
+        "evals.fill_reviews",
     ),
     20.0,
 )

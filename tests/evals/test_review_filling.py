@@ -1,0 +1,205 @@
+"""What comes into a queue: flagged answers, errors, random samples, calibration tasks; and with what chance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import SimpleNamespace
+from uuid import uuid4
+
+import pytest
+from django.db import connection, transaction
+
+from evals.models import ReviewItem, ReviewQueue
+from evals.reviewing import filling
+from evals.reviewing.config import RefusedReview
+from evals.reviewing.drawing import allocation, spreads_of
+from evals.reviewing.queues import change_queue, close_queue
+from telltale.lib import clock
+from telltale.projects.models import Project
+from tests.evals.review_rows import SPEC, judged, make_judge, make_queue, make_rubric
+from tests.evals.review_rows import WantedQueue as Wanted
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def judge(project):
+    """A live judge's version."""
+    return make_judge(project, make_rubric(project))
+
+
+def flag(project, version, n, *, flagged=True):
+    return [judged(project, version, uuid4(), {"correctness": 1}, flagged=flagged) for _ in range(n)]
+
+
+def test_flagged_answers_come_into_queues_that_want_them(project, judge):
+    queue = make_queue(project, kind="rules", judge="quality", config={"rules": ["flagged"]})
+    flag(project, judge, 3)
+    flag(project, judge, 2, flagged=False)
+
+    assert filling.has_flagged()
+    assert filling.fill() == 3
+    assert not filling.has_flagged()
+    assert filling.fill() == 0
+    items = ReviewItem.objects.filter(queue_id=queue.id)
+    assert {(item.stratum, item.reason, item.pi_judge, item.pi_review) for item in items} == {
+        ("flagged", "flagged by Quality", None, None)
+    }
+
+
+def test_more_flagged_than_are_taken_at_once_all_come(project, judge, monkeypatch):
+    monkeypatch.setattr(filling, "FLAGGED_AT_ONCE", 4)
+    make_queue(project, kind="rules", config={"rules": ["flagged"]})
+    flag(project, judge, 13)
+
+    assert filling.fill() == 13
+
+
+def test_what_was_flagged_before_the_queue_comes_too(project, judge):
+    flag(project, judge, 2)
+
+    make_queue(project, kind="rules", judge="quality", config={"rules": ["flagged"]})
+
+    assert ReviewItem.objects.count() == 2
+
+
+def test_a_fill_that_fails_leaves_everything_told(project, judge, monkeypatch):
+    make_queue(project, kind="rules", config={"rules": ["flagged"]})
+    flag(project, judge, 2)
+
+    def fail(*_, **__):
+        raise RuntimeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(filling.write, "add_items", fail)
+        with pytest.raises(RuntimeError), transaction.atomic():
+            filling.fill()
+
+    assert filling.fill() == 2
+
+
+def test_nothing_is_told_where_no_queue_wants_it(project, judge):
+    queue = make_queue(project, kind="rules", judge="quality", config={"rules": ["flagged"]})
+    other = make_judge(project, make_rubric(project, "Other"), slug="other")
+    flag(project, other, 2)
+    close_queue(project, queue, is_closed=True)
+    flag(project, judge, 2)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM evals_flagged")
+        assert cursor.fetchone()[0] == 0
+
+
+def trace(error=False, feature="returns"):
+    return SimpleNamespace(
+        trace_id=uuid4(), started_at=clock.now(), feature=feature, models=("gpt",), prompt_version=None, is_failed=error
+    )
+
+
+def test_a_random_queue_draws_its_share_with_that_chance(project):
+    make_rubric(project)
+    make_queue(project, kind="random", config={"share": 0.25})
+
+    made = filling.consider(project.pk, [trace() for _ in range(400)])
+
+    # 5 standard deviations of a binomial of 400 and .25: 43.3.
+    assert abs(made - 100) < 43.3
+    assert set(ReviewItem.objects.values_list("pi_review", flat=True)) == {0.25}
+    assert filling.wants_traces(project.pk)
+
+
+def test_the_same_trace_is_drawn_the_same_again(project):
+    make_rubric(project)
+    make_queue(project, kind="random", config={"share": 0.5})
+    traces = [trace() for _ in range(40)]
+
+    first = filling.consider(project.pk, traces)
+
+    assert filling.consider(project.pk, traces) == 0
+    assert ReviewItem.objects.count() == first
+
+
+def test_errors_come_by_rule_without_a_chance(project):
+    make_rubric(project)
+    make_queue(project, kind="rules", config={"rules": ["errors"], "feature": "returns"})
+
+    made = filling.consider(project.pk, [trace(error=True), trace(), trace(error=True, feature="other")])
+
+    assert made == 1
+    assert ReviewItem.objects.get().pi_review is None
+
+
+def test_a_calibration_task_draws_over_the_levels(project, judge):
+    for level, n in ((1, 20), (3, 60), (5, 120)):
+        for _ in range(n):
+            judged(project, judge, uuid4(), {"correctness": level}, pi=0.1)
+    judged(project, judge, uuid4(), {"correctness": 1}, pi=None)
+
+    queue = make_queue(
+        project, kind="calibration", judge="quality", config={"wanted": 50, "criterion": "correctness"}, is_blind=False
+    )
+
+    items = list(ReviewItem.objects.all())
+    assert Counter(item.stratum for item in items) == {"correctness 1": 5, "correctness 3": 15, "correctness 5": 30}
+    assert {item.stratum: round(item.pi_review, 6) for item in items} == {
+        "correctness 1": 0.25, "correctness 3": 0.25, "correctness 5": 0.25,
+    }  # fmt: skip
+    assert {item.pi_judge for item in items} == {0.1}
+    assert queue.is_blind
+    assert queue.config["told"]["sizes"] == {"correctness 1": 20, "correctness 3": 60, "correctness 5": 120}
+
+
+def test_strata_where_people_differ_more_get_more_reviews():
+    sizes = {"low": 100, "high": 100}
+    pairs = [("low", at % 2) for at in range(20)] + [("high", 0.5 + 0.1 * (at % 2)) for at in range(20)]
+
+    counts = allocation(sizes, spreads_of(pairs), 55)
+
+    assert counts == {"low": 50, "high": 5}
+
+
+def test_a_calibration_task_without_judged_traces_is_refused(project, judge):
+    with pytest.raises(RefusedReview, match="scored no correctness"):
+        make_queue(project, kind="calibration", judge="quality")
+    assert ReviewQueue.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("told", "field"),
+    [
+        ({"name": " "}, "name"),
+        ({"kind": "magic"}, "kind"),
+        ({"rubric": "none-such"}, "rubric"),
+        ({"rubric": ""}, "rubric"),
+        ({"judge": "none-such"}, "judge"),
+        ({"kind": "calibration"}, "judge"),
+        ({"reviewers_per_item": 0}, "reviewers_per_item"),
+        ({"double_share": 1.5}, "double_share"),
+        ({"kind": "rules"}, "config.rules"),
+        ({"kind": "rules", "config": {"rules": ["moon"]}}, "config.rules"),
+        ({"kind": "random", "config": {"share": 0}}, "config.share"),
+        ({"config": {"wanted": 10**9}}, "config.wanted"),
+        ({"config": {"colour": 1}}, "config.colour"),
+    ],
+)
+def test_a_queue_that_cannot_be_names_its_field(project, told, field):
+    make_rubric(project, spec=SPEC)
+
+    with pytest.raises(RefusedReview) as refused:
+        make_queue(project, **({"name": "Queue"} | told))
+
+    assert refused.value.field == field
+
+
+def test_open_items_want_what_the_queue_wants_now(project, judge):
+    queue = make_queue(project, kind="rules", judge="quality", config={"rules": ["flagged"]})
+    flag(project, judge, 5)
+    filling.fill()
+
+    wanted = Wanted(
+        name="Flagged", kind="rules", judge="quality", rubric="answer-quality", config={"rules": ["flagged"]},
+        reviewers_per_item=3, double_share=0.0,
+    )  # fmt: skip
+    change_queue(Project.objects.get(pk=project.pk), queue, wanted)
+
+    assert set(ReviewItem.objects.values_list("wanted", flat=True)) == {3}
