@@ -13,8 +13,10 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from evals.models import Experiment, ExperimentResult, JudgeVersion
+from evals.write import judgements
 from telltale.jobs import leases
 from telltale.lib import clock
+from telltale.lib.db import raw_cursor
 
 OPEN, RUNNING, JUDGING, DONE, FAILED, CANCELLED = "open", "running", "judging", "done", "failed", "cancelled"
 OVER = (DONE, FAILED, CANCELLED)
@@ -150,6 +152,23 @@ def end_judged() -> int:
     with connection.cursor() as cursor:
         cursor.execute(_JUDGED)
         return int(cursor.rowcount)
+
+
+_WAITING = """
+SELECT j.judgement_id FROM evals_experimentresult AS r
+JOIN evals_judgement AS j ON j.project_id = %(project)s AND j.target_id = r.target_id AND j.target_kind = 4
+WHERE r.experiment_id = %(experiment)s AND j.state = 'pending'
+FOR UPDATE OF j SKIP LOCKED
+"""
+
+
+def skip_judgements(project_id: int, experiment_id: int, why: str) -> int:
+    """End the judgements that still wait for results of an experiment, in the caller's transaction; how many."""
+    with raw_cursor() as cursor:
+        cursor.execute(_WAITING, {"project": project_id, "experiment": experiment_id})
+        rows = judgements.read_judgements(project_id, [row[0] for row in cursor.fetchall()])
+        judgements.skip(cursor, rows, why, clock.now())
+    return len(rows)
 
 
 _DROP_SCORES = """

@@ -1,3 +1,0 @@
-"""Experiments: running a dataset against an endpoint, taking posted results, having them judged."""
-
-from __future__ import annotations
