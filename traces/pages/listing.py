@@ -51,7 +51,7 @@ from traces.saved_views import NAME_MAX, View, asker_of, default_of, list_views
 SORT_WORDS = {
     "started_at": ("Newest first", "Oldest first"),
     "duration": ("Slowest first", "Fastest first"),
-    "cost": ("Most expensive first", "Cheapest first"),
+    "cost": ("Most expensive first", "Cheapest first, unknown cost on top"),
     "tokens": ("Most tokens first", "Fewest tokens first"),
     "errors": ("Most errors first", "Fewest errors first"),
 }

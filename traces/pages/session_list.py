@@ -38,7 +38,7 @@ SORT_WORDS = {
     "turns": ("Most turns first", "Fewest turns first"),
     "errors": ("Most turns with errors first", "Fewest turns with errors first"),
     "tokens": ("Most tokens first", "Fewest tokens first"),
-    "cost": ("Most expensive first", "Cheapest first"),
+    "cost": ("Most expensive first", "Cheapest first, unknown cost on top"),
     "length": ("Longest first", "Shortest first"),
 }
 
