@@ -55,6 +55,11 @@ def visible(text: str) -> str:
     return _MARKS.sub(lambda found: "\\".join(found.group()), text)
 
 
+def without_hidden(text: str) -> str:
+    """`text` without the characters that people do not see."""
+    return _HIDDEN.sub("", text)
+
+
 def has_hidden(text: str) -> bool:
     """Whether `text` holds characters that people do not see."""
     return _HIDDEN.search(text) is not None

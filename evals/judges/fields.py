@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from evals.judges.material import Material
+from evals.judges.verdict import DocumentScore
 
 
 class ConfigRefused(ValueError):
@@ -18,12 +21,30 @@ class ConfigRefused(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one rule found: True or False, a number or a label of an expression; None where it cannot be told."""
+
+    value: bool | float | str | None
+    reason: str = ""
+    evidence: tuple[str, ...] = ()
+    documents: tuple[DocumentScore, ...] = ()
+
+
+Check = Callable[[Material], Outcome]
+
+
+class RuleFailed(Exception):
+    """A rule that could not be run to its end; the text says why, without the material's own words."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of a judge: the criterion it decides, its kind, and the kind's own settings, checked."""
+    """One rule of a judge: the criterion it decides, its kind, the kind's own settings, and the check made of them."""
 
     criterion: str
     kind: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any]
+    check: Check = field(compare=False, repr=False)
 
 
 def read_object(raw: object, where: str, names: set[str]) -> Mapping[str, Any]:
@@ -69,3 +90,31 @@ def read_text(raw: object, where: str, limit: int) -> str:
     if len(raw) > limit:
         raise ConfigRefused(where, f"has {len(raw):,} characters; at most {limit:,}.", f"{limit:,} characters")
     return raw
+
+
+def read_texts(raw: object, where: str, most: int, limit: int) -> tuple[str, ...]:
+    """`raw` as a list of 1 to `most` texts."""
+    if not isinstance(raw, list) or not raw:
+        raise ConfigRefused(where, "must be a list with at least one text.")
+    if len(raw) > most:
+        raise ConfigRefused(where, f"holds {len(raw)}; at most {most}.", str(most))
+    return tuple(read_text(each, f"{where}[{at}]", limit) for at, each in enumerate(raw))
+
+
+def read_choice(raw: object, where: str, choices: tuple[str, ...]) -> str:
+    """`raw` as one of `choices`."""
+    if raw not in choices:
+        raise ConfigRefused(where, f"must be one of {', '.join(choices)}.", ", ".join(choices))
+    return str(raw)
+
+
+WHERE = ("answer", "question", "system", "documents", "tools", "expected")
+
+
+def text_at(material: Material, where: str) -> str:
+    """The text of one part of the material; documents and results of tools one after the other."""
+    if where == "documents":
+        return "\n".join(each.text for each in material.documents)
+    if where == "tools":
+        return "\n".join(each.result for each in material.tools)
+    return str(getattr(material, where))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from evals.judges.fencing import clean, visible
-from evals.judges.injections import addresses_judge
+from evals.judges.injections import finds_injection
 from evals.judges.material import Material
 from evals.judges.prompt import DOCUMENTS_MAX, RELEVANCE_HIGH, texts_of
 from evals.judges.verdict import (
@@ -88,7 +88,7 @@ def _read(rubric: Rubric, text: str, material: Material, finish_reason: str, wit
         raise _Unfit(INCOMPLETE, f"Not scored: {', '.join(missing)}.")
     scores = tuple(_score(each, criteria[each.key]) for each in rubric.criteria)
     relevances = _documents(told.get("documents"), material, documents) if documents else ()
-    found = reported or any(addresses_judge(each) for each in texts_of(material))
+    found = reported or finds_injection(material)
     return Verdict(scores, found, _missing_evidence(scores, material), relevances)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from evals.rubrics.kinds import BOOLEAN, LABELS, POINTS, Criterion, Example, Rubric, RubricRefused, Scale
 
-CRITERIA_MAX = 12
+CRITERIA_MAX = 20
 TITLE_CHARS_MAX = 100
 DEFINITION_CHARS_MAX = 4_000
 INSTRUCTIONS_CHARS_MAX = 8_000
