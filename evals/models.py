@@ -459,6 +459,7 @@ class Experiment(models.Model):
     config = models.JSONField(default=dict)  # model, system prompt, temperature, mapping; or what the sender says
     judge_versions = models.ManyToManyField(JudgeVersion, related_name="+", blank=True)
     metrics = models.JSONField(default=list, blank=True)  # reference metrics by name
+    figures = models.JSONField(default=list, blank=True)  # evals.metrics.Whole: of all results together
     state = models.CharField(max_length=12, default="open")  # open, running, judging, done, failed, cancelled
     reason = models.CharField(max_length=300, blank=True, default="")
     job_id = models.BigIntegerField(null=True, blank=True)
