@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from evals.calling.client import chat
 from evals.calling.kinds import Called, CallFailed, Endpoint, price_of
 from evals.experimenting.asking import AskConfig, messages_for, tokens_at_most
 from evals.experimenting.pricing import prices_of
-from evals.metrics import measure
+from evals.metrics import measure, wholes
 from evals.models import Connection, Experiment, ExperimentResult, JudgeVersion
 from evals.read.datasets import ItemRow, all_items
 from evals.read.experiments import count_waiting
@@ -221,6 +221,8 @@ def measure_all(run: work.Run, experiment: Experiment) -> None:
         with transaction.atomic():
             write.keep_metrics(measured)
             run.step(cursor={"phase": "measure", "measured": after}, progress=done, total=total)
+    answered = [(output, items[key].expected) for key, output in rows.values_list("item_key", "output") if key in items]
+    write.keep_figures(experiment.pk, [asdict(whole) for whole in wholes(names, answered)])
 
 
 def judge_all(run: work.Run, experiment: Experiment) -> int:

@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 from django.db.models import Count
 
+from evals.metrics import Whole
 from evals.models import Experiment, ExperimentResult
 from telltale.jobs.models import Job
 from telltale.lib.db import raw_cursor
@@ -61,6 +62,7 @@ class ExperimentRow:
     made_by: str
     created_at: datetime
     finished_at: datetime | None
+    figures: tuple[Whole, ...]
 
     @property
     def is_over(self) -> bool:
@@ -128,7 +130,7 @@ _EXPERIMENTS = """
 SELECT e.id, e.name, e.source, e.state, e.reason, e.dataset_id, d.slug, d.name, e.dataset_version,
     coalesce(v.items, 0), s.done, s.failed, s.pending, s.cost, s.priced, s.unpriced, e.config, e.metrics,
     e.connection_id, coalesce(c.name, ''), e.job_id, coalesce(nullif(u.name, ''), u.email, ''), e.created_at,
-    e.finished_at, j.judges
+    e.finished_at, j.judges, e.figures
 FROM (
     SELECT * FROM evals_experiment
     WHERE project_id = %(project)s AND (%(id)s::bigint[] IS NULL OR id = ANY(%(id)s))
@@ -271,7 +273,8 @@ def _ask(project_id: int, **asked: Any) -> list[ExperimentRow]:
 
 def _row(row: tuple[Any, ...]) -> ExperimentRow:
     judges = tuple(JudgeOf(*each) for each in _json(row[24]))
-    return ExperimentRow(*[*row[:16], _json(row[16]) or {}, tuple(_json(row[17]) or ()), judges, *row[18:24]])
+    figures = tuple(Whole(**each) for each in _json(row[25]) or ())
+    return ExperimentRow(*[*row[:16], _json(row[16]) or {}, tuple(_json(row[17]) or ()), judges, *row[18:24], figures])
 
 
 def _result(row: tuple[Any, ...], scores: tuple[ScoreOf, ...]) -> ResultRow:

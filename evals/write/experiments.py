@@ -137,6 +137,11 @@ def keep_metrics(measured: Mapping[int, Mapping[str, float]]) -> None:
     ExperimentResult.objects.bulk_update(rows.values(), ["metrics"], batch_size=200)
 
 
+def keep_figures(experiment_id: int, figures: Sequence[Mapping[str, Any]]) -> None:
+    """Write the figures of all results together."""
+    Experiment.objects.filter(pk=experiment_id).update(figures=list(figures))
+
+
 _JUDGED = """
 UPDATE evals_experiment AS e SET state = 'done', finished_at = now()
 WHERE e.state = 'judging' AND NOT EXISTS (
