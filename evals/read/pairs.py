@@ -6,6 +6,7 @@ are the judge's own, and lies on that scale. What does not count is counted, by 
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -124,14 +125,17 @@ class PairSet:
         return replace(self, scope=scope, labelled=tuple(pair for pair in self.labelled if _is_of(pair, scope)))
 
 
-def level_of(scale: Scale, number: float | None, label: str | None) -> int | None:
-    """The level of a score, counted from 0 at the worst; None where the scale has none such."""
+def level_of(scale: Scale, number: float | None, label: str | None, *, is_rounded: bool = False) -> int | None:
+    """The level of a score, counted from 0 at the worst; None where the scale has none such.
+
+    `is_rounded` takes a number between two levels as the nearest one, the higher half-way: for judges that answer so.
+    """
     if scale.labels and label is not None:
         return scale.labels.index(label) if label in scale.labels else None
-    if number is None or number != int(number) or not scale.has_numbers:
+    if number is None or not scale.has_numbers or not scale.low <= number <= scale.high:
         return None
-    level = int(number) - scale.low
-    return level if 0 <= level <= scale.high - scale.low else None
+    level = math.floor(number + 0.5)
+    return level - scale.low if is_rounded or level == number else None
 
 
 def settle(ratings: Sequence[Rating], is_ordered: bool) -> int:
@@ -155,7 +159,9 @@ def settle(ratings: Sequence[Rating], is_ordered: bool) -> int:
 def load_pairs(project_id: int, version_id: int, criterion: Criterion, scope: Scope = EVERYTHING) -> PairSet:
     """The labels of a criterion in `scope`, beside what the judge version scored. Three queries."""
     with raw_cursor(dict_row) as cursor:
-        cursor.execute(load("evals", "read_labels"), {"project_id": project_id, "name": criterion, "most": LABELS_MAX})
+        cursor.execute(
+            load("evals", "read_labels"), {"project_id": project_id, "name": criterion.key, "most": LABELS_MAX}
+        )
         labels = cursor.fetchall()
         trace_ids = list({row["trace_id"] for row in labels})
         cursor.execute(
@@ -191,7 +197,7 @@ def _pair(
         Rating(row["reviewer"], row["level"], row["at"], row["is_adjudication"], row["comment"] or "")
         for row in sorted(rows, key=lambda row: (row["at"], row["reviewer"]))
     )
-    level = None if judged is None else level_of(criterion.scale, judged["number"], judged["label"])
+    level = None if judged is None else level_of(criterion.scale, judged["number"], judged["label"], is_rounded=True)
     if judged is None:
         left_out[UNJUDGED] += 1
     elif level is None:
