@@ -14,18 +14,21 @@ from evals.judges.config import (
 )
 from evals.judges.fields import ConfigRefused, Rule
 from evals.judges.material import Document, Material, Message, Tool
+from evals.judges.presets import JUDGE_PRESETS, JudgePreset
 from evals.judges.prompt import Prompt, build_prompt, fresh_nonce
 from evals.judges.reply import read_reply
 from evals.judges.rules import run_rules
 from evals.judges.verdict import CriterionScore, DocumentScore, Unusable, Verdict
 
 __all__ = [
+    "JUDGE_PRESETS",
     "Config",
     "ConfigRefused",
     "CriterionScore",
     "Document",
     "DocumentScore",
     "FlagRule",
+    "JudgePreset",
     "Mapped",
     "Material",
     "Message",
