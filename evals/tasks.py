@@ -1,13 +1,75 @@
-"""The room's work outside of requests. Each task is safe to run twice, and at once."""
+"""The room's work outside of requests. Each task is safe to run twice, and at once. Queues: CELERY_TASK_ROUTES."""
 
 from __future__ import annotations
 
-from celery import shared_task
+import threading
 
+from celery import shared_task
+from celery.worker import state
+
+from evals import backfilling as backfilling  # registers its jobs with every worker
+from evals import calibrating, drawing, judging
+from evals.read import judgements
 from evals.reviewing import filling
+from telltale.jobs import quiet
+from telltale.jobs.wake import wake
+
+# One run of each a process: calls of models have threads of their own, and the other slots are for other work.
+_drawing, _rules, _models = threading.Lock(), threading.Lock(), threading.Lock()
+
+quiet.watch(judgements.has_open_work)
+
+
+def is_stopping() -> bool:
+    """Whether this worker was told to end."""
+    return state.should_stop is not None or state.should_terminate is not None
+
+
+# Sent again two seconds later where it was not taken; many would only find it under way.
+@shared_task(name="evals.draw", time_limit=120, expires=10, ignore_result=True)
+def draw() -> int:
+    """Take changed traces, decide those that are quiet, and queue what was drawn."""
+    if not _drawing.acquire(blocking=False):
+        return 0
+    try:
+        done = drawing.draw_changes()
+    finally:
+        _drawing.release()
+    if done.queued:
+        wake(judge_rules)
+        wake(judge_models)
+    return done.decided
+
+
+@shared_task(name="evals.judge_rules", time_limit=120, expires=10, ignore_result=True)
+def judge_rules() -> int:
+    """Judge by rules what is due."""
+    if not _rules.acquire(blocking=False):
+        return 0
+    try:
+        return judging.judge_rules()
+    finally:
+        _rules.release()
+
+
+@shared_task(name="evals.judge_models", time_limit=900, expires=10, ignore_result=True)
+def judge_models() -> int:
+    """Judge by models what is due, for some minutes while there is something."""
+    if not _models.acquire(blocking=False):
+        return 0
+    try:
+        return judging.judge_models(is_stopping=is_stopping)
+    finally:
+        _models.release()
 
 
 @shared_task(name="evals.fill_reviews", time_limit=120, ignore_result=True)
 def fill_reviews() -> int:
     """Let what judges flagged wait in the review queues that want it."""
     return filling.fill()
+
+
+@shared_task(name="evals.tend_calibrations", time_limit=600, ignore_result=True)
+def tend_calibrations() -> int:
+    """Calibrate what has new labels, and mark what is stale."""
+    return calibrating.tend()

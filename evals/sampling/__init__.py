@@ -1,5 +1,6 @@
 """Which traces a judge scores: plans as values, and the draw. Pure."""
 
+from evals.sampling.budget import Allowance, factor_of
 from evals.sampling.covariates import FIELDS, LISTS, NUMBERS, Covariates
 from evals.sampling.draw import Draw, chance, decide, decide_late, hash_share, is_late_better
 from evals.sampling.plan import FLOOR, Clause, Condition, Plan, PlanRefused, covers, describe, parse_plan, plan_json
@@ -9,6 +10,7 @@ __all__ = [
     "FLOOR",
     "LISTS",
     "NUMBERS",
+    "Allowance",
     "Clause",
     "Condition",
     "Covariates",
@@ -20,6 +22,7 @@ __all__ = [
     "decide",
     "decide_late",
     "describe",
+    "factor_of",
     "hash_share",
     "is_late_better",
     "parse_plan",

@@ -7,8 +7,8 @@ the caller's transaction, and moves the hourly tallies in it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
-from datetime import datetime
+from dataclasses import dataclass, fields, replace
+from datetime import date, datetime
 from enum import IntEnum
 from typing import Any
 from uuid import UUID
@@ -91,7 +91,7 @@ class Judgement:
     prompt_version: str
     session_id: str
     reserved_pico: int | None
-    reserved_day: Any
+    reserved_day: date | None
 
     def tally(self, state: str, reason: str = "") -> tuple[int, int, int, datetime, str, str]:
         """Where it is counted while in a state."""
@@ -215,8 +215,9 @@ _READ = f"SELECT {COLUMNS} FROM evals_judgement AS j WHERE j.project_id = %(p)s 
 _TAKE = """
 UPDATE evals_judgement AS j
 SET state = 'running', reason = '', lease_by = %(holder)s, lease_until = now() + %(seconds)s * interval '1 second',
-    reserved_pico = %(reserved)s, reserved_day = %(day)s
-WHERE j.project_id = %(project_id)s AND j.judgement_id = ANY(%(ids)s)
+    reserved_pico = new.reserved, reserved_day = %(day)s
+FROM unnest(%(ids)s::bigint[], %(reserved)s::bigint[]) AS new(id, reserved)
+WHERE j.project_id = %(project_id)s AND j.judgement_id = new.id
 """
 
 
@@ -224,6 +225,37 @@ def open_versions(now: datetime) -> list[int]:
     """The judge versions with judgements that are due, ascending."""
     with raw_cursor() as cursor:
         cursor.execute(_OPEN_VERSIONS, {"now": now, "purposes": [int(each) for each in ORDER]})
+        return [row[0] for row in cursor.fetchall()]
+
+
+_PENDING_VERSIONS = """
+WITH RECURSIVE open AS (
+    (SELECT judge_version_id FROM evals_judgement WHERE state = 'pending' ORDER BY judge_version_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT j.judge_version_id FROM evals_judgement AS j WHERE j.state = 'pending'
+            AND j.judge_version_id > open.judge_version_id ORDER BY j.judge_version_id LIMIT 1)
+    FROM open WHERE open.judge_version_id IS NOT NULL
+)
+SELECT judge_version_id FROM open
+WHERE judge_version_id IS NOT NULL AND (%(reason)s::text IS NULL OR EXISTS (
+    SELECT 1 FROM evals_judgement AS j
+    WHERE j.state = 'pending' AND j.judge_version_id = open.judge_version_id AND j.next_at > %(now)s
+        AND j.reason = %(reason)s
+))
+"""
+
+
+def pending_versions() -> list[int]:
+    """The judge versions with judgements that wait, due or not, ascending."""
+    with raw_cursor() as cursor:
+        cursor.execute(_PENDING_VERSIONS, {"reason": None, "now": None})
+        return [row[0] for row in cursor.fetchall()]
+
+
+def waiting_versions(reason: str, now: datetime) -> list[int]:
+    """The judge versions with judgements that wait for one reason, ascending."""
+    with raw_cursor() as cursor:
+        cursor.execute(_PENDING_VERSIONS, {"reason": reason, "now": now})
         return [row[0] for row in cursor.fetchall()]
 
 
@@ -247,18 +279,27 @@ def read_judgements(project_id: int, ids: Sequence[int]) -> list[Judgement]:
 
 
 def take(
-    cursor: Cursor[Any], rows: Sequence[Judgement], holder: str, seconds: float, reserved: int | None, day: Any
-) -> None:
-    """Hold picked judgements of one project for `seconds`, with what is set aside for the call of each."""
+    cursor: Cursor[Any],
+    rows: Sequence[Judgement],
+    holder: str,
+    seconds: float,
+    reserved: Sequence[int | None],
+    day: date,
+) -> list[Judgement]:
+    """Hold picked judgements of one project for `seconds`, with what is set aside for each call; as they are then."""
     if not rows:
-        return
-    tallies = Tallies(rows[0].project_id)
-    params = {"holder": holder, "seconds": seconds, "reserved": reserved, "day": day}
+        return []
+    params = {"holder": holder, "seconds": seconds, "reserved": list(reserved), "day": day}
     params |= {"project_id": rows[0].project_id, "ids": [row.judgement_id for row in rows]}
     cursor.execute(_TAKE, params)
+    tallies = Tallies(rows[0].project_id)
     for row in rows:
         tallies.move(row.tally(PENDING, row.reason), row.tally(RUNNING))
     tallies.write(cursor)
+    return [
+        replace(row, state=RUNNING, reason="", reserved_pico=pico, reserved_day=day)
+        for row, pico in zip(rows, reserved, strict=True)
+    ]
 
 
 _RENEW = """
@@ -290,7 +331,22 @@ WHERE j.project_id = %(project_id)s AND j.judgement_id = ANY(%(ids)s)
 """
 
 
-def expired(cursor: Cursor[Any], limit: int = 200) -> list[Judgement]:
+_HELD = f"""
+SELECT {COLUMNS} FROM evals_judgement AS j
+WHERE j.state = 'running' AND j.lease_by = %(holder)s
+ORDER BY j.project_id, j.judgement_id
+FOR UPDATE
+"""  # noqa: S608
+
+
+def held_by(holder: str) -> list[Judgement]:
+    """What somebody holds, locked until the transaction ends."""
+    with raw_cursor(class_row(Judgement)) as rows:
+        rows.execute(_HELD, {"holder": holder})
+        return list(rows.fetchall())
+
+
+def expired(limit: int = 200) -> list[Judgement]:
     """Judgements whose holder is gone, locked until the transaction ends."""
     with raw_cursor(class_row(Judgement)) as rows:
         rows.execute(_EXPIRED, {"limit": limit})

@@ -77,6 +77,8 @@ INGEST_METRIC_SERIES_MAX = env_int("TELLTALE_INGEST_METRIC_SERIES_MAX", 1000)
 INGEST_KEY_SPANS_A_SECOND = env_int("TELLTALE_INGEST_KEY_SPANS_A_SECOND", 0)
 # Combinations of dimensions that roll-ups of a project keep apart; docs/data-model.md ("Roll-ups").
 ROLLUP_SCOPES_MAX = env_int("TELLTALE_ROLLUP_SCOPES_MAX", 2000)
+# Calls of models that a worker makes at a time for judging.
+JUDGE_THREADS = env_int("TELLTALE_JUDGE_THREADS", 4)
 ACCOUNT_BATCH_DAYS = env_int("TELLTALE_ACCOUNT_BATCH_DAYS", 30)
 ACCOUNT_HOUR_DAYS = env_int("TELLTALE_ACCOUNT_HOUR_DAYS", 400)
 KEY_CACHE_SECONDS = 4
@@ -262,6 +264,9 @@ CELERY_TASK_ROUTES = {
     "traces.refresh_sessions": {"queue": "roll-up"},
     "traces.forward": {"queue": "notify"},
     "traces.forward_to": {"queue": "notify"},
+    "evals.draw": {"queue": "judge"},
+    "evals.judge_rules": {"queue": "judge"},
+    "evals.judge_models": {"queue": "judge"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
@@ -285,6 +290,9 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "traces.sweep_retention": {"task": "traces.sweep_retention", "schedule": 3600.0},
     "traces.sweep_account": {"task": "traces.sweep_account", "schedule": 3600.0},
     "traces.refresh_sessions": {"task": "traces.refresh_sessions", "schedule": 5.0},
+    "evals.draw": {"task": "evals.draw", "schedule": 2.0},
+    "evals.judge_rules": {"task": "evals.judge_rules", "schedule": 2.0},
+    "evals.judge_models": {"task": "evals.judge_models", "schedule": 2.0},
     "evals.fill_reviews": {"task": "evals.fill_reviews", "schedule": 5.0},
 }
 # How often these look for work while nothing is going on (telltale.jobs.quiet).

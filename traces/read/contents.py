@@ -12,7 +12,7 @@ import orjson
 from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
-from traces.canonical.types import Body
+from traces.canonical.types import Body, Kind
 from traces.read.asking import asking, compose, fetch
 from traces.read.rows import COLUMNS, TraceRow, trace_row
 from traces.read.spans import _LIST, BODY_MAX_BYTES, LOGS_MAX, SpanDetail, SpanRow, _detail, _span_row, unpack
@@ -115,3 +115,19 @@ def _logs(cursor: CursorWrapper, asked: dict[str, Any]) -> dict[UUID, dict[int, 
             event | orjson.loads(unpack(bytes(data), BODY_MAX_BYTES))
         )
     return logs
+
+
+def read_kinds(project_id: int, rows: Sequence[TraceRow]) -> dict[UUID, frozenset[str]]:
+    """Which kinds of spans traces have, by their lower-case names."""
+    found: dict[UUID, frozenset[str]] = {}
+    for group in _groups(list(rows)):
+        asked = {
+            "project_id": project_id,
+            "trace_ids": [row.trace_id for row in group],
+            "first": min(row.started_at for row in group),
+            "last": max(row.last_started_at for row in group),
+        }
+        with asking(TIMEOUT_MS) as cursor:
+            for trace_id, kinds in fetch(cursor, compose("read_kinds"), asked):
+                found[trace_id] = frozenset(Kind(kind).name.lower() for kind in kinds)
+    return found
