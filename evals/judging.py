@@ -1,3 +1,0 @@
-"""The queue of judgements: claiming, calling, settling."""
-
-from __future__ import annotations
