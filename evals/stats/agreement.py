@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evals.stats import tables
+from evals.stats.designs import cluster
 from evals.stats.quantiles import t_quantile, wilson_limits
 from evals.stats.results import LEVEL, Estimate, TooLittle
 from evals.stats.tables import Floats, Measure, Weighting, agreement_weights
-from evals.stats.weighted import cluster
 
 Level = float | int | str | bool
 Scores = Sequence[Level | None] | NDArray[np.float64]

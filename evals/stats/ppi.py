@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evals.stats.quantiles import normal_quantile, t_quantile
 from evals.stats.results import LEVEL, Estimate, TooLittle
-from evals.stats.weighted import Sums, aligned
+from evals.stats.sums import Sums, aligned
 
 REVIEWS_MIN = 30
 # From here on the normal quantile, below it Student's t.
