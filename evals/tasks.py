@@ -8,7 +8,7 @@ from celery import shared_task
 from celery.worker import state
 
 from evals import backfilling as backfilling  # registers its jobs with every worker
-from evals import calibrating, drawing, judging
+from evals import calibrating, drawing, experimenting, judging
 from evals.read import judgements
 from evals.reviewing import filling
 from telltale.jobs import quiet
@@ -73,3 +73,9 @@ def fill_reviews() -> int:
 def tend_calibrations() -> int:
     """Calibrate what has new labels, and mark what is stale."""
     return calibrating.tend()
+
+
+@shared_task(name="evals.tend_experiments", time_limit=60, ignore_result=True)
+def tend_experiments() -> int:
+    """End the experiments that waited for their judges alone."""
+    return experimenting.tend_experiments()

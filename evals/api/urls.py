@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from evals.api import scores
+from evals.api import datasets, experiments, scores
 
 urlpatterns: list[URLPattern] = [
     # Scores and estimates
     path("scores", scores.ScoresView.as_view(), name="api-scores"),
     path("scores/names", scores.ScoreNamesView.as_view(), name="api-score-names"),
     path("scores/<str:score_id>", scores.ScoreView.as_view(), name="api-score"),
+    # Datasets and experiments
+    path("datasets", datasets.DatasetsView.as_view(), name="api-datasets"),
+    path("datasets/<str:dataset>", datasets.DatasetView.as_view(), name="api-dataset"),
+    path("datasets/<str:dataset>/versions", datasets.VersionsView.as_view(), name="api-dataset-versions"),
+    path("datasets/<str:dataset>/items", datasets.ItemsView.as_view(), name="api-dataset-items"),
+    path("datasets/<str:dataset>/items/<str:item_key>", datasets.ItemView.as_view(), name="api-dataset-item"),
+    path("datasets/<str:dataset>/diff", datasets.DiffView.as_view(), name="api-dataset-diff"),
+    path("experiments", experiments.ExperimentsView.as_view(), name="api-experiments"),
+    path("experiments/<str:experiment_id>", experiments.ExperimentView.as_view(), name="api-experiment"),
+    path("experiments/<str:experiment_id>/results", experiments.ResultsView.as_view(), name="api-experiment-results"),
+    path("experiments/<str:experiment_id>/finish", experiments.FinishView.as_view(), name="api-experiment-finish"),
+    path("experiments/<str:experiment_id>/cancel", experiments.CancelView.as_view(), name="api-experiment-cancel"),
+    path("experiments/<str:experiment_id>/judge", experiments.JudgeView.as_view(), name="api-experiment-judge"),
+    path(
+        "experiments/<str:experiment_id>/comparison",
+        experiments.ComparisonView.as_view(),
+        name="api-experiment-comparison",
+    ),
 ]

@@ -122,7 +122,7 @@ def _csv_rows(text: str) -> list[dict[str, Any]]:
             if None in row:
                 raise DatasetRefused(f"row {place}", "has more cells than the heading", f"{len(names)} cells")
             # An empty cell is nothing: a CSV cannot tell it from empty text.
-            rows.append({name: _cell(value) for name, value in row.items() if value})
+            rows.append({name: _cell(value) if value else None for name, value in row.items()})
         return rows
     except csv.Error as error:
         raise DatasetRefused("file", f"is no CSV: {error}", "CSV with a heading") from None

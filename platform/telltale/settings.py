@@ -294,6 +294,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "evals.judge_rules": {"task": "evals.judge_rules", "schedule": 2.0},
     "evals.judge_models": {"task": "evals.judge_models", "schedule": 2.0},
     "evals.fill_reviews": {"task": "evals.fill_reviews", "schedule": 5.0},
+    "evals.tend_experiments": {"task": "evals.tend_experiments", "schedule": 5.0},
 }
 # How often these look for work while nothing is going on (telltale.jobs.quiet).
 QUIET_TASKS = dict.fromkeys(
@@ -306,6 +307,7 @@ QUIET_TASKS = dict.fromkeys(
         "traces.merge_search",
         "traces.refresh_sessions",
         "evals.fill_reviews",
+        "evals.tend_experiments",
     ),
     20.0,
 )

@@ -82,6 +82,7 @@ OWN = (
 )
 
 READ, CHANGE, NOTE = (VIEWER, "read"), (ADMIN, "admin"), (REVIEWER, "write")
+MEASURE = (ENGINEER, "write")
 REST: dict[str, dict[str, tuple[Role | None, str]]] = {
     "api/v1/project": {"GET": READ, "PATCH": CHANGE},
     "api/v1/audit": {"GET": CHANGE},
@@ -125,6 +126,19 @@ REST: dict[str, dict[str, tuple[Role | None, str]]] = {
     "api/v1/reprice": {"GET": READ, "POST": CHANGE},
     "api/v1/reprice/<str:job_id>": {"GET": READ, "DELETE": CHANGE},
     "api/v1/reprice/<str:job_id>/apply": {"POST": CHANGE},
+    "api/v1/datasets": {"GET": READ, "POST": MEASURE},
+    "api/v1/datasets/<str:dataset>": {"GET": READ, "PATCH": MEASURE},
+    "api/v1/datasets/<str:dataset>/versions": {"GET": READ},
+    "api/v1/datasets/<str:dataset>/items": {"GET": READ, "POST": MEASURE, "DELETE": MEASURE},
+    "api/v1/datasets/<str:dataset>/items/<str:item_key>": {"GET": READ},
+    "api/v1/datasets/<str:dataset>/diff": {"GET": READ},
+    "api/v1/experiments": {"GET": READ, "POST": MEASURE},
+    "api/v1/experiments/<str:experiment_id>": {"GET": READ, "DELETE": MEASURE},
+    "api/v1/experiments/<str:experiment_id>/results": {"GET": READ, "POST": MEASURE},
+    "api/v1/experiments/<str:experiment_id>/finish": {"POST": MEASURE},
+    "api/v1/experiments/<str:experiment_id>/cancel": {"POST": MEASURE},
+    "api/v1/experiments/<str:experiment_id>/judge": {"POST": MEASURE},
+    "api/v1/experiments/<str:experiment_id>/comparison": {"GET": READ},
     "api/v1/scores": {"GET": READ, "POST": NOTE},
     "api/v1/scores/names": {"GET": READ},
     "api/v1/scores/<str:score_id>": {"GET": READ, "DELETE": NOTE},

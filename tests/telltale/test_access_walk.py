@@ -58,6 +58,8 @@ class Ids:
     target: int = 987_654_321
     score: int = 987_654_321
     connection: int = 987_654_321
+    dataset: str = "no-such-set"
+    experiment: int = 987_654_321
 
     def fill(self, route: str) -> str:
         places = {
@@ -67,6 +69,7 @@ class Ids:
             "user_id": self.member, "token": "sample-token",
             "score_id": self.score, "view_id": self.view, "session_id": 999_999, "session": self.trace, "user": self.trace,
             "connection_id": self.connection,
+            "dataset": self.dataset, "item_key": "k1", "experiment_id": self.experiment,
         }  # fmt: skip
         route = re.sub(r"\(\?P<uidb36>.*\$$", "1-sample-token/", route.replace("^", ""))
         route = re.sub(r"\(\?:[^)]*\)\?(.*?)/\?\$$", r"\1", route)
@@ -142,13 +145,18 @@ def _furnish(project: Project, member: User, holder: Client, trace: bytes) -> Id
     target = holder.post("/api/v1/forwarding", told, content_type="application/json")
     said = {"name": "tone", "value": 4, "trace_id": trace.hex()}
     score = holder.post("/api/v1/scores", said, content_type="application/json").json()["items"][0]["id"]
+    dataset, key_of = f"{project.slug}-set", {"content_type": "application/json"}
+    assert holder.post("/api/v1/datasets", {"name": "Set", "slug": dataset}, **key_of).status_code == 201
+    items = {"items": [{"key": "k1", "input": "May I?", "expected": "Yes"}]}
+    assert holder.post(f"/api/v1/datasets/{dataset}/items", items, **key_of).status_code == 200
+    experiment = holder.post("/api/v1/experiments", {"dataset": dataset}, **key_of).json()["id"]
     membership, _ = ProjectMember.objects.get_or_create(project=project, user=member, defaults={"role": Role.VIEWER})
     invited = write.invite(project, f"new@{project.slug}.example", Role.VIEWER, by=None)
     key = keys.make_key(project, "spare", ("read",)).key
     return Ids(
         project.slug, trace.hex(), key.pk, membership.pk, invited.invitation.pk, price.json()["id"], job.json()["id"],
         comment.json()["id"], view.json()["id"],
-        target=target.json()["id"], score=score,
+        target=target.json()["id"], score=score, dataset=dataset, experiment=experiment,
     )  # fmt: skip
 
 
