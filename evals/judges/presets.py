@@ -1,4 +1,4 @@
-"""Judges to begin with: a rubric and settings of a kind, ready to be changed. Those of rules need no model and no key."""
+"""Judges to begin with: a rubric and settings of a kind, ready to be changed. Those of rules need no model."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ RULE_PRESETS: tuple[JudgePreset, ...] = (
         "Basics",
         "Answered, in the question's language, in time, without failing: works on every kind of application.",
         f"{SAMPLE} (refusals, errors, latency)",
-        ("answered", "Answered", "The answer is not empty and does not begin with a refusal to help.",
+        ("answered", "Answered", "The answer holds at least one visible character.",
          {"kind": "expression", "expression": "bool(answer.strip())"}),
         ("no_refusal", "No refusal", "The beginning of the answer holds no phrase that declines to help.",
          {"kind": "refusal"}),
@@ -83,7 +83,8 @@ RULE_PRESETS: tuple[JudgePreset, ...] = (
         ("on_subject", "On the subject", "A document holds at least half of the content words of the question.",
          {"kind": "relevance", "at_least": 0.5}),
         ("numbers_sourced", "Numbers from sources",
-         "Every number of the answer stands in a document, in a tool's result or in the question.", {"kind": "numbers"}),
+         "Every number of the answer stands in a document, in a tool's result or in the question.",
+         {"kind": "numbers"}),
     ),
     _rules(
         "json-format",
@@ -101,7 +102,8 @@ RULE_PRESETS: tuple[JudgePreset, ...] = (
         ("in_time", "In time", "The whole answer took 5 seconds or less.", {"kind": "latency", "at_most_ms": 5000}),
         ("starts_in_time", "Starts in time", "The first token came within 1.5 seconds.",
          {"kind": "latency", "at_most_ms": 1500, "of": "ttft"}),
-        ("within_cost", "Within cost", "The trace cost one cent or less.", {"kind": "cost", "at_most_usd": "0.01"}),
+        ("within_cost", "Within cost", "One cent or less was paid for the whole trace.",
+         {"kind": "cost", "at_most_usd": "0.01"}),
         ("not_too_long", "Not too long", "The answer took 1,000 tokens or fewer.", {"kind": "tokens", "at_most": 1000}),
     ),
 )  # fmt: skip
