@@ -83,11 +83,14 @@ def test_the_newest_traces_come_off_the_index_without_a_sort(seeded):
 
 
 def test_the_next_page_starts_inside_the_index(seeded):
+    """A bound by the pair alone would have the index walked from the end of the window."""
     cursor = list_traces(seeded, WEEK).older
 
     plan = list_plan(seeded, before=cursor)
 
     assert "traces_trace_started" in plan
+    [condition] = re.findall(r'"Index Cond": ?"([^"]*)"', plan)
+    assert "started_at <= " in condition
     assert '"Sort"' not in plan
 
 

@@ -22,7 +22,7 @@ from traces.read import finding
 from traces.read.asking import asking, compose, fetch, plan
 from traces.read.calls import count_calls, resolve_calls
 from traces.read.filters import DURATION_NS, TOKENS, FilterError, TraceFilter, conditions, split_conditions
-from traces.read.places import check_value
+from traces.read.places import beyond, check_value
 from traces.read.rows import COLUMNS, TraceRow, trace_row
 from traces.read.search import read_state, traces_of_span
 from traces.wire.ids import find_trace_ids
@@ -344,9 +344,8 @@ def _rows(
     expression = sql.SQL(order.expression)
     if start is not None:
         params |= {"cursor_value": start.value, "cursor_id": start.trace_id}
-        where = sql.SQL("{}\n  AND ({}, t.trace_id) {} (%(cursor_value)s::{}, %(cursor_id)s)").format(
-            where, expression, sql.SQL("<" if goes_down else ">"), sql.SQL(order.cast)
-        )
+        place = beyond(expression, sql.SQL("t.trace_id"), order.cast, goes_down=goes_down)
+        where = sql.SQL("{}\n  AND {}").format(where, place)
     direction = sql.SQL("DESC" if goes_down else "ASC")
     ordered = sql.SQL("{} {}, t.trace_id {}").format(expression, direction, direction)
     query = compose("read_traces", columns=_COLUMNS, conditions=where, order=ordered)

@@ -8,9 +8,11 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import LiteralString
 from uuid import UUID
 
 import orjson
+from psycopg import sql
 
 from traces.read.filters import FilterError
 
@@ -32,6 +34,18 @@ class Place:
 def write_place(sort: str, at: Place) -> str:
     """The cursor of a row in a list sorted by `sort`."""
     return base64.urlsafe_b64encode(orjson.dumps([sort, at.value, at.key.hex, at.place])).decode().rstrip("=")
+
+
+def beyond(expression: sql.Composable, tie: sql.Composable, cast: LiteralString, *, goes_down: bool) -> sql.Composed:
+    """The rows behind `%(cursor_value)s`, `%(cursor_id)s` in a list by `expression`, `tie`.
+
+    The plain bound says nothing new, but from it PostgreSQL begins: with the pair alone it walks an index from the end
+    of the window to the place (25 ms for the neighbours of a trace among 1.2 million, 0.3 ms with both).
+    """
+    less = sql.SQL("<" if goes_down else ">")
+    return sql.SQL(
+        "({e}, {tie}) {less} (%(cursor_value)s::{cast}, %(cursor_id)s) AND {e} {less}= %(cursor_value)s::{cast}"
+    ).format(e=expression, tie=tie, less=less, cast=sql.SQL(cast))
 
 
 def check_value(value: object, cast: str) -> str:

@@ -16,7 +16,7 @@ from traces.read.asking import asking, compose, fetch
 from traces.read.fields import COST_KNOWN, TOKENS_KNOWN
 from traces.read.filters import Field, FilterError, Term, TraceFilter, condition_of, escape_like
 from traces.read.listing import COUNT_MAX, EXPORT_TIMEOUT_MS, PAGE_SIZE_MAX, Ask, Count, Sort
-from traces.read.places import Place, read_place, write_place
+from traces.read.places import Place, beyond, read_place, write_place
 from traces.read.session_rows import COLUMNS, SessionRow, session_row
 
 DEFAULT_SORT = "-started_at"
@@ -270,10 +270,9 @@ def _rows(
     goes_down = is_descending != is_back
     expression = sql.SQL(order.expression)
     if start is not None:
-        params = params | {"cursor_value": start.value, "cursor_key": start.key}
-        where = sql.SQL("{}\n  AND ({}, t.session_key) {} (%(cursor_value)s::{}, %(cursor_key)s)").format(
-            where, expression, sql.SQL("<" if goes_down else ">"), sql.SQL(order.cast)
-        )
+        params = params | {"cursor_value": start.value, "cursor_id": start.key}
+        place = beyond(expression, sql.SQL("t.session_key"), order.cast, goes_down=goes_down)
+        where = sql.SQL("{}\n  AND {}").format(where, place)
     direction = sql.SQL("DESC" if goes_down else "ASC")
     ordered = sql.SQL("{} {}, t.session_key {}").format(expression, direction, direction)
     query = compose("read_sessions", columns=_COLUMNS, conditions=where, order=ordered)

@@ -22,7 +22,7 @@ from traces.read.asking import asking, compose, fetch
 from traces.read.filters import Field, FilterError, TraceFilter, condition_of, escape_like
 from traces.read.listing import EXPORT_TIMEOUT_MS, PAGE_SIZE_MAX, Ask, Count
 from traces.read.money import CostState, CostSum
-from traces.read.places import check_value
+from traces.read.places import beyond, check_value
 from traces.rollup.buckets import Calendar, Grain, minute_of, time_of
 
 DEFAULT_SORT = "-cost"
@@ -194,9 +194,7 @@ def page_of_users(
     place: sql.Composable = sql.SQL("true")
     if start is not None:
         params |= {"cursor_value": start[0], "cursor_id": start[1]}
-        place = sql.SQL("({}, t.user_id) {} (%(cursor_value)s::{}, %(cursor_id)s)").format(
-            sql.SQL(expression), sql.SQL("<" if goes_down else ">"), sql.SQL(cast)
-        )
+        place = beyond(sql.SQL(expression), sql.SQL("t.user_id"), cast, goes_down=goes_down)
     direction = sql.SQL("DESC" if goes_down else "ASC")
     terms = [condition_of(USER_FIELDS[t.field], t, f"v{at}", params) for at, t in enumerate(wanted.terms)]
     query = compose(
