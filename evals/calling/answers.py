@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
@@ -84,10 +85,18 @@ def _object(body: bytes) -> dict[str, Any]:
     try:
         told = orjson.loads(body)
     except orjson.JSONDecodeError:
-        told = None
+        told = _less_strict(body)
     if not isinstance(told, dict):
         raise CallFailed("server", "The provider's answer is no JSON.", status=200)
     return told
+
+
+def _less_strict(body: bytes) -> object:
+    """JSON with halves of characters in its texts, as models that are cut off within an emoji write it."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _tokens(raw: object) -> int | None:

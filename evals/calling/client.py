@@ -15,6 +15,7 @@ import orjson
 
 from evals.calling.answers import read_anthropic, read_openai, refuses_schema
 from evals.calling.kinds import ANTHROPIC, KINDS, OPENAI, Called, CallFailed, ChatMessage, Endpoint
+from evals.judges.fencing import clean
 from evals.judges.prompt import Prompt
 from telltale.lib import clock, egress
 
@@ -71,12 +72,11 @@ class _FormRefused(Exception):
 
 def address_of(endpoint: Endpoint) -> str:
     """Where calls go: the base URL with the path of its kind, unless it ends with that already."""
-    base, path = endpoint.base_url.rstrip("/"), _PATHS[endpoint.kind]
-    if base.endswith(path):
-        return base
-    if endpoint.kind == ANTHROPIC and not base.endswith("/v1"):
-        return f"{base}/v1{path}"
-    return base + path
+    base, mark, query = endpoint.base_url.partition("?")
+    base, path = base.rstrip("/"), _PATHS[endpoint.kind]
+    if endpoint.kind == ANTHROPIC and not base.endswith(("/v1", path)):
+        base += "/v1"
+    return (base if base.endswith(path) else base + path) + mark + query
 
 
 def _call(
@@ -142,6 +142,8 @@ def _body(
     prompt: Prompt | None,
 ) -> bytes:
     told: dict[str, Any] = {"model": endpoint.model}
+    # Halves of characters, which JSON cannot hold, are in datasets now and then.
+    messages = [ChatMessage(each.role, clean(each.text)) for each in messages]
     if endpoint.kind == ANTHROPIC:
         system = "\n\n".join(each.text for each in messages if each.role == "system")
         told["messages"] = [{"role": m.role, "content": m.text} for m in messages if m.role != "system"]
@@ -158,10 +160,7 @@ def _body(
             told["response_format"] = {"type": "json_object"}
     if temperature is not None and _takes_temperature(endpoint):
         told["temperature"] = temperature
-    try:
-        return orjson.dumps(told)
-    except TypeError:  # halves of characters, which a chat of somebody's dataset may hold
-        raise CallFailed("refused_request", "The messages hold characters that JSON cannot.", was_sent=False) from None
+    return orjson.dumps(told)
 
 
 def _is_reasoning(model: str) -> bool:
