@@ -208,7 +208,7 @@ class SpendDay(models.Model):
 
 
 class Backfill(models.Model):
-    """Past traces that a judge is to score; the work itself is a job (telltale.jobs.work) that this row names."""
+    """Past traces that a judge is to score, queued piece by piece as they are judged (evals.backfilling)."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
     judge_version = models.ForeignKey(JudgeVersion, on_delete=models.CASCADE, related_name="+")
