@@ -44,7 +44,7 @@ class Sums:
         y2 = scores * scores
         terms = (w, w2, w * scores, w * y2, w2 * scores, w2 * y2, v, v * scores, v * y2)
         # fsum is exact: the same scores give the same sums in whatever order they come.
-        return cls(len(scores), *(math.fsum(term.tolist()) for term in terms))
+        return cls(len(scores), *(_sum(term.tolist()) for term in terms))
 
     @classmethod
     def one(cls, y: float, pi: float) -> Sums:
@@ -60,7 +60,7 @@ class Sums:
         """The sums over all parts, which have no score in common."""
         rows = list(parts)
         n = sum(row.n for row in rows)
-        return cls(n, *(math.fsum(getattr(row, name) for row in rows) for name in _WEIGHED))
+        return cls(n, *(_sum([getattr(row, name) for row in rows]) for name in _WEIGHED))
 
     def __add__(self, other: Sums) -> Sums:
         return Sums(*(getattr(self, name) + getattr(other, name) for name in ("n", *_WEIGHED)))
@@ -92,6 +92,11 @@ class Sums:
         return self.sw * self.sw / self.sw2 if self.sw2 > 0 else 0.0
 
     @property
+    def is_finite(self) -> bool:
+        """Whether the scores were small enough (up to 1e150) for their squares to be summed."""
+        return math.isfinite(self.swy) and math.isfinite(self.sw2y2) and math.isfinite(self.sw2)
+
+    @property
     def is_complete(self) -> bool:
         """Whether every target was drawn for certain."""
         return self.n > 0 and self.v0 <= 1e-12 * self.sw2
@@ -111,6 +116,14 @@ class Sums:
         if spread <= 1e-12 * (s2 + mean * mean * s0):
             return 0.0
         return spread / (self.sw * self.sw) * self.n / (self.n - 1)
+
+
+def _sum(terms: list[float]) -> float:
+    """The exact sum; infinite where it, or one of them, is too large for a float."""
+    try:
+        return math.fsum(terms)
+    except (OverflowError, ValueError):
+        return math.inf
 
 
 _WEIGHED = tuple(field.name for field in fields(Sums) if field.name != "n")

@@ -59,6 +59,8 @@ def hajek(
     mean = sums.mean
     if mean is None or sums.n < 2:
         return TooLittle(sums.n, 2, "scores")
+    if not sums.is_finite:
+        return TooLittle(0, 2, "scores of a size whose squares can be summed")
     n_eff = sums.n_eff
     if of == "traffic" and sums.is_complete:
         return Estimate(mean, mean, mean, level, sums.n, n_eff, "complete: every target was judged", 0.0)

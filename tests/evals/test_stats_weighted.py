@@ -188,6 +188,13 @@ def test_what_cannot_be_is_refused(y, pi, said):
         Sums.of(y, pi)
 
 
+def test_scores_too_large_to_square_are_no_figure():
+    huge = Sums.total([Sums.one(1e200, 0.5), Sums.one(-1e200, 0.5)])
+
+    for of in ("traffic", "process"):
+        assert hajek(huge, of=of) == TooLittle(0, 2, "scores of a size whose squares can be summed")
+
+
 def test_a_share_of_other_scores_than_0_and_1_is_refused():
     with pytest.raises(ValueError, match="0 or 1"):
         wilson_eff(Sums.of([0.0, 0.5, 1.0], 0.5))
