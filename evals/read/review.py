@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Max, Q, QuerySet
 
 from evals.models import Review, ReviewItem, ReviewQueue
 from evals.rubrics import Rubric, parse_rubric
@@ -211,6 +211,8 @@ def list_queues(project_id: int, *, with_closed: bool = False) -> list[QueueView
 
 def get_queue(project_id: int, slug: str) -> QueueView | None:
     """One queue of the project; None where it has none of this name."""
+    if "\x00" in slug or len(slug) > 60:
+        return None
     row = _queues(project_id).filter(slug=slug).first()
     return None if row is None else _queue(row)
 
@@ -275,16 +277,36 @@ def get_item(project_id: int, item_id: int) -> ItemView | None:
     return None if row is None else _item(row)
 
 
-def held_item(project_id: int, queue_id: int, person_id: int, lease_key: str) -> ItemView | None:
+def held_item(project_id: int, queue_id: int, person_id: int, lease_keys: Sequence[str]) -> ItemView | None:
     """What a browser tab of somebody holds in a queue; None where it holds nothing (any more)."""
-    if not lease_key:
-        return None
-    row = (
-        _items(project_id)
-        .filter(queue_id=queue_id, leased_by_id=person_id, lease_key=lease_key, leased_until__gt=clock.now())
-        .first()
+    rows = _items(project_id).filter(
+        queue_id=queue_id, leased_by_id=person_id, lease_key__in=list(lease_keys), leased_until__gt=clock.now()
     )
+    row = rows.first()
     return None if row is None else _item(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Of the items that wait: `free` for this person now, `held` by others, `others`: waiting for somebody else."""
+
+    free: int
+    held: int
+    others: int
+
+
+def left_for(queue_id: int, person_id: int, *, may_settle: bool) -> Left:
+    """What is left in a queue for somebody."""
+    params = {
+        "queue_id": queue_id,
+        "user_id": person_id,
+        "states": list(OPEN_STATES if may_settle else OPEN_STATES[:1]),
+        "now": clock.now(),
+    }
+    with raw_cursor() as cursor:
+        cursor.execute(load("evals", "read_review_left"), params)
+        row = cursor.fetchone() or (0, 0, 0)
+    return Left(*row)
 
 
 def reviews_of(project_id: int, item_ids: Iterable[int], *, with_undone: bool = False) -> list[ReviewView]:
@@ -355,6 +377,19 @@ def progress(project_id: int, queue_id: int, person_id: int | None) -> Progress:
         took = sorted(float(each or 0.0) for each in own.values_list("seconds", flat=True)[:PACE_REVIEWS])
         pace = took[len(took) // 2] if len(took) >= PACE_LEAST else None
     return Progress(verdicts, mine, pace)
+
+
+def reviewers(project_id: int, queue_id: int) -> list[tuple[str, int, int, datetime]]:
+    """Who reviewed in a queue: (name, verdicts, skips, last at), the busiest first; one query."""
+    said = Review.objects.filter(project_id=project_id, item__queue_id=queue_id, undone_at=None)
+    rows = (
+        said.values("reviewer_name")
+        .annotate(
+            n=Count("pk", filter=Q(is_skip=False)), skips=Count("pk", filter=Q(is_skip=True)), at=Max("created_at")
+        )
+        .order_by("-n", "reviewer_name")
+    )
+    return [(row["reviewer_name"], row["n"], row["skips"], row["at"]) for row in rows[:100]]
 
 
 def judged_targets(

@@ -49,8 +49,7 @@ def held_by_tab(queue: QueueView, reviewer: Reviewer, keys: tuple[str, ...]) -> 
     """What the tab holds in the queue."""
     if reviewer.user_id is None:
         return None
-    found = (read.held_item(queue.project_id, queue.id, reviewer.user_id, key) for key in keys)
-    return next((item for item in found if item is not None), None)
+    return read.held_item(queue.project_id, queue.id, reviewer.user_id, keys)
 
 
 def hold_next(queue: QueueView, reviewer: Reviewer, key: str) -> ItemView | None:

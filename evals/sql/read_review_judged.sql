@@ -11,7 +11,7 @@ SELECT
     v.number,
     j.is_flagged,
     j.flags,
-    r.spec,
+    r.spec::json,
     (
         SELECT json_agg(json_build_object(
             'name', s.name, 'data_type', s.data_type, 'number', s.number, 'label', s.label,
