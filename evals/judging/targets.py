@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from evals.judges import Material
+from evals.judges.probes import alter
 from evals.judging.context import Context
 from evals.models import ExperimentResult
 from evals.read.material import load_materials, material_of_result
@@ -22,7 +23,7 @@ def materials_of(context: Context, rows: Sequence[Judgement]) -> dict[int, Mater
         for row in traces:
             material = loaded.get((row.target_id, row.span_id))
             if material is not None:
-                found[row.judgement_id] = material
+                found[row.judgement_id] = alter(material, row.repeat, context.rubric)
     wanted = {row.target_id: row.judgement_id for row in rows if row.target_kind == RESULT}
     if wanted:
         results = ExperimentResult.objects.filter(

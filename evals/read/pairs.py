@@ -66,6 +66,9 @@ class Pair:
     session_id: str = ""
     judge_note: str = ""
     queue_id: int | None = None
+    started_at: datetime | None = None
+    pi_judge: float | None = None
+    pi_review: float | None = None
 
     @property
     def blind(self) -> tuple[Rating, ...]:
@@ -202,7 +205,7 @@ def _pair(
         left_out[UNJUDGED] += 1
     elif level is None:
         left_out[UNSURE if judged["number"] is None and judged["label"] is None else OFF_SCALE] += 1
-    about = rows[0]
+    about, chances = rows[0], _chances(rows, judged)
     where = {
         name: (judged or {}).get(name) or next((row[name] for row in rows if row[name]), "")
         for name in ("feature", "model", "prompt_version")
@@ -213,7 +216,10 @@ def _pair(
         ratings=ratings,
         person=settle(ratings, criterion.scale.has_numbers),
         judge=level,
-        pi=_pi(rows, judged),
+        pi=None if chances is None else chances[0] * chances[1],
+        pi_judge=None if chances is None else chances[0],
+        pi_review=None if chances is None else chances[1],
+        started_at=about["started_at"],
         session_id=about["session_id"] or "",
         judge_note=(judged or {}).get("comment") or "",
         queue_id=next((row["queue_id"] for row in rows if row["queue_id"] is not None), None),
@@ -221,14 +227,14 @@ def _pair(
     )
 
 
-def _pi(rows: list[dict[str, Any]], judged: dict[str, Any] | None) -> float | None:
-    """The chance to be judged and drawn; the largest where a target was drawn by several designs."""
-    chances = []
+def _chances(rows: list[dict[str, Any]], judged: dict[str, Any] | None) -> tuple[float, float] | None:
+    """The chances to be judged and then drawn for review; of several draws the likeliest. None: picked by hand."""
+    found = []
     for row in rows:
         judge_pi = row["pi_judge"] if row["pi_judge"] is not None else (judged or {}).get("pi")
         if row["pi_review"] is not None and judge_pi is not None:
-            chances.append(judge_pi * row["pi_review"])
-    return max(chances) if chances else None
+            found.append((float(judge_pi), float(row["pi_review"])))
+    return max(found, key=lambda each: each[0] * each[1]) if found else None
 
 
 def _same_wording(criterion: Criterion, version_ids: Iterable[int | None]) -> set[int]:

@@ -10,6 +10,7 @@ SELECT
     coalesce(r.was_blind, true) AS was_blind,
     coalesce(r.rubric_version_id, s.rubric_version_id) AS rubric_version_id,
     s.updated_at AS at,
+    s.started_at,
     s.comment,
     coalesce(s.session_id, t.session_id) AS session_id,
     r.pi_judge,

@@ -117,3 +117,9 @@ def close_routines(judge_ids: Collection[int], reason: str) -> int:
     """Drop the open tasks of judges that are live no longer."""
     open_ones = Routine.objects.filter(judge_id__in=list(judge_ids), state="due")
     return open_ones.update(state="skipped", done_at=clock.now(), result={"reason": reason})
+
+
+def postpone_routine(routine_id: int, due_at: datetime, reason: str) -> bool:
+    """A due task waits for another day, and says why."""
+    due = Routine.objects.filter(pk=routine_id, state="due")
+    return due.update(due_at=due_at, result={"reason": reason}) == 1

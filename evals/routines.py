@@ -1,3 +1,0 @@
-"""Dated tasks about judges: monthly, quarterly, bias probes."""
-
-from __future__ import annotations
