@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from evals.api import datasets, experiments, scores
+from evals.api import calibration, datasets, estimates, experiments, scores
 
 urlpatterns: list[URLPattern] = [
     # Scores and estimates
     path("scores", scores.ScoresView.as_view(), name="api-scores"),
     path("scores/names", scores.ScoreNamesView.as_view(), name="api-score-names"),
     path("scores/<str:score_id>", scores.ScoreView.as_view(), name="api-score"),
+    path("estimates", estimates.EstimatesView.as_view(), name="api-estimates"),
     # Datasets and experiments
     path("datasets", datasets.DatasetsView.as_view(), name="api-datasets"),
     path("datasets/<str:dataset>", datasets.DatasetView.as_view(), name="api-dataset"),
@@ -29,4 +30,13 @@ urlpatterns: list[URLPattern] = [
         experiments.ComparisonView.as_view(),
         name="api-experiment-comparison",
     ),
+    # Calibration and the dated checks of judges
+    path("calibrations", calibration.CalibrationsView.as_view(), name="api-calibrations"),
+    path("calibrations/pairs", calibration.PairsView.as_view(), name="api-calibration-pairs"),
+    path("calibrations/compare", calibration.CompareVersionsView.as_view(), name="api-calibration-compare"),
+    path("calibrations/gate", calibration.GateView.as_view(), name="api-calibration-gate"),
+    path("calibrations/tasks", calibration.CalibrationTasksView.as_view(), name="api-calibration-tasks"),
+    path("calibrations/<str:calibration_id>", calibration.CalibrationView.as_view(), name="api-calibration"),
+    path("routines", calibration.RoutinesView.as_view(), name="api-routines"),
+    path("routines/<str:routine_id>", calibration.RoutineView.as_view(), name="api-routine"),
 ]

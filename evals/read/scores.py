@@ -14,6 +14,7 @@ from psycopg import sql
 
 from evals.rubrics import Criterion, Rubric, parse_rubric
 from evals.rubrics.kinds import RubricRefused
+from telltale.lib.db import raw_cursor
 from telltale.lib.sql import load
 from traces.read.asking import asking, fetch
 from traces.wire.ids import hex_span_id
@@ -188,10 +189,10 @@ def scores_of_traces(
 
 
 def score_names(project_id: int, limit: int = NAMES_MAX) -> list[str]:
-    """The names that scores of the project have, in their order."""
-    with asking() as cursor:
-        rows = fetch(cursor, load("evals", "read_score_names"), {"project_id": project_id, "limit": limit})
-    return [row[0] for row in rows]
+    """The names that scores of the project have. Every list asks, so it opens no transaction of its own."""
+    with raw_cursor() as cursor:
+        cursor.execute(load("evals", "read_score_names"), {"project_id": project_id, "limit": limit})
+        return [row[0] for row in cursor.fetchall()]
 
 
 def get_score(project_id: int, score_id: int) -> Score | None:
