@@ -16,7 +16,7 @@ from typing import Any
 from django.db import transaction
 
 from evals.calling.client import chat
-from evals.calling.kinds import Called, CallFailed, Endpoint, price_of
+from evals.calling.kinds import Called, CallFailed, ChatMessage, Endpoint, price_of
 from evals.experimenting.asking import AskConfig, messages_for, tokens_at_most
 from evals.experimenting.pricing import prices_of
 from evals.metrics import measure, wholes
@@ -25,10 +25,12 @@ from evals.read.datasets import ItemRow, all_items
 from evals.read.experiments import count_waiting
 from evals.read.setup import endpoint_of
 from evals.write import experiments as write
+from evals.write import pace
 from evals.write.experiments import DONE, FAILED, JUDGING, RUNNING
 from evals.write.judgements import RESULT, Purpose, Target, queue
 from telltale.jobs import work
 from telltale.lib import clock
+from telltale.lib.db import raw_cursor
 from telltale.lib.vault import Sealed
 
 KIND = "evals.experiment"
@@ -69,7 +71,6 @@ class Calls:
     experiment: Experiment
     spent_pico: int = 0
     in_flight: dict[Future[Called], tuple[ExperimentResult, int]] = field(default_factory=dict)
-    begun_at: list[float] = field(default_factory=list)
     stopped: str = ""
 
     def make(self) -> None:
@@ -77,7 +78,8 @@ class Calls:
         connection, self.ask = self.experiment.connection, AskConfig.of_json(self.experiment.config)
         self.endpoint = self._endpoint(connection)
         assert connection is not None  # noqa: S101 - _endpoint has refused
-        self.a_minute, self.at_a_time = connection.calls_a_minute, min(connection.at_a_time, THREADS_MAX)
+        self.connection_id, self.a_minute = connection.pk, connection.calls_a_minute
+        self.at_a_time = min(connection.at_a_time, THREADS_MAX)
         self.items = {item.key: item for item in all_items(self.experiment.dataset_id, self.experiment.dataset_version)}
         self.total = self.experiment.results.count()
         self.spent_pico = sum(filter(None, self.experiment.results.values_list("cost_pico", flat=True)))
@@ -120,13 +122,24 @@ class Calls:
         raise work.JobFailed(why)
 
     def _begin(self, pool: ThreadPoolExecutor) -> None:
-        """Begin as many calls as may be in flight now."""
+        """Begin as many calls as the connection takes now; judges and other experiments call it too."""
         room = self.at_a_time - len(self.in_flight)
-        if self.a_minute is not None:
-            self.begun_at = [at for at in self.begun_at if time.monotonic() - at < 60]
-            room = min(room, self.a_minute - len(self.begun_at))
         if room <= 0 or self.stopped:
             return
+        with transaction.atomic(), raw_cursor() as cursor:
+            now = clock.now()
+            room = pace.allow(cursor, self.connection_id, room, now, room, self.a_minute)
+            taken = self._take(room) if room else []
+            pace.called(cursor, self.connection_id, len(taken), now, self.a_minute)
+        for result, messages, set_aside in taken:
+            future = pool.submit(
+                chat, self.endpoint, messages, self.ask.max_output_tokens, temperature=self.ask.temperature
+            )
+            self.in_flight[future] = (result, set_aside)
+
+    def _take(self, room: int) -> list[tuple[ExperimentResult, list[ChatMessage], int]]:
+        """Results to call for, their attempts counted; what is hopeless or too dear is not among them."""
+        taken: list[tuple[ExperimentResult, list[ChatMessage], int]] = []
         held = self.endpoint.timeout_seconds + 60
         for result in write.take_pending(self.experiment.pk, room, held):
             item = self.items.get(result.item_key)
@@ -136,14 +149,11 @@ class Calls:
                 continue
             messages = messages_for(item.input, self.ask)
             set_aside = price_of(self.endpoint, tokens_at_most(messages), self.ask.max_output_tokens) or 0
-            if self._is_too_dear(set_aside):
+            if self._is_too_dear(set_aside + sum(pico for *_, pico in taken)):
                 self.stopped = "The budget of this experiment is used up."
-                return
-            self.begun_at.append(time.monotonic())
-            future = pool.submit(
-                chat, self.endpoint, messages, self.ask.max_output_tokens, temperature=self.ask.temperature
-            )
-            self.in_flight[future] = (result, set_aside)
+                break
+            taken.append((result, messages, set_aside))
+        return taken
 
     def _is_too_dear(self, set_aside: int) -> bool:
         budget = self.ask.budget_pico
@@ -168,13 +178,15 @@ class Calls:
             self._keep(future)
 
     def _keep(self, future: Future[Called]) -> None:
-        result, _ = self.in_flight.pop(future)
+        result, set_aside = self.in_flight.pop(future)
         try:
             called = future.result()
         except CallFailed as failed:
+            # What was sent may have been paid for; the most it can have cost counts against the budget.
+            self.spent_pico += set_aside if failed.was_sent and failed.kind in ("timeout", "unreachable") else 0
             self._keep_failure(result, failed)
             return
-        self.spent_pico += called.cost_pico or 0
+        self.spent_pico += set_aside if called.cost_pico is None else called.cost_pico
         write.end_call(result.pk, _answered(called))
 
     def _keep_failure(self, result: ExperimentResult, failed: CallFailed) -> None:
@@ -183,6 +195,10 @@ class Calls:
         if failed.kind in FINAL or result.attempts >= ATTEMPTS_MAX:
             write.end_call(result.pk, {"state": FAILED, "error": failed.told[:500]})
             return
+        if failed.kind == "rate_limited":
+            # Told to all who call it: the provider means the key, not this experiment.
+            with transaction.atomic(), raw_cursor() as cursor:
+                pace.pause(cursor, self.connection_id, clock.now() + (failed.retry_after or AGAIN), failed.told)
         after = failed.retry_after or min(AGAIN * 2 ** (result.attempts - 1), AGAIN_MAX)
         write.call_again(result.pk, max(after, AGAIN / 2))
 
