@@ -69,8 +69,8 @@ def compared(
         told: dict[str, Floats] = {}
         for name in names:
             told[f"1 {name}"], told[f"2 {name}"] = (
-                measure(name, parts[:, 0], values),
-                measure(name, parts[:, 1], values),
+                measure(name, parts[:, 0], values, scale.has_numbers),
+                measure(name, parts[:, 1], values, scale.has_numbers),
             )
             told[f"d {name}"] = told[f"2 {name}"] - told[f"1 {name}"]
         return told

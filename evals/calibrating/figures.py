@@ -20,6 +20,7 @@ from evals.stats.bootstrap import RESAMPLES, Statistics, bootstrap
 from evals.stats.flags import Flagging, flagging
 from evals.stats.gate import Gate, GateSettings, Stage, check_gate
 from evals.stats.quantiles import clopper_pearson
+from evals.stats.report import people_report
 from evals.stats.results import LEVEL, Estimate, TooLittle
 
 Floats = NDArray[np.float64]
@@ -91,6 +92,7 @@ def figures(
     clusters = [pair.cluster for pair in pairs] if len(sessions) < len(pairs) else None
 
     alike, people, below, traffic = _agreements(pairs, weights if is_uneven else None, values, names, clusters, seed)
+    people |= _of_several(pairs, k, names, clusters, seed)
     lean = bias_of(values[person], values[judge], weights, clusters) if scale.has_numbers else None
     cut = None if flag_at_most is None else _cut(scale.levels, flag_at_most)
     flags = _flags(person, judge, cut, weights)
@@ -175,6 +177,7 @@ def _agreements(
     """(judge and people, people alone, people minus judge on the same answers, judge and people over the traffic)."""
     k = values.size
     size = k * k
+    is_ordered = "weighted_kappa" in names
     rows = np.zeros((len(pairs), 4 * size))
     double = 0
     for at, pair in enumerate(pairs):
@@ -195,12 +198,12 @@ def _agreements(
         parts = sums.reshape(sums.shape[0], 4, k, k)
         told: dict[str, Floats] = {}
         for name in names:
-            told[f"judge {name}"] = measure(name, parts[:, 0], values)
+            told[f"judge {name}"] = measure(name, parts[:, 0], values, is_ordered)
             if double >= DOUBLE_MIN:
-                told[f"people {name}"] = measure(name, parts[:, 1], values)
-                told[f"below {name}"] = told[f"people {name}"] - measure(name, parts[:, 2], values)
+                told[f"people {name}"] = measure(name, parts[:, 1], values, is_ordered)
+                told[f"below {name}"] = told[f"people {name}"] - measure(name, parts[:, 2], values, is_ordered)
             if weights is not None:
-                told[f"traffic {name}"] = measure(name, parts[:, 3], values)
+                told[f"traffic {name}"] = measure(name, parts[:, 3], values, is_ordered)
         return told
 
     drawn = bootstrap(rows, statistics, clusters=clusters, seed=seed)
@@ -215,21 +218,37 @@ def _agreements(
     return of["judge"], people, below, of["traffic"]
 
 
+def _of_several(
+    pairs: Sequence[Pair], k: int, names: Sequence[str], clusters: Sequence[str] | None, seed: int
+) -> dict[str, Any]:
+    """Alpha and Gwet's coefficients of all people at once, gaps and all; nothing where too few answers have two."""
+    if sum(1 for pair in pairs if len(pair.blind) > 1) < DOUBLE_MIN:
+        return {}
+    most = max(len(pair.blind) for pair in pairs)
+    # Who said it does not matter to these, so each row is the nth label of every answer.
+    rows = [[pair.blind[nth].level if nth < len(pair.blind) else None for pair in pairs] for nth in range(most)]
+    report = people_report(rows, range(k), is_ordered="weighted_kappa" in names, clusters=clusters, seed=seed)
+    if isinstance(report, TooLittle):
+        return {}
+    told = {name: report.figures.get(name) for name in ("krippendorff", "gwet_ac1", "gwet_ac2") if name in names}
+    return {name: _of_double(found, report.n) for name, found in told.items()}
+
+
 def _of_double(found: Estimate | None, double: int) -> Estimate | None:
     if found is None:
         return None
     return Estimate(found.value, found.low, found.high, found.level, double, double, found.method, found.error)
 
 
-def measure(name: str, of: Floats, values: Floats) -> Floats:
-    """One measure of agreement of tables (b, k, k)."""
+def measure(name: str, of: Floats, values: Floats, is_ordered: bool = True) -> Floats:
+    """One measure of agreement of tables (b, k, k); levels without an order are only the same or not."""
     k = values.size
     if name == "weighted_kappa":
         return tables.kappa(of, tables.agreement_weights(k, "quadratic"))
     if name == "cohen_kappa":
         return tables.kappa(of, tables.agreement_weights(k, "identity"))
     if name == "krippendorff":
-        return tables.alpha_table(of, values, "ordinal" if k > 2 else "nominal")
+        return tables.alpha_table(of, values, "ordinal" if is_ordered else "nominal")
     if name == "gwet_ac1":
         return tables.gwet_table(of, tables.agreement_weights(k, "identity"))
     if name == "gwet_ac2":
@@ -249,7 +268,8 @@ def _constant(
     table = np.zeros((1, k, k))
     counts = np.bincount(person, minlength=k)
     table[0, :, int(counts.argmax())] = counts
-    told = {name: float(measure(name, table, values)[0]) for name in names}
+    is_ordered = "weighted_kappa" in names
+    told = {name: float(measure(name, table, values, is_ordered)[0]) for name in names}
     return {name: value if np.isfinite(value) else None for name, value in told.items()}
 
 
@@ -260,7 +280,7 @@ def _by_level(
     for value, found in parts:
         level = names[int(np.flatnonzero(values == value)[0])]
         n = found.n if isinstance(found, Estimate) else found.have
-        told.append({"level": level, **(kept(found) or {}), "n": n})
+        told.append((kept(found) or {}) | {"level": level, "n": n})
     return told
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+import orjson
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
@@ -225,7 +226,7 @@ def _row(row: dict[str, Any], now: datetime) -> CalibrationRow:
         version_id=row["version_id"],
         version=row["number"],
         criterion=row["criterion"],
-        scope=Scope.of(row["scope"]),
+        scope=Scope.of(orjson.loads(row["scope"])),
         verdict=row["verdict"],
         pairs=row["pairs"],
         reviewers=row["reviewers"],
@@ -234,8 +235,8 @@ def _row(row: dict[str, Any], now: datetime) -> CalibrationRow:
         expires_at=row["expires_at"],
         stale=_stale(row, now),
         need_more=row["need_more"],
-        missed=tuple(row["missed"] or ()),
-        result=row["result"] or {},
+        missed=tuple(orjson.loads(row["missed"]) or ()) if row["missed"] else (),
+        result=orjson.loads(row["result"]) if row["result"] else {},
     )
 
 
