@@ -15,7 +15,7 @@ import orjson
 
 from telltale.lib import clock
 from traces.canonical.types import BUCKETS, Kind
-from traces.cost.book import MatchKind, PriceBook, PriceRow
+from traces.cost.book import Level, MatchKind, PriceBook, PriceRow
 from traces.cost.judging import JUDGE_SERVICE
 from traces.cost.pricing import cost_of
 from traces.prices import load_book
@@ -36,7 +36,7 @@ class Rates:
 
     def row(self, model: str) -> PriceRow:
         rates = tuple(self.input_pico if name.startswith("input") else self.output_pico for name in BUCKETS)
-        return PriceRow(MatchKind.EXACT, model, rates)
+        return PriceRow(MatchKind.EXACT, model, rates, level=Level.ENDPOINT)
 
 
 @dataclass(frozen=True, slots=True)

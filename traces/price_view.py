@@ -53,7 +53,12 @@ WORDS = {
     ),
     "tier": tuple((tier, tier.value) for tier in Tier),
 }
-LEVEL_WORDS = {Level.PROJECT: "This project", Level.INSTALLATION: "Installation", Level.SHIPPED: "Shipped"}
+LEVEL_WORDS = {
+    Level.ENDPOINT: "The endpoint",
+    Level.PROJECT: "This project",
+    Level.INSTALLATION: "Installation",
+    Level.SHIPPED: "Shipped",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Level(IntEnum):
     """Whose price it is; a smaller one goes before a larger one."""
 
+    ENDPOINT = -1  # what the endpoint called says itself; of the product's own calls alone
     PROJECT = 0
     INSTALLATION = 1
     SHIPPED = 2

@@ -13,6 +13,7 @@ from traces.prices import find_row
 from traces.read import SpanRow
 
 _LEVELS = {
+    Level.ENDPOINT: "the endpoint's own price",
     Level.PROJECT: "this project's price",
     Level.INSTALLATION: "this installation's price",
     Level.SHIPPED: "shipped price list",
