@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from evals.pages import connections
+from evals.pages import calibration, connections, review, review_queues, routines
 
 P = "p/<slug:slug>/"
+REVIEW = P + "review/"
 CONNECTIONS = P + "settings/connections/"
+CALIBRATION = P + "judges/<slug:judge>/calibration/"
+ROUTINES = P + "judges/<slug:judge>/routines/"
 
 urlpatterns: list[URLPattern] = [
     # Setting up: connections, rubrics, judges, plans
@@ -17,4 +20,30 @@ urlpatterns: list[URLPattern] = [
     path(CONNECTIONS + "<int:connection_id>/test/", connections.test, name="connection_test"),
     path(CONNECTIONS + "<int:connection_id>/archive/", connections.archive, name="connection_archive"),
     path(CONNECTIONS + "<int:connection_id>/restore/", connections.restore, name="connection_restore"),
+    # Review: what waits, and the queues
+    path(REVIEW, review.review, name="review"),
+    path(REVIEW + "queues/", review_queues.queue_list, name="review_queues"),
+    path(REVIEW + "new/", review_queues.queue_new, name="review_queue_new"),
+    path(REVIEW + "add/", review_queues.item_add, name="review_add"),
+    path(REVIEW + "export/", review_queues.export, name="review_export"),
+    path(REVIEW + "<slug:queue>/", review_queues.queue_page, name="review_queue"),
+    path(REVIEW + "<slug:queue>/edit/", review_queues.queue_edit, name="review_queue_edit"),
+    path(REVIEW + "<slug:queue>/close/", review_queues.queue_close, name="review_queue_close"),
+    path(REVIEW + "<slug:queue>/items/<int:item_id>/", review_queues.item_change, name="review_item"),
+    path(REVIEW + "<slug:queue>/hold/", review.hold, name="review_hold"),
+    path(REVIEW + "<slug:queue>/verdict/", review.verdict, name="review_verdict"),
+    path(REVIEW + "<slug:queue>/skip/", review.skip, name="review_skip"),
+    path(REVIEW + "<slug:queue>/undo/", review.undo, name="review_undo"),
+    path(REVIEW + "<slug:queue>/renew/", review.renew, name="review_renew"),
+    path(REVIEW + "<slug:queue>/leave/", review.leave, name="review_leave"),
+    # Calibration and the dated checks of judges
+    path(CALIBRATION, calibration.calibration, name="calibration"),
+    path(CALIBRATION + "again/", calibration.again, name="calibration_again"),
+    path(CALIBRATION + "compare/", calibration.compare, name="calibration_compare"),
+    path(CALIBRATION + "gate/", calibration.gate, name="calibration_gate"),
+    path(CALIBRATION + "new/", calibration.task, name="calibration_task"),
+    path(ROUTINES, routines.routine_list, name="routines"),
+    path(ROUTINES + "new/", routines.begin, name="routine_begin"),
+    path(ROUTINES + "<int:routine_id>/", routines.routine, name="routine"),
+    path(ROUTINES + "<int:routine_id>/skip/", routines.skip, name="routine_skip"),
 ]
