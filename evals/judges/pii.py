@@ -21,7 +21,7 @@ TEXT_CHARS_MAX = 1_000_000
 _EMAIL = re.compile(
     r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,6}[A-Za-z]{2,24}(?![A-Za-z0-9])"
 )
-_DIGITS = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])")
+_DIGITS = re.compile(r"(?<![\w.+-])\d(?:[ -]?\d){12,18}(?![\w-])")
 _IBAN = re.compile(r"(?<![A-Z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?(?![A-Z0-9])")
 # International with its +, or a national one with an area code in brackets or three groups.
 _PHONE = re.compile(
@@ -94,8 +94,8 @@ def _ibans(text: str) -> int:
 
 
 def _phones(text: str) -> int:
-    text = _IBAN.sub("#", text)
-    return sum(not _is_card(found) and not _SSN.fullmatch(found) for found in _PHONE.findall(text))
+    text = _DIGITS.sub("#", _IBAN.sub("#", text))
+    return sum(not _SSN.fullmatch(found) for found in _PHONE.findall(text))
 
 
 _COUNTS: dict[str, Callable[[str], int]] = {
