@@ -7,15 +7,14 @@ import threading
 from celery import shared_task
 from celery.worker import state
 
-from evals import backfilling as backfilling  # registers its jobs with every worker
-from evals import calibrating, drawing, experimenting, judging
+from evals import backfilling, calibrating, drawing, experimenting, judging, routines
 from evals.read import judgements
 from evals.reviewing import filling
 from telltale.jobs import quiet
 from telltale.jobs.wake import wake
 
 # One run of each a process: calls of models have threads of their own, and the other slots are for other work.
-_drawing, _rules, _models = threading.Lock(), threading.Lock(), threading.Lock()
+_drawing, _rules, _models, _backfills = (threading.Lock() for _ in range(4))
 
 quiet.watch(judgements.has_open_work)
 
@@ -63,6 +62,17 @@ def judge_models() -> int:
         _models.release()
 
 
+@shared_task(name="evals.tend_backfills", time_limit=120, expires=10, ignore_result=True)
+def tend_backfills() -> int:
+    """Queue what running backfills have room for."""
+    if not _backfills.acquire(blocking=False):
+        return 0
+    try:
+        return backfilling.tend()
+    finally:
+        _backfills.release()
+
+
 @shared_task(name="evals.fill_reviews", time_limit=120, ignore_result=True)
 def fill_reviews() -> int:
     """Let what judges flagged wait in the review queues that want it."""
@@ -79,3 +89,9 @@ def tend_calibrations() -> int:
 def tend_experiments() -> int:
     """End the experiments that waited for their judges alone."""
     return experimenting.tend_experiments()
+
+
+@shared_task(name="evals.tend_routines", time_limit=600, ignore_result=True)
+def tend_routines() -> int:
+    """Plan the dated checks of live judges, and go on with those whose day has come."""
+    return routines.plan() + routines.tend()

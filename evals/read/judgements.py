@@ -35,6 +35,7 @@ REASONS = {
     "gone": "the trace was removed before it was judged",
     "too_old": "it waited too long",
     "cancelled": "somebody cancelled it",
+    "paused": "its backfill is paused",
 }
 STATES = ("pending", "running", "scored", "failed", "skipped")
 
@@ -42,6 +43,7 @@ _OPEN = """
 SELECT EXISTS (SELECT 1 FROM evals_candidate WHERE due_at <= %(now)s)
     OR EXISTS (SELECT 1 FROM evals_judgement WHERE state = 'running')
     OR EXISTS (SELECT 1 FROM traces_feed WHERE consumer = 4)
+    OR EXISTS (SELECT 1 FROM evals_backfill WHERE state = 'running')
 """
 _DUE = """
 WITH RECURSIVE open AS (
@@ -173,6 +175,30 @@ def _sum(parts: Iterable[Counts]) -> Counts:
         for reason, n in part.by_reason.items():
             reasons[reason] = reasons.get(reason, 0) + n
         calls, cost, unpriced = calls + part.calls, cost + part.cost_pico, unpriced + part.unpriced_calls
+    return Counts(states, reasons, calls, cost, unpriced)
+
+
+_BACKFILL = """
+SELECT state, reason, count(*), coalesce(sum(attempts), 0), coalesce(sum(cost_pico), 0),
+    coalesce(sum(attempts) FILTER (WHERE cost_pico IS NULL), 0)
+FROM evals_judgement
+WHERE backfill_id = %(id)s AND project_id = %(project_id)s
+GROUP BY state, reason
+"""
+
+
+def backfill_counts(project_id: int, backfill_id: int) -> Counts:
+    """States of the judgements of a backfill. One query."""
+    states: dict[str, int] = {}
+    reasons: dict[tuple[str, str], int] = {}
+    calls = cost = unpriced = 0
+    with asking() as cursor:
+        params = {"id": backfill_id, "project_id": project_id}
+        for state, reason, n, attempts, pico, unknown in fetch(cursor, _BACKFILL, params):
+            states[state] = states.get(state, 0) + int(n)
+            if reason:
+                reasons[state, reason] = int(n)
+            calls, cost, unpriced = calls + int(attempts), cost + int(pico), unpriced + int(unknown)
     return Counts(states, reasons, calls, cost, unpriced)
 
 

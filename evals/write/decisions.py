@@ -69,10 +69,11 @@ class Decided:
     pi_first: float
     phase: int
     is_taken: bool
+    decided_at: datetime
 
 
 _DECIDED = """
-SELECT trace_id, plan_id, pi, pi_first, phase, is_taken FROM evals_decision
+SELECT trace_id, plan_id, pi, pi_first, phase, is_taken, decided_at FROM evals_decision
 WHERE project_id = %(project_id)s AND trace_id = ANY(%(trace_ids)s)
 """
 

@@ -370,6 +370,19 @@ def give_back(
     tallies.write(cursor)
 
 
+_OF_TARGETS = """
+SELECT target_id, judgement_id, pi FROM evals_judgement
+WHERE judge_version_id = %(version_id)s AND target_id = ANY(%(targets)s) AND span_id = 0 AND repeat = 0
+"""
+
+
+def of_targets(version_id: int, targets: Sequence[UUID]) -> dict[UUID, tuple[int, float | None]]:
+    """The judgements a version has of targets: (judgement, chance) by target."""
+    with raw_cursor() as cursor:
+        cursor.execute(_OF_TARGETS, {"version_id": version_id, "targets": list(targets)})
+        return {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
+
+
 _WAIT = """
 UPDATE evals_judgement AS j SET reason = %(reason)s, next_at = %(until)s
 WHERE j.project_id = %(project_id)s AND j.judgement_id = ANY(%(ids)s)

@@ -267,6 +267,7 @@ CELERY_TASK_ROUTES = {
     "evals.draw": {"queue": "judge"},
     "evals.judge_rules": {"queue": "judge"},
     "evals.judge_models": {"queue": "judge"},
+    "evals.tend_backfills": {"queue": "judge"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
@@ -293,8 +294,11 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "evals.draw": {"task": "evals.draw", "schedule": 2.0},
     "evals.judge_rules": {"task": "evals.judge_rules", "schedule": 2.0},
     "evals.judge_models": {"task": "evals.judge_models", "schedule": 2.0},
+    "evals.tend_backfills": {"task": "evals.tend_backfills", "schedule": 5.0},
     "evals.fill_reviews": {"task": "evals.fill_reviews", "schedule": 5.0},
     "evals.tend_experiments": {"task": "evals.tend_experiments", "schedule": 5.0},
+    "evals.tend_calibrations": {"task": "evals.tend_calibrations", "schedule": 15.0},
+    "evals.tend_routines": {"task": "evals.tend_routines", "schedule": 60.0},
 }
 # How often these look for work while nothing is going on (telltale.jobs.quiet).
 QUIET_TASKS = dict.fromkeys(
@@ -306,6 +310,10 @@ QUIET_TASKS = dict.fromkeys(
         "traces.index_search",
         "traces.merge_search",
         "traces.refresh_sessions",
+        "evals.draw",
+        "evals.judge_rules",
+        "evals.judge_models",
+        "evals.tend_backfills",
         "evals.fill_reviews",
         "evals.tend_experiments",
     ),
