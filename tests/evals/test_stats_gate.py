@@ -12,6 +12,7 @@ from scipy import stats as scipy_stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
+from evals.stats.agreement import weighted_kappa
 from evals.stats.bootstrap import bootstrap
 from evals.stats.flags import flagging
 from evals.stats.gate import GateSettings, check_gate, more_needed
@@ -387,3 +388,23 @@ def test_bootstrapped_means_have_the_normal_error():
     )
     with pytest.raises(ValueError, match="as many clusters"):
         bootstrap(rows, lambda sums: {"mean": sums[:, 0]}, clusters=[1])
+
+
+@pytest.mark.parametrize(("spread", "kappa", "wrongly"), [(0.82, 0.845, "proven"), (0.78, 0.856, "failed")])
+def test_chance_seldom_decides_the_wrong_way(spread, kappa, wrongly):
+    """200 labels, 300 times, of a judge just under or over the gate: a bare kappa would decide it by a coin."""
+    random = np.random.default_rng(17)
+    people = random.choice(LEVELS, 100_000, p=(0.1, 0.15, 0.2, 0.25, 0.3)).astype(float)
+    judge = np.clip(np.round(people + random.normal(0, spread, people.size)), 1, 5)
+    assert weighted_kappa(people, judge, LEVELS) == pytest.approx(kappa, abs=0.004)
+
+    verdicts, bare = [], []
+    for _ in range(300):
+        at = random.integers(0, people.size, 200)
+        found = judge_report(people[at], judge[at], LEVELS, resamples=300).figures["weighted_kappa"]
+        verdicts.append(check_gate(AGREEMENT_ONLY, agreement=found).verdict)
+        bare.append("proven" if found.value > 0.85 else "failed")
+
+    # 2.5 % and the percentile interval's lack; 300 draws of .03 are at most 18 with probability 1 - 1e-3.
+    assert verdicts.count(wrongly) <= 18
+    assert bare.count(wrongly) > 75
