@@ -34,13 +34,13 @@ BYS = ("feature", "model", "prompt_version", "hour", "day")
 DEFAULT_WINDOW = timedelta(days=7)
 
 
-class TooLittleShape(serializers.Serializer[Any]):
+class QualityTooLittleShape(serializers.Serializer[Any]):
     have = serializers.IntegerField()
     need = serializers.IntegerField()
     what = serializers.CharField()
 
 
-class EstimateShape(serializers.Serializer[Any]):
+class QualityEstimateShape(serializers.Serializer[Any]):
     value = serializers.FloatField()
     low = serializers.FloatField(allow_null=True)
     high = serializers.FloatField(allow_null=True)
@@ -50,21 +50,23 @@ class EstimateShape(serializers.Serializer[Any]):
     method = serializers.CharField()
 
 
-class UncorrectedShape(serializers.Serializer[Any]):
-    estimate = EstimateShape(allow_null=True, help_text="The judge's own mean over all traffic: not quality.")
-    too_little = TooLittleShape(allow_null=True)
+class UncorrectedQualityShape(serializers.Serializer[Any]):
+    estimate = QualityEstimateShape(allow_null=True, help_text="The judge's own mean over all traffic: not quality.")
+    too_little = QualityTooLittleShape(allow_null=True)
 
 
-class CorrectedShape(serializers.Serializer[Any]):
-    estimate = EstimateShape(allow_null=True, help_text="Quality as people would see it (PPI++); n counts reviews.")
+class CorrectedQualityShape(serializers.Serializer[Any]):
+    estimate = QualityEstimateShape(
+        allow_null=True, help_text="Quality as people would see it (PPI++); n counts reviews."
+    )
     judge_weight = serializers.FloatField(allow_null=True, help_text="What the judge adds to the reviews: 0 to 1.")
     effective_reviews = serializers.FloatField(allow_null=True)
-    reviews_only = EstimateShape(allow_null=True)
+    reviews_only = QualityEstimateShape(allow_null=True)
     judge_bias = serializers.FloatField(allow_null=True, help_text="Judge minus people, over the reviewed.")
-    too_little = TooLittleShape(allow_null=True)
+    too_little = QualityTooLittleShape(allow_null=True)
 
 
-class EstimateRowShape(serializers.Serializer[Any]):
+class QualityRowShape(serializers.Serializer[Any]):
     judge = serializers.CharField()
     judge_version = serializers.IntegerField()
     is_live = serializers.BooleanField()
@@ -74,8 +76,8 @@ class EstimateRowShape(serializers.Serializer[Any]):
     scale_high = serializers.FloatField(allow_null=True)
     is_share = serializers.BooleanField(help_text="Whether the figures are shares, 0 to 1.")
     key = serializers.CharField(allow_null=True, help_text="The group asked for with `by`; empty where unknown.")
-    uncorrected = UncorrectedShape()
-    corrected = CorrectedShape()
+    uncorrected = UncorrectedQualityShape()
+    corrected = CorrectedQualityShape()
     scores = serializers.IntegerField()
     effective_scores = serializers.FloatField()
     traffic = serializers.FloatField(help_text="About how many traces it speaks for: the sum of weights.")
@@ -84,13 +86,13 @@ class EstimateRowShape(serializers.Serializer[Any]):
     badge_words = serializers.CharField()
 
 
-class ReasonShape(serializers.Serializer[Any]):
+class JudgingReasonShape(serializers.Serializer[Any]):
     state = serializers.CharField()
     reason = serializers.CharField()
     n = serializers.IntegerField()
 
 
-class CoverageShape(serializers.Serializer[Any]):
+class JudgingCoverageShape(serializers.Serializer[Any]):
     judge = serializers.CharField()
     covered = serializers.IntegerField(help_text="Traces that its plans gave a chance.")
     taken = serializers.IntegerField(help_text="Those that were drawn.")
@@ -98,17 +100,17 @@ class CoverageShape(serializers.Serializer[Any]):
         help_text="Fit the judge's filter and had no chance: no estimate speaks of them."
     )
     states = serializers.DictField(child=serializers.IntegerField(), help_text="Of the judgements made in the window.")
-    reasons = ReasonShape(many=True)
+    reasons = JudgingReasonShape(many=True)
     nonresponse = serializers.FloatField(allow_null=True, help_text="Share of ended judgements without a score.")
     is_nonresponse_high = serializers.BooleanField(help_text="More than 0.05.")
 
 
-class EstimatesShape(serializers.Serializer[Any]):
+class QualityEstimatesShape(serializers.Serializer[Any]):
     start = serializers.DateTimeField(help_text="Of the effective window: whole hours.")
     end = serializers.DateTimeField()
     by = serializers.CharField(allow_null=True)
-    items = EstimateRowShape(many=True)
-    coverage = CoverageShape(many=True)
+    items = QualityRowShape(many=True)
+    coverage = JudgingCoverageShape(many=True)
 
 
 def _text(name: str, description: str, **more: Any) -> OpenApiParameter:
@@ -120,7 +122,7 @@ class EstimatesView(ProjectView):
 
     @shapes.describe(
         "Quality of all traffic",
-        EstimatesShape,
+        QualityEstimatesShape,
         tag="Scores",
         detail="For each judge version and criterion the estimate for all traffic, weighted by how each trace was "
         "drawn, with a 95 % interval. `uncorrected` is the judge's own mean, which is off by as much as the judge is; "

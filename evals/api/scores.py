@@ -100,7 +100,7 @@ class NewScoresShape(serializers.Serializer[Any]):
     scores = NewScoreShape(many=True, help_text=f"1 to {scoring.ITEMS_MAX}; or one score without this array.")
 
 
-class ResultShape(serializers.Serializer[Any]):
+class ScoreResultShape(serializers.Serializer[Any]):
     index = serializers.IntegerField()
     status = serializers.ChoiceField(["created", "updated", "superseded", "rejected"])
     id = serializers.CharField(allow_null=True)
@@ -108,13 +108,13 @@ class ResultShape(serializers.Serializer[Any]):
     errors = shapes.FieldErrorShape(many=True, required=False)  # type: ignore[assignment]
 
 
-class ResultsShape(serializers.Serializer[Any]):
+class ScoreResultsShape(serializers.Serializer[Any]):
     accepted = serializers.IntegerField()
     rejected = serializers.IntegerField()
-    items = ResultShape(many=True)
+    items = ScoreResultShape(many=True)
 
 
-class NamesShape(serializers.Serializer[Any]):
+class ScoreNamesShape(serializers.Serializer[Any]):
     items = serializers.ListField(child=serializers.CharField())
 
 
@@ -193,7 +193,7 @@ class ScoresView(ProjectView):
 
     @shapes.describe(
         "Put scores",
-        ResultsShape,
+        ScoreResultsShape,
         tag="Scores",
         body=NewScoresShape,
         detail=f"One score, or up to {scoring.ITEMS_MAX} as `scores` or a bare array. Each item is judged alone: a bad "
@@ -267,7 +267,7 @@ class ScoreView(ProjectView):
 
 
 class ScoreNamesView(ProjectView):
-    @shapes.describe("The names of scores of a project", NamesShape, tag="Scores", detail="The first 200 of them.")
+    @shapes.describe("The names of scores of a project", ScoreNamesShape, tag="Scores", detail="The first 200 of them.")
     def get(self, request: Request) -> Response:
         return Response({"items": score_names(self.project.pk)})
 
