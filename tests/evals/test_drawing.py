@@ -48,12 +48,8 @@ def rules(project, spec=None, *, slug="length", salt="salt"):
 
 
 def decisions(project):
-    return {
-        row[0]: row[1:]
-        for row in sql(
-            "SELECT trace_id, pi, is_taken, rule, phase FROM evals_decision WHERE project_id = %s", project.pk
-        )
-    }
+    rows = sql("SELECT trace_id, pi, is_taken, rule, phase FROM evals_decision WHERE project_id = %s", project.pk)
+    return {row[0]: row[1:] for row in rows}
 
 
 def counters(project):

@@ -344,11 +344,8 @@ def test_a_low_score_flags_and_enters_the_sums_of_estimates(project, model):
     flagged, flags = sql("SELECT is_flagged, flags FROM evals_judgement")[0]
     assert flagged is True
     assert set(flags) == {"injection_attempt", "evidence_not_found", "unsure"}
-    sums = sql("SELECT name, n, sw, swy, levels FROM evals_score_hour ORDER BY name")
-    assert [(name, n, sw, swy) for name, n, sw, swy, _ in sums] == [
-        ("_flag", 1, 1.0, 1.0),
-        ("correctness", 1, 1.0, 1.0),
-    ]
+    sums = sql("SELECT name, n, sw, swy FROM evals_score_hour ORDER BY name")
+    assert sums == [("_flag", 1, 1.0, 1.0), ("correctness", 1, 1.0, 1.0)]
 
 
 def test_a_trace_that_is_gone_is_skipped(project, model):
