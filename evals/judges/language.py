@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-TEXT_CHARS_MAX = 20_000
+TEXT_CHARS_MAX = 4_000
 # Letters of a script that a text needs before it counts.
 LETTERS_MIN = 8
 # Common words that a language needs, and how far it must lead the next.
@@ -62,9 +62,11 @@ CODES = tuple(sorted({*_OF_SCRIPT.values(), "ja", "zh", *_BY_WORDS}))
 def detect(text: str) -> str | None:
     """The ISO 639-1 code of the text's language; None where it is too short, mixed or not known to this detector.
 
-    Code blocks and addresses do not count; nor does anything beyond 20,000 characters.
+    Code blocks and addresses do not count; nor does anything beyond 4,000 characters.
     """
-    text = _CODE.sub(" ", text[:TEXT_CHARS_MAX])
+    text = text[:TEXT_CHARS_MAX]
+    if "`" in text or "://" in text:
+        text = _CODE.sub(" ", text)
     if text.isascii():
         return _by_words(text, "latin")
     counts = {name: len(script.findall(text)) for name, script in _SCRIPTS.items()}
@@ -87,14 +89,18 @@ def _by_words(text: str, script: str) -> str | None:
     index = _INDEX.get(script, {})
     votes: dict[str, float] = {}
     hits: dict[str, int] = {}
-    for word in _WORD.findall(text.lower()):
-        codes = index.get(word, ())
-        for code in codes:
-            # A word that few languages share says more.
-            votes[code] = votes.get(code, 0) + 1 / len(codes)
-            hits[code] = hits.get(code, 0) + 1
-        for letter in set(word) & _LETTERS.keys():
-            votes[_LETTERS[letter]] = votes.get(_LETTERS[letter], 0) + 0.5
+    lowered = text.lower()
+    for word in _WORD.findall(lowered):
+        if word in index:
+            codes = index[word]
+            share = 1 / len(codes)  # a word that few languages share says more
+            for code in codes:
+                votes[code] = votes.get(code, 0) + share
+                hits[code] = hits.get(code, 0) + 1
+    if not lowered.isascii():
+        for letter, code in _LETTERS.items():
+            if n := lowered.count(letter):
+                votes[code] = votes.get(code, 0) + 0.5 * n
     if not votes:
         return None
     first, *others = sorted(votes, key=votes.__getitem__, reverse=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from evals.judges.patterns import compile_pattern, found_in
+
 EMAIL, PHONE, CARD, IBAN, KEY, IP, SSN = "email", "phone", "card", "iban", "key", "ip", "us_ssn"
 KINDS = (EMAIL, PHONE, CARD, IBAN, KEY, IP, SSN)
 DEFAULT_KINDS = (EMAIL, PHONE, CARD, IBAN, KEY)
@@ -37,6 +39,10 @@ _KEY = re.compile(
     r"|eyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{10,1000})"
     r"|-----BEGIN (?:[A-Z]{2,10} ){0,2}PRIVATE KEY-----"
 )
+# What a text needs before the search for numbers and keys begins: most texts have none of it.
+_LONG_NUMBER = re.compile(r"\d(?:[ ()./-]{0,3}\d){6}")
+_IBAN_START = re.compile(r"[A-Z]{2}\d{2}")
+_KEY_START = compile_pattern("sk-|[sr]k_|A[KS]IA|AIza|gh[pousr]_|github_pat_|glpat-|xox[abpors]-|hf_|eyJ|PRIVATE KEY")
 # Length of an IBAN by country, of those most common; others by checksum alone.
 _IBAN_LENGTHS = {
     "AT": 20, "BE": 16, "CH": 21, "CZ": 24, "DE": 22, "DK": 18, "ES": 24, "FI": 18, "FR": 27, "GB": 22, "GR": 27,
@@ -75,6 +81,8 @@ def _emails(text: str) -> int:
 
 
 def _cards(text: str) -> int:
+    if not _LONG_NUMBER.search(text):
+        return 0
     return sum(_is_card(found) for found in _DIGITS.findall(text))
 
 
@@ -86,6 +94,8 @@ def _is_card(text: str) -> bool:
 
 def _ibans(text: str) -> int:
     n = 0
+    if not _IBAN_START.search(text):
+        return n
     for found in _IBAN.findall(text):
         # Words in capitals may follow the number: it ends where its country's length says.
         plain = found.replace(" ", "")
@@ -94,8 +104,14 @@ def _ibans(text: str) -> int:
 
 
 def _phones(text: str) -> int:
+    if not _LONG_NUMBER.search(text):
+        return 0
     text = _DIGITS.sub("#", _IBAN.sub("#", text))
     return sum(not _SSN.fullmatch(found) for found in _PHONE.findall(text))
+
+
+def _keys(text: str) -> int:
+    return 0 if found_in(_KEY_START, text) is None else len(_KEY.findall(text))
 
 
 _COUNTS: dict[str, Callable[[str], int]] = {
@@ -103,7 +119,7 @@ _COUNTS: dict[str, Callable[[str], int]] = {
     PHONE: _phones,
     CARD: _cards,
     IBAN: _ibans,
-    KEY: lambda text: len(_KEY.findall(text)),
+    KEY: _keys,
     IP: lambda text: len(_IP.findall(text)),
     SSN: lambda text: len(_SSN.findall(text)),
 }

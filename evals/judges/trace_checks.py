@@ -31,6 +31,7 @@ TOKENS_MAX = 100_000_000
 DOCUMENTS_MAX = 1_000
 MISSING_SHOWN = 5
 _CITED = re.compile(r"\[(\d{1,3})\]|【(\d{1,3})[^】]{0,40}】")
+_MARKS = re.compile("[.,']")
 _NUMBER = re.compile(r"\d+(?:[.,']\d+)*")
 
 Told = Mapping[str, Any]
@@ -193,32 +194,32 @@ def read_numbers(told: Told, where: str) -> Made:
     def check(material: Material) -> Outcome:
         if not material.documents and not material.tools:
             return Outcome(None, "Nothing was retrieved to compare with.")
-        given = _numbers(material.question)
-        for each in material.documents:
-            given |= _numbers(each.text)
-        for tool in material.tools:
-            given |= _numbers(tool.result)
-        missing = sorted(each for each in _numbers(_CITED.sub(" ", material.answer)) - given if len(each) > 1)
+        missing = {each for each in _numbers(_uncited(material.answer)) if len(each) > 1}
+        for text in (material.question, *(d.text for d in material.documents), *(t.result for t in material.tools)):
+            if missing:
+                missing -= _numbers(text)
         if not missing:
             return Outcome(True, "Every number of the answer is in its sources.")
-        shown = tuple(missing[:MISSING_SHOWN])
+        shown = tuple(sorted(missing)[:MISSING_SHOWN])
         return Outcome(False, f"In no source: {', '.join(shown)}.", shown)
 
     return {}, check
 
 
+def _uncited(answer: str) -> str:
+    return _CITED.sub(" ", answer) if "[" in answer or "【" in answer else answer
+
+
 def _numbers(text: str) -> set[str]:
     """Numbers as they are read, however thousands are marked: 1,200 and 1.200 and 1200 are one; so is 9.50 and 9.5."""
-    found = set()
-    for each in _NUMBER.findall(text):
-        parts = re.split(r"[.,']", each)
-        if len(parts) > 1 and all(len(part) == 3 for part in parts[1:]) and len(parts[0]) <= 3:
-            found.add("".join(parts))
-        elif len(parts) > 1:
-            found.add(f"{''.join(parts[:-1])}.{parts[-1].rstrip('0')}".rstrip("."))
-        else:
-            found.add(each)
-    return found
+    return {each if each.isdigit() else _canonical(each) for each in _NUMBER.findall(text)}
+
+
+def _canonical(number: str) -> str:
+    parts = _MARKS.split(number)
+    if all(len(part) == 3 for part in parts[1:]) and len(parts[0]) <= 3:
+        return "".join(parts)
+    return f"{''.join(parts[:-1])}.{parts[-1].rstrip('0')}".rstrip(".")
 
 
 def read_expression(told: Told, where: str) -> Made:
