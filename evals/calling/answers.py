@@ -74,13 +74,6 @@ def read_anthropic(endpoint: Endpoint, body: bytes, duration_ms: float, form: st
     return _called(endpoint, text, given, made, read, reason, told.get("model"), duration_ms, form)
 
 
-def refuses_schema(body: bytes, form: str) -> bool:
-    """Whether a refusal is about the form of the reply, which an endpoint may not know, and not about the request."""
-    text = body[:20_000].decode("utf-8", "replace").lower()
-    words = ("response_format", "json_schema", "json_object", "structured output", "guided", "grammar", "strict")
-    return any(word in text for word in words)
-
-
 def _object(body: bytes) -> dict[str, Any]:
     try:
         told = orjson.loads(body)

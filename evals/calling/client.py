@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import orjson
 
-from evals.calling.answers import read_anthropic, read_openai, refuses_schema
+from evals.calling.answers import read_anthropic, read_openai
 from evals.calling.kinds import ANTHROPIC, KINDS, OPENAI, Called, CallFailed, ChatMessage, Endpoint
 from evals.judges.fencing import clean
 from evals.judges.prompt import Prompt
@@ -29,24 +30,35 @@ ANTHROPIC_VERSION = "2023-06-01"
 _PATHS = {OPENAI: "/chat/completions", ANTHROPIC: "/messages"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Dialect:
+    """How an OpenAI-like endpoint wants to be asked for a model: servers and models differ in what they know."""
+
+    form: str = "json_schema"
+    limit_name: str = "max_tokens"
+    has_temperature: bool = True
+
+
+# What was learned from refusals, by base URL and model, so that a process learns it once.
+_LEARNED: dict[tuple[str, str], _Dialect] = {}
+_LEARNED_MAX = 256
+
+
 def ask(
     endpoint: Endpoint, prompt: Prompt, max_output_tokens: int, temperature: float = 0.0, *, form: str = "json_schema"
 ) -> Called:
     """The model's answer to a judge's prompt; CallFailed where there is none.
 
-    `form` is how an OpenAI-like endpoint is held to JSON: json_schema, json_object or none. One that refuses a form
-    answers 400 without doing work; it is then asked again with the next, and `Called.form` says what it took, so that
-    the next call may begin there. At most three requests, each within the endpoint's time.
+    `form` is how an OpenAI-like endpoint is held to JSON: json_schema, json_object or none. One that refuses the form,
+    the temperature or the name of the limit answers 400 without doing work; it is then asked again in another way, at
+    most four times, each within the endpoint's time. `Called.form` says what it took, so that the next call may begin
+    there.
     """
     messages = [ChatMessage("system", prompt.system), ChatMessage("user", prompt.user)]
-    forms = _FORMS[_FORMS.index(form) :] if endpoint.kind == OPENAI else ("none",)
-    for at, each in enumerate(forms):
-        try:
-            return _call(endpoint, messages, max_output_tokens, temperature, each, prompt)
-        except _FormRefused as refused:
-            if at == len(forms) - 1:
-                raise refused.failed from None
-    raise AssertionError("unreachable: the last form returns or raises")
+    dialect = _dialect(endpoint, prompt)
+    if _FORMS.index(form) > _FORMS.index(dialect.form):
+        dialect = replace(dialect, form=form)
+    return _converse(endpoint, messages, max_output_tokens, temperature, dialect, prompt)
 
 
 def chat(
@@ -56,18 +68,71 @@ def chat(
     temperature: float | None = None,
 ) -> Called:
     """The model's answer to a chat; CallFailed where there is none."""
-    return _call(endpoint, messages, max_output_tokens, temperature, "none", None)
+    dialect = _dialect(endpoint, None)
+    return _converse(endpoint, messages, max_output_tokens, temperature, dialect, None)
 
 
 _FORMS = ("json_schema", "json_object", "none")
+_TRIES_MAX = 5
 
 
-class _FormRefused(Exception):
-    """The endpoint does not know the form of reply that was asked of it."""
+def _dialect(endpoint: Endpoint, prompt: Prompt | None) -> _Dialect:
+    """What is known of the endpoint's dialect; else what the model's name says."""
+    is_reasoning = endpoint.kind == OPENAI and _is_reasoning(endpoint.model)
+    guess = _Dialect("json_schema", "max_completion_tokens" if is_reasoning else "max_tokens", not is_reasoning)
+    known = _LEARNED.get((endpoint.base_url, endpoint.model), guess)
+    return known if prompt is not None and endpoint.kind == OPENAI else replace(known, form="none")
 
-    def __init__(self, failed: CallFailed) -> None:
+
+def _converse(
+    endpoint: Endpoint,
+    messages: Sequence[ChatMessage],
+    max_output_tokens: int,
+    temperature: float | None,
+    dialect: _Dialect,
+    prompt: Prompt | None,
+) -> Called:
+    """Call, and where the endpoint refuses how it was asked, ask in another way."""
+    tried = [dialect]
+    while True:
+        try:
+            called = _call(endpoint, messages, max_output_tokens, temperature, dialect, prompt)
+        except _DialectRefused as refused:
+            other = _other(dialect, refused.body, has_prompt=prompt is not None)
+            if other is None or other in tried or len(tried) >= _TRIES_MAX:
+                raise refused.failed from None
+            dialect = other
+            tried.append(dialect)
+            continue
+        if len(tried) > 1 and prompt is not None and len(_LEARNED) < _LEARNED_MAX:
+            _LEARNED[endpoint.base_url, endpoint.model] = dialect
+        return called
+
+
+def _other(dialect: _Dialect, body: bytes, *, has_prompt: bool) -> _Dialect | None:
+    """The dialect to try next after a refusal that says `body`; None where it is about something else."""
+    text = body[:20_000].decode("utf-8", "replace").lower()
+    if "temperature" in text and dialect.has_temperature:
+        return replace(dialect, has_temperature=False)
+    if "max_completion_tokens" in text or "max_tokens" in text:
+        is_new = dialect.limit_name == "max_completion_tokens"
+        if ("max_completion_tokens" in text) or not is_new:
+            return replace(dialect, limit_name="max_tokens" if is_new else "max_completion_tokens")
+    if has_prompt and dialect.form != "none" and any(word in text for word in _FORM_WORDS):
+        return replace(dialect, form=_FORMS[_FORMS.index(dialect.form) + 1])
+    return None
+
+
+_FORM_WORDS = ("response_format", "json_schema", "json_object", "structured output", "guided", "grammar", "strict")
+
+
+class _DialectRefused(Exception):
+    """The endpoint may not know how it was asked; `body` says."""
+
+    def __init__(self, failed: CallFailed, body: bytes) -> None:
         super().__init__(str(failed))
         self.failed = failed
+        self.body = body
 
 
 def address_of(endpoint: Endpoint) -> str:
@@ -84,14 +149,14 @@ def _call(
     messages: Sequence[ChatMessage],
     max_output_tokens: int,
     temperature: float | None,
-    form: str,
+    dialect: _Dialect,
     prompt: Prompt | None,
 ) -> Called:
     if endpoint.kind not in KINDS:
         raise ValueError(f"An endpoint is one of {', '.join(KINDS)}, not {endpoint.kind}.")
     if not 1 <= max_output_tokens <= OUTPUT_TOKENS_MAX:
         raise ValueError(f"max_output_tokens must be from 1 to {OUTPUT_TOKENS_MAX:,}.")
-    body = _body(endpoint, messages, max_output_tokens, temperature, form, prompt)
+    body = _body(endpoint, messages, max_output_tokens, temperature, dialect, prompt)
     seconds = min(max(endpoint.timeout_seconds, TIMEOUT_MIN), TIMEOUT_MAX)
     limits = egress.Limits(min(CONNECT_SECONDS, seconds), seconds, seconds, ANSWER_BYTES)
     began = time.perf_counter()
@@ -105,13 +170,13 @@ def _call(
     duration_ms = (time.perf_counter() - began) * 1000
     if answer.status != 200:
         failed = _failure(answer)
-        if form != "none" and answer.status in (400, 404, 415, 422, 501) and refuses_schema(answer.body, form):
-            raise _FormRefused(failed)
+        if endpoint.kind == OPENAI and answer.status in (400, 404, 415, 422, 501):
+            raise _DialectRefused(failed, answer.body)
         raise failed
     if answer.is_cut:
         raise CallFailed("server", f"The model's answer is larger than {ANSWER_BYTES:,} bytes.", status=200)
     read = read_openai if endpoint.kind == OPENAI else read_anthropic
-    return read(endpoint, answer.body, duration_ms, form)
+    return read(endpoint, answer.body, duration_ms, dialect.form)
 
 
 def _headers(endpoint: Endpoint) -> dict[str, str]:
@@ -138,7 +203,7 @@ def _body(
     messages: Sequence[ChatMessage],
     max_output_tokens: int,
     temperature: float | None,
-    form: str,
+    dialect: _Dialect,
     prompt: Prompt | None,
 ) -> bytes:
     told: dict[str, Any] = {"model": endpoint.model}
@@ -152,13 +217,13 @@ def _body(
         told["max_tokens"] = max_output_tokens
     else:
         told["messages"] = [{"role": each.role, "content": each.text} for each in messages]
-        told[_limit_name(endpoint.model)] = max_output_tokens
-        if form == "json_schema" and prompt is not None:
+        told[dialect.limit_name] = max_output_tokens
+        if dialect.form == "json_schema" and prompt is not None:
             shape = {"name": prompt.schema_name, "strict": True, "schema": prompt.schema}
             told["response_format"] = {"type": "json_schema", "json_schema": shape}
-        elif form == "json_object":
+        elif dialect.form == "json_object":
             told["response_format"] = {"type": "json_object"}
-    if temperature is not None and _takes_temperature(endpoint):
+    if temperature is not None and dialect.has_temperature:
         told["temperature"] = temperature
     return orjson.dumps(told)
 
@@ -169,18 +234,23 @@ def _is_reasoning(model: str) -> bool:
     return name.startswith(("o1", "o3", "o4", "gpt-5"))
 
 
-def _limit_name(model: str) -> str:
-    return "max_completion_tokens" if _is_reasoning(model) else "max_tokens"
-
-
-def _takes_temperature(endpoint: Endpoint) -> bool:
-    return endpoint.kind == ANTHROPIC or not _is_reasoning(endpoint.model)
+# Words of providers' own that tell apart what the status alone does not.
+_UNPAID = (b"insufficient_quota", b"credit balance", b"billing_hard_limit")
+_TOO_LONG = (b"context_length_exceeded", b"maximum context length", b"prompt is too long")
 
 
 def _failure(answer: egress.Answer) -> CallFailed:
     """What a status that is not 200 means. Says the status alone: what answered is not to be trusted."""
     status, after = answer.status, retry_after(answer, clock.now())
     at = f"(HTTP {status})"
+    if status in (400, 403, 429) and any(words in answer.body for words in _UNPAID):
+        return CallFailed("auth", f"The provider says that the account's credit is used up {at}.", status=status)
+    if status == 400 and any(words in answer.body for words in _TOO_LONG):
+        return CallFailed("refused_request", f"The prompt is too long for the model {at}.", status=status)
+    if status == 400 and b"content_filter" in answer.body:
+        return CallFailed(
+            "refused_request", f"The provider's filter of contents refused the prompt {at}.", status=status
+        )
     if status == 429:
         return CallFailed("rate_limited", f"The provider asks to slow down {at}.", retry_after=after, status=status)
     if status in (401, 403):

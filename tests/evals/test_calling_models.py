@@ -59,8 +59,9 @@ class Stub:
 
 
 @pytest.fixture
-def serve(settings):
+def serve(settings, monkeypatch):
     settings.TELLTALE_EGRESS_ALLOW = ["127.0.0.0/8"]
+    monkeypatch.setattr("evals.calling.client._LEARNED", {})
     stubs = []
 
     def make(answer, **options):
@@ -146,6 +147,68 @@ def test_endpoint_that_refuses_a_form_is_asked_with_the_next(serve, refused):
 
     assert called.form == again.form == {1: "json_object", 2: "none"}[len(refused)]
     assert len(stub.requests) == len(refused) + 2
+
+
+def test_what_a_refusal_taught_is_kept_for_the_process(serve):
+    def answer(body, n):
+        if "response_format" in body:
+            return 400, {}, {"error": "unknown field response_format"}
+        return 200, {}, completion()
+
+    stub, endpoint = serve(answer)
+
+    first, second = ask(endpoint, make_prompt(), 500), ask(endpoint, make_prompt(), 500)
+
+    assert first.form == second.form == "none"
+    assert len(stub.requests) == 4
+
+
+def test_model_that_knows_no_temperature_and_another_limit_is_asked_so(serve):
+    def answer(body, n):
+        if "temperature" in body:
+            return 400, {}, {"error": {"message": "Unsupported value: 'temperature' does not support 0"}}
+        if "max_tokens" in body:
+            return 400, {}, {"error": {"message": "Unsupported: 'max_tokens'. Use 'max_completion_tokens' instead."}}
+        return 200, {}, completion()
+
+    stub, endpoint = serve(answer)
+
+    called = ask(endpoint, make_prompt(), 500)
+    told = chat(endpoint, [ChatMessage("user", "Hi")], 20, 0.5)
+
+    assert called.form == "json_schema"
+    assert told.text == REPLY
+    assert stub.requests[2][2]["max_completion_tokens"] == 500
+    assert len(stub.requests) == 4
+
+
+def test_endpoint_that_refuses_everything_is_asked_a_few_times_at_most(serve):
+    words = "temperature max_tokens max_completion_tokens response_format json_object"
+    stub, endpoint = serve((400, {}, {"error": words}))
+
+    with pytest.raises(CallFailed) as failed:
+        ask(endpoint, make_prompt(), 500)
+
+    assert failed.value.kind == "refused_request"
+    assert len(stub.requests) <= 5
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "kind", "told"),
+    [
+        (429, "insufficient_quota", "auth", "credit"),
+        (400, "Your credit balance is too low", "auth", "credit"),
+        (400, "context_length_exceeded", "refused_request", "too long"),
+        (400, "content_filter", "refused_request", "filter"),
+    ],
+)
+def test_what_providers_say_in_words_is_told_apart(serve, status, words, kind, told):
+    _, endpoint = serve((status, {}, {"error": {"code": words}}))
+
+    with pytest.raises(CallFailed, match=told) as failed:
+        ask(endpoint, make_prompt(), 500)
+
+    assert failed.value.kind == kind
 
 
 def test_other_refusals_are_not_asked_again(serve):
