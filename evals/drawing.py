@@ -215,9 +215,13 @@ def _write_late(
         taken = [one for one, was in changed if one.draw.is_taken and not was.is_taken]
         targets = [target_of(rows[one.trace_id], one.draw.pi, one.draw.stratum) for one in taken]
         queued += queue(project_id, judge.version, targets, Purpose.LIVE, plan_id=plan_id)
-        known = {one.trace_id: one.draw.pi for one, was in changed if was.is_taken}
+        known = {one.trace_id: one.draw for one, was in changed if was.is_taken}
         judged = read.judgements_of_plan(cursor, project_id, plan_id, list(known))
-        set_inclusion(project_id, {judgement_id: known[trace_id] for judgement_id, trace_id in judged})
+        set_inclusion(
+            project_id,
+            {judgement_id: known[trace_id].pi for judgement_id, trace_id in judged},
+            {judgement_id: known[trace_id].stratum for judgement_id, trace_id in judged},
+        )
     return queued
 
 

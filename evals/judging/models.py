@@ -37,6 +37,7 @@ RENEW_SECONDS = 5.0
 TEND_SECONDS = 5.0
 AGE_SECONDS = 60.0
 LOOK_SECONDS = 0.25
+GATHER_SECONDS = 0.005
 # A worker that is told to end waits so long for calls under way; then they are somebody else's.
 STOP_SECONDS = 4.0
 logger = logging.getLogger(__name__)
@@ -96,6 +97,8 @@ class ModelRun:
                 # Where threads are free, look again soon: more may have become due.
                 timeout = LOOK_SECONDS if stops or len(self.flying) < self.threads else RENEW_SECONDS
                 wait(list(self.flying), timeout=timeout, return_when=FIRST_COMPLETED)
+                # What comes back at the same moment is written together: half the cost each with a quick model.
+                wait(list(self.flying), timeout=GATHER_SECONDS)
                 self._settle()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

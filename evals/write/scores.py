@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -93,8 +93,8 @@ WHERE project_id = %(project_id)s AND judgement_id = ANY(%(ids)s)
 """
 _SET_PI = """
 WITH changed AS (
-    UPDATE evals_judgement AS j SET pi = new.pi
-    FROM unnest(%(ids)s::bigint[], %(pis)s::float8[]) AS new(id, pi)
+    UPDATE evals_judgement AS j SET pi = new.pi, stratum = new.stratum
+    FROM unnest(%(ids)s::bigint[], %(pis)s::float8[], %(strata)s::text[]) AS new(id, pi, stratum)
     WHERE j.project_id = %(project_id)s AND j.judgement_id = new.id
     RETURNING j.judgement_id, j.pi
 )
@@ -109,8 +109,11 @@ FOR UPDATE
 """
 
 
-def set_inclusion(project_id: int, chances: Mapping[int, float]) -> int:
-    """Give judgements (by id) the inclusion probability that a second draw came to; how many scores it reweighed."""
+def set_inclusion(project_id: int, chances: Mapping[int, float], strata: Mapping[int, str] | None = None) -> int:
+    """Give judgements (by id) the inclusion probability that a second draw came to; how many scores it reweighed.
+
+    `strata`: the stratum they lie in from then on, where it is another one.
+    """
     if not chances:
         return 0
     ids = sorted(chances)
@@ -129,9 +132,11 @@ def set_inclusion(project_id: int, chances: Mapping[int, float]) -> int:
                 if row.pi is None or row.repeat or row.target_kind == RESULT:
                     continue
                 sums.add(row, name, number, label, row.pi, sign=-1)
-                sums.add(row, name, number, label, chances[judgement_id])
+                moved = replace(row, stratum=(strata or {}).get(judgement_id, row.stratum))
+                sums.add(moved, name, number, label, chances[judgement_id])
             sums.write(cursor)
-        cursor.execute(_SET_PI, params | {"now": clock.now()})
+        named = [(strata or {}).get(each, before[each].stratum if each in before else "") for each in ids]
+        cursor.execute(_SET_PI, params | {"now": clock.now(), "strata": named})
     return len(scores)
 
 
