@@ -189,9 +189,13 @@ def compare(request: HttpRequest, project: Project, judge: str) -> HttpResponse:
     asked = asked_of(request, judge_of(project, judge))
     raw = request.GET.get("against", "")
     other = asked.judge.version(int(raw)) if raw.isascii() and raw.isdigit() and len(raw) < 10 else None
-    if other is None:
+    if raw and other is None:
         raise Http404
-    found = calibrating.compare(project.pk, asked.version, other, asked.criterion, asked.scope)
+    if other is None:
+        other = next((each for each in asked.judge.versions if each.id != asked.version.id), asked.version)
+    found = None
+    if other.id != asked.version.id:
+        found = calibrating.compare(project.pk, asked.version, other, asked.criterion, asked.scope)
     context = {
         "project": project,
         "judge": asked.judge,

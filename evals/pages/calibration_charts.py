@@ -52,7 +52,6 @@ def history(rows: Sequence[CalibrationRow], gate: GateSettings, zone: ZoneInfo) 
         _ticks(points, zone),
         AGREEMENT,
         x_range=(start.timestamp(), max(end.timestamp(), start.timestamp() + 1)),
-        size=charts.HALF,
         right=88,
         from_zero=False,
         limits=[charts.Limit(gate.stay_at, f"{gate.stay_at:.2f} to stay live")],
@@ -79,7 +78,6 @@ def history(rows: Sequence[CalibrationRow], gate: GateSettings, zone: ZoneInfo) 
         picture=picture,
         head=("Calibrated", "Version", metric, "Interval", "Answers"),
         rows=rows_,
-        is_fit=True,
     )
 
 

@@ -371,7 +371,7 @@ def headline(row: CalibrationRow | None, version: int) -> str:
         if states.get("recall") == "failed":
             start = "it agrees with people, but " if states.get("agreement") == "proven" else "it "
             return f"v{version} is not ready: {start}{missed}"
-        return f"v{version} is not ready: {', '.join(row.missed) or 'it misses its gate'}"
+        return f"v{version} is not ready: it {' and '.join(row.missed) or 'misses its gate'}"
     more = f": about {row.need_more:,} more labels would decide" if row.need_more else ""
     return f"v{version} is not proven on {row.pairs:,} answers{more}"
 

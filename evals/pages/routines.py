@@ -72,7 +72,8 @@ def begin(request: HttpRequest, project: Project, judge: str) -> HttpResponse:
     found = judge_of(project, judge)
     kind = request.POST.get("kind", "")
     if kind not in routines.kinds_for(found.kind):
-        raise Http404
+        messages.error(request, "There is no such check of this judge.")
+        return redirect("routines", project.slug, found.slug)
     begun = routines.begin_now(project, found, kind, request=request)
     if begun is None:
         messages.info(request, f"{view.NAMES[kind]} is under way already.")

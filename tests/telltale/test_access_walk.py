@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,9 +15,11 @@ from django.db import connection
 from django.test import Client
 from django.urls import URLPattern, get_resolver
 
+from evals.write import calibration as calibrations
 from telltale.accounts.models import Organisation, OrganisationMember, User
 from telltale.projects import access, keys, write
 from telltale.projects.models import Project, ProjectMember, Role
+from tests.evals.calibration_rows import make_rubric, make_version
 from tests.telltale.access_table import OTHERS, OWN, PAGES, REST
 from tests.traces.hostile_wire import plain
 
@@ -60,6 +63,12 @@ class Ids:
     connection: int = 987_654_321
     dataset: str = "no-such-set"
     experiment: int = 987_654_321
+    queue: str = "no-such-queue"
+    review_item: int = 987_654_321
+    review: int = 987_654_321
+    judge: str = "no-such-judge"
+    calibration: int = 987_654_321
+    routine: int = 987_654_321
 
     def fill(self, route: str) -> str:
         places = {
@@ -70,6 +79,8 @@ class Ids:
             "score_id": self.score, "view_id": self.view, "session_id": 999_999, "session": self.trace, "user": self.trace,
             "connection_id": self.connection,
             "dataset": self.dataset, "item_key": "k1", "experiment_id": self.experiment,
+            "queue": self.queue, "item_id": self.review_item, "review_id": self.review,
+            "judge": self.judge, "calibration_id": self.calibration, "routine_id": self.routine,
         }  # fmt: skip
         route = re.sub(r"\(\?P<uidb36>.*\$$", "1-sample-token/", route.replace("^", ""))
         route = re.sub(r"\(\?:[^)]*\)\?(.*?)/\?\$$", r"\1", route)
@@ -150,6 +161,8 @@ def _furnish(project: Project, member: User, holder: Client, trace: bytes) -> Id
     items = {"items": [{"key": "k1", "input": "May I?", "expected": "Yes"}]}
     assert holder.post(f"/api/v1/datasets/{dataset}/items", items, **key_of).status_code == 200
     experiment = holder.post("/api/v1/experiments", {"dataset": dataset}, **key_of).json()["id"]
+    judge, calibration, routine = _judged(project)
+    queue, item, review = _reviewed(project, holder, trace)
     membership, _ = ProjectMember.objects.get_or_create(project=project, user=member, defaults={"role": Role.VIEWER})
     invited = write.invite(project, f"new@{project.slug}.example", Role.VIEWER, by=None)
     key = keys.make_key(project, "spare", ("read",)).key
@@ -157,7 +170,40 @@ def _furnish(project: Project, member: User, holder: Client, trace: bytes) -> Id
         project.slug, trace.hex(), key.pk, membership.pk, invited.invitation.pk, price.json()["id"], job.json()["id"],
         comment.json()["id"], view.json()["id"],
         target=target.json()["id"], score=score, dataset=dataset, experiment=experiment,
+        queue=queue, review_item=item, review=review,
+        judge=judge, calibration=calibration, routine=routine,
     )  # fmt: skip
+
+
+def _judged(project: Project) -> tuple[str, int, int]:
+    """A judge with two versions, one calibration and one check that is due."""
+    rubric = make_rubric(project)
+    version = make_version(project, rubric, slug=f"{project.slug}-quality")
+    make_version(project, rubric, slug=f"{project.slug}-quality", number=2, is_live=False)
+    calibration = calibrations.add_calibration(
+        project.pk, version.pk, "correctness", {}, result={}, verdict="not_proven", pairs=1, reviewers=1,
+        labels_until=None, expires_at=None,
+    )  # fmt: skip
+    due_at = datetime(2026, 12, 1, tzinfo=UTC)
+    routine = calibrations.add_routine(project.pk, version.judge_id, "quarterly", due_at)
+    return version.judge.slug, calibration, routine or 0
+
+
+def _reviewed(project: Project, holder: Client, trace: bytes) -> tuple[str, int, int]:
+    """A review queue with a trace in it that one of two reviewers has seen: its slug, the item, the review."""
+    from evals.models import Rubric, RubricVersion
+
+    rubric = Rubric.objects.create(project=project, slug="walked", name="Walked")
+    spec = {"criteria": [{"key": "tone", "definition": "It is polite.", "scale": {"kind": "points", "low": 1, "high": 5}}]}
+    RubricVersion.objects.create(rubric=rubric, number=1, spec=spec, spec_hash="0")
+    slug = f"{project.slug}-queue"
+    told = {"name": slug, "rubric": "walked", "reviewers_per_item": 9, "double_share": 0}
+    queues = "/api/v1/review/queues"
+    assert holder.post(queues, told, content_type="application/json").status_code == 201
+    item = holder.post(f"{queues}/{slug}/items", {"trace_id": trace.hex()}, content_type="application/json").json()["id"]
+    said = {"verdict": "good", "reviewer": "anna"}
+    answer = holder.post(f"/api/v1/review/items/{item}/verdict", said, content_type="application/json")
+    return slug, item, answer.json()["review"]["id"]
 
 
 def ask(client: Client, method: str, path: str, slug: str = "") -> Any:
