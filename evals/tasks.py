@@ -10,6 +10,7 @@ from celery.worker import state
 from evals import backfilling, calibrating, drawing, experimenting, judging, routines
 from evals.read import judgements
 from evals.reviewing import filling
+from evals.setup import preflights as preflights  # registers its jobs with every worker
 from telltale.jobs import quiet
 from telltale.jobs.wake import wake
 

@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from evals.pages import calibration, connections, review, review_queues, routines
+from evals.pages import (
+    backfills,
+    calibration,
+    connections,
+    evaluation,
+    judge,
+    judges,
+    plans,
+    quality,
+    review,
+    review_queues,
+    routines,
+    rubrics,
+    runs,
+)
 
 P = "p/<slug:slug>/"
 REVIEW = P + "review/"
 CONNECTIONS = P + "settings/connections/"
+JUDGES, RUBRICS = P + "judges/", P + "rubrics/"
 CALIBRATION = P + "judges/<slug:judge>/calibration/"
 ROUTINES = P + "judges/<slug:judge>/routines/"
 
 urlpatterns: list[URLPattern] = [
+    path(P + "quality/", quality.quality, name="quality"),
     # Setting up: connections, rubrics, judges, plans
     path(CONNECTIONS, connections.connections, name="connections"),
     path(CONNECTIONS + "new/", connections.new, name="connection_new"),
@@ -20,6 +36,21 @@ urlpatterns: list[URLPattern] = [
     path(CONNECTIONS + "<int:connection_id>/test/", connections.test, name="connection_test"),
     path(CONNECTIONS + "<int:connection_id>/archive/", connections.archive, name="connection_archive"),
     path(CONNECTIONS + "<int:connection_id>/restore/", connections.restore, name="connection_restore"),
+    path(P + "settings/evaluation/", evaluation.evaluation, name="evaluation"),
+    path(RUBRICS, rubrics.rubrics, name="rubrics"),
+    path(RUBRICS + "new/", rubrics.new, name="rubric_new"),
+    path(RUBRICS + "<slug:rubric>/", rubrics.rubric, name="rubric"),
+    path(RUBRICS + "<slug:rubric>/archive/", rubrics.archive, name="rubric_archive"),
+    path(JUDGES, judges.judges, name="judges"),
+    path(JUDGES + "new/", judges.new, name="judge_new"),
+    path(JUDGES + "try/<int:job_id>/", judge.tried, name="judge_try"),
+    path(JUDGES + "<slug:judge>/", judge.judge, name="judge"),
+    path(JUDGES + "<slug:judge>/state/", judge.state, name="judge_state"),
+    path(JUDGES + "<slug:judge>/runs/", runs.runs, name="judge_runs"),
+    path(JUDGES + "<slug:judge>/plan/", plans.plan, name="judge_plan"),
+    path(JUDGES + "<slug:judge>/plan/end/", plans.end, name="judge_plan_end"),
+    path(JUDGES + "<slug:judge>/backfill/", backfills.backfills, name="judge_backfill"),
+    path(JUDGES + "<slug:judge>/backfill/<int:backfill_id>/", backfills.backfill, name="judge_backfill_one"),
     # Review: what waits, and the queues
     path(REVIEW, review.review, name="review"),
     path(REVIEW + "queues/", review_queues.queue_list, name="review_queues"),

@@ -13,6 +13,7 @@ from evals.models import Judge
 from evals.read import setup as read
 from evals.read.calibration import NO_BADGE, Badge, badges
 from evals.read.setup import JudgeVersionView, JudgeView
+from evals.rubrics import Rubric
 from evals.setup.refusals import GateUnproven, NotThere, SetupRefused, clean_name, clean_reason, storable
 from evals.setup.rubrics import hash_of
 from evals.write import setup as write
@@ -82,15 +83,24 @@ def save_judge(
 def checked_version(
     project: Project, kind: str, rubric_version_id: int, config: Any, connection_id: int | None, model: str
 ) -> dict[str, Any]:
-    """The columns of a judge version, clean; SetupRefused. What is tried before it is saved passes here as well."""
-    if kind not in KINDS:
-        raise SetupRefused("kind", "is not known", f"one of {', '.join(KINDS)}", kind[:40])
+    """The columns of a judge version, clean; SetupRefused."""
     rubric_version = read.get_rubric_version(project.pk, rubric_version_id)
     if rubric_version is None:
         raise SetupRefused("rubric_version", "is none of this project", value=str(rubric_version_id))
+    values = checked_settings(project, kind, rubric_version.rubric, config, connection_id, model)
+    said = {"kind": kind, "rubric": rubric_version_id, **values}
+    return values | {"rubric_version_id": rubric_version_id, "config_hash": hash_of(said)}
+
+
+def checked_settings(
+    project: Project, kind: str, rubric: Rubric, config: Any, connection_id: int | None, model: str
+) -> dict[str, Any]:
+    """Connection, model and settings of a judge by `rubric`, saved or not, clean; SetupRefused."""
+    if kind not in KINDS:
+        raise SetupRefused("kind", "is not known", f"one of {', '.join(KINDS)}", kind[:40])
     try:
         parsed = parse_config(kind, config)
-        check_fit(rubric_version.rubric, parsed)
+        check_fit(rubric, parsed)
     except ConfigRefused as error:
         raise SetupRefused(f"config.{error.field}", error.message, error.limit) from None
     clean = storable("config", config_json(parsed))
@@ -105,14 +115,7 @@ def checked_version(
             raise SetupRefused("model", "is empty" if not name else "holds characters that cannot be seen")
         if len(name) > MODEL_CHARS_MAX:
             raise SetupRefused("model", "is too long", f"{MODEL_CHARS_MAX} characters", f"{len(name)} characters")
-    said = {"kind": kind, "rubric": rubric_version_id, "connection": connection_id, "model": name, "config": clean}
-    return {
-        "rubric_version_id": rubric_version_id,
-        "connection_id": connection_id,
-        "model": name,
-        "config": clean,
-        "config_hash": hash_of(said),
-    }
+    return {"connection_id": connection_id, "model": name, "config": clean}
 
 
 def change_judge(

@@ -175,6 +175,15 @@ def test_an_unproven_model_goes_to_production_only_with_a_reason_that_is_kept(pr
     assert changes.is_watched(project.pk)
 
 
+def test_rules_need_neither_connection_nor_reason(project):
+    brief = {"key": "brief", "definition": "At most 20 words.", "scale": {"kind": "boolean"}}
+    rubric = setup.save_rubric(project, {"criteria": [brief]}, name="Format")
+    rules = {"rules": [{"criterion": "brief", "kind": "length", "unit": "words", "at_most": 20}]}
+    setup.save_judge(project, slug="format", name="Format", kind="rule", rubric_version_id=rubric.id, config=rules)
+
+    assert setup.make_live(project, "format").live.number == 1
+
+
 @pytest.mark.parametrize(
     ("field", "values"),
     [

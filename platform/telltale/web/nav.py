@@ -39,6 +39,14 @@ NAV = (
         ),
     ),
     NavGroup(
+        "Quality",
+        (
+            NavItem("quality/", "Quality", "chart"),
+            NavItem("judges/", "Judges", "judge"),
+            NavItem("review/", "Review queue", "review"),
+        ),
+    ),
+    NavGroup(
         "Project",
         (
             NavItem("accounting/", "Accounting", "db", on_phone=True),
@@ -54,6 +62,7 @@ SETTINGS = (
     NavItem("settings/prices/", "Prices", "cost"),
     NavItem("settings/forwarding/", "Forwarding", "link"),
     NavItem("settings/connections/", "Connections", "llm"),
+    NavItem("settings/evaluation/", "Judging", "judge"),
     NavItem("settings/audit/", "Audit log", "shield", Role.ADMIN),
 )
 
