@@ -1,40 +1,43 @@
 -- One row is one judge version, criterion and group: the sums over its scores with weights as drawn, and the same with
--- weights raised for what was drawn and got no score (of the same plan and hour, at most {most} times).
--- Takes project_id, start, end (whole hours), judge_id and version_id (NULL for any), feature, model and prompt_version
--- (NULL for any), zone; {key} over evals_score_hour AS h. Stands on evals_score_hour_judge and the key of
+-- weights raised for what was drawn and got no score (of the same plan, stratum and hour, at most {most} times).
+-- Takes project_id, start, end (whole hours), judge_id, version_id, name, feature, model, prompt_version (NULL for any),
+-- zone; {key} over evals_score_hour AS h. Stands on evals_score_hour_judge and the key of
 -- evals_decision_hour.
 WITH scored AS (
-    SELECT h.plan_id, h.hour, h.name, h.judge_id, sum(h.n) AS n
+    SELECT h.plan_id, h.hour, h.stratum, h.name, h.judge_id, sum(h.n) AS n
     FROM evals_score_hour AS h
     WHERE h.project_id = %(project_id)s
         AND h.hour >= %(start)s
         AND h.hour < %(end)s
         AND (%(judge_id)s::bigint IS NULL OR h.judge_id = %(judge_id)s)
-    GROUP BY h.plan_id, h.hour, h.name, h.judge_id
+        AND (%(name)s::text IS NULL OR h.name = %(name)s)
+    GROUP BY h.plan_id, h.hour, h.stratum, h.name, h.judge_id
 ), taken AS (
-    SELECT d.plan_id, d.hour, sum(d.taken) AS taken
+    SELECT d.plan_id, d.hour, d.stratum, sum(d.taken) AS taken
     FROM evals_decision_hour AS d
     WHERE d.project_id = %(project_id)s
         AND d.hour >= %(start)s
         AND d.hour < %(end)s
         AND (%(judge_id)s::bigint IS NULL OR d.judge_id = %(judge_id)s)
-    GROUP BY d.plan_id, d.hour
+    GROUP BY d.plan_id, d.hour, d.stratum
 ), factor AS (
-    SELECT s.plan_id, s.hour, s.name, s.judge_id,
+    SELECT s.plan_id, s.hour, s.stratum, s.name, s.judge_id,
         least(greatest(t.taken::float8 / nullif(s.n, 0), 1.0), {most}) AS f
     FROM scored AS s
-    JOIN taken AS t ON t.plan_id = s.plan_id AND t.hour = s.hour
+    JOIN taken AS t ON t.plan_id = s.plan_id AND t.hour = s.hour AND t.stratum = s.stratum
     WHERE t.taken > s.n
 ), weighed AS (
     SELECT h.*, {key} AS key, coalesce(f.f, 1.0) AS f
     FROM evals_score_hour AS h
     LEFT JOIN factor AS f
-        ON f.plan_id = h.plan_id AND f.hour = h.hour AND f.name = h.name AND f.judge_id = h.judge_id
+        ON f.plan_id = h.plan_id AND f.hour = h.hour AND f.stratum = h.stratum AND f.name = h.name
+        AND f.judge_id = h.judge_id
     WHERE h.project_id = %(project_id)s
         AND h.hour >= %(start)s
         AND h.hour < %(end)s
         AND (%(judge_id)s::bigint IS NULL OR h.judge_id = %(judge_id)s)
         AND (%(version_id)s::bigint IS NULL OR h.judge_version_id = %(version_id)s)
+        AND (%(name)s::text IS NULL OR h.name = %(name)s)
         AND (%(feature)s::text IS NULL OR h.feature = %(feature)s)
         AND (%(model)s::text IS NULL OR h.model = %(model)s)
         AND (%(prompt_version)s::text IS NULL OR h.prompt_version = %(prompt_version)s)

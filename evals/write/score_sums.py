@@ -1,4 +1,4 @@
-"""Weighted sums of judges' scores by hour, feature, model and prompt version: `evals_score_hour`.
+"""Weighted sums of judges' scores by hour, feature, model, prompt version and stratum: `evals_score_hour`.
 
 Changed in the transaction that writes or reweighs a score, so that an estimate over any window is a sum of these rows.
 With w = 1/pi a score y adds 1 to n, w, w², wy, wy², w²y, w²y², and (1-pi)/pi² times 1, y, y². Its level adds (1, w).
@@ -17,20 +17,20 @@ from evals.write.judgements import Judgement
 from evals.write.tallies import hour_of
 
 FLAG = "_flag"
-Key = tuple[int, int, int, str, datetime, str, str, str]
+Key = tuple[int, int, int, str, datetime, str, str, str, str]
 _SUMS = ("sw", "sw2", "swy", "swy2", "sw2y", "sw2y2", "v0", "v1", "v2")
 
 _ADD = f"""
 INSERT INTO evals_score_hour AS h (
-    project_id, judge_id, judge_version_id, plan_id, name, hour, feature, model, prompt_version, n, {", ".join(_SUMS)},
-    levels
+    project_id, judge_id, judge_version_id, plan_id, name, hour, feature, model, prompt_version, stratum, n,
+    {", ".join(_SUMS)}, levels
 )
 SELECT %(project_id)s, new.* FROM unnest(
     %(judges)s::bigint[], %(versions)s::bigint[], %(plans)s::bigint[], %(names)s::text[], %(hours)s::timestamptz[],
-    %(features)s::text[], %(models)s::text[], %(prompts)s::text[], %(n)s::bigint[],
+    %(features)s::text[], %(models)s::text[], %(prompts)s::text[], %(strata)s::text[], %(n)s::bigint[],
     {", ".join(f"%({name})s::float8[]" for name in _SUMS)}, %(levels)s::jsonb[]
 ) AS new
-ON CONFLICT (project_id, judge_version_id, plan_id, name, hour, feature, model, prompt_version) DO UPDATE
+ON CONFLICT (project_id, judge_version_id, plan_id, name, hour, feature, model, prompt_version, stratum) DO UPDATE
 SET n = h.n + excluded.n, {", ".join(f"{name} = h.{name} + excluded.{name}" for name in _SUMS)},
     levels = coalesce((
         SELECT jsonb_object_agg(level.key, jsonb_build_array(level.n, level.w))
@@ -63,7 +63,7 @@ class ScoreSums:
         """Add a score of a judgement, drawn with `pi`; `sign` -1 takes it out again. Labels without order have y 0."""
         key = (
             row.judge_id, row.judge_version_id, row.plan_id or 0, name, hour_of(row.started_at), row.feature, row.model,
-            row.prompt_version,
+            row.prompt_version, row.stratum,
         )  # fmt: skip
         y = 0.0 if number is None else number
         w, v = 1.0 / pi, (1.0 - pi) / (pi * pi)
@@ -79,7 +79,7 @@ class ScoreSums:
         if not keys:
             return
         columns = list(zip(*keys, strict=True))
-        names = ("judges", "versions", "plans", "names", "hours", "features", "models", "prompts")
+        names = ("judges", "versions", "plans", "names", "hours", "features", "models", "prompts", "strata")
         params: dict[str, Any] = {name: list(values) for name, values in zip(names, columns, strict=True)}
         params["n"] = [round(self._sums[key][0]) for key in keys]
         for at, name in enumerate(_SUMS, start=1):

@@ -92,7 +92,7 @@ def make_traffic(project, version, *, start, hours=48, an_hour=20, seed=1, faile
         made.judged.append((judge, polite, pi, feature, started_at))
         row = SimpleNamespace(
             judge_id=version.judge_id, judge_version_id=version.pk, plan_id=plan_id, started_at=started_at,
-            feature=feature, model=model, prompt_version=prompt,
+            feature=feature, model=model, prompt_version=prompt, stratum="",
         )  # fmt: skip
         for name, value in (("correctness", judge), ("polite", polite)):
             sums.add(row, name, value, None, pi)
