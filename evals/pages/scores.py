@@ -206,7 +206,7 @@ def score_column(name: str) -> ExtraColumn | None:
 
     def cells(project: Project, trace_ids: Sequence[UUID]) -> Mapping[UUID, SafeString]:
         sources = {score_terms.PEOPLE: PERSON, score_terms.PROGRAMS: API}
-        slug = "" if who in sources else who
+        slug = "" if who in sources else who.partition("@")[0]
         found = {}
         for trace_id, briefs in scores_of_traces(project.pk, trace_ids, rest, slug).items():
             wanted = [brief for brief in briefs if who not in sources or brief.source == sources[who]]

@@ -194,9 +194,17 @@ class LevelShare:
 
 
 def read_estimates(
-    project_id: int, zone: str, start: datetime, end: datetime, where: Where = Where(), by: By | Literal[""] = ""
+    project_id: int,
+    zone: str,
+    start: datetime,
+    end: datetime,
+    where: Where = Where(),
+    by: By | Literal[""] = "",
+    *,
+    name: str = "",
+    with_coverage: bool = True,
 ) -> Estimates:
-    """The estimates of a window, one row a judge version, criterion and group.
+    """The estimates of a window, one row a judge version, criterion (`name` alone, where given) and group.
 
     The window is widened to whole hours. TooSlow where the database took longer than a page may.
     """
@@ -211,6 +219,7 @@ def read_estimates(
         "feature": where.feature,
         "model": where.model,
         "prompt_version": where.prompt_version,
+        "name": name or None,
         "most": REVIEWS_MAX,
     }
     with asking() as cursor:
@@ -222,17 +231,17 @@ def read_estimates(
         names = sorted({row[2] for row in sums if row[2] != FLAG})
         reviewed = fetch(cursor, _query("read_reviewed", by), params | {"names": names}) if names else []
         specs = _other_specs(cursor, reviewed)
-        coverage = _coverage(cursor, params)
-        judges = tuple(JudgeName(*row) for row in fetch(cursor, _JUDGES, params))
+        coverage = _coverage(cursor, params) if with_coverage else {}
+        judges = tuple(JudgeName(*row) for row in fetch(cursor, _JUDGES, params)) if with_coverage else ()
     told = badges(project_id, list(versions))
     reviews = _reviews(reviewed, specs)
     rows = []
-    for judge_id, version_id, name, key, *figures in sums:
-        of = _of(versions.get(version_id), judge_id, version_id, name)
+    for judge_id, version_id, criterion, key, *figures in sums:
+        of = _of(versions.get(version_id), judge_id, version_id, criterion)
         if of is None:
             continue
-        badge = told.get((version_id, name), NO_BADGE)
-        rows.append(_row(of, key, figures, reviews.get((version_id, name, key), {}), badge))
+        badge = told.get((version_id, criterion), NO_BADGE)
+        rows.append(_row(of, key, figures, reviews.get((version_id, criterion, key), {}), badge))
     rows.sort(key=_order)
     return Estimates(tuple(rows), judges, coverage, start, end, by)
 

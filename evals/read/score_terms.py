@@ -1,7 +1,7 @@
 """What lists of traces are filtered by of this room: scores by name, flags of judges, and how judging ended.
 
-`score.<name>` is any score of that name on the trace or a span of it; `score.<judge>/<name>` that judge's alone, and
-`score.people/<name>` and `score.api/<name>` those of people and of programs.
+`score.<name>` is any score of that name on the trace or a span of it; `score.<judge>/<name>` that judge's alone,
+`score.<judge>@3/<name>` that version's, and `score.people/<name>` and `score.api/<name>` those of people and programs.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ NAME_CHARS_MAX = 160
 NUMBER_MAX = 1e15
 _BOOLEANS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 _SLUG = re.compile(r"[\w-]{1,60}\Z")
+_JUDGE = re.compile(r"[\w-]{1,60}(@\d{1,9})?\Z")
 # Scores are booked under their target's start; a trace that grew backwards since, or came late, may differ a little.
 _IN_WINDOW: dict[str, LiteralString] = {
     "start": " AND c.started_at >= %(start)s - interval '1 day'",
@@ -31,6 +32,11 @@ _OF_JUDGE: LiteralString = (
     " AND {} IN (SELECT j.id FROM evals_judge AS j WHERE j.project_id = %(project_id)s AND j.slug = ANY({}::text[]))"
 )
 
+_OF_VERSION: LiteralString = (
+    " AND c.judge_version_id IN (SELECT v.id FROM evals_judgeversion AS v JOIN evals_judge AS j ON j.id = v.judge_id"
+    " WHERE j.project_id = %(project_id)s AND v.number = {})"
+)
+
 
 def split_name(name: str) -> tuple[str, str]:
     """(who, name) of what stands behind `score.`; who is a judge's slug, people, api, or "" for anybody."""
@@ -40,7 +46,7 @@ def split_name(name: str) -> tuple[str, str]:
 
 def _check_score(name: str, op: str, key: str, values: tuple[str, ...]) -> tuple[str, ...]:
     who, rest = split_name(name)
-    if not rest or len(name) > NAME_CHARS_MAX or (who and not _SLUG.match(who)):
+    if not rest or len(name) > NAME_CHARS_MAX or (who and not _JUDGE.match(who)):
         raise FilterError(key[:80], "names no score", "score.<name> or score.<judge>/<name>, at most 160 characters")
     if op in {"missing", "exists"}:
         return ("yes",)
@@ -68,8 +74,12 @@ def _score(name: str, op: str, values: tuple[str, ...], mark: str, params: dict[
     if who in {PEOPLE, PROGRAMS}:
         parts.append(sql.SQL(" AND c.source = 2" if who == PEOPLE else " AND c.source = 3"))
     elif who:
-        params[f"{mark}j"] = [who]
+        slug, _, version = who.partition("@")
+        params[f"{mark}j"] = [slug]
         parts.append(sql.SQL(_OF_JUDGE).format(sql.SQL("c.judge_id"), sql.Placeholder(f"{mark}j")))
+        if version:
+            params[f"{mark}v"] = int(version)
+            parts.append(sql.SQL(_OF_VERSION).format(sql.Placeholder(f"{mark}v")))
     if op in {"min", "max"}:
         params[mark] = _number(name, values[0])
         parts += [sql.SQL(" AND c.number >= " if op == "min" else " AND c.number <= "), sql.Placeholder(mark)]
