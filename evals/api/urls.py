@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from evals.api import calibration, datasets, estimates, experiments, scores
+from evals.api import calibration, datasets, estimates, experiments, labels, review, scores
 
 urlpatterns: list[URLPattern] = [
     # Scores and estimates
@@ -39,4 +39,19 @@ urlpatterns: list[URLPattern] = [
     path("calibrations/<str:calibration_id>", calibration.CalibrationView.as_view(), name="api-calibration"),
     path("routines", calibration.RoutinesView.as_view(), name="api-routines"),
     path("routines/<str:routine_id>", calibration.RoutineView.as_view(), name="api-routine"),
+    # Review queues, reviews, labels from elsewhere
+    path("review/queues", review.QueuesView.as_view(), name="api-review-queues"),
+    path("review/queues/<str:queue>", review.QueueView_.as_view(), name="api-review-queue"),
+    path("review/queues/<str:queue>/items", review.QueueItemsView.as_view(), name="api-review-items"),
+    path("review/queues/<str:queue>/claim", review.ClaimView.as_view(), name="api-review-claim"),
+    path("review/queues/<str:queue>/undo", review.UndoView.as_view(), name="api-review-undo"),
+    path("review/items/<str:item_id>", review.ItemView_.as_view(), name="api-review-item"),
+    path("review/items/<str:item_id>/verdict", review.VerdictView.as_view(), name="api-review-verdict"),
+    path("review/items/<str:item_id>/skip", review.SkipView.as_view(), name="api-review-skip"),
+    path("review/items/<str:item_id>/renew", review.RenewView.as_view(), name="api-review-renew"),
+    path("review/items/<str:item_id>/release", review.GiveBackView.as_view(), name="api-review-release"),
+    path("reviews", review.ReviewsView.as_view(), name="api-reviews"),
+    path("reviews/<str:review_id>", review.ReviewView_.as_view(), name="api-review"),
+    path("labels/import", labels.LabelsImportView.as_view(), name="api-labels-import"),
+    path("labels/export", labels.LabelsExportView.as_view(), name="api-labels-export"),
 ]

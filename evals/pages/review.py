@@ -244,7 +244,7 @@ def verdict(request: HttpRequest, project: Project, queue: str) -> HttpResponse:
     tab, mode, reviewer = _tab(request.POST), _mode(found, request.POST), _reviewer(request, project)
     item = _item_of(project, found, request.POST.get("item", ""), None)
     if item is None:
-        raise Http404
+        return _to(project, found, mode, tab)
     keys = _keys(request, tab)
     typed = {name: str(value) for name, value in request.POST.items()}
     given = Given(
@@ -290,7 +290,7 @@ def skip(request: HttpRequest, project: Project, queue: str) -> HttpResponse:
     tab, mode, reviewer = _tab(request.POST), _mode(found, request.POST), _reviewer(request, project)
     item = _item_of(project, found, request.POST.get("item", ""), None)
     if item is None:
-        raise Http404
+        return _to(project, found, mode, tab)
     try:
         verdicts.skip_item(found, item.id, reviewer, _keys(request, tab))
     except (Held, Enough):
@@ -323,7 +323,7 @@ def renew(request: HttpRequest, project: Project, queue: str) -> HttpResponse:
     found = _queue(project, queue)
     item = _item_of(project, found, request.POST.get("item", ""), None)
     if item is None:
-        raise Http404
+        return HttpResponse(status=409)
     is_held = handing.renew(found, _reviewer(request, project), _keys(request, _tab(request.POST)), item.id)
     return HttpResponse(status=204 if is_held else 409)
 

@@ -176,7 +176,10 @@ def item_change(request: HttpRequest, project: Project, queue: str, item_id: int
 @project_page(Role.REVIEWER)
 def item_add(request: HttpRequest, project: Project) -> HttpResponse:
     """Send a trace to a queue, from its page."""
-    found = read.get_queue(project.pk, request.POST.get("queue", "")[:60])
+    if not request.POST.get("queue") or not request.POST.get("trace"):
+        messages.error(request, "Name a queue and a trace.")
+        return redirect("review_queues", project.slug)
+    found = read.get_queue(project.pk, request.POST["queue"][:60])
     trace, span = _hex(request.POST.get("trace", ""), 32), _hex(request.POST.get("span", "0" * 16), 16)
     if found is None or trace is None or span is None:
         raise Http404
@@ -200,9 +203,9 @@ def item_add(request: HttpRequest, project: Project) -> HttpResponse:
 @project_page()
 def export(request: HttpRequest, project: Project) -> HttpResponseBase:
     """The reviews of a project or a queue as CSV or NDJSON."""
-    kind = request.GET.get("format", "csv")
+    kind = request.GET.get("format", "")
     if kind not in FORMATS:
-        raise Http404
+        return redirect("review_queues", project.slug)
     slug = request.GET.get("queue", "")
     wanted = Wanted(by=PEOPLE, queue_id=_queue(project, slug).id if slug else None)
     try:

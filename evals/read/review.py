@@ -277,6 +277,18 @@ def get_item(project_id: int, item_id: int) -> ItemView | None:
     return None if row is None else _item(row)
 
 
+def find_item(project_id: int, queue_id: int, trace_id: UUID, span_id: int) -> ItemView | None:
+    """The item that a target is in a queue; None where it is not in it."""
+    row = _items(project_id).filter(queue_id=queue_id, trace_id=trace_id, span_id=span_id).first()
+    return None if row is None else _item(row)
+
+
+def get_review(project_id: int, review_id: int) -> ReviewView | None:
+    """One review of the project that was not taken back."""
+    row = Review.objects.filter(project_id=project_id, pk=review_id, undone_at=None).select_related("reviewer").first()
+    return None if row is None else with_scores(project_id, [row])[0]
+
+
 def held_item(project_id: int, queue_id: int, person_id: int, lease_keys: Sequence[str]) -> ItemView | None:
     """What a browser tab of somebody holds in a queue; None where it holds nothing (any more)."""
     rows = _items(project_id).filter(

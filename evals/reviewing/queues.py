@@ -216,7 +216,13 @@ def _rubric(project_id: int, wanted: WantedQueue) -> int:
 def _free_slug(project_id: int, name: str) -> str:
     base = slugify(name)[: SLUG_MAX - 5].strip("-") or "queue"
     # Beside these addresses are pages.
-    taken = {"new", "queues", "add", "export", *ReviewQueue.objects.filter(project_id=project_id).values_list("slug", flat=True)}
+    taken = {
+        "new",
+        "queues",
+        "add",
+        "export",
+        *ReviewQueue.objects.filter(project_id=project_id).values_list("slug", flat=True),
+    }
     numbered = (base if n == 1 else f"{base}-{n}" for n in range(1, len(taken) + 2))
     return next(slug for slug in numbered if slug not in taken)
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from math import isfinite
 
 from django.db import IntegrityError, transaction
+from django.http import HttpRequest
 
 from evals.models import ReviewItem
 from evals.read import review as read
@@ -22,7 +23,9 @@ from evals.rubrics import Rubric
 from evals.write import review as write
 from evals.write.review import NewReviewScore
 from evals.write.setup import freeze_rubric
+from telltale.audit.log import record_in
 from telltale.lib import clock
+from telltale.projects.models import Project
 
 # What was said longer ago than this is changed by nobody any more.
 UNDO_WITHIN = timedelta(hours=24)
@@ -133,6 +136,14 @@ def undo_review(queue: QueueView, said: ReviewView, reviewer: Reviewer, key: str
             values = {"leased_by_id": reviewer.user_id, "lease_key": (BLIND if said.is_skip else SHOWN) + key[1:]}
             write.change_item(said.item_id, values | {"leased_until": now + timedelta(minutes=10)})
     return said.item_id
+
+
+def remove_imported(project: Project, said: ReviewView, *, request: HttpRequest | None = None, actor: str = "") -> None:
+    """Take back a review that was brought in from elsewhere."""
+    with transaction.atomic():
+        write.end_review(said.id, clock.now())
+        told = {"trace": said.trace_id.hex, "reviewer": said.reviewer}
+        record_in(project, "review.remove", f"review {said.id}", request=request, actor=actor, before=told)
 
 
 def _add(

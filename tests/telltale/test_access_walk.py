@@ -194,13 +194,15 @@ def _reviewed(project: Project, holder: Client, trace: bytes) -> tuple[str, int,
     from evals.models import Rubric, RubricVersion
 
     rubric = Rubric.objects.create(project=project, slug="walked", name="Walked")
-    spec = {"criteria": [{"key": "tone", "definition": "It is polite.", "scale": {"kind": "points", "low": 1, "high": 5}}]}
+    scale = {"kind": "points", "low": 1, "high": 5}
+    spec = {"criteria": [{"key": "tone", "definition": "It is polite.", "scale": scale}]}
     RubricVersion.objects.create(rubric=rubric, number=1, spec=spec, spec_hash="0")
     slug = f"{project.slug}-queue"
     told = {"name": slug, "rubric": "walked", "reviewers_per_item": 9, "double_share": 0}
     queues = "/api/v1/review/queues"
     assert holder.post(queues, told, content_type="application/json").status_code == 201
-    item = holder.post(f"{queues}/{slug}/items", {"trace_id": trace.hex()}, content_type="application/json").json()["id"]
+    sent = holder.post(f"{queues}/{slug}/items", {"trace_id": trace.hex()}, content_type="application/json")
+    item = sent.json()["id"]
     said = {"verdict": "good", "reviewer": "anna"}
     answer = holder.post(f"/api/v1/review/items/{item}/verdict", said, content_type="application/json")
     return slug, item, answer.json()["review"]["id"]
