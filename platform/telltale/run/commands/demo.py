@@ -17,12 +17,15 @@ from django.conf import settings
 from telltale.lib import clock
 from telltale.run.demo.account import Address, SendError, read_account
 from telltale.run.demo.judging import set_up_judges
+from telltale.run.demo.labels import make_labels, send_labels, wait_for_judge
 from telltale.run.demo.progress import Progress
 from telltale.run.demo.project import SLUG, DemoError, DemoProject, ensure_project, remove_project
 from telltale.run.demo.story import Story, make_day, sessions_for
 from telltale.run.demo.values import DemoTrace, Totals
 
 SPANS_A_TRACE = 7.3
+# About so many are drawn for the stand-in.
+JUDGED_SHARE = 0.125
 SDK = "telltale_sdk"
 STAND_IN_SECONDS = 10.0
 # Longer would reach beyond what a new project keeps.
@@ -82,7 +85,8 @@ def _fill(url: str, days: int, traces: int, stand_in: str, out: TextIO) -> int:
     start = (now - timedelta(hours=1)).isoformat()
     before = read_account(address, demo.key_id, start, (now + timedelta(hours=1)).isoformat())
     totals = Totals()
-    made = _counted(_traces(demo, days, traces, now), totals)
+    worse: dict[str, bool] = {}
+    made = _counted(_traces(demo, days, traces, now), totals, worse)
     progress = Progress(sys.stderr, "Demo", "spans", round(traces * SPANS_A_TRACE))
     sent = play(address, made, progress.tell)
     progress.end(sent.spans_ended)
@@ -101,6 +105,12 @@ def _fill(url: str, days: int, traces: int, stand_in: str, out: TextIO) -> int:
     if told < sent.spans_ended or account.rejected or sent.spans_ended != totals.spans:
         print("Not everything that was sent was stored: the project's accounting page says why.", file=out)
         return 1
+    if stand_in:
+        progress = Progress(sys.stderr, "Judging", "answers", round(traces * JUDGED_SHARE))
+        judged = wait_for_judge(demo.id, progress.tell)
+        progress.end(len(judged))
+        labelled = send_labels(address, list(make_labels(judged, worse)))
+        print(f"The stand-in judged {len(judged):,} answers; made-up people gave {labelled:,} labels.", file=out)
     outside = os.environ.get("TELLTALE_PUBLIC_URL", "").strip() or url
     print(f"Demo project: {outside.rstrip('/')}/p/{demo.slug}/traces/", file=out, flush=True)
     return 0
@@ -117,9 +127,10 @@ def _days(days: int, now: datetime) -> list[date]:
     return [now.date() - timedelta(days=before) for before in range(days)]
 
 
-def _counted(traces: Iterator[DemoTrace], totals: Totals) -> Iterator[DemoTrace]:
+def _counted(traces: Iterator[DemoTrace], totals: Totals, worse: dict[str, bool]) -> Iterator[DemoTrace]:
     for trace in traces:
         totals.add(trace)
+        worse[trace.trace_id.hex()] = trace.is_worse
         yield trace
 
 

@@ -103,7 +103,7 @@ class _Turn:
         metadata: dict[str, Value] = {"language": ask.language, "channel": ask.channel, "turn": len(ask.history) + 1}
         self.trace = DemoTrace(
             ask.trace_id, ask.release, ask.environment, ask.user_id, ask.session_id, ask.topic.feature,
-            [ask.language], metadata,
+            [ask.language], metadata, ask.is_worse,
         )  # fmt: skip
         self.now = int(ask.at.timestamp() * 1_000_000) * 1000
         self.root = self.trace.add("chat.turn", "chain", self.now, self.now)

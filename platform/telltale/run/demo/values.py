@@ -75,6 +75,7 @@ class DemoTrace:
     feature: str
     tags: list[str] = field(default_factory=list)
     metadata: dict[str, Value] = field(default_factory=dict)
+    is_worse: bool = False  # the story made this answer a wrong one; told to nobody
     spans: list[DemoSpan] = field(default_factory=list)
 
     @property
