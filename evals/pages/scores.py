@@ -7,7 +7,7 @@ escaped, made visible, never an address.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from html import escape
 from uuid import UUID
@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from evals.pages.words import value_words
 from evals.read import score_terms
+from evals.read.judgements import Why, why
 from evals.read.scores import (
     API,
     JUDGE,
@@ -73,21 +74,34 @@ class ScoreView:
 
 
 @dataclass(frozen=True, slots=True)
+class WhyView:
+    """Why one judge did or did not judge the trace."""
+
+    name: str
+    href: str
+    words: str
+    call_href: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScoresView:
-    """The scores of one target, those of judges first, and whether there are more than are shown."""
+    """The scores of one target, those of judges first, whether there are more than are shown, and why judged or not."""
 
     scores: tuple[ScoreView, ...]
     is_cut: bool
     flagged_by: tuple[str, ...]
+    why: tuple[WhyView, ...] = ()
     most: int = OF_ONE_MAX
 
 
 def trace_part(request: HttpRequest, project: Project, row: TraceRow) -> Part | None:
     """The card of scores on the page of a trace; None where there is nothing to tell."""
-    scores = scores_of_trace(project.pk, row.trace_id)
-    if not scores:
+    scores, reasons = scores_of_trace(project.pk, row.trace_id), why(project.pk, row.trace_id)
+    if not scores and not reasons:
         return None
-    return Part("evals/_scores_trace.html", view_scores(project, scores))
+    base = f"/p/{project.slug}/"
+    view = replace(view_scores(project, scores), why=tuple(_why(reason, base) for reason in reasons))
+    return Part("evals/_scores_trace.html", view)
 
 
 def span_part(project: Project, trace_id: UUID, span_id: int) -> Part | None:
@@ -102,6 +116,11 @@ def session_part(project: Project, session_id: str, trace_ids: Sequence[UUID]) -
     part = Part("evals/_scores_session.html", view_scores(project, scores)) if scores else None
     turns = scores_of_traces(project.pk, trace_ids)
     return SessionPart(part, {trace_id: _notes(briefs) for trace_id, briefs in turns.items()})
+
+
+def _why(reason: Why, base: str) -> WhyView:
+    call = f"{base}traces/{reason.call_trace_id.hex}/" if reason.call_trace_id is not None else ""
+    return WhyView(reason.judge_name, f"{base}judges/{reason.judge_slug}/", reason.words, call)
 
 
 def view_scores(project: Project, scores: Sequence[Score]) -> ScoresView:

@@ -112,7 +112,7 @@ def test_a_trace_shows_who_said_what_and_why(shop):
         "v3, small-1, rubric Answers v1",
         "&lt;script&gt;it&lt;/script&gt; contradicts kb-1", "quoted words", "The judge saw a shortened text",
         "drawn with probability 0.25", "uncorrected", "Flagged by Answer quality", "latency budget", "over", "nightly",
-        "p95 of 3 s",
+        "p95 of 3 s", "Why it was judged, or was not",
     ):  # fmt: skip
         assert words in card, words
     assert "<script>it" not in page
