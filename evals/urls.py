@@ -8,7 +8,9 @@ from evals.pages import (
     backfills,
     calibration,
     connections,
+    datasets,
     evaluation,
+    experiments,
     judge,
     judges,
     plans,
@@ -26,6 +28,8 @@ CONNECTIONS = P + "settings/connections/"
 JUDGES, RUBRICS = P + "judges/", P + "rubrics/"
 CALIBRATION = P + "judges/<slug:judge>/calibration/"
 ROUTINES = P + "judges/<slug:judge>/routines/"
+DATASETS = P + "datasets/"
+EXPERIMENTS = P + "experiments/"
 
 urlpatterns: list[URLPattern] = [
     path(P + "quality/", quality.quality, name="quality"),
@@ -77,4 +81,20 @@ urlpatterns: list[URLPattern] = [
     path(ROUTINES + "new/", routines.begin, name="routine_begin"),
     path(ROUTINES + "<int:routine_id>/", routines.routine, name="routine"),
     path(ROUTINES + "<int:routine_id>/skip/", routines.skip, name="routine_skip"),
+    # Datasets and experiments
+    path(DATASETS, datasets.dataset_list, name="datasets"),
+    path(DATASETS + "add/", datasets.dataset_add, name="dataset_add"),
+    path(DATASETS + "<slug:dataset>/", datasets.dataset_page, name="dataset"),
+    path(DATASETS + "<slug:dataset>/diff/", datasets.dataset_diff, name="dataset_diff"),
+    path(DATASETS + "<slug:dataset>/settings/", datasets.dataset_settings, name="dataset_settings"),
+    path(DATASETS + "<slug:dataset>/items/new/", datasets.items_new, name="dataset_items_new"),
+    path(DATASETS + "<slug:dataset>/item/<str:item_key>/", datasets.dataset_item, name="dataset_item"),
+    path(DATASETS + "<slug:dataset>/item/<str:item_key>/remove/", datasets.item_remove, name="dataset_item_remove"),
+    path(EXPERIMENTS, experiments.experiment_list, name="experiments"),
+    path(EXPERIMENTS + "new/", experiments.experiment_new, name="experiment_new"),
+    path(EXPERIMENTS + "<int:experiment_id>/", experiments.experiment_page, name="experiment"),
+    *(
+        path(EXPERIMENTS + f"<int:experiment_id>/{act}/", experiments.experiment_act, {"act": act}, f"experiment_{act}")
+        for act in ("finish", "cancel", "remove")
+    ),
 ]

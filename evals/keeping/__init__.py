@@ -15,6 +15,7 @@ from evals.keeping.changes import (
     remove_items,
 )
 from evals.keeping.files import FILE_BYTES_MAX, KINDS, Mapping, kind_of, read_file, split_names
+from evals.keeping.sources import TRACES_MAX, items_of_reviews, items_of_traces
 from evals.write.datasets import NewItem, Put
 
 __all__ = [
@@ -26,12 +27,15 @@ __all__ = [
     "KINDS",
     "NAME_MAX",
     "NOTE_MAX",
+    "TRACES_MAX",
     "By",
     "DatasetRefused",
     "Mapping",
     "NewItem",
     "Put",
     "change_dataset",
+    "items_of_reviews",
+    "items_of_traces",
     "kind_of",
     "make_dataset",
     "put_items",

@@ -30,6 +30,7 @@ NAME_MAX = 120
 DESCRIPTION_MAX = 4000
 NOTE_MAX = 300
 METADATA_FIELDS_MAX = 64
+RESERVED = ("add",)
 ORIGINS = ("trace", "review", "incident", "file", "api")
 
 
@@ -57,6 +58,8 @@ def make_dataset(project: Project, name: str, description: str = "", *, slug: st
     """A new, empty dataset at version 0. DatasetRefused."""
     name, description = _named(name), _described(description)
     slug = slug or slugify(name)[:60] or "dataset"
+    if slug in RESERVED:
+        raise DatasetRefused("name", "is a word that addresses need", "another name", slug)
     if slugify(slug) != slug or len(slug) > 60:
         raise DatasetRefused("slug", "is no slug", "up to 60 small letters, digits and hyphens", slug)
     with transaction.atomic():

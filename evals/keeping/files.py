@@ -7,10 +7,11 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import orjson
 
-from evals.keeping.changes import ITEMS_MAX, DatasetRefused
+from evals.keeping.changes import ITEMS_MAX, ORIGINS, DatasetRefused
 from evals.write.datasets import NewItem
 
 FILE_BYTES_MAX = 20 * 1024 * 1024
@@ -23,6 +24,8 @@ EXPECTED_NAMES = (
     "label",
 )  # fmt: skip
 KEY_NAMES = ("key", "id", "item_key", "item_id")
+# A file with these columns is an export of ours: it comes back as what it was.
+EXPORT_NAMES = frozenset({"key", "input", "expected", "metadata", "origin", "trace_id", "inclusion_probability"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ def read_file(kind: str, data: bytes, mapping: Mapping, ref: str = "") -> list[N
     if len(rows) > ITEMS_MAX:
         raise DatasetRefused("file", "holds too many rows", f"{ITEMS_MAX:,} rows", f"{len(rows):,} rows")
     names = list(dict.fromkeys(name for row in rows for name in row))
+    if set(names) >= EXPORT_NAMES and mapping == Mapping():
+        return [_exported(row, f"{ref} row {place}".strip()) for place, row in enumerate(rows, 1)]
     return [_item(row, place, chosen, ref) for chosen in [_choose(names, mapping)] for place, row in enumerate(rows, 1)]
 
 
@@ -104,6 +109,24 @@ def _item(row: dict[str, Any], place: int, chosen: Mapping, ref: str) -> NewItem
     return NewItem(
         "" if key is None else str(key), input_, expected, metadata, "file", ref=f"{ref} row {place}".strip()
     )
+
+
+def _exported(row: dict[str, Any], where: str) -> NewItem:
+    """An item of an export of ours, with where it came from."""
+    trace_id, pi = row.get("trace_id"), row.get("inclusion_probability")
+    if row.get("input") is None:
+        raise DatasetRefused(where, "has no input", "a value in input")
+    try:
+        found = UUID(hex=str(trace_id)) if trace_id else None
+        chance = float(pi) if pi not in (None, "") else None
+    except ValueError:
+        raise DatasetRefused(where, "has an odd trace_id or inclusion_probability", "as exported") from None
+    origin = row.get("origin") if row.get("origin") in ORIGINS else "file"
+    key, metadata = row.get("key"), row.get("metadata") or {}
+    return NewItem(
+        "" if key is None else str(key), row["input"], row.get("expected"), metadata, str(origin), found,
+        ref=str(row.get("ref") or where), pi=chance,
+    )  # fmt: skip
 
 
 def _csv_rows(text: str) -> list[dict[str, Any]]:

@@ -258,7 +258,7 @@ def _measures(
         found.append(Measure(ANSWERED, "Answered", "own", is_binary=True, low=0, high=1))
     old_versions = {judge.version_id: judge for judge in old.judges}
     shared = [judge for judge in new.judges if judge.version_id in old_versions]
-    criteria = _criteria(project_id, [judge.version_id for judge in shared])
+    criteria = criteria_of(project_id, [judge.version_id for judge in shared])
     for judge in shared:
         names = sorted({name for version, name in both.types if version == judge.version_id})
         for name in names:
@@ -295,7 +295,8 @@ def _judged(judge: JudgeOf, name: str, criterion: Criterion | None, data_type: i
     return Measure(f"{judge.slug}.{name}", title, "judge", judge, data_type == 2, True, low, high)
 
 
-def _criteria(project_id: int, version_ids: Sequence[int]) -> dict[tuple[int, str], Criterion]:
+def criteria_of(project_id: int, version_ids: Sequence[int]) -> dict[tuple[int, str], Criterion]:
+    """The criteria of judge versions, by version and key."""
     found: dict[tuple[int, str], Criterion] = {}
     versions = JudgeVersion.objects.filter(judge__project_id=project_id, pk__in=list(version_ids))
     for version in versions.select_related("rubric_version"):

@@ -44,6 +44,8 @@ NAV = (
             NavItem("quality/", "Quality", "chart"),
             NavItem("judges/", "Judges", "judge"),
             NavItem("review/", "Review queue", "review"),
+            NavItem("datasets/", "Datasets", "db"),
+            NavItem("experiments/", "Experiments", "probe"),
         ),
     ),
     NavGroup(
