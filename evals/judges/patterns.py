@@ -10,14 +10,15 @@ import re2
 from evals.judges.fencing import clean
 
 PATTERN_CHARS_MAX = 1_000
-_MEMORY = 8 * 1024 * 1024
+# A pattern's cache grows up to this as it is used; beyond, matching slows down and stays linear.
+_MEMORY = 2 * 1024 * 1024
 
 
 class BadPattern(ValueError):
     """A pattern that RE2 does not take; the text says why."""
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def compile_pattern(pattern: str, ignore_case: bool = False) -> Any:
     """The compiled pattern. BadPattern where it is too long, or uses what cannot be matched in linear time."""
     if len(pattern) > PATTERN_CHARS_MAX:

@@ -7,8 +7,9 @@ keyword that is tried counts against a budget, patterns are RE2's, and nothing i
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -22,13 +23,30 @@ from evals.judges.formats import FORMATS
 from evals.judges.patterns import BadPattern, compile_pattern, found_in
 
 SCHEMA_CHARS_MAX = 50_000
-SCHEMA_DEPTH_MAX = 60
+SCHEMA_DEPTH_MAX = 40
+VALUE_DEPTH_MAX = 60
 # Keywords tried in one validation, at up to 30 µs each. Fifty fields over a list of 100 objects need about 10,000.
 STEPS_MAX = 20_000
+# Keywords within keywords: a reference to itself goes on for ever. Each takes some frames of Python's stack, and at
+# its end the library's index, which is written in Rust, panics instead of raising.
+NESTING_MAX = 80
 # These need all that other keywords found, at a cost that nothing bounds.
 _UNKNOWN = ("unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$id")
+# Objects from names to schemas, and keywords whose values are no schemas.
+_MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+_VALUES = ("enum", "const", "default", "examples")
 _FORMAT_NAMES = {"date-time": "date_time", "uri": "url"}
-_left: ContextVar[list[int]] = ContextVar("evals_schema_steps")
+
+
+@dataclass(slots=True)
+class _Work:
+    """What one validation has left, and how deep it is."""
+
+    left: int = STEPS_MAX
+    nesting: int = 0
+
+
+_work: ContextVar[_Work] = ContextVar("evals_schema_work")
 
 
 class BadSchema(ValueError):
@@ -36,17 +54,20 @@ class BadSchema(ValueError):
 
 
 class TooMuchWork(Exception):
-    """A validation that went beyond its budget."""
+    """A validation that went beyond its budget, or where it cannot go."""
 
 
 def faults(schema: str, value: object) -> Iterator[str]:
     """What in `value` breaks the schema (its JSON text), place by place. TooMuchWork beyond the budget."""
-    _left.set([STEPS_MAX])
+    if _is_deeper(value, VALUE_DEPTH_MAX):
+        raise TooMuchWork
+    _work.set(_Work())
     try:
         for error in _compiled(schema).iter_errors(value):
             at = "".join(f"[{each}]" if isinstance(each, int) else f".{str(each)[:40]}" for each in error.absolute_path)
             yield f"at {at.lstrip('.') or 'the top'}: {_told(error)}"
-    except (RecursionError, Unresolvable):
+    except (RecursionError, Unresolvable, BadPattern, ArithmeticError):
+        # Also what a reference into an example or a constant leads to, and numbers that no float can hold.
         raise TooMuchWork from None
 
 
@@ -75,6 +96,7 @@ def check_schema(schema: object) -> str:
 
 
 def _walk(schema: object, depth: int) -> None:
+    """BadSchema where a schema, or one below it, uses what is not supported. Names of fields are no keywords."""
     if depth > SCHEMA_DEPTH_MAX:
         raise BadSchema(f"is nested more than {SCHEMA_DEPTH_MAX} deep.")
     if isinstance(schema, list):
@@ -92,7 +114,11 @@ def _walk(schema: object, depth: int) -> None:
         if name == "patternProperties" and isinstance(value, dict):
             for pattern in value:
                 _check_pattern(pattern)
-        _walk(value, depth + 1)
+        if name in _MAPS and isinstance(value, dict):
+            for each in value.values():
+                _walk(each, depth + 1)
+        elif name not in _VALUES:
+            _walk(value, depth + 1)
 
 
 def _check_pattern(pattern: str) -> None:
@@ -161,18 +187,43 @@ def _unique_items(validator: Any, wanted: bool, value: object, schema: Any) -> I
 
 
 def _counted(work: Any) -> Any:
-    def keyword(validator: Any, wanted: Any, value: Any, schema: Any) -> Any:
-        left = _left.get()
-        left[0] -= 1
-        if left[0] < 0:
+    def keyword(validator: Any, wanted: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
+        now = _work.get()
+        now.left -= 1
+        if now.left < 0 or now.nesting >= NESTING_MAX:
             raise TooMuchWork
-        return work(validator, wanted, value, schema)
+        now.nesting += 1
+        try:
+            yield from work(validator, wanted, value, schema) or ()
+        finally:
+            now.nesting -= 1
 
     return keyword
 
 
+def _is_deeper(value: object, most: int) -> bool:
+    """Whether lists and objects are nested more than `most` deep."""
+    level: list[object] = [value]
+    for _ in range(most + 1):
+        level = [inner for each in level if isinstance(each, list | dict) for inner in _inner(each)]
+        if not level:
+            return False
+    return True
+
+
+def _inner(value: list[object] | dict[str, object]) -> Iterable[object]:
+    return value.values() if isinstance(value, dict) else value
+
+
+def _unknown(validator: Any, wanted: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
+    """Only a reference into what is no schema leads here: the walk refuses these keywords."""
+    raise TooMuchWork
+    yield
+
+
 _KEYWORDS = {
     **Draft202012Validator.VALIDATORS,
+    **dict.fromkeys((name for name in _UNKNOWN if name in Draft202012Validator.VALIDATORS), _unknown),
     "pattern": _pattern,
     "patternProperties": _pattern_properties,
     "additionalProperties": _additional,

@@ -149,6 +149,29 @@ def test_schema_that_cannot_be_used_is_refused(schema):
     assert refusal(kind="json_schema", schema=schema)[0] == "rules[0].schema"
 
 
+def test_names_of_fields_and_values_are_no_keywords():
+    schema = {
+        "properties": {"$id": {"type": "string"}, "pattern": {"type": "string"}, "unevaluatedItems": True},
+        "enum": [{"$id": "x", "pattern": "("}],
+    }
+
+    assert judge("json_schema", '{"$id": "x", "pattern": "("}', schema=schema) is True
+    assert judge("json_schema", '{"$id": 1, "pattern": "("}', schema=schema) is False
+
+
+@pytest.mark.parametrize(
+    ("schema", "answer"),
+    [
+        ({"$ref": "#/enum/0", "enum": [{"pattern": "(?=a)"}, "a"]}, '"a"'),
+        ({"$ref": "#/enum/0", "enum": [{"unevaluatedProperties": False}, {}]}, "{}"),
+        ({"$ref": "#/enum/0", "enum": [{"$ref": "https://example.com/"}, {}]}, "{}"),
+        ({"multipleOf": 0.1}, "1" * 400),
+    ],
+)
+def test_what_slips_past_the_walk_gives_no_score(schema, answer):
+    assert judge("json_schema", answer, schema=schema).kind == "unparsable"
+
+
 def nested(depth):
     schema = {}
     for _ in range(depth):
@@ -170,6 +193,7 @@ BRANCHING["$defs"]["25"] = False
         (BRANCHING, "1"),
         ({"$ref": "#"}, "1"),
         ({"$ref": "#/nowhere"}, "1"),
+        ({"items": {"$ref": "#"}}, "[" * 70 + "]" * 70),
         ({"anyOf": [{"items": {"$ref": "#"}}, {"items": {"$ref": "#"}}], "not": {}}, "[" * 500 + "]" * 500),
         ({"items": {"type": "string", "minLength": 2}, "contains": {"const": 1}}, json.dumps(["a"] * 40_000)),
     ],
