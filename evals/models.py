@@ -125,8 +125,8 @@ class JudgeVersion(models.Model):
 
     judge = models.ForeignKey(Judge, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
-    rubric_version = models.ForeignKey(RubricVersion, on_delete=models.PROTECT, related_name="+")
-    connection = models.ForeignKey(Connection, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    rubric_version = models.ForeignKey(RubricVersion, on_delete=models.RESTRICT, related_name="+")
+    connection = models.ForeignKey(Connection, null=True, blank=True, on_delete=models.RESTRICT, related_name="+")
     model = models.CharField(max_length=200, blank=True, default="")
     config = models.JSONField(default=dict)  # evals.judges.parse_config: mapping, rules, flag, limits
     config_hash = models.CharField(max_length=64)
@@ -237,7 +237,7 @@ class ReviewQueue(models.Model):
     slug = models.SlugField(max_length=60)
     name = models.CharField(max_length=120)
     kind = models.CharField(max_length=12)  # rules, random, calibration, manual
-    rubric_version = models.ForeignKey(RubricVersion, on_delete=models.PROTECT, related_name="+")
+    rubric_version = models.ForeignKey(RubricVersion, on_delete=models.RESTRICT, related_name="+")
     judge = models.ForeignKey(Judge, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     judge_version = models.ForeignKey(JudgeVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     config = models.JSONField(default=dict)  # rules, share, strata, salt, wanted
@@ -302,7 +302,7 @@ class Review(models.Model):
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
     item = models.ForeignKey(ReviewItem, null=True, blank=True, on_delete=models.CASCADE, related_name="reviews")
-    rubric_version = models.ForeignKey(RubricVersion, on_delete=models.PROTECT, related_name="+")
+    rubric_version = models.ForeignKey(RubricVersion, on_delete=models.RESTRICT, related_name="+")
     trace_id = models.UUIDField()
     span_id = models.BigIntegerField(default=0)
     reviewer = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
