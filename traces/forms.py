@@ -85,6 +85,8 @@ TRACES = ListKind(
 )  # fmt: skip
 # What tells an address that asks for everything from one that asks for nothing in particular.
 EVERYTHING: Pair = ("view", "all")
+# Traces of the calls that judges make are left out of the list unless its address says so.
+JUDGING: Pair = ("judging", "shown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ class ListState:
     columns: tuple[str, ...] = ()  # keys of the columns shown; empty for the default
     kind: ListKind = TRACES
     is_everything: bool = False  # the address says so
+    shows_judging: bool = False  # calls that judges made are in it too
 
     @property
     def is_filtered(self) -> bool:
@@ -116,6 +119,8 @@ class ListState:
         if self.wanted.q:
             pairs.append(("q", self.wanted.q))
         pairs += [(term.key, value) for term in self.wanted.terms for value in term.values]
+        if self.shows_judging:
+            pairs.append(JUDGING)
         if self.sort != self.kind.default_sort:
             pairs.append(("sort", self.sort))
         if self.columns:
@@ -140,11 +145,15 @@ class ListState:
             unit = f" {known.unit}" if known.unit else ""
             without = replace(self, wanted=self.wanted.without(term.key))
             chips.append(Chip(known.label, OP_WORDS[term.op], shown + unit, without.address()))
+        if self.shows_judging:
+            chips.append(Chip("Calls of judges", "are", "shown", replace(self, shows_judging=False).address()))
+        elif self.wanted.hides:
+            chips.append(Chip("Calls of judges", "are", "hidden", replace(self, shows_judging=True).address()))
         return chips
 
     def without_filters(self) -> str:
         """The address of the same window and order without any filter."""
-        return replace(self, wanted=TraceFilter(self.wanted.start, self.wanted.end)).address()
+        return replace(self, wanted=TraceFilter(self.wanted.start, self.wanted.end), shows_judging=False).address()
 
 
 def read_list(query: QueryDict, zone: ZoneInfo, now: datetime, kind: ListKind = TRACES) -> ListState:
@@ -164,8 +173,9 @@ def read_list(query: QueryDict, zone: ZoneInfo, now: datetime, kind: ListKind = 
         wanted = _around_calls(wanted)
     columns = _read_columns(query, kind, errors)
     is_everything = kind.has_views and query.get(EVERYTHING[0]) == EVERYTHING[1]
+    shows_judging = kind.has_views and query.get(JUDGING[0]) == JUDGING[1]
     before, after = query.get("before", ""), query.get("after", "")
-    return ListState(wanted, sort, before, after, time, tuple(errors), columns, kind, is_everything)
+    return ListState(wanted, sort, before, after, time, tuple(errors), columns, kind, is_everything, shows_judging)
 
 
 def canonical_query(

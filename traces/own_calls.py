@@ -5,13 +5,16 @@ They name the service `telltale.judge`, are no application's traffic, are told t
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
+from django.db import connection
 
 from telltale.lib import clock
 from traces.canonical.types import BUCKETS, Kind
@@ -19,12 +22,18 @@ from traces.cost.book import Level, MatchKind, PriceBook, PriceRow
 from traces.cost.judging import JUDGE_SERVICE
 from traces.cost.pricing import cost_of
 from traces.prices import load_book
+from traces.read.filters import TraceFilter
 from traces.wire.ids import hex_span_id
 from traces.wire.native import read_native
 from traces.write import Rules, store_spans
 from traces.write.batch import Batch
 
-__all__ = ["JUDGE_SERVICE", "OwnCall", "Rates", "price_call", "store_calls"]
+__all__ = ["JUDGE_SERVICE", "OwnCall", "Rates", "has_calls", "price_call", "store_calls", "without_calls"]
+
+HOLD_SECONDS = 10.0
+_KNOWN_MAX = 10_000
+# Roll-ups know the services of a project, within seconds of their first trace.
+_HAS = "SELECT EXISTS (SELECT FROM traces_scope WHERE project_id = %s AND service = %s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,36 @@ class OwnCall:
     answer: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     rates: Rates | None = None
+
+
+# Until when it is known that a project has none; infinity: it has.
+_known: dict[int, float] = {}
+
+
+def has_calls(project_id: int) -> bool:
+    """Whether the project has traces of the product's own calls, at most `HOLD_SECONDS` late."""
+    held = _known.get(project_id, 0.0)
+    if held == math.inf or held > time.monotonic():
+        return held == math.inf
+    with connection.cursor() as cursor:
+        cursor.execute(_HAS, [project_id, JUDGE_SERVICE])
+        found = bool(cursor.fetchone()[0])
+    if len(_known) > _KNOWN_MAX:
+        _known.clear()
+    _known[project_id] = math.inf if found else time.monotonic() + HOLD_SECONDS
+    return found
+
+
+def without_calls(project_id: int, wanted: TraceFilter, *, is_shown: bool = False) -> TraceFilter:
+    """The same list without the product's own calls, unless they are to be shown or a service is asked for."""
+    if is_shown or any(term.field == "service" for term in wanted.terms) or not has_calls(project_id):
+        return wanted
+    return replace(wanted, hides=(JUDGE_SERVICE,))
+
+
+def forget() -> None:
+    """Forget which projects have calls of ours (tests)."""
+    _known.clear()
 
 
 def price_call(

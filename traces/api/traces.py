@@ -19,6 +19,7 @@ from telltale.rest.views import ProjectView
 from traces import read
 from traces.api import search, trace_json, trace_shapes
 from traces.ingest.views import native_traces
+from traces.own_calls import without_calls
 from traces.pages.export import FORMATS, RETRY_AFTER_SECONDS, Busy, export_traces
 from traces.read.filters import find_field, ops_of
 
@@ -32,6 +33,10 @@ BODIES_MAX = 50
 TRACE_ID = OpenApiParameter(
     "trace_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="32 hex digits, a UUID, or the id its sender uses."
 )
+JUDGING = OpenApiParameter(
+    "judging", OpenApiTypes.STR, enum=["shown"],
+    description="Traces of the calls that judges make are left out unless this is `shown` or a service is asked for.",
+)  # fmt: skip
 SPAN_ID = OpenApiParameter("span_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="16 hex digits.")
 
 
@@ -54,7 +59,7 @@ def _filter_parameter(name: str) -> OpenApiParameter:
 
 
 class TraceListView(ProjectView):
-    query = {"GET": ("from", "to", "q", "sort", "limit", "cursor", "format", *FILTERS)}
+    query = {"GET": ("from", "to", "q", "sort", "limit", "cursor", "format", "judging", *FILTERS)}
     query_prefixes = FAMILIES
 
     @shapes.describe(
@@ -79,6 +84,7 @@ class TraceListView(ProjectView):
                 "format", OpenApiTypes.STR, enum=["json", *FORMATS],
                 description="csv and ndjson send the whole list as a file, whatever `limit` says.",
             ),
+            JUDGING,
             *(_filter_parameter(name) for name in FILTERS),
         ),
     )  # fmt: skip
@@ -115,7 +121,7 @@ class TraceListView(ProjectView):
 
 
 class TraceFacetsView(ProjectView):
-    query = {"GET": ("from", "to", "q", "count", *FILTERS)}
+    query = {"GET": ("from", "to", "q", "count", "judging", *FILTERS)}
     query_prefixes = FAMILIES
 
     @shapes.describe(
@@ -131,6 +137,7 @@ class TraceFacetsView(ProjectView):
             OpenApiParameter(
                 "count", OpenApiTypes.STR, enum=["exact"], description="Count to the end, however long it takes."
             ),
+            JUDGING,
             *(_filter_parameter(name) for name in FILTERS),
         ),
     )
@@ -155,6 +162,8 @@ def wanted_of(view: ProjectView, query: QueryDict) -> read.TraceFilter:
     if start is not None and end is not None and start >= end:
         raise bad_field("from", "must be before `to`", limit=end.isoformat(), value=start.isoformat())
     wanted = read.TraceFilter(start=start, end=end, q=params.text(query, "q"), terms=terms)
+    is_shown = params.choice(query, "judging", ("shown",)) == "shown"
+    wanted = without_calls(view.project.pk, wanted, is_shown=is_shown)
     return read.resolve_id(view.project.pk, wanted) if wanted.q else wanted
 
 

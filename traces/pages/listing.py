@@ -24,6 +24,7 @@ from telltale.projects.access import may, project_page
 from telltale.projects.models import Project
 from traces.extras import columns_of, find_column
 from traces.forms import EVERYTHING, TRACES, ListState, Pair, added_term, query_string, read_list, window_of, with_term
+from traces.own_calls import without_calls
 from traces.pages.columns import COLUMNS, Page, chosen, rows_html
 from traces.pages.export import FORMATS, Busy, busy_response, export_traces
 from traces.pages.found import matches_html, search_notes
@@ -112,6 +113,7 @@ def trace_list(request: HttpRequest, project: Project) -> HttpResponseBase:
     added = added_term(request.GET)
     if added is not None and not isinstance(added, FilterError):
         return HttpResponseRedirect(request.path + with_term(state, added).address())
+    state = replace(state, wanted=without_calls(project.pk, state.wanted, is_shown=state.shows_judging))
     errors = [*state.errors, *([added] if added else [])]
     context: dict[str, Any] = frame(project, state, zone, now) | {"errors": errors} | view_menu(project, views, state)
     try:

@@ -96,6 +96,8 @@ class TraceFilter:
     # Set by `resolve_calls`: the traces that have such calls, where they are few, and how many calls these are.
     call_ids: tuple[UUID, ...] | None = field(default=None)
     call_count: int = 0
+    # Services whose traces are left out, unless traces are named by their ids: the product's own calls of models.
+    hides: tuple[str, ...] = ()
 
     @property
     def call_terms(self) -> tuple[Term, ...]:
@@ -193,6 +195,9 @@ def split_conditions(
             near.append(sql.SQL("t.trace_id = ANY(%(text_ids)s::uuid[])"))
         elif wanted.q:
             raise RuntimeError("what a text finds is asked of traces.read.finding first")
+        if wanted.hides:
+            params["hides"] = list(wanted.hides)
+            near.append(sql.SQL("(t.service IS NULL OR t.service <> ALL(%(hides)s::text[]))"))
     for at, term in enumerate(wanted.terms):
         if not is_call(term):
             known = named_field(FIELDS, term.field)
