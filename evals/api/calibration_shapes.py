@@ -80,7 +80,10 @@ class GateBody(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, Any]:
         numbers = [name for name in GateShape().fields if name != "metric"]
-        optional = {name: serializers.JSONField(required=False, help_text="A number or null.") for name in numbers}
+        optional = {
+            name: serializers.JSONField(required=False, allow_null=True, help_text="A number or null.")
+            for name in numbers
+        }
         return {**super().get_fields(), "metric": serializers.CharField(required=False, max_length=40), **optional}
 
 

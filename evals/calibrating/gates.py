@@ -61,7 +61,7 @@ GATE_FIELDS = (
     GateField(
         "people_margin",
         "Or no worse than people by more than",
-        "Met as well where people agree with each other hardly better. Empty: people are no excuse.",
+        "Met as well where people agree with each other hardly better.",
         0,
         1,
     ),

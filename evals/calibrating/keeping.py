@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from evals.calibrating.work import calibrate_all
+from evals.models import Calibration
 from evals.read import calibration as read
 from evals.read import labels
 from evals.read.calibration import CalibrationRow
@@ -25,12 +26,16 @@ DAY = timedelta(days=1)
 
 
 def tend(project_id: int | None = None) -> int:
-    """Calibrate what has new labels or scores beside them, and mark what is stale; how many rows were made."""
+    """Calibrate what has new labels or scores beside them; how many rows were made."""
     now = clock.now()
-    made = sum(look(state) for state in labels.label_states(project_id) if _is_due(state, now))
-    for project in {state.project_id for state in labels.label_states(project_id)}:
-        mark_stale(project, now)
-    return made
+    return sum(look(state) for state in labels.label_states(project_id) if _is_due(state, now))
+
+
+def tend_stale() -> int:
+    """Mark what is stale in every project; how many were marked."""
+    now = clock.now()
+    fresh = Calibration.objects.filter(stale_at=None).order_by("project_id")
+    return sum(mark_stale(project_id, now) for project_id in fresh.values_list("project_id", flat=True).distinct())
 
 
 def look(state: LabelState) -> int:

@@ -198,7 +198,8 @@ def _gate_line(check: Mapping[str, Any], gate: Mapping[str, Any], result: Mappin
     if check["state"] == "not_proven" and value is not None:
         more, most = check.get("need_more"), check.get("need_more_high")
         between = f"about {more:,}" + (f" to {most:,}" if more and most and most > more else "") if more else ""
-        notes.append(f"not proven: {between} more {check['unit']} would decide" if between else "not proven")
+        if between:
+            notes.append(f"{between} more {check['unit']} would decide")
     shown = "unknown" if value is None else fmt.share(value) if is_share else number(value)
     if check["name"] == "bias" and value is not None:
         shown = signed(value)

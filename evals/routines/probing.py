@@ -46,12 +46,15 @@ def trials(kind: str, targets: Sequence[Judged], levels: Mapping[Key, int | None
         return [Trial(target, probes.number_of(kind)) for target in order[: TARGETS[kind]]]
     open_ones = [each for each in order if (levels.get((each.target_id, each.span_id)) or 0) < top]
     attacks = len(injections())
-    found = []
-    for n in range(min(TARGETS[kind], len(open_ones) * attacks)):
-        # Every answer once before any twice, every attack once before any twice.
-        lap, at = divmod(n, len(open_ones))
-        found.append(Trial(open_ones[at], probes.number_of(kind, (n + lap) % attacks)))
-    return list({(each.target.target_id, each.target.span_id, each.repeat): each for each in found}.values())
+    if not open_ones:
+        return []
+    # Every answer once before any twice, every attack once before any twice, and no attack twice on one answer: both
+    # go round, and one slips by a place whenever they would meet as they began.
+    together = math.lcm(len(open_ones), attacks)
+    return [
+        Trial(open_ones[n % len(open_ones)], probes.number_of(kind, (n + n // together) % attacks))
+        for n in range(min(TARGETS[kind], len(open_ones) * attacks))
+    ]
 
 
 def scores_in(answer: bytes | None) -> dict[str, tuple[float | None, str | None]]:

@@ -12,11 +12,13 @@ from django.db import transaction
 from evals.calibrating.asking import begin_task
 from evals.calibrating.work import calibrate_all
 from evals.judges import probes
+from evals.judges.config import parse_config
 from evals.models import Judge, JudgeVersion, ReviewItem, Routine
 from evals.read import calibration as read_calibration
 from evals.read import probes as read
 from evals.read.calibration import CalibrationRow
 from evals.read.gates import RoutineRow, due_routines, find_routine
+from evals.read.material import load_materials
 from evals.read.pairs import level_of, load_pairs
 from evals.read.setup import JudgeVersionView, JudgeView, get_judge_by_id, get_judge_version
 from evals.reviewing.config import RefusedReview
@@ -40,6 +42,8 @@ PROBE_PATIENCE = timedelta(days=3)
 LATER = timedelta(days=1)
 LOOK_BACK = timedelta(days=30)
 POOL = 1_000
+# Whole traces are read to see their documents.
+DOCUMENTS_POOL = 200
 
 
 def plan() -> int:
@@ -105,14 +109,19 @@ def _begin_probe(row: RoutineRow, project_id: int, judge: JudgeView, version: Ju
         if criterion.key in scores
     }
     scored = [each for each in targets if (each.target_id, each.span_id) in known]
+    lacking = "this version scored nothing in the last 30 days yet"
+    if row.kind == probes.POSITION:
+        scored = _with_documents(project_id, judge.kind, version, scored[:DOCUMENTS_POOL])
+        lacking = "no answer that this version scored lately has two retrieved documents"
     chosen = probing.trials(row.kind, scored, known, len(criterion.scale.names) - 1, row.id)
     if not chosen:
-        write.postpone_routine(row.id, now + LATER, "this version scored nothing in the last 30 days yet")
+        write.postpone_routine(row.id, now + LATER, lacking)
         return False
     begun = {
         "version_id": version.id,
         "version": version.number,
         "targets": sorted({each.target.target_id.hex for each in chosen}),
+        "of": len(chosen),
         "seed": row.id,
         "began_at": now.isoformat(),
     }
@@ -124,6 +133,16 @@ def _begin_probe(row: RoutineRow, project_id: int, judge: JudgeView, version: Ju
             wanted = [_target(each.target) for each in chosen if each.repeat == repeat]
             queue(project_id, orm, wanted, Purpose.PROBE, repeat=repeat)
     return False
+
+
+def _with_documents(
+    project_id: int, kind: str, version: JudgeVersionView, targets: list[read.Judged]
+) -> list[read.Judged]:
+    """Those targets whose documents have an order to turn."""
+    mapping = parse_config(kind, dict(version.config)).mapping
+    found = load_materials(project_id, [(each.target_id, each.span_id) for each in targets], mapping)
+    several = {key for key, material in found.items() if len(material.documents) > 1}
+    return [each for each in targets if (each.target_id, each.span_id) in several]
 
 
 def _target(found: read.Judged) -> Target:
