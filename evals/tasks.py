@@ -82,7 +82,7 @@ def fill_reviews() -> int:
 
 @shared_task(name="evals.tend_calibrations", time_limit=600, ignore_result=True)
 def tend_calibrations() -> int:
-    """Calibrate what has new labels, and mark what is stale."""
+    """Calibrate what has new labels."""
     return calibrating.tend()
 
 
@@ -94,5 +94,5 @@ def tend_experiments() -> int:
 
 @shared_task(name="evals.tend_routines", time_limit=600, ignore_result=True)
 def tend_routines() -> int:
-    """Plan the dated checks of live judges, and go on with those whose day has come."""
-    return routines.plan() + routines.tend()
+    """Mark stale calibrations, plan the dated checks of live judges, and go on with those whose day has come."""
+    return calibrating.tend_stale() + routines.plan() + routines.tend()
