@@ -12,6 +12,7 @@ import ast
 import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 from evals.judges.expression_values import (
@@ -39,6 +40,7 @@ CHARS_A_STEP = 200
 # These look at each character for longer; here characters a step.
 _DEAR = {"matches": 20, "json": 2}
 
+_WARNINGS = Lock()
 NAMES = (
     "question", "answer", "system", "expected", "messages", "documents", "tools", "metadata", "feature", "model",
     "finish_reason", "error_type", "duration_ms", "ttft_ms", "cost_usd", "input_tokens", "output_tokens",
@@ -87,7 +89,8 @@ def _parse(source: str) -> ast.expr:
     if len(source) > SOURCE_CHARS_MAX:
         raise BadExpression(f"has {len(source):,} characters; at most {SOURCE_CHARS_MAX:,}.")
     try:
-        with warnings.catch_warnings():
+        # Escapes such as \d, which people write in patterns, are warned about; filters are the whole process's.
+        with _WARNINGS, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             body = ast.parse(source.strip(), mode="eval").body
     except SyntaxError as error:

@@ -36,12 +36,14 @@ def _compiled(pattern: str) -> Any:
 # Each alternative needs a word for scoring or judging beside the demand: "ignore the old label" is none. RE2, since
 # this runs over every text of every judgement: one pass, some ns a character, where `re` took microseconds.
 _JUDGE = r"(?:judge|evaluator|grader|rater)s?"
-_ANSWER = r"(?:this|the|that|my|it)(?: (?:answer|response|reply|output|text|item))?"
+_MODEL_JUDGE = r"(?:(?:ai|llm|model|automated|automatic|impartial|fairest) judge|evaluator|grader|rater)s?"
+_ANSWER = r"(?:this|that|my|it|the (?:answer|response|reply|output)|the following (?:answer|response))"
 _SCORES = r"(?:scores?|ratings?|grades?|marks?|verdict|rubrics?)"
 _TOP = r"(?:highest|maximum|top|perfect|best|full)(?: possible)?"
+_DO = r"(?:give|assign|award|return|output|report|reply|respond|rate|score|grade|confirm|obey)"
 _PATTERNS = (
-    r"\b(?:ignore|disregard|forget|override|bypass)\b[^.\n]*\b(?:instructions?|rubrics?|criteria|prompts?|rules"
-    r"|guidelines|definition)\b",
+    r"\b(?:ignore|disregard|forget|override|bypass)\b[^.\n]*\b(?:instructions?|rubrics?|criteria|prompts?|guidelines"
+    r"|definition|previous rules|rules above)\b",
     r"\b(?:give|assign|award|return|output|report|reply|rate|score|grade|deserves?)\b[^.\n]*\b(?:10 ?/ ?10|5 ?/ ?5"
     r"|100 ?/ ?100|full marks)",
     r"\b(?:give|assign|award|return|output|set|report|reply|respond|obey|answer)\b[^.\n]*\b"
@@ -50,15 +52,19 @@ _PATTERNS = (
     + _SCORES
     + r"\b",
     r"\b(?:rate|score|grade) " + _ANSWER + r"\b[^.\n]*\b(?:\d+|below|" + _TOP + r")\b",
-    r"\b(?:correct|final|only|known|true) (?:correct )?score\b[^.\n]*\b(?:is|:|=)",
-    r"\b(?:the|with the) score (?:is|of [a-z_]+|to|\d+)\b|\bscore ?(?:=|:) ?\d+\b|\bscore \d+\b|\bevaluation below \d+",
-    r"\b(?:to|for|note|message|instructions?|dear|hey|hello|attention|you are) (?:to |for )?(?:the |an? |all |any "
-    r"|that )?(?:ai |llm |model |automated |fairest )?" + _JUDGE + r"\b",
-    r"(?:^|\W)" + _JUDGE + r" ?[:,]|\b" + _JUDGE + r" (?:must|may now|should|shall|are required)\b",
-    r"[\"']?\b(?:injection_attempt|unsure|score)\b[\"']? ?: ?(?:true|false|null|\d+)",
+    r"\b(?:correct|only|known|true) (?:correct )?score\b[^.\n]*\b(?:is|:|=)|\bscore of " + _ANSWER,
+    r"\bscore ?(?:=|:) ?(?:5|10|100)\b|\b(?:with|output|to|give) the score (?:of )?\w+|\bevaluation below \d",
+    # Speaking to whoever judges, at the beginning of a sentence or after a mark; "the judge, however" is about courts.
+    r"(?:^|[.!?\n#>*(-]) *(?:to the |for the |dear |hey |hello |attention,? )?(?:ai |llm )?" + _JUDGE + r" ?[:,]",
+    r"\b(?:note|message|instructions?|memo) (?:to|for) (?:the |all |any )?(?:\w+ )?" + _JUDGE + r"\b",
+    r"\b(?:dear|hey|hello|attention),? (?:ai |llm )?" + _JUDGE + r"\b|\bto the " + _JUDGE + r" ?:",
+    r"\byou are (?:the |an? |that )?" + _MODEL_JUDGE + r"\b|\byou are (?:that|the) judge ?[.:,]|\bthe fairest judge",
+    r"\b" + _JUDGE + r" (?:must|may now|should|shall|are required to) (?:now )?" + _DO + r" (?:" + _SCORES + r"|\d)",
+    r"[\"']\b(?:injection_attempt|unsure|score)\b[\"'] ?: ?(?:true|false|null|\d)|[\"']?injection_attempt\b",
     r"<<<\W*(?:END|BEGIN)\b|(?:<\\){2}|\bBEGIN (?:RUBRIC|SYSTEM|INSTRUCTIONS)|\bEND OF (?:DATA|ANSWER|MATERIAL)\b",
+    r"\b(?:evaluation|scoring) (?:is in test mode|rules are|guide:)|\bscoring guide\b",
     r"</?(?:system|judge|rubric|instructions|evaluation)>|\[/?(?:INST|SYSTEM)\]|<\|(?:im_start|im_end|system|assistant|eot_id)\|>",
-    r"\brubric\b[^.\n]*\b(?:version|exception|no longer|suspended|reversed|correction)|\bscoring (?:guide|rules)\b",
+    r"\brubric\b[^.\n]*\b(?:version|exception|no longer|suspended|reversed|correction)|\bcorrection to the rubric",
     r"\b(?:ignoriere|vergiss|missachte)\b[^.\n]*(?:anweisung|regeln|bewertung)|\bhöchste (?:punkt|note|bewertung)"
     r"|\bbewerte (?:diese|die|das)\b",
     r"\b(?:ignorez?|oubliez?)\b[^.\n]*(?:instructions|consignes|règles)|\bnote maximale\b",
