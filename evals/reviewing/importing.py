@@ -18,7 +18,7 @@ from django.http import HttpRequest
 
 from evals.judges.config import EXTERNAL, FlagRule, flags, parse_config
 from evals.judges.verdict import CriterionScore
-from evals.models import JudgeVersion
+from evals.models import Judge, JudgeVersion
 from evals.read import setup as setup_read
 from evals.read.setup import JudgeVersionView, RubricVersionView
 from evals.reviewing.assigning import reviewers
@@ -26,9 +26,9 @@ from evals.reviewing.config import RefusedReview
 from evals.reviewing.label_rows import Fault, Given, Read, Row
 from evals.reviewing.values import Value, read_value
 from evals.rubrics import Rubric, to_json
-from evals.setup.judges import save_judge
+from evals.setup.judges import JUDGES_MAX
 from evals.setup.refusals import SetupRefused
-from evals.setup.rubrics import save_rubric
+from evals.setup.rubrics import hash_of, save_rubric
 from evals.write import labels as write
 from evals.write import setup as setup_write
 from evals.write.review import NewReviewScore, put_review_scores
@@ -99,6 +99,8 @@ def bring_in(
     """
     found = Imported(total=read.total, faults=list(read.faults))
     with transaction.atomic():
+        # Two imports at once would both make the judge or the rubric that neither finds.
+        setup_write.lock_project(project.pk)
         _keep(project, read.rows, by, rubric, found)
         if not is_dry and found.accepted:
             told = {
@@ -426,25 +428,29 @@ class _Judges:
                 )  # fmt: skip
             self.found.judges.setdefault((row.judge, row.judge_version), False)
             return version
-        wanted = (judge.newest.number + 1) if judge is not None and judge.versions else 1
-        if row.judge_version != wanted:
-            raise RefusedReview("judge_version", "is not there", f"the next one is {wanted}", str(row.judge_version))
-        return self._make(row, wanted)
+        return self._make(row, None if judge is None else judge.id)
 
-    def _make(self, row: Row, wanted: int) -> JudgeVersionView:
-        try:
-            made = save_judge(
-                self.project, rubric_version_id=self.rubrics.of(row).id, slug=row.judge, name=row.judge, kind=EXTERNAL,
-                model=row.model, by_id=self.by.user_id, request=self.by.request,
-            )  # fmt: skip
-        except SetupRefused as refused:
-            raise RefusedReview(f"judge.{refused.field}", refused.message, refused.limit, refused.value) from None
-        if made.number != wanted:
-            raise RefusedReview(
-                "judge_version", "says the same as the one before: model or rubric must differ", str(made.number),
-                str(row.judge_version),
-            )  # fmt: skip
-        # At once: the next version in the same request must not be taken for a change of this one.
-        setup_write.freeze(made.id)
+    def _make(self, row: Row, judge_id: int | None) -> JudgeVersionView:
+        rubric_version_id = self.rubrics.of(row).id
+        if judge_id is None:
+            if Judge.objects.filter(project=self.project, archived_at=None).count() >= JUDGES_MAX:
+                raise RefusedReview("judge", "is one too many", f"{JUDGES_MAX} judges in a project", row.judge)
+            judge_id = setup_write.add_judge(
+                self.project.pk,
+                {"slug": row.judge, "name": row.judge, "kind": EXTERNAL, "created_by_id": self.by.user_id},
+            )
+        said = {"kind": EXTERNAL, "rubric": rubric_version_id, "model": row.model, "number": row.judge_version}
+        version_id = write.add_version(
+            judge_id, row.judge_version, rubric_version_id, row.model, hash_of(said), self.by.user_id
+        )
+        # Scores are made with it from now on.
+        setup_write.freeze(version_id)
+        record_in(
+            self.project, "judge.save", f"{row.judge} v{row.judge_version}", request=self.by.request,
+            actor=self.by.words, after={"kind": EXTERNAL, "model": row.model, "rubric_version": rubric_version_id},
+        )  # fmt: skip
         self.found.judges[row.judge, row.judge_version] = True
+        made = setup_read.get_judge_version(self.project.pk, version_id)
+        if made is None:
+            raise RefusedReview("judge", "is not there (any more)", value=row.judge)
         return made

@@ -150,7 +150,7 @@ def read_csv(raw: bytes) -> Read:
             if len(items) > ROWS_MAX:
                 raise RefusedReview("body", "has too many rows", f"{ROWS_MAX:,} rows in a request")
     except csv.Error as error:
-        raise RefusedReview(f"line {reader.line_num}", f"cannot be read: {error}") from None
+        raise RefusedReview(f"line {reader.reader.line_num}", f"cannot be read: {error}") from None
     return _read(_spread(items))
 
 

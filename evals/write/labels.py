@@ -71,6 +71,21 @@ class NewJudgeScore:
     evidence: tuple[str, ...]
 
 
+def add_version(
+    judge_id: int, number: int, rubric_version_id: int, model: str, config_hash: str, by_id: int | None
+) -> int:
+    """A version of a judge whose scores come from elsewhere, under the number that they name."""
+    made = JudgeVersion.objects.create(
+        judge_id=judge_id,
+        number=number,
+        rubric_version_id=rubric_version_id,
+        model=model,
+        config_hash=config_hash,
+        created_by_id=by_id,
+    )
+    return int(made.pk)
+
+
 def put_labels(project_id: int, labels: Sequence[NewLabel]) -> list[tuple[int, bool]]:
     """Keep verdicts under their callers' ids: (review, whether it is new), in order. Each id once."""
     rows = [
