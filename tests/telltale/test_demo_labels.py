@@ -10,8 +10,9 @@ from django.test import Client
 
 from telltale.accounts.models import Organisation
 from telltale.projects.keys import make_key
-from telltale.projects.models import Project
+from telltale.projects.models import ApiKey, Project
 from telltale.run.demo import judging, labels
+from telltale.run.demo import project as demo
 
 JUDGED = [SimpleNamespace(target_id=UUID(int=at), pi=0.08 if at % 3 else 1.0) for at in range(1, 1001)]
 WORSE = {row.target_id.hex: row.target_id.int % 10 == 0 for row in JUDGED}
@@ -57,3 +58,15 @@ def test_the_import_takes_them(settings):
 
     assert answer.status_code == 200
     assert (answer.json()["accepted"], answer.json()["rejected"]) == (len(made), 0)
+
+
+@pytest.mark.django_db
+def test_a_key_of_an_earlier_version_gets_the_scopes_it_needs():
+    Organisation.objects.create(name="Shop Ltd", slug="shop-ltd")
+    made = demo.ensure_project()
+    ApiKey.objects.filter(pk=made.key_id).update(scopes=["ingest"])
+
+    again = demo.ensure_project()
+
+    assert again.key_id == made.key_id
+    assert ApiKey.objects.get(pk=made.key_id).scopes == ["ingest", "read", "write"]

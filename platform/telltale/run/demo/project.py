@@ -104,8 +104,25 @@ def _key(project: Project) -> tuple[ApiKey, str]:
             return key, secret
         # One that somebody revoked stays revoked; the next one takes its place.
         if key.revoked_at is None and key.project_id == project.pk:
+            if set(SCOPES) - set(key.scopes):
+                _widen(key, project)
             return key, secret
     raise DemoError("A hundred keys of the demo were revoked: it is not wanted here.")
+
+
+def _widen(key: ApiKey, project: Project) -> None:
+    """Give a key that an earlier version made the scopes that the demo needs now."""
+    before, key.scopes = list(key.scopes), list(SCOPES)
+    key.save(update_fields=["scopes"])
+    record(
+        "key.changed",
+        actor=ACTOR,
+        organisation_id=project.organisation_id,
+        project_id=project.pk,
+        target=key.public_part,
+        before={"scopes": before},
+        after={"scopes": key.scopes},
+    )
 
 
 def remove_project(slug: str, tell: Callable[[int], None]) -> int:
