@@ -19,16 +19,19 @@ class ExpressionFailed(Exception):
 
 
 def too_long() -> Any:
+    """Never returns: ends the run."""
     raise ExpressionFailed(f"makes a text of more than {TEXT_CHARS_MAX:,} characters or {ITEMS_MAX:,} items")
 
 
 def as_text(value: object) -> str:
+    """The value if it is a text; TypeError else."""
     if not isinstance(value, str):
         raise TypeError("no text")
     return value
 
 
 def as_list(value: object) -> list[Any]:
+    """The value if it is a list, the keys of an object; TypeError else."""
     if isinstance(value, dict):
         return list(value)
     if not isinstance(value, list):
@@ -37,6 +40,7 @@ def as_list(value: object) -> list[Any]:
 
 
 def as_number(value: object) -> int | float:
+    """The value if it is a number, 1 and 0 for true and false; TypeError else."""
     if isinstance(value, bool):
         return int(value)
     if not isinstance(value, int | float):
@@ -45,12 +49,14 @@ def as_number(value: object) -> int | float:
 
 
 def as_whole(value: object) -> int:
+    """The value if it is a whole number; TypeError else."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError("no whole number")
     return value
 
 
 def bounded(value: int | float) -> int | float:
+    """A finite number that is not larger than numbers may be; ExpressionFailed else."""
     if not abs(value) <= NUMBER_MAX:
         raise ExpressionFailed("makes a number that is too large, or none")
     return value

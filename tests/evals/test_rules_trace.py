@@ -190,6 +190,21 @@ def test_rules_that_do_not_fit_the_rubric_are_refused(rules, scales, field):
     assert refused.value.field == field
 
 
+def test_format_compliance_of_known_data_is_the_known_figure():
+    good, bad = '{"total": 12, "currency": "EUR"}', ('{"total": "12"}', "The total is 12.", '{"total": 12', "")
+    answers = [good if at % 16 else bad[at // 16 % 4] for at in range(1600)]
+    schema = {
+        "type": "object",
+        "required": ["total", "currency"],
+        "properties": {"total": {"type": "integer"}, "currency": {"enum": ["EUR", "USD"]}},
+    }
+
+    kept = [judge(Material(answer=answer), "json_schema", schema=schema) for answer in answers]
+
+    assert kept.count(True) == 1500
+    assert kept.count(False) == 100
+
+
 def test_same_material_gets_the_same_verdict():
     material = Material(question="lost receipt", answer="Ask us.", documents=docs(0.5))
     rules = [{"kind": "pii"}, {"kind": "relevance"}, {"kind": "language", "languages": ["en"]}]
