@@ -40,13 +40,14 @@ def _figure(rows: Sequence[Row], found: Estimates, zone: ZoneInfo, links: Links)
     if any(corrected):
         lines.append(_line(xs, corrected, spans, "c-line", "corrected", "t-1", "c-band2"))
     known = [value for line in lines for value in (*line.ys, *line.low, *line.high) if value is not None]
+    x_range = (found.start.timestamp(), found.end.timestamp())
     picture = charts.line_picture(
         lines,
-        _ticks(spans, zone),
+        _ticks(spans, zone, x_range),
         charts.SHARE if of.is_share else POINTS,
-        x_range=(found.start.timestamp(), found.end.timestamp()),
+        x_range=x_range,
         size=charts.HALF,
-        right=84,
+        right=96,
         from_zero=of.is_share and min(known, default=0) < 0.5,
         spots=[
             charts.Spot(start.timestamp(), end.timestamp(), links.traces(of, start, end, "", row.key), _title(of, row))
@@ -153,13 +154,16 @@ def _when(start: datetime, by: str, zone: ZoneInfo) -> str:
     return f"{local.day} {local:%b %H:%M}" if by == "hour" else f"{local:%a} {local.day} {local:%b}"
 
 
-def _ticks(spans: Sequence[tuple[datetime, datetime]], zone: ZoneInfo) -> list[tuple[float, str]]:
-    shown = charts.spread(len(spans), TICKS_MAX)
+def _ticks(
+    spans: Sequence[tuple[datetime, datetime]], zone: ZoneInfo, x_range: tuple[float, float]
+) -> list[tuple[float, str]]:
     is_hourly = bool(spans) and spans[0][1] - spans[0][0] <= timedelta(hours=1)
-    ticks = []
-    for place, (start, end) in enumerate(spans):
-        if place in shown:
+    # So far apart that their words have room, whatever the gaps between points.
+    apart = (x_range[1] - x_range[0]) / TICKS_MAX
+    ticks: list[tuple[float, str]] = []
+    for start, end in spans:
+        x = (start.timestamp() + end.timestamp()) / 2
+        if not ticks or x - ticks[-1][0] >= apart:
             local = start.astimezone(zone)
-            word = f"{local:%H:%M}" if is_hourly else f"{local.day} {local:%b}"
-            ticks.append(((start.timestamp() + end.timestamp()) / 2, word))
+            ticks.append((x, f"{local:%H:%M}" if is_hourly else f"{local.day} {local:%b}"))
     return ticks

@@ -195,7 +195,7 @@ def _scores_cells(project: Project, trace_ids: Sequence[UUID]) -> Mapping[UUID, 
     cells = {}
     for trace_id, briefs in scores_of_traces(project.pk, trace_ids).items():
         shown = [brief for brief in briefs if brief.data_type != TEXT]
-        lines = [f'<span class="cut">{_text(brief.name)} {_value_html(brief)}</span>' for brief in shown[:IN_CELL]]
+        lines = [f'<span class="cut">{_value_html(brief)} {_text(brief.name)}</span>' for brief in shown[:IN_CELL]]
         if len(briefs) > IN_CELL or not shown:
             more = len(briefs) - min(len(shown), IN_CELL)
             lines.append(f'<span class="mut">{"and " if shown else ""}{more} more</span>')
@@ -235,7 +235,7 @@ def score_column(name: str) -> ExtraColumn | None:
                 found[trace_id] = mark_safe(_value_html(newest) + more)  # noqa: S308 - by `_text`
         return found
 
-    return ExtraColumn(f"score.{name}", f"Score: {name}", cells, "w-num", is_number=True)
+    return ExtraColumn(f"score.{name}", f"Score: {rest}", cells, "w-text", is_number=True)
 
 
 def _value_html(brief: Brief) -> str:

@@ -159,7 +159,7 @@ def test_the_list_shows_scores_in_columns_of_choice(shop):
         shop.bob, f"{BASE}?columns=time,said,scores,flagged,score.correctness,score.quality/polite,score.api/tone"
     )
 
-    assert 'correctness <b class="up">2 of 5</b>' in page
+    assert '<b class="up">2 of 5</b> correctness' in page
     assert "Score: correctness" in page
     assert "<b>yes</b>" in page
     assert "flagged" in page
