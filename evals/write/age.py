@@ -18,7 +18,7 @@ _SLICE = sql.SQL("DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {
 # Experiment results (target kind 4) are kept with their experiment, however old.
 _OLD = {
     "evals_decision": "",
-    "evals_judgement": " AND target_kind <> 4",
+    "evals_judgement": " AND target_kind <> 4 AND state NOT IN ('pending', 'running')",  # these end as gone
     "evals_score": " AND target_kind <> 4",
     "evals_document_score": "",
 }
