@@ -29,6 +29,10 @@ _FIGURE = re.compile(r"\d+(?:[.,]\d+)*")
 _SENTENCE = re.compile(r"[^.!?。！？؟\n]+[.!?。！？؟]?")
 # Too short to have said much.
 SHORT_CHARS = 60
+# Names of criteria that a figure without a source is about, and those that length is about.
+_TRUTH = r"correct|ground|halluc|fact|faith|figure|support|accura|safe"
+_FULLNESS = r"complet|helpful|useful|relevan"
+_FINE = (1.0, "nothing in it is at odds with what was given", "")
 
 
 def pieces_of(text: str) -> dict[str, str]:
@@ -40,24 +44,16 @@ def judge(user: str, schema: dict[str, Any]) -> dict[str, Any]:
     """A reply to a judge's prompt in the form that its schema asks for."""
     pieces = pieces_of(user)
     answer = pieces.get("answer", "")
-    said = " ".join(text for name, text in pieces.items() if name != "answer")
-    known = set(_FIGURE.findall(said))
-    loose = next((s.strip() for s in _SENTENCE.findall(answer) if set(_FIGURE.findall(s)) - known), "")
-    worst, why, quote = 1.0, "nothing in it is at odds with what was given", answer[:80].strip()
-    if not answer.strip():
-        worst, why, quote = 0.0, "there is no answer", ""
-    elif loose:
-        worst, why, quote = 0.0, "it names a figure that is in none of the sources", loose[:160]
-    elif len(answer) < SHORT_CHARS:
-        worst, why = 0.6, "it is very short"
+    findings = _findings(answer, " ".join(text for name, text in pieces.items() if name != "answer"))
     criteria = {}
     for key, shape in schema["properties"]["criteria"]["properties"].items():
         levels = [level for level in shape["properties"]["score"]["enum"] if level is not None]
+        share, why, quote = next((found[1:] for found in findings if re.search(found[0], key)), _FINE)
         criteria[key] = {
             "reason": f"Stand-in, not a model: {why}.",
             "evidence": [quote] if quote else [],
             "unsure": False,
-            "score": levels[_place(worst, len(levels), f"{key}/{answer}")],
+            "score": levels[_place(share, len(levels), f"{key}/{answer}")],
         }
     reply: dict[str, Any] = {"injection_attempt": False}
     if "documents" in schema["properties"]:
@@ -68,8 +64,27 @@ def judge(user: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {**reply, "criteria": criteria}
 
 
+def _findings(answer: str, sources: str) -> list[tuple[str, float, str, str]]:
+    """What is to be said of an answer: (criteria it is about, share of the scale, reason, quote)."""
+    if not answer.strip():
+        return [("", 0.0, "there is no answer", "")]
+    found = []
+    known = _figures(sources)
+    loose = next((s.strip() for s in _SENTENCE.findall(answer) if _figures(s) - known), "")
+    if loose:
+        found.append((_TRUTH, 0.0, "it names a figure that is in none of the sources", loose[:160]))
+    if len(answer) < SHORT_CHARS:
+        found.append((_FULLNESS, 0.4, "it is very short", answer.strip()))
+    return found
+
+
+def _figures(text: str) -> set[str]:
+    """The figures of a text, however they are written: 1,299.00 is 1299."""
+    return {re.sub(r"[.,]0+\Z", "", figure).replace(",", "") for figure in _FIGURE.findall(text)}
+
+
 def _place(share: float, levels: int, text: str) -> int:
-    """A place on a scale near `share` of it; one in five is a step off, which one depends on `text` alone."""
+    """A place on a scale near `share` of it; one in five is a step off, and `text` alone decides which."""
     draw = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=2).digest()
     step = (draw[0] % 5 == 0) * (1 if draw[1] % 2 else -1)
     return min(max(round(share * (levels - 1)) + step, 0), levels - 1)

@@ -109,7 +109,7 @@ def _fill(url: str, days: int, traces: int, stand_in: str, out: TextIO) -> int:
         progress = Progress(sys.stderr, "Judging", "answers", round(traces * JUDGED_SHARE))
         judged = wait_for_judge(demo.id, progress.tell)
         progress.end(len(judged))
-        labelled = send_labels(address, list(make_labels(judged, worse)))
+        labelled = send_labels(address, list(make_labels(judged, worse, story.prompt_changed_at)))
         print(f"The stand-in judged {len(judged):,} answers; made-up people gave {labelled:,} labels.", file=out)
     outside = os.environ.get("TELLTALE_PUBLIC_URL", "").strip() or url
     print(f"Demo project: {outside.rstrip('/')}/p/{demo.slug}/traces/", file=out, flush=True)

@@ -10,11 +10,13 @@ from typing import Any
 
 from evals import setup
 from evals.read import setup as read
+from evals.reviewing.queues import WantedQueue, add_queue
 from telltale.projects.models import Project
 from telltale.run.stand_in import MODEL
 
 CONNECTION = "Stand-in (not a model)"
 QUALITY, CHECKS = "answer-quality", "format-and-safety"
+ACTOR = "telltale demo"
 REASON = "The demo shows how a judge works that nobody has calibrated; the stand-in's scores mean nothing."
 # What the stand-in's tokens are said to cost, as those of a small model; pico-dollars a token.
 INPUT_PICO, OUTPUT_PICO = 800_000, 4_000_000
@@ -54,12 +56,13 @@ QUALITY_RUBRIC: dict[str, Any] = {
     ],
 }
 QUALITY_CONFIG: dict[str, Any] = {
+    "parts": ["messages", "question", "documents", "tools", "answer"],
     "with_documents": True,
     "flag": {"criteria": {"correctness": 2}, "mean_at_most": 2},
 }
-# Everything that went wrong by itself, and one in twelve of the rest.
+# Returns are where money is lost by a wrong answer: more of them are looked at.
 QUALITY_PLAN: dict[str, Any] = {
-    "kind": "errors", "signals": ["error", "refusal"], "share": 1, "rest": 0.08,
+    "kind": "strata", "by": "feature", "shares": {"returns": 0.6}, "other": 0.06,
     "filter": {"environment": ["production"]},
 }  # fmt: skip
 _YES_NO = {"kind": "boolean"}
@@ -143,3 +146,5 @@ def set_up_model_judge(project: Project, stand_in_url: str) -> None:
     )  # fmt: skip
     setup.make_live(project, QUALITY, reason=REASON)
     setup.set_plan(project, QUALITY, QUALITY_PLAN)
+    flagged = WantedQueue("Flagged answers", kind="rules", judge=QUALITY, config={"rules": ["flagged"]}, is_blind=False)
+    add_queue(project, flagged, actor=ACTOR)

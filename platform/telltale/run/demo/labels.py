@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from random import Random
 from typing import Any
 
@@ -19,7 +20,8 @@ from telltale.run.demo.account import Address, SendError
 from telltale.run.demo.judging import QUALITY
 
 PEOPLE = ("Ada (made up)", "Ben (made up)", "Chi (made up)")
-WANTED = 240
+# So many of the answers since the new prompt of returns, and of all others.
+WANTED_NEW, WANTED_OTHERS = 120, 160
 # Of four answers one is read by two people, so that they can be set against each other.
 DOUBLE_SHARE = 0.25
 WAIT_SECONDS = 240.0
@@ -45,11 +47,25 @@ def wait_for_judge(project_id: int, tell: Callable[[int], None]) -> list[Judgeme
     return sorted(each_judgement(project_id, judge.id, state="scored"), key=lambda row: row.target_id.hex)
 
 
-def make_labels(judged: list[JudgementRow], worse: Mapping[str, bool]) -> Iterator[dict[str, Any]]:
-    """Labels of a random part of `judged`; `worse` says of a trace whether its answer is one of the wrong ones."""
+def make_labels(
+    judged: list[JudgementRow], worse: Mapping[str, bool], changed_at: datetime
+) -> Iterator[dict[str, Any]]:
+    """Labels of a random part of `judged`: more of the returns since `changed_at`, where wrong answers may be.
+
+    `worse` says of a trace whether its answer is one of the wrong ones.
+    """
     rng = Random(SEED)  # noqa: S311 - made-up labels
-    drawn = rng.sample(judged, min(WANTED, len(judged)))
-    share = len(drawn) / len(judged) if judged else 0.0
+    new = [row for row in judged if row.feature == "returns" and row.started_at >= changed_at]
+    kept = {row.target_id for row in new}
+    for rows, wanted in ((new, WANTED_NEW), ([row for row in judged if row.target_id not in kept], WANTED_OTHERS)):
+        yield from _labels_of(rows, wanted, worse, rng)
+
+
+def _labels_of(
+    rows: list[JudgementRow], wanted: int, worse: Mapping[str, bool], rng: Random
+) -> Iterator[dict[str, Any]]:
+    drawn = rng.sample(rows, min(wanted, len(rows)))
+    share = len(drawn) / len(rows) if rows else 0.0
     for row in drawn:
         trace_id = row.target_id.hex
         for person in rng.sample(PEOPLE, 2 if rng.random() < DOUBLE_SHARE else 1):
