@@ -6,9 +6,11 @@ class EvalsConfig(AppConfig):
     label = "evals"
 
     def ready(self) -> None:
-        """Bring scores to the pages of traces."""
-        from evals.pages import scores
+        """Bring scores and reviews to the pages of traces, and traces to the review queues."""
+        from evals import drawing
+        from evals.pages import review_part, scores
         from evals.read import score_terms
+        from evals.reviewing import filling
         from traces import extras
 
         for field in score_terms.FIELDS:
@@ -17,5 +19,8 @@ class EvalsConfig(AppConfig):
             extras.add_column(column)
         extras.add_columns(scores.FAMILY)
         extras.trace_parts.append(scores.trace_part)
+        extras.trace_parts.append(review_part.trace_part)
         extras.span_parts.append(scores.span_part)
         extras.session_parts.append(scores.session_part)
+        # Random samples and errors come into review queues as traces are decided on.
+        drawing.also(filling.settle)

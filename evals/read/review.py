@@ -277,6 +277,20 @@ def get_item(project_id: int, item_id: int) -> ItemView | None:
     return None if row is None else _item(row)
 
 
+def queues_of_trace(
+    project_id: int, trace_id: UUID
+) -> tuple[list[tuple[int, str, str, str, int, int]], list[tuple[str, str]]]:
+    """The queues that have a trace, as (item, slug, name, state, reviews, wanted); open ones without: (slug, name).
+
+    One query.
+    """
+    with raw_cursor() as cursor:
+        cursor.execute(load("evals", "read_review_of_trace"), {"project_id": project_id, "trace_id": trace_id})
+        rows = cursor.fetchall()
+    held = [(item_id, slug, name, state, n, wanted) for item_id, slug, name, state, n, wanted in rows if item_id]
+    return held, [(slug, name) for item_id, slug, name, *_ in rows if not item_id]
+
+
 def find_item(project_id: int, queue_id: int, trace_id: UUID, span_id: int) -> ItemView | None:
     """The item that a target is in a queue; None where it is not in it."""
     row = _items(project_id).filter(queue_id=queue_id, trace_id=trace_id, span_id=span_id).first()

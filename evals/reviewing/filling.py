@@ -157,6 +157,11 @@ def _stratum(criterion: Criterion, number: float | None, label: str | None) -> s
     return f"{criterion.key} {round(number):g}"
 
 
+def settle(project_id: int, traces: Sequence[Any]) -> None:
+    """`consider`, as evals.drawing calls it."""
+    consider(project_id, traces)
+
+
 def consider(project_id: int, traces: Sequence[Any]) -> int:
     """Offer traces that have been quiet to the random and error queues of a project; how many items are new.
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.db import connection, transaction
 
+from evals.drawing import draw_changes
 from evals.models import ReviewItem, ReviewQueue
 from evals.reviewing import filling
 from evals.reviewing.config import RefusedReview
@@ -16,7 +19,7 @@ from evals.reviewing.drawing import allocation, spreads_of
 from evals.reviewing.queues import change_queue, close_queue
 from telltale.lib import clock
 from telltale.projects.models import Project
-from tests.evals.review_rows import SPEC, judged, make_judge, make_queue, make_rubric
+from tests.evals.review_rows import SPEC, judged, make_judge, make_queue, make_rubric, send_traces
 from tests.evals.review_rows import WantedQueue as Wanted
 
 pytestmark = pytest.mark.django_db
@@ -203,3 +206,15 @@ def test_open_items_want_what_the_queue_wants_now(project, judge):
     change_queue(Project.objects.get(pk=project.pk), queue, wanted)
 
     assert set(ReviewItem.objects.values_list("wanted", flat=True)) == {3}
+
+
+def test_traces_that_were_quiet_come_into_random_queues(project):
+    make_rubric(project)
+    make_queue(project, kind="random", config={"share": 1.0})
+    send_traces(project, 3)
+    draw_changes()
+
+    with time_machine.travel(clock.now() + timedelta(minutes=5), tick=False):
+        draw_changes()
+
+    assert ReviewItem.objects.count() == 3

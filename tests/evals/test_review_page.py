@@ -360,3 +360,19 @@ def test_a_trace_is_sent_to_a_queue_from_its_page(project, version, sign_in, ali
 
     assert answer["Location"] == back
     assert ReviewItem.objects.get().trace_id == trace_id
+
+
+def test_the_page_of_a_trace_names_its_queues(project, version, sign_in, alice):
+    queue, client = make_queue(project), sign_in(alice)
+    trace_id = send_traces(project, 1)[0]
+    page = reverse("trace_page", args=["shop", trace_id.hex])
+    assert "Send to review" in client.get(page).content.decode()
+
+    add_by_hand(project, queue, trace_id, 0, "Alice")
+
+    html = client.get(page).content.decode()
+    assert "open, 0 of 1 reviews" in html
+    assert "Send to review" not in html
+    make_queue(project, "Another")
+    viewer = sign_in(member(project, "vera", "viewer"))
+    assert "Send to review" not in viewer.get(page).content.decode()
