@@ -17,6 +17,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if os.path.exists(path)), None)
+# The live server's own secret key: sessions are signed with it.
+LIVE_SECRET = "only-for-tests-" + "k" * 40
 # Tests may lose their data in a crash, acknowledged spans of people may not.
 QUICK_SETTINGS = "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\nshared_buffers = '64MB'\n"
 
@@ -209,7 +211,7 @@ def _gunicorn(django_db_setup, django_db_blocker, tmp_path_factory):
         "TELLTALE_HOME": str(home),
         "TELLTALE_PORT": str(port),
         "TELLTALE_WEB_WORKERS": "1",
-        "TELLTALE_SECRET_KEY": "only-for-tests-" + "k" * 40,
+        "TELLTALE_SECRET_KEY": LIVE_SECRET,
         "PYTHONPATH": f"{ROOT / 'platform'}:{ROOT}",
     }
     log = open(home / "web.log", "wb")  # noqa: SIM115 - closed below, after the process
@@ -284,12 +286,14 @@ def sign_in_browser(live):
     def signed_in(page, person):
         from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
         from django.contrib.sessions.backends.db import SessionStore
+        from django.test import override_settings
 
-        session = SessionStore()
-        session[SESSION_KEY] = str(person.pk)
-        session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
-        session[HASH_SESSION_KEY] = person.get_session_auth_hash()
-        session.create()
+        with override_settings(SECRET_KEY=LIVE_SECRET):
+            session = SessionStore()
+            session[SESSION_KEY] = str(person.pk)
+            session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
+            session[HASH_SESSION_KEY] = person.get_session_auth_hash()
+            session.create()
         page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session.session_key, "url": live}])
 
     return signed_in

@@ -9,7 +9,7 @@ SELECT
     coalesce(r.is_adjudication, false) AS is_adjudication,
     coalesce(r.was_blind, true) AS was_blind,
     coalesce(r.rubric_version_id, s.rubric_version_id) AS rubric_version_id,
-    s.updated_at AS at,
+    s.made_at AS at,
     s.started_at,
     s.comment,
     coalesce(s.session_id, t.session_id) AS session_id,
@@ -29,5 +29,5 @@ WHERE s.project_id = %(project_id)s
     AND s.trace_id IS NOT NULL
     AND s.target_kind IN (1, 2)
     AND (r.id IS NULL OR (r.undone_at IS NULL AND NOT r.is_skip))
-ORDER BY s.updated_at DESC
+ORDER BY s.made_at DESC
 LIMIT %(most)s
