@@ -7,7 +7,6 @@ as there are threads. Leases are short and renewed: what a dead worker held is c
 
 from __future__ import annotations
 
-import logging
 import secrets
 import time
 from collections import defaultdict
@@ -40,7 +39,8 @@ LOOK_SECONDS = 0.25
 GATHER_SECONDS = 0.005
 # A worker that is told to end waits so long for calls under way; then they are somebody else's.
 STOP_SECONDS = 4.0
-logger = logging.getLogger(__name__)
+# When this process last looked for what waited too long: runs may be short, and the look goes over all that waits.
+_aged = {"at": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class ModelRun:
         self.is_stopping = is_stopping
         self.flying: dict[Future[Called | CallFailed], Flight] = {}
         self.ended = 0
-        self._renewed_at = self._tended_at = self._aged_at = 0.0
+        self._renewed_at = self._tended_at = 0.0
         self._forms: dict[tuple[int, str], str] = {}
 
     def run(self, seconds: float) -> int:
@@ -112,8 +112,8 @@ class ModelRun:
             self._tended_at = now
             tending.reap()
             tending.resume_waiting()
-        if now - self._aged_at > AGE_SECONDS:
-            self._aged_at = now
+        if now - _aged["at"] > AGE_SECONDS:
+            _aged["at"] = now
             tending.skip_old()
 
     def _claim(self, pool: ThreadPoolExecutor) -> int:

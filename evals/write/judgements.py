@@ -89,7 +89,6 @@ class Judgement:
     feature: str
     model: str
     prompt_version: str
-    stratum: str
     session_id: str
     stratum: str
     reserved_pico: int | None
