@@ -15,6 +15,7 @@ from evals.pages import (
     judges,
     plans,
     quality,
+    retrieval,
     review,
     review_queues,
     routines,
@@ -47,7 +48,7 @@ urlpatterns: list[URLPattern] = [
     path(RUBRICS + "<slug:rubric>/archive/", rubrics.archive, name="rubric_archive"),
     path(JUDGES, judges.judges, name="judges"),
     path(JUDGES + "new/", judges.new, name="judge_new"),
-    path(JUDGES + "try/<int:job_id>/", judge.tried, name="judge_try"),
+    path(JUDGES + "try/<int:try_id>/", judge.tried, name="judge_try"),
     path(JUDGES + "<slug:judge>/", judge.judge, name="judge"),
     path(JUDGES + "<slug:judge>/state/", judge.state, name="judge_state"),
     path(JUDGES + "<slug:judge>/runs/", runs.runs, name="judge_runs"),
@@ -97,4 +98,6 @@ urlpatterns: list[URLPattern] = [
         path(EXPERIMENTS + f"<int:experiment_id>/{act}/", experiments.experiment_act, {"act": act}, f"experiment_{act}")
         for act in ("finish", "cancel", "remove")
     ),
+    path(P + "retrieval/", retrieval.retrieval, name="retrieval"),
+    path(P + "retrieval/<str:trace>/", retrieval.documents, name="retrieval_documents"),
 ]

@@ -79,7 +79,7 @@ class GateBody(serializers.Serializer[Any]):
     own = serializers.BooleanField(required=False)
 
     def get_fields(self) -> dict[str, Any]:
-        numbers = [name for name in GateShape().fields if name != "metric"]
+        numbers = [name for name in map(str, GateShape().fields) if name != "metric"]
         optional = {
             name: serializers.JSONField(required=False, allow_null=True, help_text="A number or null.")
             for name in numbers

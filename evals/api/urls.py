@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from evals.api import calibration, datasets, estimates, experiments, labels, review, scores
+from evals.api import (
+    backfills,
+    calibration,
+    connections,
+    datasets,
+    estimates,
+    experiments,
+    judgements,
+    judges,
+    labels,
+    retrieval,
+    review,
+    rubrics,
+    scores,
+)
 
 urlpatterns: list[URLPattern] = [
     # Scores and estimates
@@ -54,4 +68,31 @@ urlpatterns: list[URLPattern] = [
     path("reviews/<str:review_id>", review.ReviewView_.as_view(), name="api-review"),
     path("labels/import", labels.LabelsImportView.as_view(), name="api-labels-import"),
     path("labels/export", labels.LabelsExportView.as_view(), name="api-labels-export"),
+    # Setting up: connections, rubrics, judges, plans; how judging goes
+    path("connections", connections.ConnectionsView.as_view(), name="api-connections"),
+    path("connections/<str:connection_id>", connections.OneConnectionView.as_view(), name="api-connection"),
+    path("connections/<str:connection_id>/test", connections.ConnectionTestView.as_view(), name="api-connection-test"),
+    path("evaluation", connections.EvaluationView.as_view(), name="api-evaluation"),
+    path("rubrics", rubrics.RubricsView.as_view(), name="api-rubrics"),
+    path("rubrics/check", rubrics.RubricCheckView.as_view(), name="api-rubric-check"),
+    path("rubrics/presets", rubrics.RubricPresetsView.as_view(), name="api-rubric-presets"),
+    path("rubrics/<str:rubric>", rubrics.OneRubricView.as_view(), name="api-rubric"),
+    path("judges", judges.JudgesView.as_view(), name="api-judges"),
+    path("judges/presets", judges.JudgePresetsView.as_view(), name="api-judge-presets"),
+    path("judges/try", judges.JudgeTriesView.as_view(), name="api-judge-tries"),
+    path("judges/try/<str:try_id>", judges.JudgeTryView.as_view(), name="api-judge-try"),
+    path("judges/<str:judge>", judges.OneJudgeView.as_view(), name="api-judge"),
+    path("judges/<str:judge>/live", judges.JudgeLiveView.as_view(), name="api-judge-live"),
+    path("judges/<str:judge>/draft", judges.JudgeDraftView.as_view(), name="api-judge-draft"),
+    path("judges/<str:judge>/plan", judges.JudgePlanView.as_view(), name="api-judge-plan"),
+    path("judges/<str:judge>/plan/estimate", judges.PlanEstimateView.as_view(), name="api-judge-plan-estimate"),
+    path("judges/<str:judge>/runs", judgements.JudgeRunsView.as_view(), name="api-judge-runs"),
+    path("judgements", judgements.JudgementsView.as_view(), name="api-judgements"),
+    path("judgements/<str:judgement_id>", judgements.JudgementView.as_view(), name="api-judgement"),
+    path("traces/<str:trace_id>/judging", judgements.TraceJudgingView.as_view(), name="api-trace-judging"),
+    path("backfills", backfills.BackfillsView.as_view(), name="api-backfills"),
+    path("backfills/estimate", backfills.BackfillEstimateView.as_view(), name="api-backfill-estimate"),
+    path("backfills/<str:backfill_id>", backfills.BackfillOneView.as_view(), name="api-backfill"),
+    path("retrieval", retrieval.RetrievalView.as_view(), name="api-retrieval"),
+    path("documents/scores", retrieval.DocumentScoresView.as_view(), name="api-document-scores"),
 ]

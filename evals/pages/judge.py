@@ -30,6 +30,7 @@ from telltale.projects.access import may, project_page, require
 from telltale.projects.models import Project, Role
 
 VERSIONS_SHOWN = 4
+LIVE = "In production"
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -122,7 +123,7 @@ def _try(request: HttpRequest, project: Project, view: JudgeView, typed: JudgeFo
         config=form.config_of(typed, view.kind), connection_id=typed.connection_id, model=typed.text("model"),
         slug=view.slug, by_id=cast(User, request.user).pk,
     )  # fmt: skip
-    return redirect("judge_try", slug=project.slug, job_id=job)
+    return redirect("judge_try", slug=project.slug, try_id=job)
 
 
 def _page(
@@ -153,14 +154,19 @@ def _page(
         "kind": view.kind,
         "kind_word": form.KINDS[view.kind][0],
         "ribbon": ribbon,
-        "word": word,
+        "word": word if view.live_version_id in (None, version.id) or word != LIVE else f"v{live_number(view)} is live",
         "headline": headline(row, version.number) if view.kind != "person" else f"{view.name}: people score",
         "row": row,
         "rows": rows,
         "gate": None if row is None else gate_view(row.result),
         "confusion": None if row is None else confusion_view(row.result, version.number),
         "marks": [
-            (rubric_title(version, key), badge, STATE_CSS[badge.state], STATE_WORD[badge.state])
+            (
+                rubric_title(version, key),
+                badge.words.removeprefix("not calibrated: "),
+                STATE_CSS[badge.state],
+                STATE_WORD[badge.state],
+            )
             for key, badge in gate.items()
         ],
         "needs_reason": view.kind == "model" and any(badge.state != "proven" for badge in gate.values()),
@@ -189,6 +195,11 @@ def _page(
         "may_connect": may(project, "connect"),
     }
     return render(request, "evals/judge.html", context, status=400 if refused else 200)
+
+
+def live_number(view: JudgeView) -> int:
+    """The number of the version in production, 0 for none."""
+    return view.live.number if view.live else 0
 
 
 def rubric_title(version: JudgeVersionView, key: str) -> str:
@@ -259,10 +270,10 @@ def _change_state(request: HttpRequest, project: Project, view: JudgeView, step:
 
 
 @require_http_methods(["GET", "HEAD"])
-@project_page(Role.ENGINEER)
-def tried(request: HttpRequest, project: Project, job_id: int) -> HttpResponse:
+@project_page()
+def tried(request: HttpRequest, project: Project, try_id: int) -> HttpResponse:
     """A preflight: what came of each trace."""
-    found = find_preflight(project.pk, job_id)
+    found = find_preflight(project.pk, try_id)
     if found is None:
         raise Http404
     view = read.get_judge(project.pk, found.judge)

@@ -203,7 +203,7 @@ def _try(request: HttpRequest, project: Project, typed: JudgeForm) -> HttpRespon
         project, kind=kind, rubric=rubric, config=form.config_of(typed, kind), connection_id=typed.connection_id,
         model=typed.text("model"), by_id=cast(User, request.user).pk,
     )  # fmt: skip
-    return redirect("judge_try", slug=project.slug, job_id=job)
+    return redirect("judge_try", slug=project.slug, try_id=job)
 
 
 def _spec(project: Project, typed: JudgeForm) -> dict[str, Any] | None:

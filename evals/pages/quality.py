@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from evals.pages import quality_charts, quality_view
-from evals.read.estimates import FLAG, SCORES_MIN, Estimates, Row, Where, read_estimates, read_levels
+from evals.read.estimates import FLAG, SCORES_MIN, Estimates, Row, Where, read_estimates, read_levels, read_over_time
 from telltale.lib import clock
 from telltale.lib import format as fmt
 from telltale.projects.access import may, project_page
@@ -54,13 +54,11 @@ def quality(request: HttpRequest, project: Project) -> HttpResponse:
     }
     step: Literal["hour", "day"] = "hour" if window.end_at - window.start_at <= HOURLY_UP_TO else "day"
     try:
-        found = read_estimates(project.pk, project.time_zone, window.start_at, window.end_at, where)
+        asked = (project.pk, project.time_zone, window.start_at, window.end_at, where, step)
+        found, over_time = read_over_time(*asked)
         chosen = _chosen(found, query.get("of", ""))
         context |= _answer(project, query, found, chosen, links)
         if found.rows:
-            over_time = read_estimates(
-                project.pk, project.time_zone, found.start, found.end, where, step, with_coverage=False
-            )
             context |= {"figures": quality_charts.figures(over_time, zone, links), "step": step, "least": SCORES_MIN}
         if chosen is not None:
             context |= _breakdown(project, query, found, chosen, links, by)  # type: ignore[arg-type]

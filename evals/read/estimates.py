@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Literal, LiteralString
@@ -208,6 +208,32 @@ def read_estimates(
 
     The window is widened to whole hours. TooSlow where the database took longer than a page may.
     """
+    return _read(project_id, zone, start, end, where, by, name, with_coverage)[0]
+
+
+def read_over_time(
+    project_id: int, zone: str, start: datetime, end: datetime, where: Where, step: Literal["hour", "day"]
+) -> tuple[Estimates, Estimates]:
+    """The estimates of the whole window, and the same by `step`: sums of parts are read once and added up."""
+    parts, groups = _read(project_id, zone, start, end, where, step, "", True)
+    whole: dict[tuple[int, str], _Group] = {}
+    for group in groups:
+        key = (group.of.version_id, group.of.name)
+        whole[key] = whole[key].joined(group) if key in whole else replace(group, key=None)
+    rows = sorted((group.row() for group in whole.values()), key=_order)
+    return replace(parts, rows=tuple(rows), by=""), parts
+
+
+def _read(
+    project_id: int,
+    zone: str,
+    start: datetime,
+    end: datetime,
+    where: Where,
+    by: str,
+    name: str,
+    with_coverage: bool,
+) -> tuple[Estimates, list[_Group]]:
     start, end = whole_hours(start, end)
     params: dict[str, Any] = {
         "project_id": project_id,
@@ -235,15 +261,16 @@ def read_estimates(
         judges = tuple(JudgeName(*row) for row in fetch(cursor, _JUDGES, params)) if with_coverage else ()
     told = badges(project_id, list(versions))
     reviews = _reviews(reviewed, specs)
-    rows = []
+    groups = []
     for judge_id, version_id, criterion, key, *figures in sums:
         of = _of(versions.get(version_id), judge_id, version_id, criterion)
-        if of is None:
-            continue
-        badge = told.get((version_id, criterion), NO_BADGE)
-        rows.append(_row(of, key, figures, reviews.get((version_id, criterion, key), {}), badge))
-    rows.sort(key=_order)
-    return Estimates(tuple(rows), judges, coverage, start, end, by)
+        if of is not None:
+            n = int(figures[0])
+            drawn, raised = Sums(n, *map(float, figures[1:10])), Sums(n, *map(float, figures[10:19]))
+            badge = told.get((version_id, criterion), NO_BADGE)
+            groups.append(_Group(of, key, drawn, raised, reviews.get((version_id, criterion, key), {}), badge))
+    rows = sorted((group.row() for group in groups), key=_order)
+    return Estimates(tuple(rows), judges, coverage, start, end, by), groups
 
 
 def read_levels(
@@ -345,6 +372,37 @@ class _Reviewed:
     pi_review: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The sums of one group: weighted as drawn, and raised for what got no score; and its reviews by judgement."""
+
+    of: Of
+    key: Key
+    drawn: Sums
+    raised: Sums
+    reviews: dict[int, _Reviewed]
+    badge: Badge
+
+    def joined(self, other: _Group) -> _Group:
+        """Both together."""
+        both = self.reviews | other.reviews
+        return replace(self, drawn=self.drawn + other.drawn, raised=self.raised + other.raised, reviews=both)
+
+    def row(self) -> Row:
+        """The estimate."""
+        return Row(
+            of=self.of,
+            key=self.key,
+            raw=_raw(self.of, self.raised),
+            corrected=_corrected(self.of, self.reviews, self.drawn),
+            n=self.raised.n,
+            n_eff=self.raised.n_eff,
+            coverage=self.raised.sw,
+            reviews=len(self.reviews),
+            badge=self.badge,
+        )
+
+
 def _reviews(
     rows: Sequence[tuple[Any, ...]], specs: dict[int, Rubric | None]
 ) -> dict[tuple[int, str, Key], dict[int, _Reviewed]]:
@@ -404,22 +462,6 @@ def _coverage(cursor: Any, params: dict[str, Any]) -> dict[int, Coverage]:
         why = tuple((state, reason, n) for (state, reason), n in ordered)
         found[judge_id] = Coverage(judge_id, covered, taken, uncovered, dict(states[judge_id]), why)
     return found
-
-
-def _row(of: Of, key: Key, figures: list[Any], reviews: dict[int, _Reviewed], badge: Badge) -> Row:
-    n = int(figures[0])
-    drawn, raised = Sums(n, *map(float, figures[1:10])), Sums(n, *map(float, figures[10:19]))
-    return Row(
-        of=of,
-        key=key,
-        raw=_raw(of, raised),
-        corrected=_corrected(of, reviews, drawn),
-        n=n,
-        n_eff=raised.n_eff,
-        coverage=raised.sw,
-        reviews=len(reviews),
-        badge=badge,
-    )
 
 
 def _raw(of: Of, sums: Sums) -> Estimate | TooLittle:

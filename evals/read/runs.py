@@ -38,3 +38,18 @@ def each_judgement(project_id: int, judge_id: int, size: int = 1000, **wanted: A
         if len(rows) < size:
             return
         before = rows[-1].judgement_id
+
+
+_ONE = "SELECT judge_id FROM evals_judgement WHERE project_id = %s AND judgement_id = %s AND repeat = 0"
+
+
+def get_judgement(project_id: int, judgement_id: int) -> JudgementRow | None:
+    """One judgement of the project."""
+    with raw_cursor() as cursor:
+        cursor.execute(_ONE, (project_id, judgement_id))
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    # The newest at or below an id is the one of that id.
+    found = list_judgements(project_id, judge_id=row[0], before=judgement_id + 1, limit=1)
+    return found[0] if found else None

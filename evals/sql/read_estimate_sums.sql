@@ -26,12 +26,12 @@ WITH scored AS (
     FROM scored AS s
     JOIN taken AS t ON t.plan_id = s.plan_id AND t.hour = s.hour AND t.stratum = s.stratum
     WHERE t.taken > s.n
-), weighed AS (
-    SELECT h.*, {key} AS key, coalesce(f.f, 1.0) AS f
+), hourly AS (
+    SELECT
+        h.judge_id, h.judge_version_id, h.plan_id, h.name, h.hour, h.stratum, {key} AS key, sum(h.n) AS n,
+        sum(h.sw) AS sw, sum(h.sw2) AS sw2, sum(h.swy) AS swy, sum(h.swy2) AS swy2, sum(h.sw2y) AS sw2y,
+        sum(h.sw2y2) AS sw2y2, sum(h.v0) AS v0, sum(h.v1) AS v1, sum(h.v2) AS v2
     FROM evals_score_hour AS h
-    LEFT JOIN factor AS f
-        ON f.plan_id = h.plan_id AND f.hour = h.hour AND f.stratum = h.stratum AND f.name = h.name
-        AND f.judge_id = h.judge_id
     WHERE h.project_id = %(project_id)s
         AND h.hour >= %(start)s
         AND h.hour < %(end)s
@@ -41,6 +41,13 @@ WITH scored AS (
         AND (%(feature)s::text IS NULL OR h.feature = %(feature)s)
         AND (%(model)s::text IS NULL OR h.model = %(model)s)
         AND (%(prompt_version)s::text IS NULL OR h.prompt_version = %(prompt_version)s)
+    GROUP BY h.judge_id, h.judge_version_id, h.plan_id, h.name, h.hour, h.stratum, {key}
+), weighed AS (
+    SELECT h.*, coalesce(f.f, 1.0) AS f
+    FROM hourly AS h
+    LEFT JOIN factor AS f
+        ON f.plan_id = h.plan_id AND f.hour = h.hour AND f.stratum = h.stratum AND f.name = h.name
+        AND f.judge_id = h.judge_id
 )
 SELECT
     judge_id, judge_version_id, name, key, sum(n)::bigint, sum(sw), sum(sw2), sum(swy), sum(swy2), sum(sw2y), sum(sw2y2),

@@ -59,8 +59,9 @@ def lock_connection(project_id: int, connection_id: int) -> Connection | None:
 def free_slug(model: type[Rubric] | type[Judge], project_id: int, name: str) -> str:
     """A name for addresses that the project has not given yet, after `name`."""
     wanted = slugify(name)[: SLUG_CHARS_MAX - 5].strip("-") or model.__name__.lower()
-    # Beside these addresses are pages.
-    taken = {"new", *model.objects.filter(project_id=project_id).values_list("slug", flat=True)}
+    # Beside these addresses are pages, and addresses of REST.
+    taken = {"new", "try", "check", "presets"}
+    taken.update(model.objects.filter(project_id=project_id).values_list("slug", flat=True))
     numbered = (wanted if n == 1 else f"{wanted}-{n}" for n in range(1, len(taken) + 2))
     return next(slug for slug in numbered if slug not in taken)
 

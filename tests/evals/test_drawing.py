@@ -194,7 +194,7 @@ def test_a_late_error_is_drawn_a_second_time_and_scores_are_weighed_anew(project
     assert counters(project) == (40, 40, 0)
     assert sql("SELECT DISTINCT pi FROM evals_judgement") == [(1.0,)]
     assert sql("SELECT DISTINCT pi FROM evals_score") == [(1.0,)]
-    n, sw, swy = sql("SELECT n, sw, swy FROM evals_score_hour WHERE name = 'short'")[0]
+    n, sw, swy = sql("SELECT sum(n), sum(sw), sum(swy) FROM evals_score_hour WHERE name = 'short'")[0]
     assert (n, sw, swy) == (taken, pytest.approx(taken), pytest.approx(taken))
     assert version.judge.pk == Judge.objects.get().pk
     assert draw(project, ids) == 0

@@ -26,18 +26,19 @@ def projects():
     ]
 
 
-def add_rows(project, days_ago, *, target_kind=1):
+def add_rows(project, days_ago, *, target_kind=1, state="failed"):
     at, target = clock.now() - timedelta(days=days_ago), uuid4()
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO evals_decision"
-            " (project_id, trace_id, plan_id, decided_at, started_at, draw, pi, pi_first, rule, is_taken) VALUES (%s, %s, 1, %s, %s, 0.1, 0.5, 0.5, 'share', true)",
+            " (project_id, trace_id, plan_id, decided_at, started_at, draw, pi, pi_first, rule, is_taken)"
+            " VALUES (%s, %s, 1, %s, %s, 0.1, 0.5, 0.5, 'share', true)",
             [project.pk, target, at, at],
         )
         cursor.execute(
             "INSERT INTO evals_judgement (project_id, judgement_id, judge_id, judge_version_id, target_kind, target_id,"
-            " purpose, next_at, made_at, started_at) VALUES (%s, %s, 1, 1, %s, %s, 1, %s, %s, %s)",
-            [project.pk, target.int >> 66, target_kind, target, at, at, at],
+            " purpose, state, next_at, made_at, started_at) VALUES (%s, %s, 1, 1, %s, %s, 1, %s, %s, %s, %s)",
+            [project.pk, target.int >> 66, target_kind, target, state, at, at, at],
         )
         cursor.execute(
             "INSERT INTO evals_score (project_id, score_id, source, target_kind, trace_id, started_at, name, data_type,"
@@ -86,6 +87,15 @@ def test_what_is_past_its_days_goes_and_experiments_stay(projects):
     assert removed == 4
     assert [count(table, shop) for table in ("evals_decision", "evals_judgement", "evals_score")] == [1, 2, 2]
     assert erasing.sweep_old() == 0
+
+
+def test_what_is_still_to_be_judged_stays_until_it_ended(projects):
+    shop, _ = projects
+    add_rows(shop, 91, state="pending")
+
+    erasing.sweep_old()
+
+    assert [count(table, shop) for table in ("evals_decision", "evals_judgement", "evals_score")] == [0, 1, 0]
 
 
 def test_a_sweep_is_bounded(projects):

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from evals.models import Review
-from evals.read.estimates import SCORES_MIN, Where, read_estimates, read_levels, whole_hours
+from evals.read.estimates import SCORES_MIN, Where, read_estimates, read_levels, read_over_time, whole_hours
 from evals.stats.ppi import Corrected
 from evals.stats.results import Estimate, TooLittle
 from tests.evals.estimate_rows import SPEC, make_judge, make_traffic
@@ -295,3 +295,20 @@ def test_a_judge_whose_judging_all_failed_is_in_the_coverage(project, get):
     assert told["items"] == []
     assert told["coverage"][0]["nonresponse"] == 1
     assert told["coverage"][0]["is_nonresponse_high"]
+
+
+@pytest.mark.parametrize("step", ["hour", "day"])
+def test_the_whole_is_the_sum_of_its_points(project, step):
+    make_traffic(project, make_judge(project), start=START, an_hour=40, reviewed=0.3)
+
+    whole, points = read_over_time(project.pk, "UTC", START, END, Where(), step)
+
+    alone = ask(project)
+    assert [(row.of, row.n, row.reviews) for row in whole.rows] == [(row.of, row.n, row.reviews) for row in alone.rows]
+    for row, other in zip(whole.rows, alone.rows, strict=True):
+        assert row.raw.value == pytest.approx(other.raw.value, rel=1e-12)
+        assert row.raw.low == pytest.approx(other.raw.low, rel=1e-9)
+        if isinstance(other.corrected, Corrected):
+            assert row.corrected.estimate.value == pytest.approx(other.corrected.estimate.value, rel=1e-9)
+    assert points.by == step
+    assert whole.coverage == alone.coverage

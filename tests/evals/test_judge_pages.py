@@ -160,7 +160,7 @@ def test_the_judge_page_shows_versions_gate_and_what_is_unproven(owner, made, pr
     assert "v1 draft" in html
     assert "Quote the claim you object to." in html
     assert "Put in production, unproven" in html
-    assert "Not calibrated: no labels of people yet." in html
+    assert "No labels of people yet." in html
     assert page(owner, JUDGES + "quality/?v=2", 404)
     assert page(owner, JUDGES + "quality/?v=²", 404)
 

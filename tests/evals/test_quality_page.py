@@ -207,7 +207,7 @@ def test_a_question_that_takes_too_long_says_so(project, bobs, monkeypatch):
     def slow(*args, **more):
         raise TooSlow
 
-    monkeypatch.setattr(quality, "read_estimates", slow)
+    monkeypatch.setattr(quality, "read_over_time", slow)
 
     answer = bobs.get(PAGE)
 

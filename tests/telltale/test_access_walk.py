@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -67,6 +68,10 @@ class Ids:
     review_item: int = 987_654_321
     review: int = 987_654_321
     judge: str = "no-such-judge"
+    rubric: str = "no-such-rubric"
+    backfill: int = 987_654_321
+    judgement: int = 987_654_321
+    tried: int = 987_654_321
     calibration: int = 987_654_321
     routine: int = 987_654_321
 
@@ -76,8 +81,10 @@ class Ids:
             "key_id": self.key, "member_id": self.member, "invitation_id": self.invitation, "price_id": self.price,
             "job_id": self.job, "comment_id": self.comment, "target_id": self.target, "organisation_slug": self.slug,
             "user_id": self.member, "token": "sample-token",
-            "score_id": self.score, "view_id": self.view, "session_id": 999_999, "session": self.trace, "user": self.trace,
-            "connection_id": self.connection,
+            "score_id": self.score, "view_id": self.view,
+            "session_id": 999_999, "session": self.trace, "user": self.trace,
+            "connection_id": self.connection, "rubric": self.rubric, "backfill_id": self.backfill,
+            "judgement_id": self.judgement, "try_id": self.tried,
             "dataset": self.dataset, "item_key": "k1", "experiment_id": self.experiment,
             "queue": self.queue, "item_id": self.review_item, "review_id": self.review,
             "judge": self.judge, "calibration_id": self.calibration, "routine_id": self.routine,
@@ -163,6 +170,7 @@ def _furnish(project: Project, member: User, holder: Client, trace: bytes) -> Id
     experiment = holder.post("/api/v1/experiments", {"dataset": dataset}, **key_of).json()["id"]
     judge, calibration, routine = _judged(project)
     queue, item, review = _reviewed(project, holder, trace)
+    set_up = _set_up(project, holder, judge)
     membership, _ = ProjectMember.objects.get_or_create(project=project, user=member, defaults={"role": Role.VIEWER})
     invited = write.invite(project, f"new@{project.slug}.example", Role.VIEWER, by=None)
     key = keys.make_key(project, "spare", ("read",)).key
@@ -171,8 +179,35 @@ def _furnish(project: Project, member: User, holder: Client, trace: bytes) -> Id
         comment.json()["id"], view.json()["id"],
         target=target.json()["id"], score=score, dataset=dataset, experiment=experiment,
         queue=queue, review_item=item, review=review,
-        judge=judge, calibration=calibration, routine=routine,
+        judge=judge, calibration=calibration, routine=routine, **set_up,
     )  # fmt: skip
+
+
+def _set_up(project: Project, holder: Client, judge: str) -> dict[str, Any]:
+    """A connection, a rubric, a judge that was tried, and of `judge` a backfill and a judgement."""
+    from evals.models import JudgeVersion
+    from evals.write.judgements import Purpose, Target, queue
+
+    def post(path: str, body: dict[str, Any], status: int = 201) -> Any:
+        answer = holder.post(path, body, content_type="application/json")
+        assert answer.status_code == status, answer.content
+        return answer.json()
+
+    rubric = f"{project.slug}-rubric"
+    brief = {"key": "brief", "definition": "At most 20 words.", "scale": {"kind": "boolean"}}
+    told = {"name": "House", "kind": "openai", "base_url": "https://model.invalid/v1"}
+    connection_id = post("/api/v1/connections", told)["id"]
+    post("/api/v1/rubrics", {"name": "Format", "slug": rubric, "spec": {"criteria": [brief]}})
+    rules = {"rules": [{"criterion": "brief", "kind": "length", "unit": "words", "at_most": 20}]}
+    tried = post("/api/v1/judges/try", {"kind": "rule", "rubric": rubric, "config": rules}, 202)["id"]
+    version = JudgeVersion.objects.filter(judge__project=project, judge__slug=judge).order_by("number").first()
+    assert version is not None
+    backfill = post("/api/v1/backfills", {"judge": judge, "query": "t=7d"})["id"]
+    queue(project.pk, version, [Target(uuid4(), datetime(2026, 1, 1, tzinfo=UTC))], Purpose.LIVE)
+    judgement = holder.get("/api/v1/judgements").json()["items"][0]["id"]
+    return {
+        "connection": connection_id, "rubric": rubric, "tried": tried, "backfill": backfill, "judgement": judgement,
+    }  # fmt: skip
 
 
 def _judged(project: Project) -> tuple[str, int, int]:

@@ -189,3 +189,26 @@ def test_the_page_asks_the_same_number_of_questions_at_any_size(traffic, look, o
     statements.clear()
     look("t=1h")
     assert 10 < len(statements) == few
+
+
+def test_calls_of_our_own_judges_are_no_traffic_of_the_application(traffic, otlp, look):
+    for n in range(20):
+        otlp.send(
+            otlp.generation(f"{n + 900:032x}", "0d" * 8, name="judge", ms=60_000),
+            resource={"service.name": "telltale.judge"},
+        )
+    folding.fold_roll_ups()
+
+    page = body(look("t=24h"))
+    asked_for = body(look("t=24h&service=telltale.judge"))
+    by_model = body(look("t=24h&by=model"))
+
+    assert numbers_of(page) == ["50"]
+    assert numbers_of(asked_for) == ["20"]
+    assert re.search(r'aria-label="50 model calls of gpt-4o-mini"', by_model)
+
+
+def numbers_of(page):
+    return re.findall(r"<dt[^>]*>Requests</dt>\s*<dd[^>]*>([\d,]+)", page) or re.findall(
+        r"Requests</[a-z]+>\s*<[^>]+>([\d,]+)", page
+    )

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from telltale.stats.sketch import Sketch
 from traces.canonical.types import Kind
+from traces.cost.judging import JUDGE_SERVICE
 from traces.read.hosts import Hosts, read_hosts
 from traces.read.rollups import Answer, FoldState, Reasons, Rollups, Step, What, Where, calls, reading, requests
 from traces.rollup.sums import Sums, add
@@ -94,7 +95,17 @@ def where_of(terms: Terms) -> tuple[Where | None, Where]:
     """The requests (None: the terms name what they have none of) and the model calls that `terms` name."""
     names = {DIMENSIONS[name][0]: value for name, value in terms.items()}
     asks_calls = any(not DIMENSIONS[name][1] for name in terms)
-    return None if asks_calls else requests(**names), calls(kind=int(Kind.GENERATION), **names)
+    return None if asks_calls else _of_application(requests(**names), names), generations_of(names)
+
+
+def generations_of(names: Terms) -> Where:
+    """The application's model calls."""
+    return _of_application(calls(kind=int(Kind.GENERATION), **names), names)
+
+
+def _of_application(where: Where, names: Terms) -> Where:
+    """`where` without the product's own calls of judges, unless a service is named."""
+    return where if "service" in names else where.but(service=JUDGE_SERVICE)
 
 
 def read_performance(
@@ -149,7 +160,8 @@ def _breakdown(
 ) -> Answer:
     want = ("counts", "tokens", "latency")
     if by == "stage":
-        steps = calls(**{DIMENSIONS[name][0]: value for name, value in terms.items()})
+        names = {DIMENSIONS[name][0]: value for name, value in terms.items()}
+        steps = _of_application(calls(**names), names)
         return rollups.ask(steps, start, end, by=("kind", "stage"), want=want, sketches=("duration",))
     name, is_of_requests = DIMENSIONS[by]
     if is_of_requests and of_requests is not None:

@@ -46,6 +46,7 @@ NAV = (
             NavItem("review/", "Review queue", "review"),
             NavItem("datasets/", "Datasets", "db"),
             NavItem("experiments/", "Experiments", "probe"),
+            NavItem("retrieval/", "Retrieval", "search"),
         ),
     ),
     NavGroup(
