@@ -7,7 +7,7 @@ import threading
 from celery import shared_task
 from celery.worker import state
 
-from evals import backfilling, calibrating, drawing, experimenting, judging, routines
+from evals import backfilling, calibrating, drawing, erasing, experimenting, judging, routines
 from evals.read import judgements
 from evals.reviewing import filling
 from evals.setup import preflights as preflights  # registers its jobs with every worker
@@ -96,3 +96,9 @@ def tend_experiments() -> int:
 def tend_routines() -> int:
     """Mark stale calibrations, plan the dated checks of live judges, and go on with those whose day has come."""
     return calibrating.tend_stale() + routines.plan() + routines.tend()
+
+
+@shared_task(name="evals.sweep_retention", time_limit=600, ignore_result=True)
+def sweep_retention() -> int:
+    """Remove decisions, judgements and scores of traces past their project's days; the next run goes on from there."""
+    return erasing.sweep_old()

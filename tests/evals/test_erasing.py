@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from evals import erasing
+from evals import erasing, tasks
 from evals.write import age
 from telltale.accounts.models import Organisation
 from telltale.lib import clock
@@ -105,3 +105,17 @@ def test_a_sweep_is_bounded(projects):
 
     assert erasing.sweep_old(slices=1) == 3
     assert count("evals_score", shop) == 3
+
+
+def test_the_hourly_task_removes_what_is_past_its_days(projects, settings):
+    shop, elsewhere = projects
+    elsewhere.retention_days = 300
+    elsewhere.save()
+    for project in projects:
+        add_rows(project, 91)
+    task = settings.CELERY_BEAT_SCHEDULE["evals.sweep_retention"]
+
+    assert (task["task"], task["schedule"]) == (tasks.sweep_retention.name, 3600.0)
+    assert tasks.sweep_retention() == 3
+    assert [count(table, shop) for table in ("evals_decision", "evals_judgement", "evals_score")] == [0, 0, 0]
+    assert [count(table, elsewhere) for table in ("evals_decision", "evals_judgement", "evals_score")] == [1, 1, 1]

@@ -111,6 +111,15 @@ def test_every_task_that_may_rest_is_in_the_schedule(settings: Any) -> None:
     assert set(settings.QUIET_TASKS) <= set(settings.CELERY_BEAT_SCHEDULE)
 
 
+def test_every_task_of_the_schedule_is_known_to_workers_and_has_a_queue(settings: Any) -> None:
+    app.loader.import_default_modules()
+    names = {each["task"] for each in settings.CELERY_BEAT_SCHEDULE.values()}
+
+    assert names <= set(app.tasks)
+    assert set(settings.CELERY_TASK_ROUTES) <= set(app.tasks)
+    assert {route["queue"] for route in settings.CELERY_TASK_ROUTES.values()} <= set(settings.TELLTALE_QUEUES)
+
+
 @pytest.mark.django_db
 def test_open_work_is_seen_by_those_who_watch() -> None:
     import traces.tasks  # noqa: F401
