@@ -63,7 +63,7 @@ class Receiver(ThreadingHTTPServer):
 
     def forget(self):
         self.answers, self.always, self.body = [], None, b""
-        self.spans, self.signals, self.requests = [], [], []
+        self.spans, self.signals, self.scores, self.requests = [], [], [], []  # scores by request
         self.hold = None
 
     def named(self, name):
@@ -85,7 +85,9 @@ class Handler(BaseHTTPRequestHandler):
             if status == 200 and self.path == "/v1/traces":
                 server.spans += spans_of(gzip.decompress(body))
             elif status == 200:
-                server.signals += json.loads(body)
+                told = json.loads(body)
+                server.signals += told if isinstance(told, list) else []
+                server.scores += [told["scores"]] if isinstance(told, dict) else []
         answer = server.body if status == 200 else b"no"
         self.send_response(status)
         for name, value in headers.items():

@@ -87,6 +87,29 @@ def test_a_turn_is_stored_as_it_was(shop, live):
     assert (found["user_id"], found["session_id"]) == ("u_58f2", "s_9c41")
 
 
+def test_scores_are_kept_and_a_bad_one_costs_no_other(shop):
+    with telltale.observe_span("turn"):
+        trace_id, span_id = telltale.current_trace_id(), telltale.current_span_id()
+        telltale.score("groundedness", 0.5, id="run-1")
+        telltale.score("groundedness", 0.92, id="run-1", comment="Both claims are in kb-1.", evidence=["30 days"])
+        telltale.score("polite", True, span_id=span_id)
+        telltale.score("no/name", 1)
+        telltale.score("tone", "rude", session="s_9c41")
+
+    found = {item["name"]: item for item in shop("/api/v1/scores")["items"]}
+
+    assert {name: item["value"] for name, item in found.items()} == {
+        "groundedness": 0.92,
+        "polite": True,
+        "tone": "rude",
+    }
+    assert (found["groundedness"]["trace_id"], found["groundedness"]["external_id"]) == (trace_id, "run-1")
+    assert (found["polite"]["target"], found["polite"]["span_id"]) == ("span", span_id)
+    assert found["tone"]["session_id"] == "s_9c41"
+    stats = telltale.stats()
+    assert (stats.scores_given, stats.scores_rejected, stats.scores_dropped) == (5, 1, 0)
+
+
 def test_threads_and_tasks_arrive_whole(shop):
     @telltale.observe
     def step(number):

@@ -1,4 +1,4 @@
-"""Traces and user signals of an LLM application, sent to Telltale. `import telltale_sdk as telltale`.
+"""Traces, user signals and scores of an LLM application, sent to Telltale. `import telltale_sdk as telltale`.
 
     telltale.init(endpoint="http://127.0.0.1:8000", api_key="tt_sk_...", service="shop-api")
 
@@ -24,6 +24,7 @@ from telltale_sdk._api import (
     metadata,
     prompt,
     release,
+    score,
     session,
     shutdown,
     signal,
@@ -54,6 +55,7 @@ __all__ = [
     "observe_span",
     "prompt",
     "release",
+    "score",
     "session",
     "shutdown",
     "signal",

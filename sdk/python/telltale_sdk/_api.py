@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
+from itertools import islice
 from typing import Any
 
 from telltale_sdk import _client, _config
@@ -15,6 +16,9 @@ from telltale_sdk._config import Config
 from telltale_sdk._context import Setting, frame, with_labels, with_once, with_prompt
 from telltale_sdk._guard import forget_troubles, guarded, warn_once
 from telltale_sdk._span import Span, prompt_attributes, tag_list
+
+# What Telltale keeps of a score; a character is a byte at least.
+LABEL_CHARS, TEXT_BYTES, QUOTES_MAX, QUOTE_BYTES, SCORE_MAX = 200, 10_000, 20, 2_000, 1e15
 
 _NO_SPAN = Span("", "span", None, None, 0)
 # A setting that could not be made: entering and leaving it does nothing.
@@ -113,7 +117,7 @@ def shutdown(timeout: float = 5.0) -> None:
 
 @guarded(Stats())
 def stats() -> Stats:
-    """What became of spans and signals since `init()`, in this process."""
+    """What became of spans, signals and scores since `init()`, in this process."""
     return _client.stats_of(_client.current())
 
 
@@ -244,6 +248,64 @@ def signal(
         return False
     client.signals.put({key: item for key, item in told.items() if item is not None})
     return True
+
+
+@guarded(False)
+def score(
+    name: str,
+    value: bool | float | str,
+    *,
+    trace_id: str | None = None,
+    span_id: str | None = None,
+    session: str | None = None,
+    data_type: str | None = None,
+    comment: str | None = None,
+    evidence: Iterable[str] = (),
+    author: str | None = None,
+    id: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    at: datetime | None = None,
+) -> bool:
+    """How good an answer was, by a program or a person of yours; sent in the background.
+
+    A number, true or false, or text: a label, or from 200 characters on free text (`data_type` numeric, boolean, label
+    or text says it otherwise). Without a target it is about the current trace; `span_id` alone is a span of it. It may
+    be sent before its trace. The same `id` again replaces the score. True where it was taken in.
+    """
+    client = _client.current()
+    if client is None:
+        return False
+    mask, captures = client.config.mask, client.config.capture_content
+    is_text = isinstance(value, str) and (data_type == "text" or (data_type is None and len(value) > LABEL_CHARS))
+    is_number = isinstance(value, int | float) and abs(value) <= SCORE_MAX
+    if not (isinstance(value, str) or is_number) or (is_text and not captures):
+        warn_once("score/value", "score %r has no value that can be sent; it is not sent", name)
+        return False
+    if not (trace_id or session):
+        trace_id = current_trace_id()
+    told: dict[str, Any] = {
+        "id": to_label(id) or uuid.uuid4().hex,
+        "name": to_label(name),
+        "value": masked_text(value, mask, TEXT_BYTES) if isinstance(value, str) else value,
+        "data_type": "text" if is_text else to_label(data_type) or None,
+        "trace_id": to_label(trace_id) or None,
+        "span_id": to_label(span_id) or None,
+        "session_id": _id(session, mask),
+        "comment": masked_text(str(comment), mask, TEXT_BYTES) if comment and captures else None,
+        "evidence": _quotes(evidence, mask) if captures else None,
+        "author": _id(author, mask),
+        "metadata": {to_label(key): attribute_value(item, mask) for key, item in (metadata or {}).items()} or None,
+        "made_at": _moment(at),
+    }
+    if not (told["trace_id"] or told["session_id"]):
+        warn_once("score/target", "score %r is about no trace or session; it is not sent", name)
+        return False
+    return client.scores.put({key: item for key, item in told.items() if item is not None})
+
+
+def _quotes(evidence: Iterable[str], mask: Mask | None) -> list[str] | None:
+    quotes = [evidence] if isinstance(evidence, str) else list(islice(evidence, QUOTES_MAX))
+    return [masked_text(str(quote), mask, QUOTE_BYTES) for quote in quotes if quote] or None
 
 
 def _moment(at: datetime | None) -> str:

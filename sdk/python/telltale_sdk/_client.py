@@ -23,7 +23,7 @@ from telltale_sdk._config import Config
 from telltale_sdk._context import Frame
 from telltale_sdk._guard import trouble, warn_once
 from telltale_sdk._pipeline import SCOPE, Counts, Exporter, Processor, quieten
-from telltale_sdk._signals import SignalSender
+from telltale_sdk._signals import ScoreSender, SignalSender
 from telltale_sdk._span import KINDS, Span
 from telltale_sdk._version import VERSION
 
@@ -41,7 +41,7 @@ _OTEL_KINDS = {
 
 @dataclass(frozen=True)
 class Stats:
-    """What became of everything so far. `spans_ended` is the sum of the four behind it, signals likewise.
+    """What became of everything so far. `spans_ended` is the sum of the four behind it; signals and scores likewise.
 
     Sent is what Telltale confirmed as committed; rejected is what it refused and counted on its accounting page;
     dropped is what never arrived, by reason in `dropped_by_reason`.
@@ -56,6 +56,11 @@ class Stats:
     signals_queued: int = 0
     signals_sent: int = 0
     signals_dropped: int = 0
+    scores_given: int = 0
+    scores_queued: int = 0
+    scores_sent: int = 0
+    scores_rejected: int = 0
+    scores_dropped: int = 0
     bytes_queued: int = 0
     troubles: int = 0
     dropped_by_reason: tuple[tuple[str, int], ...] = ()
@@ -70,6 +75,7 @@ class Client:
         self.exporter = Exporter(config, self.counts)
         self.processor = Processor(self.exporter, config, self.counts)
         self.signals = SignalSender(config)
+        self.scores = ScoreSender(config)
         self.flushing: threading.Thread | None = None
         self.is_shared = config.provider is not None
         provider = shared_provider(config) if self.is_shared else own_provider(config)
@@ -83,10 +89,11 @@ class Client:
     def flush(self, timeout_s: float) -> bool:
         """Whether everything given so far came to its end within the time."""
         until = time.monotonic() + timeout_s
-        ended, given = self.counts.ended, self.signals.given
+        ended, senders = self.counts.ended, ((self.signals, self.signals.given), (self.scores, self.scores.given))
         if self.counts.queued:
             self.start_flushing()
-        return self.counts.wait_for(ended, until) & self.signals.wait_for(given, until)
+        are_sent = [sender.wait_for(given, until) for sender, given in senders]
+        return self.counts.wait_for(ended, until) and all(are_sent)
 
     def start_flushing(self) -> None:
         """OpenTelemetry's flush knows no time limit: a thread of its own waits for it."""
@@ -115,12 +122,14 @@ class Client:
         self.exporter.stop_by(until)
         self.processor.close(timeout_s)
         self.signals.close(until)
+        self.scores.close(until)
 
     def renew(self) -> None:
         """In the child of a fork: what was waiting is the parent's, connections and locks are new."""
         self.counts.renew()
         self.exporter.renew()
         self.signals.renew()
+        self.scores.renew()
         self.flushing = None
 
 
@@ -196,14 +205,16 @@ def stats_of(client: Client | None) -> Stats:
     """The figures of a client."""
     if client is None:
         return Stats(troubles=_guard.trouble_count())
-    counts, signals = client.counts, client.signals
+    counts, signals, scores = client.counts, client.signals, client.scores
     with counts.lock:
         spans = (counts.ended, counts.queued, counts.sent, counts.rejected, counts.dropped.total())
         reasons = tuple(sorted(counts.dropped.items()))
         size = counts.queued_bytes
     with signals.lock:
-        told = (signals.given, signals.queued, signals.sent, signals.dropped)
-    return Stats(*spans, *told, bytes_queued=size, troubles=_guard.trouble_count(), dropped_by_reason=reasons)
+        told = (signals.given, signals.queued, signals.sent, signals.dropped + signals.rejected)
+    with scores.lock:
+        said = (scores.given, scores.queued, scores.sent, scores.rejected, scores.dropped)
+    return Stats(*spans, *told, *said, bytes_queued=size, troubles=_guard.trouble_count(), dropped_by_reason=reasons)
 
 
 def _at_exit() -> None:

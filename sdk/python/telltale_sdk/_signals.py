@@ -1,4 +1,4 @@
-"""What end users did, on its way to Telltale: a bounded queue and one thread, by the standard library alone."""
+"""Signals and scores on their way to Telltale: each a bounded queue and one thread, by the standard library alone."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import urllib.request
 from collections import deque
 from typing import Any
 
-from telltale_sdk._config import SIGNALS_PATH, Config
+from telltale_sdk._config import SCORES_PATH, SIGNALS_PATH, Config
 from telltale_sdk._guard import trouble, warn_once
 from telltale_sdk._pipeline import RETRIED, read_pause
 from telltale_sdk._version import VERSION
 
-QUEUE_SIGNALS = 1_000
-BATCH_SIGNALS = 100
+QUEUE_SIGNALS = QUEUE_SCORES = 1_000
+BATCH_SIGNALS = BATCH_SCORES = 100
 PAUSE_MAX_SECONDS = 30.0
-ANSWER_BYTES = 64 * 1024
+ANSWER_BYTES = 256 * 1024
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -28,8 +28,10 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-class SignalSender:
-    """Sends signals in the background. `given == queued + sent + dropped`, always."""
+class Sender:
+    """Sends small things in the background. `given == queued + sent + rejected + dropped`, always."""
+
+    word, path = "", ""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -40,29 +42,42 @@ class SignalSender:
         self.lock = threading.Lock()
         self.changed = threading.Condition(self.lock)
         self.waiting: deque[dict[str, Any]] = deque()
-        self.given = self.queued = self.sent = self.dropped = 0
+        self.given = self.queued = self.sent = self.rejected = self.dropped = 0
         self.thread: threading.Thread | None = None
         self.stop_at: float | None = None
         self.opener = urllib.request.build_opener(_NoRedirect)
 
-    def put(self, signal: dict[str, Any]) -> None:
-        """Take one in, or drop it where too many wait: never waits itself."""
+    @property
+    def limits(self) -> tuple[int, int]:
+        """How many wait at most, and how many go at a time."""
+        raise NotImplementedError
+
+    def body(self, batch: list[dict[str, Any]]) -> Any:
+        """What a batch is sent as."""
+        return batch
+
+    def read_refused(self, answer: bytes) -> int:
+        """How many of a batch Telltale did not take although it took the batch."""
+        return 0
+
+    def put(self, item: dict[str, Any]) -> bool:
+        """Take one in, or drop it where too many wait: never waits itself. Whether it was taken in."""
         with self.lock:
             self.given += 1
-            if self.stop_at is not None or self.queued >= QUEUE_SIGNALS:
-                self.dropped += 1
-                is_full = True
-            else:
-                is_full = False
+            is_taken = self.stop_at is None and self.queued < self.limits[0]
+            if is_taken:
                 self.queued += 1
-                self.waiting.append(signal)
+                self.waiting.append(item)
                 if self.thread is None:
-                    thread = threading.Thread(target=self.run, name="telltale-signals", daemon=True)
+                    thread = threading.Thread(target=self.run, name=f"telltale-{self.word}", daemon=True)
                     thread.start()
                     self.thread = thread
                 self.changed.notify_all()
-        if is_full:
-            warn_once("signals/queue", "signals come faster than they can be sent; some are dropped")
+            else:
+                self.dropped += 1
+        if not is_taken:
+            warn_once(f"{self.word}/queue", "%s come faster than they can be sent; some are dropped", self.word)
+        return is_taken
 
     def run(self) -> None:
         """The thread: takes what waits and delivers it."""
@@ -72,51 +87,52 @@ class SignalSender:
                     if self.stop_at is not None:
                         return
                     self.changed.wait()
-                batch = [self.waiting.popleft() for _ in range(min(len(self.waiting), BATCH_SIGNALS))]
-            is_sent = False
+                batch = [self.waiting.popleft() for _ in range(min(len(self.waiting), self.limits[1]))]
+            sent = rejected = 0
             try:
-                is_sent = self.deliver(batch)
+                sent, rejected = self.deliver(batch)
             except Exception as error:  # noqa: BLE001 - the thread that sends must live on
-                trouble("signal", error)
+                trouble(self.word, error)
             with self.lock:
                 self.queued -= len(batch)
-                if is_sent:
-                    self.sent += len(batch)
-                else:
-                    self.dropped += len(batch)
+                self.sent += sent
+                self.rejected += rejected
+                self.dropped += len(batch) - sent - rejected
                 self.changed.notify_all()
 
-    def deliver(self, batch: list[dict[str, Any]]) -> bool:
-        """Whether Telltale took a batch. Where it is away or busy it is asked again for a while."""
-        body = json.dumps(batch, ensure_ascii=False, default=str).encode("utf-8", "replace")
+    def deliver(self, batch: list[dict[str, Any]]) -> tuple[int, int]:
+        """How many of a batch Telltale took and how many it refused; where it is away it is asked for a while."""
+        body = json.dumps(self.body(batch), ensure_ascii=False, default=str).encode("utf-8", "replace")
         give_up_at = time.monotonic() + self.config.retry_s
-        pause = 1.0
+        pause, word = 1.0, self.word
         while True:
-            status, asked = self.post(body)
+            status, asked, answer = self.post(body)
             if 200 <= status < 300:
-                return True
+                refused = min(self.read_refused(answer), len(batch))
+                return len(batch) - refused, refused
             if status == 404:
-                warn_once("signals/404", "Telltale at %s takes no signals yet; they are dropped", self.config.shown)
-                return False
+                warn_once(f"{word}/404", "Telltale at %s takes no %s yet; they are dropped", self.config.shown, word)
+                return 0, 0
             if status and status not in RETRIED:
-                warn_once(f"signals/{status}", "Telltale answered %d to signals; they are dropped", status)
-                return False
+                warn_once(f"{word}/{status}", "Telltale answered %d to %s; they are dropped", status, word)
+                # 400 says that none of them could be kept.
+                return 0, len(batch) if status == 400 else 0
             now = time.monotonic()
             with self.lock:
                 is_closed = self.stop_at is not None
             if is_closed or now + max(pause, asked) >= give_up_at:
                 if not is_closed:
-                    warn_once("signals/late", "Telltale at %s took no signals in time: dropped", self.config.shown)
-                return False
-            warn_once("signals/away", "Telltale at %s takes no signals now; they are held", self.config.shown)
+                    warn_once(f"{word}/late", "Telltale at %s took no %s in time: dropped", self.config.shown, word)
+                return 0, 0
+            warn_once(f"{word}/away", "Telltale at %s takes no %s now; they are held", self.config.shown, word)
             with self.lock:
                 self.changed.wait_for(lambda: self.stop_at is not None, max(pause, asked))
             pause = min(pause * 2, PAUSE_MAX_SECONDS)
 
-    def post(self, body: bytes) -> tuple[int, float]:
-        """The status of one try, 0 where nothing answered, and how long the answer asks to wait."""
+    def post(self, body: bytes) -> tuple[int, float, bytes]:
+        """The status of one try, 0 where nothing answered, how long the answer asks to wait, and what it says."""
         request = urllib.request.Request(  # noqa: S310 - the endpoint was checked to be http or https
-            self.config.url(SIGNALS_PATH),
+            self.config.url(self.path),
             data=body,
             method="POST",
             headers={
@@ -128,13 +144,12 @@ class SignalSender:
         )
         try:
             with self.opener.open(request, timeout=self.config.timeout_s) as response:
-                response.read(ANSWER_BYTES)
-                return response.status, 0.0
+                return response.status, 0.0, response.read(ANSWER_BYTES)
         except urllib.error.HTTPError as error:
             with error:
-                return error.code, read_pause(error.headers.get("Retry-After"))
+                return error.code, read_pause(error.headers.get("Retry-After")), b""
         except (OSError, ValueError):
-            return 0, 0.0
+            return 0, 0.0, b""
 
     def wait_for(self, given: int, until: float) -> bool:
         """Wait until as many as `given` have come to their end; False where the time is up before."""
@@ -155,3 +170,42 @@ class SignalSender:
             self.queued -= len(self.waiting)
             self.waiting.clear()
             self.changed.notify_all()
+
+
+class SignalSender(Sender):
+    """Sends what end users did."""
+
+    word, path = "signals", SIGNALS_PATH
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """How many wait at most, and how many go at a time."""
+        return QUEUE_SIGNALS, BATCH_SIGNALS
+
+
+class ScoreSender(Sender):
+    """Sends scores. Each is judged by itself: a bad one is refused, told once, and costs its neighbours nothing."""
+
+    word, path = "scores", SCORES_PATH
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """How many wait at most, and how many go at a time."""
+        return QUEUE_SCORES, BATCH_SCORES
+
+    def body(self, batch: list[dict[str, Any]]) -> Any:
+        """What a batch is sent as."""
+        return {"scores": batch}
+
+    def read_refused(self, answer: bytes) -> int:
+        """How many of a batch Telltale refused; the first reason is told."""
+        try:
+            told = json.loads(answer)
+            items = [item for item in told["items"] if item["status"] == "rejected"]
+        except (ValueError, LookupError, TypeError):
+            return 0
+        for fault in (items[0].get("errors") or [{}]) if items else ():
+            field, message, limit = (str(fault.get(key) or "")[:200] for key in ("field", "message", "limit"))
+            warn_once("scores/refused", "Telltale refused a score: %s %s (%s)", field, message, limit)
+            break
+        return len(items)
