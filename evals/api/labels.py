@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import IO, Any
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import orjson
 from django.http import HttpResponseBase
@@ -17,8 +19,10 @@ from evals.read.review import get_queue
 from evals.read.setup import get_judge
 from evals.reviewing.config import RefusedReview
 from evals.reviewing.exporting import ALL, BY, Wanted, columns, records
-from evals.reviewing.importing import By, Imported, bring_in
-from evals.reviewing.label_rows import ROWS_MAX, Read, read_csv, read_json, read_ndjson
+from evals.reviewing.import_names import By, Imported
+from evals.reviewing.importing import bring_in
+from evals.reviewing.label_files import check_size, read_csv, read_json, read_ndjson
+from evals.reviewing.label_rows import ROWS_MAX, Fault, Read
 from telltale.projects.keys import KeyHolder
 from telltale.projects.models import ApiKey
 from telltale.rest import params, shapes
@@ -26,21 +30,21 @@ from telltale.rest.body import JsonParser
 from telltale.rest.problems import FieldError, Problem, bad_field, not_found, shown_value
 from telltale.rest.views import ProjectView
 from traces.api.traces import answers
+from traces.canonical.types import WireError
+from traces.ingest.body import Stalled, discard_body, hang_up, read_body
 from traces.pages.export import FORMATS, RETRY_AFTER_SECONDS, download
+from traces.wire.compression import inflate
 
 BODY_MAX_BYTES = 32 * 1024 * 1024
+# Reading a full body takes some hundred MB for some seconds: of bodies over this size one at a time in a process.
+LARGE_BYTES = 4 * 1024 * 1024
+_large = threading.BoundedSemaphore(1)
 # Of the rows that were not taken so many are told; the counts are of all.
 FAULTS_MAX = 1_000
 
 
 class _Raw(JsonParser):
-    def parse(
-        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> Any:
-        raw = stream.read(BODY_MAX_BYTES + 1)
-        if len(raw) > BODY_MAX_BYTES:
-            raise Problem(413, f"The body is larger than the limit of {BODY_MAX_BYTES} bytes; send fewer at once.")
-        return raw
+    """Of the schema alone: the view reads the body itself, chunked and packed ones too."""
 
 
 class _Json(_Raw):
@@ -59,6 +63,9 @@ class _Csv(_Raw):
     media_type = "text/csv"
 
 
+_KINDS = tuple(each.media_type for each in (_Json, _Ndjson, _Jsonl, _Csv))
+
+
 class ReviewLabelShape(serializers.Serializer[Any]):
     id = serializers.CharField(required=False, help_text="Yours, at most 200 characters: sent again it replaces.")
     trace_id = serializers.CharField(help_text="32 hex digits, a UUID, or your own id of the item.")
@@ -70,6 +77,7 @@ class ReviewLabelShape(serializers.Serializer[Any]):
     judge_version = serializers.IntegerField(required=False, help_text="1 where left out.")
     model = serializers.CharField(required=False, help_text="Of a judge that is made.")
     rubric = serializers.CharField(required=False, help_text="The slug of the rubric it is scored by.")
+    rubric_version = serializers.IntegerField(required=False, help_text="The newest where left out.")
     scores = serializers.JSONField(
         required=False,
         help_text="criterion -> value, or -> {value, reason, evidence}. Whole numbers, true or false, labels.",
@@ -98,6 +106,7 @@ class LabelsBody(serializers.Serializer[Any]):
 
 class RowFaultShape(serializers.Serializer[Any]):
     index = serializers.IntegerField(help_text="Of the row, from 0.")
+    line = serializers.IntegerField(allow_null=True, help_text="Of a CSV or NDJSON body, from 1.")
     id = serializers.CharField(allow_null=True)
     errors = shapes.FieldErrorShape(many=True)  # type: ignore[assignment]
 
@@ -105,8 +114,10 @@ class RowFaultShape(serializers.Serializer[Any]):
 class ImportShape(serializers.Serializer[Any]):
     accepted = serializers.IntegerField()
     rejected = serializers.IntegerField()
-    reviews = serializers.JSONField(help_text="{created, updated}")
-    judgements = serializers.JSONField(help_text="{created, updated}")
+    reviews = serializers.JSONField(
+        help_text="{created, updated, unchanged}; unchanged: of an export, and given in a queue here."
+    )
+    judgements = serializers.JSONField(help_text="{created, updated, unchanged}")
     unknown_targets = serializers.IntegerField(help_text="Items that are no trace of the project (any more).")
     rubrics = serializers.JSONField(help_text="[{slug, version, is_new}]: what the scores were read by.")
     judges = serializers.JSONField(help_text="[{slug, version, is_new}]")
@@ -125,9 +136,9 @@ class LabelsImportView(ProjectView):
         tag="Review",
         body=LabelsBody,
         detail=f"Up to {ROWS_MAX} rows as JSON, NDJSON (application/x-ndjson) or CSV (text/csv; a column "
-        "`score.<criterion>` for each, or `name` and `value`). Each row is judged alone; the answer is 200 and names "
-        "those that were not taken (400 where none was). Sent again, a label replaces what it was: by `id`, else by "
-        "who said it of what. Committed when answered.",
+        "`score.<criterion>` for each, or `name` and `value`); gzip, deflate or zstd as well. Each row is judged "
+        "alone; the answer is 200 and names those that were not taken by line and field (400 where none was). Sent "
+        "again, a label replaces what it was: by `id`, else by who said it of what. Committed when answered.",
         query=(
             OpenApiParameter("rubric", OpenApiTypes.STR, description="For rows that name none: a slug."),
             OpenApiParameter("dry_run", OpenApiTypes.BOOL, description="Try everything, keep nothing."),
@@ -138,29 +149,64 @@ class LabelsImportView(ProjectView):
         rubric: Any = params.text(request.query_params, "rubric")
         is_dry = params.boolean(request.query_params, "dry_run") or False
         kind = request.content_type.partition(";")[0].strip().lower()
-        raw = request.data if isinstance(request.data, bytes) else b""
+        if kind not in _KINDS:
+            raise Problem(415, f"Content-Type {kind[:60] or 'none'!r} is not accepted; send {' or '.join(_KINDS)}.")
         try:
-            if kind == "text/csv":
-                read = read_csv(raw)
-            elif kind == "application/json":
-                read, told = _json(raw)
-                rubric, is_dry = told.get("rubric", rubric), is_dry or told.get("dry_run") is True
-            else:
-                read = read_ndjson(raw)
-            if not isinstance(rubric, str | dict):
-                raise RefusedReview("rubric", "is neither a name nor a rubric", "text, or an object with criteria")
-            if not read.total:
-                raise RefusedReview("items", "is empty", f"1 to {ROWS_MAX:,} rows")
-            found = bring_in(self.project, read, by=self._by(), rubric=rubric, is_dry=is_dry)
+            with self._body() as raw:
+                if kind == "text/csv":
+                    read = read_csv(raw)
+                elif kind == "application/json":
+                    read, told = _json(raw)
+                    rubric, is_dry = told.get("rubric", rubric), is_dry or told.get("dry_run") is True
+                else:
+                    read = read_ndjson(raw)
+                del raw
+                if not isinstance(rubric, str | dict):
+                    raise RefusedReview("rubric", "is neither a name nor a rubric", "text, or an object with criteria")
+                if not read.total:
+                    raise RefusedReview("items", "is empty", f"1 to {ROWS_MAX:,} rows")
+                found = bring_in(self.project, read, by=self._by(), rubric=rubric, is_dry=is_dry)
         except RefusedReview as refused:
             raise bad_field(
                 refused.field, refused.message, limit=refused.limit or None, value=refused.value or None
             ) from None
         if not found.accepted:
-            errors = [error for fault in _faults(found) for error in fault[2]]
+            errors = [_error(fault) for fault in found.faults[:100]]
             detail = "; ".join(f"{error.field}: {error.message}" for error in errors[:5])
-            raise Problem(400, f"No row could be taken: {detail}", *errors[:100])
+            raise Problem(400, f"No row could be taken: {detail}", *errors)
         return Response(_shown(found, is_dry=is_dry))
+
+    @contextmanager
+    def _body(self) -> Iterator[bytes]:
+        """The body, unpacked, at most BODY_MAX_BYTES; large ones one at a time."""
+        environ = self.http.environ  # type: ignore[attr-defined]
+        is_read = False
+        try:
+            raw = read_body(self.http, BODY_MAX_BYTES)
+            is_read = True
+            raw = inflate(raw, self.http.headers.get("Content-Encoding", ""), BODY_MAX_BYTES)
+        except WireError as error:
+            if not is_read:
+                discard_body(environ, BODY_MAX_BYTES)
+            if error.status == 413:
+                message = f"The body is larger than the limit of {BODY_MAX_BYTES:,} bytes; send it in parts."
+                raise Problem(413, message) from None
+            raise Problem(error.status, f"The body cannot be read: {error.message}.") from None
+        except Stalled:
+            hang_up(environ)
+            raise Problem(408, "The body stopped arriving; send it again.") from None
+        is_large = len(raw) > LARGE_BYTES
+        if is_large and not _large.acquire(blocking=False):
+            raise Problem(503, "Another large import is under way; send this one again in a few seconds.")
+        try:
+            yield raw
+        finally:
+            if is_large:
+                _large.release()
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """What has to wait says how long."""
+        return _with_retry(super().handle_exception(exc))
 
     def _by(self) -> By:
         if self.person is not None:
@@ -225,13 +271,17 @@ class LabelsExportView(ProjectView):
 
     def handle_exception(self, exc: Exception) -> Response:
         """A file that has to wait says how long."""
-        response: Response = super().handle_exception(exc)
-        if response.status_code == 503:
-            response["Retry-After"] = str(RETRY_AFTER_SECONDS)
-        return response
+        return _with_retry(super().handle_exception(exc))
+
+
+def _with_retry(response: Response) -> Response:
+    if response.status_code == 503:
+        response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
 
 
 def _json(raw: bytes) -> tuple[Read, dict[str, Any]]:
+    check_size(raw)
     try:
         value = orjson.loads(raw) if raw.strip() else {}
     except orjson.JSONDecodeError as error:
@@ -243,27 +293,24 @@ def _json(raw: bytes) -> tuple[Read, dict[str, Any]]:
     return read_json(value), told
 
 
-def _faults(found: Imported) -> list[tuple[int, str, list[FieldError]]]:
-    return [
-        (
-            fault.index,
-            fault.external_id,
-            [
-                FieldError(
-                    f"items[{fault.index}].{fault.field}", fault.message, fault.limit or None, fault.value or None
-                )
-            ],
-        )
-        for fault in found.faults[:FAULTS_MAX]
-    ]
+def _error(fault: Fault) -> FieldError:
+    where = f"items[{fault.index}].{fault.field}"
+    if fault.line:
+        where = f"line {fault.line}" + (f": {fault.field}" if fault.field != "row" else "")
+    return FieldError(where, fault.message, fault.limit or None, fault.value or None)
 
 
 def _shown(found: Imported, *, is_dry: bool) -> dict[str, Any]:
     return {
         "accepted": found.accepted,
         "rejected": found.rejected,
-        "reviews": {"created": found.reviews_new, "updated": found.reviews_replaced},
-        "judgements": {"created": found.judgements_new, "updated": found.judgements_replaced},
+        "reviews": {
+            "created": found.reviews_new, "updated": found.reviews_replaced, "unchanged": found.reviews_unchanged,
+        },
+        "judgements": {
+            "created": found.judgements_new, "updated": found.judgements_replaced,
+            "unchanged": found.judgements_unchanged,
+        },
         "unknown_targets": found.unknown_targets,
         "rubrics": [
             {"slug": slug, "version": number, "is_new": is_new} for slug, (number, is_new) in found.rubrics.items()
@@ -273,7 +320,10 @@ def _shown(found: Imported, *, is_dry: bool) -> dict[str, Any]:
         ],
         "is_dry_run": is_dry,
         "items": [
-            {"index": index, "id": external_id or None, "errors": [error.as_json() for error in errors]}
-            for index, external_id, errors in _faults(found)
+            {
+                "index": fault.index, "line": fault.line or None, "id": fault.external_id or None,
+                "errors": [_error(fault).as_json()],
+            }
+            for fault in found.faults[:FAULTS_MAX]
         ],
-    }
+    }  # fmt: skip

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from psycopg.rows import class_row
 
@@ -57,6 +59,22 @@ def models_now(project_id: int, judge_id: int, since: datetime) -> list[tuple[st
     """(feature, model, traces) that a judge's plans covered since a time."""
     rows = _all("read_models_now", {"project_id": project_id, "judge_id": judge_id, "since": since})
     return [(str(feature), str(model), int(covered)) for feature, model, covered in rows]
+
+
+def reviews_here(project_id: int, ids: Collection[int]) -> dict[str, tuple[UUID, int, str]]:
+    """Of these reviews those given in a queue here, as an export names them: (trace, span, who)."""
+    if not ids:
+        return {}
+    rows = _all("read_reviews_here", {"project_id": project_id, "ids": list(ids)})
+    return {f"review {row[0]}": row[1:] for row in rows}
+
+
+def judgements_here(project_id: int, ids: Collection[int]) -> dict[str, tuple[UUID, int, str]]:
+    """Of these judgements those that a judge made here, as an export names them: (target, span, judge and version)."""
+    if not ids:
+        return {}
+    rows = _all("read_judgements_here", {"project_id": project_id, "ids": list(ids)})
+    return {f"judgement {row[0]}": row[1:] for row in rows}
 
 
 def _all(name: str, asked: dict[str, Any]) -> list[tuple[Any, ...]]:

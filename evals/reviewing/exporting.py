@@ -33,7 +33,10 @@ class Wanted:
 
 
 def columns(project_id: int, wanted: Wanted) -> tuple[str, ...]:
-    """The columns of the file: the head, then a `score.<criterion>` for each criterion that somebody scored."""
+    """The columns of the file: the head, then a `score.<criterion>` for each criterion that somebody scored.
+
+    With judges also a `reason.<criterion>` for each. Of people the note is the reason.
+    """
     sources = [source for by, source in ((PEOPLE, 2), (JUDGES, 1)) if wanted.by in (by, ALL)]
     with raw_cursor() as cursor:
         cursor.execute(
@@ -41,7 +44,8 @@ def columns(project_id: int, wanted: Wanted) -> tuple[str, ...]:
             {"project_id": project_id, "sources": sources, "limit": CRITERIA_MAX, "queue_id": wanted.queue_id},
         )
         names = [row[0] for row in cursor.fetchall()]
-    return (*HEAD, *(f"score.{name}" for name in names))
+    reasons = names if wanted.by in (JUDGES, ALL) and wanted.queue_id is None else []
+    return (*HEAD, *(f"score.{name}" for name in names), *(f"reason.{name}" for name in reasons))
 
 
 def records(project_id: int, wanted: Wanted, names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
@@ -76,7 +80,7 @@ def _pieces(query: str, project_id: int, wanted: Wanted, names: tuple[str, ...])
 
 
 def _record(told: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    scores = told.pop("scores") or {}
+    scores, reasons = told.pop("scores") or {}, told.pop("reasons", None) or {}
     span_id: int = told["span_id"]
     told["span_id"] = f"{span_id & (2**64 - 1):016x}" if span_id else None
     trace_id: UUID = told["trace_id"]
@@ -86,4 +90,7 @@ def _record(told: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     for name, value in scores.items():
         if f"score.{name}" in found:
             found[f"score.{name}"] = value
+    for name, reason in reasons.items():
+        if f"reason.{name}" in found:
+            found[f"reason.{name}"] = reason
     return found

@@ -1,44 +1,39 @@
-"""Labels as they come from elsewhere, read: JSON, NDJSON or CSV to rows, each judged alone. Pure.
+"""Labels as they come from elsewhere, read to rows, each judged alone. Pure.
 
-One row is what one reviewer or one judge said of one item. JSON may nest several of them below an item (`reviews`,
-`judgements`); CSV has a column `score.<criterion>` for each, or `name` and `value` with a row for each score.
+One row is what one reviewer or one judge said of one item: `scores` by criterion, or a value `score.<criterion>` for
+each (with `reason.<criterion>`), or `name` and `value` with a row for each score.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
-
-import orjson
+from uuid import UUID
 
 from evals.reviewing.config import NOTE_MAX, VERDICTS, RefusedReview, clean_text
 
 ROWS_MAX = 20_000
-COLUMNS_MAX = 200
 ID_MAX, NAME_MAX, REASON_MAX = 200, 200, 4_000
 EVIDENCE_MAX, EVIDENCE_CHARS_MAX = 20, 2_000
 VERSION_MAX = 1_000_000
-# A CSV cell is at most what a note and its quotes need.
-csv.field_size_limit(1_000_000)
 _CRITERION = re.compile(r"[a-z][a-z0-9_]{0,49}\Z")
+_HEX = re.compile(r"[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{12}\Z")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}\Z")
 FIELDS = (
     "id", "trace_id", "span_id", "reviewer", "judge", "judge_version", "model", "rubric", "rubric_version", "scores",
     "verdict", "category", "note", "is_adjudication", "was_blind", "is_flagged", "pi_judge", "pi_review", "at", "name",
     "value", "reason", "queue",
 )  # fmt: skip
-_SHARED = ("trace_id", "span_id", "pi_judge", "pi_review", "at", "rubric")
+NESTED = ("score.", "reason.")
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A row that was not taken: which, which field, what is wrong, the limit, what came."""
+    """A row that was not taken: which (from 0), which field, what is wrong, the limit, what came."""
 
     index: int
     field: str
@@ -46,6 +41,7 @@ class Fault:
     limit: str = ""
     value: str = ""
     external_id: str = ""
+    line: int = 0  # of a file, from 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +77,19 @@ class Row:
     pi_review: float | None = None
     at: datetime | None = None
     is_part: bool = False
+    rubric_version: int | None = None
+    line: int = 0
 
     @property
     def key(self) -> str:
         """What makes it the same label when it is sent again: the caller's id, else who said it of what."""
         if self.external_id and self.reviewer:
             return self.external_id
-        who = f"p {self.reviewer}" if self.reviewer else f"j {self.judge} {self.judge_version}"
-        about = "\0".join((who, self.trace_id, str(self.span_id), str(self.is_adjudication)))
+        reviewer = self.reviewer.casefold() if "@" in self.reviewer else self.reviewer
+        who = f"p {reviewer}" if reviewer else f"j {self.judge} {self.judge_version}"
+        # One trace has one name, however its digits are written.
+        name = UUID(self.trace_id).hex if _HEX.match(self.trace_id) else self.trace_id
+        about = "\0".join((who, name, str(self.span_id), str(self.is_adjudication)))
         return "import:" + hashlib.sha256(about.encode()).hexdigest()[:40]
 
 
@@ -101,96 +102,22 @@ class Read:
     total: int = 0
 
 
-def read_json(value: object) -> Read:
-    """Rows of a JSON value: an array, or an object with `items`, each a row or an item with rows below it."""
-    items = value.get("items") if isinstance(value, dict) else value
-    if not isinstance(items, list):
-        raise RefusedReview("items", "is no array", "an array of labels, or an object with `items`")
-    return _read(_spread(items))
-
-
-def read_ndjson(raw: bytes) -> Read:
-    """Rows of NDJSON: one JSON object a line. RefusedReview names a line that is none."""
-    items: list[object] = []
-    for at, line in enumerate(raw.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            items.append(orjson.loads(line))
-        except orjson.JSONDecodeError as error:
-            raise RefusedReview(f"line {at}", f"is not JSON: {error}") from None
-        if len(items) > ROWS_MAX:
-            raise RefusedReview("body", "has too many rows", f"{ROWS_MAX:,} rows in a request")
-    return _read(_spread(items))
-
-
-def read_csv(raw: bytes) -> Read:
-    """Rows of CSV with a header line, UTF-8. RefusedReview where it has none or cannot be read."""
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise RefusedReview("body", "is not UTF-8") from None
-    if "\x00" in text:
-        raise RefusedReview("body", "holds U+0000")
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    try:
-        names = list(reader.fieldnames or ())
-        if not names or len(names) > COLUMNS_MAX:
-            raise RefusedReview("body", "has no header line" if not names else "has too many columns", str(COLUMNS_MAX))
-        known = {*FIELDS, "at"}
-        wrong = next((n for n in names if n not in known and not n.startswith("score.")), None)
-        if wrong is not None:
-            limit = f"{', '.join(name for name in FIELDS if name != 'scores')}, score.<criterion>"
-            raise RefusedReview(wrong[:60] or "column", "is no column", limit)
-        items: list[object] = []
-        for cells in reader:
-            if None in cells:
-                raise RefusedReview(f"line {reader.line_num}", "has more cells than the header")
-            items.append({name: _cell(cell) for name, cell in cells.items() if cell not in (None, "")})
-            if len(items) > ROWS_MAX:
-                raise RefusedReview("body", "has too many rows", f"{ROWS_MAX:,} rows in a request")
-    except csv.Error as error:
-        raise RefusedReview(f"line {reader.reader.line_num}", f"cannot be read: {error}") from None
-    return _read(_spread(items))
-
-
-def _cell(text: str) -> str:
-    """A cell as it was before a file of ours kept spreadsheets from computing it."""
-    return text[1:] if text[:1] == "'" and text[1:2] in ("=", "+", "-", "@", "\t", "\r", "\n") else text
-
-
-def _spread(items: list[object]) -> Iterator[object]:
-    """Every row, those below an item with what the item says for all of them."""
-    for item in items:
-        if not isinstance(item, dict) or not ("reviews" in item or "judgements" in item):
-            yield item
-            continue
-        shared = {name: item[name] for name in _SHARED if name in item}
-        unknown = sorted(str(name) for name in item if name not in (*_SHARED, "reviews", "judgements"))
-        for group in ("reviews", "judgements"):
-            below = item.get(group, [])
-            if unknown or not isinstance(below, list):
-                yield {
-                    "__fault__": (unknown[0] if unknown else group, "is not known here" if unknown else "is no array")
-                }
-                break
-            for row in below:
-                yield shared | row if isinstance(row, dict) else row
-
-
-def _read(items: Iterator[object]) -> Read:
+def read_items(items: Iterable[tuple[object, int, tuple[str, str] | None]]) -> Read:
+    """Rows of items that come as (value, line, why it cannot be read), each judged alone. RefusedReview: too many."""
     found = Read()
     merged: dict[str, int] = {}
-    for index, item in enumerate(items):
+    for index, (item, line, unreadable) in enumerate(items):
         found.total = index + 1
         if index >= ROWS_MAX:
-            raise RefusedReview("body", "has too many rows", f"{ROWS_MAX:,} rows in a request")
+            raise RefusedReview("body", "has too many rows", f"{ROWS_MAX:,} rows in a request; send it in parts")
         try:
-            row = _row(index, item)
+            if unreadable is not None:
+                raise RefusedReview(*unreadable)
+            row = _row(index, line, item)
         except RefusedReview as refused:
             external = item.get("id") if isinstance(item, dict) else None
             shown = external[:ID_MAX] if isinstance(external, str) else ""
-            found.faults.append(Fault(index, refused.field, refused.message, refused.limit, refused.value, shown))
+            found.faults.append(Fault(index, refused.field, refused.message, refused.limit, refused.value, shown, line))
             continue
         place = merged.get(row.key)
         if place is None:
@@ -205,18 +132,21 @@ def _read(items: Iterator[object]) -> Read:
     return found
 
 
-def _row(index: int, item: object) -> Row:
+def _row(index: int, line: int, item: object) -> Row:
     if not isinstance(item, dict):
         raise RefusedReview("row", "is no object")
-    if "__fault__" in item:
-        raise RefusedReview(*item["__fault__"])
     flat = {str(name): value for name, value in item.items() if value is not None}
     scores: dict[str, Given] = {}
     for name in [name for name in flat if name.startswith("score.")]:
         scores[_key(name.removeprefix("score."), name)] = _given(flat.pop(name), name)
+    for name in [name for name in flat if name.startswith("reason.")]:
+        key, reason = _key(name.removeprefix("reason."), name), clean_text(name[:70], flat.pop(name), REASON_MAX)
+        if key in scores:
+            scores[key] = replace(scores[key], reason=reason)
     unknown = sorted(name for name in flat if name not in FIELDS)
     if unknown:
-        raise RefusedReview(unknown[0][:60], "is not known here", f"{', '.join(FIELDS)}, score.<criterion>")
+        limit = f"{', '.join(FIELDS)}, score.<criterion>, reason.<criterion>"
+        raise RefusedReview(unknown[0][:60], "is not known here", limit)
     nested = flat.get("scores", {})
     if not isinstance(nested, dict):
         raise RefusedReview("scores", "is no object", "criterion -> value")
@@ -229,10 +159,10 @@ def _row(index: int, item: object) -> Row:
         if "value" not in flat:
             raise RefusedReview("value", "is missing")
         scores[name] = Given(flat["value"], _text(flat, "reason", REASON_MAX))
-    return _checked(index, flat, scores, is_part)
+    return _checked(index, line, flat, scores, is_part)
 
 
-def _checked(index: int, flat: dict[str, Any], scores: dict[str, Given], is_part: bool) -> Row:
+def _checked(index: int, line: int, flat: dict[str, Any], scores: dict[str, Given], is_part: bool) -> Row:
     reviewer, judge = _text(flat, "reviewer", NAME_MAX), _text(flat, "judge", 60)
     if bool(reviewer) == bool(judge):
         raise RefusedReview(
@@ -254,7 +184,7 @@ def _checked(index: int, flat: dict[str, Any], scores: dict[str, Given], is_part
         span_id=_span(_text(flat, "span_id", 16)),
         reviewer=reviewer,
         judge=judge,
-        judge_version=_version(flat.get("judge_version", 1)),
+        judge_version=_version("judge_version", flat.get("judge_version", 1)),
         model=_text(flat, "model", 200),
         rubric=_text(flat, "rubric", 60),
         scores=scores,
@@ -268,6 +198,8 @@ def _checked(index: int, flat: dict[str, Any], scores: dict[str, Given], is_part
         pi_review=_chance(flat, "pi_review"),
         at=_moment(flat),
         is_part=is_part,
+        rubric_version=_version("rubric_version", flat["rubric_version"]) if "rubric_version" in flat else None,
+        line=line,
     )
 
 
@@ -310,10 +242,10 @@ def _span(raw: str) -> int:
     return number - 2**64 if number >= 2**63 else number
 
 
-def _version(raw: object) -> int:
+def _version(name: str, raw: object) -> int:
     text = str(raw).strip()[:20].removesuffix(".0")
     if isinstance(raw, bool) or not (text.isascii() and text.isdigit() and 1 <= int(text) <= VERSION_MAX):
-        raise RefusedReview("judge_version", "is no version", f"a whole number from 1 to {VERSION_MAX:,}", text)
+        raise RefusedReview(name, "is no version", f"a whole number from 1 to {VERSION_MAX:,}", text)
     return int(text)
 
 

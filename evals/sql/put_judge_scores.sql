@@ -1,4 +1,5 @@
--- Keeps scores of a judge from elsewhere, one a judgement and criterion; one that is there takes the new values.
+-- Keeps scores of a judge from elsewhere, one a judgement and criterion; one that is there takes the new values. Where
+-- the same score comes without a reason or quotes (a table has no place for quotes), those that it had stay.
 -- Takes project_id, source, judge_id, version_id, rubric_version_id, now, rows: objects with the columns below.
 -- Stands on evals_score_judgement.
 INSERT INTO evals_score AS s (
@@ -20,8 +21,16 @@ ON CONFLICT (judgement_id, name) WHERE judgement_id IS NOT NULL DO UPDATE SET
     data_type = excluded.data_type,
     number = excluded.number,
     label = excluded.label,
-    comment = excluded.comment,
-    evidence = excluded.evidence,
+    comment = CASE
+        WHEN excluded.comment IS NULL AND (excluded.number, excluded.label) IS NOT DISTINCT FROM (s.number, s.label)
+        THEN s.comment
+        ELSE excluded.comment
+    END,
+    evidence = CASE
+        WHEN excluded.evidence IS NULL AND (excluded.number, excluded.label) IS NOT DISTINCT FROM (s.number, s.label)
+        THEN s.evidence
+        ELSE excluded.evidence
+    END,
     rubric_version_id = excluded.rubric_version_id,
     pi = excluded.pi,
     made_at = excluded.made_at,

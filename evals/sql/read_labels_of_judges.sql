@@ -1,4 +1,4 @@
--- One row: a scored judgement of a trace or span with its scores as one object, behind `after`, oldest first.
+-- One row: a scored judgement of a trace or span with its scores as one object, their reasons as another, behind `after`, oldest first.
 -- Takes project_id, after, limit, judge_id and since (NULL: any), queue_id (unused). Stands on the key of judgements.
 SELECT
     j.judgement_id AS row_id,
@@ -29,7 +29,11 @@ SELECT
             )
         )::json
         FROM evals_score AS s WHERE s.judgement_id = j.judgement_id
-    ) AS scores
+    ) AS scores,
+    (
+        SELECT jsonb_object_agg(s.name, s.comment)::json
+        FROM evals_score AS s WHERE s.judgement_id = j.judgement_id AND s.comment <> ''
+    ) AS reasons
 FROM evals_judgement AS j
 JOIN evals_judge AS w ON w.id = j.judge_id
 JOIN evals_judgeversion AS v ON v.id = j.judge_version_id

@@ -54,8 +54,8 @@ def test_a_thousand_items_with_three_reviewers_and_two_judges_come_in_one_reques
     assert answer.status_code == 200, answer.content[:500]
     told = answer.json()
     assert (told["accepted"], told["rejected"]) == (5000, 0)
-    assert told["reviews"] == {"created": 3000, "updated": 0}
-    assert told["judgements"] == {"created": 2000, "updated": 0}
+    assert told["reviews"] == {"created": 3000, "updated": 0, "unchanged": 0}
+    assert told["judgements"] == {"created": 2000, "updated": 0, "unchanged": 0}
     assert told["unknown_targets"] == 1000
     assert [(each["slug"], each["version"], each["is_new"]) for each in told["judges"]] == [
         ("first", 1, True), ("second", 1, True),
@@ -82,9 +82,9 @@ def test_the_same_request_again_changes_nothing(api, project):
 
     again = send(api, thousand(20)).json()
 
-    assert first["reviews"] == {"created": 60, "updated": 0}
-    assert again["reviews"] == {"created": 0, "updated": 60}
-    assert again["judgements"] == {"created": 0, "updated": 40}
+    assert first["reviews"] == {"created": 60, "updated": 0, "unchanged": 0}
+    assert again["reviews"] == {"created": 0, "updated": 60, "unchanged": 0}
+    assert again["judgements"] == {"created": 0, "updated": 40, "unchanged": 0}
     assert again["judges"][0]["is_new"] is False
     assert (count("evals_score"), count("evals_judgement"), Review.objects.count()) == (scores, 40, 60)
     with connection.cursor() as cursor:
@@ -251,7 +251,7 @@ def test_a_csv_with_a_row_for_each_score(api, project):
 
     told = api.post(IMPORT + "?rubric=answer-quality", text, content_type="text/csv").json()
 
-    assert told["reviews"] == {"created": 1, "updated": 0}
+    assert told["reviews"] == {"created": 1, "updated": 0, "unchanged": 0}
     assert count("evals_score") == 2
 
 
@@ -272,7 +272,7 @@ def test_ndjson(api, project):
         (b'{"items": [], "colour": 1}', "application/json", "colour"),
         (b'{"items": [{"trace_id": "i", "reviewer": "a", "verdict": "good"}], "rubric": 3}', "application/json",
          "rubric"),
-        (b"{}\n{", "application/x-ndjson", "line 2"),
+        (b"\n{", "application/x-ndjson", "line 2"),
         (b"\n", "text/csv", "body"),
         (b"trace_id,colour\n1,2\n", "text/csv", "colour"),
         (b"trace_id,reviewer\n1,2,3\n", "text/csv", "line 2"),
@@ -295,7 +295,7 @@ def test_too_many_rows_are_refused_as_a_whole(api, project):
     answer = api.post(IMPORT, rows, content_type="application/x-ndjson")
 
     assert answer.status_code == 400
-    assert answer.json()["errors"][0]["limit"] == "20,000 rows in a request"
+    assert answer.json()["errors"][0]["limit"] == "20,000 rows in a request; send it in parts"
     assert Review.objects.count() == 0
 
 
@@ -317,7 +317,7 @@ def test_what_went_in_comes_out_and_in_again(api, project):
     assert lines[1]["pi_judge"] == "0.25"
 
     told = api.post(IMPORT, raw.encode(), content_type="text/csv").json()
-    assert (told["reviews"], told["judgements"]) == ({"created": 0, "updated": 1}, {"created": 0, "updated": 1})
+    assert told["reviews"] == told["judgements"] == {"created": 0, "updated": 1, "unchanged": 0}
     assert Review.objects.get().note == "=HYPERLINK(1)"
     ndjson = b"".join(api.get(EXPORT + "?format=ndjson&by=people").streaming_content).splitlines()
     assert [orjson.loads(line)["score.tone"] for line in ndjson] == [4]
