@@ -213,8 +213,10 @@ def _set_up(project: Project, holder: Client, judge: str) -> dict[str, Any]:
 def _judged(project: Project) -> tuple[str, int, int]:
     """A judge with two versions, one calibration and one check that is due."""
     rubric = make_rubric(project)
-    version = make_version(project, rubric, slug=f"{project.slug}-quality")
-    make_version(project, rubric, slug=f"{project.slug}-quality", number=2, is_live=False)
+    rules = {"rules": [{"criterion": "correctness", "kind": "length", "unit": "words", "at_most": 20}]}
+    told = {"slug": f"{project.slug}-quality", "kind": "rule", "config": rules}
+    version = make_version(project, rubric, **told)
+    make_version(project, rubric, **told, number=2, is_live=False)
     calibration = calibrations.add_calibration(
         project.pk, version.pk, "correctness", {}, result={}, verdict="not_proven", pairs=1, reviewers=1,
         labels_until=None, expires_at=None,
@@ -230,7 +232,7 @@ def _reviewed(project: Project, holder: Client, trace: bytes) -> tuple[str, int,
 
     rubric = Rubric.objects.create(project=project, slug="walked", name="Walked")
     scale = {"kind": "points", "low": 1, "high": 5}
-    spec = {"criteria": [{"key": "tone", "definition": "It is polite.", "scale": scale}]}
+    spec = {"criteria": [{"key": "tone", "title": "Tone", "definition": "It is polite.", "scale": scale}]}
     RubricVersion.objects.create(rubric=rubric, number=1, spec=spec, spec_hash="0")
     slug = f"{project.slug}-queue"
     told = {"name": slug, "rubric": "walked", "reviewers_per_item": 9, "double_share": 0}
@@ -312,6 +314,7 @@ def test_pages_of_a_project_open_by_role(world: SimpleNamespace, route: str) -> 
 def test_rest_opens_by_scope_and_by_role(world: SimpleNamespace, route: str) -> None:
     wrong = []
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        is_gone = False
         for actor in ACTORS:
             answer = ask(world.clients[actor], method, world.ours.fill(route), "shop")
             if method not in REST[route]:
@@ -320,12 +323,17 @@ def test_rest_opens_by_scope_and_by_role(world: SimpleNamespace, route: str) -> 
                 wanted = expected_rest(actor, *REST[route][method])
                 if route in OWN and wanted == FINE and method != "GET":
                     wanted = wanted | {403}
-                if actor in ("erin", "alice", "own") and method != "GET":
-                    wanted = wanted | {404}  # "only admin" has just removed it
+                if is_gone or (actor in ("erin", "alice", "own") and method != "GET"):
+                    wanted = wanted | {404}  # one before has just removed it
+                is_gone = is_gone or (method == "DELETE" and answer.status_code < 300)
             if answer.status_code not in wanted:
                 wrong.append((method, actor, answer.status_code, answer.content[:80]))
 
     assert wrong == []
+
+
+# Traces may come later: what is known of one that is not there is said like of one that is.
+NOT_THERE_YET = {"api/v1/traces/<str:trace_id>/judging"}
 
 
 def masked(answer: Any, *ids: Ids) -> tuple[int, str]:
@@ -363,7 +371,7 @@ def test_rest_tells_foreign_ids_from_absent_ones_by_nothing(world: SimpleNamespa
         absent = ask(world.clients[actor], method, world.missing.fill(route), "shop")
 
         assert masked(foreign, world.theirs) == masked(absent, world.missing)
-        assert foreign.status_code in {404, 400}
+        assert foreign.status_code in ({200} if route in NOT_THERE_YET else {404, 400})
 
 
 @pytest.mark.parametrize("route", sorted(REST))
