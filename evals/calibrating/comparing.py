@@ -82,7 +82,7 @@ def compared(
         n=len(both),
         reviewers=len({rating.reviewer for one, _ in both for rating in one.ratings}),
         lines=tuple(Line(name, drawn[f"1 {name}"], drawn[f"2 {name}"], drawn[f"d {name}"]) for name in names),
-        moved=mean_of(values[after] - values[before], np.ones(len(both))) if scale.has_numbers else None,
+        moved=mean_of(values[after] - values[before], np.ones(len(both)), step=1.0) if scale.has_numbers else None,
         same=int((before == after).sum()),
         bad=int(bad.sum()),
         caught=(int((bad & (before <= cuts[0])).sum()), int((bad & (after <= cuts[1])).sum())),

@@ -6,6 +6,7 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import permutations
 from typing import Any
 
@@ -91,11 +92,13 @@ def figures(
     sessions = Counter(pair.cluster for pair in pairs)
     clusters = [pair.cluster for pair in pairs] if len(sessions) < len(pairs) else None
 
-    alike, people, below, traffic = _agreements(pairs, weights if is_uneven else None, values, names, clusters, seed)
+    cut = None if flag_at_most is None else _cut(scale.levels, flag_at_most)
+    alike, people, below, traffic, shown = _agreements(
+        pairs, weights if is_uneven else None, values, names, clusters, seed, cut
+    )
     people |= _of_several(pairs, k, names, clusters, seed)
     lean = bias_of(values[person], values[judge], weights, clusters) if scale.has_numbers else None
-    cut = None if flag_at_most is None else _cut(scale.levels, flag_at_most)
-    flags = _flags(person, judge, cut, weights)
+    flags = _flags(person, judge, cut, weights, clusters)
     counted = alike["raw_agreement"]
     if counted is not None and clusters is None:
         exact = raw_agreement(person, judge, range(k))
@@ -127,14 +130,14 @@ def figures(
         "unit": "answers" if clusters is None else "sessions",
         "levels": list(scale.names),
         "counts": counts.tolist(),
-        "agreement": {name: kept(alike[name]) for name in names},
+        "agreement": {name: kept(alike[name]) for name in names} | _beside("raw_agreement", alike, shown),
         "agreement_of_traffic": {name: kept(traffic[name]) for name in names} if is_uneven else None,
         "people": {name: kept(people[name]) for name in names} if people else {},
         "people_minus_judge": {name: kept(below[name]) for name in names} if below else {},
         "constant": _constant(person, judge, values, names),
-        "bias": None if lean is None else kept(lean.overall),
+        "bias": None if lean is None else _with(kept(lean.overall), shown.get("bias")),
         "bias_by_level": [] if lean is None else _by_level(lean.by_level, scale.names, values),
-        "flag": _flag_kept(flags, cut, flag_at_most, scale.names),
+        "flag": _flag_kept(flags, cut, flag_at_most, scale.names, shown),
         "unusable": {"count": beside.unusable, "of": beside.answered, "kinds": dict(beside.unusable_kinds or {})},
         "self_agreement": {"same": beside.repeats_same, "of": beside.repeats},
         "gate": gate_kept(verdict, metric, gate),
@@ -173,8 +176,12 @@ def _agreements(
     names: Sequence[str],
     clusters: Sequence[str] | None,
     seed: int,
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """(judge and people, people alone, people minus judge on the same answers, judge and people over the traffic)."""
+    cut: int | None,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """(judge and people, people alone, people minus judge on the same answers, judge and people over the traffic).
+
+    Last come the bootstrap intervals of what has another one of its own, see `_shown`.
+    """
     k = values.size
     size = k * k
     is_ordered = "weighted_kappa" in names
@@ -193,8 +200,9 @@ def _agreements(
             rows[at, size + first * k + second] += 1 / (len(levels) * (len(levels) - 1))
         for level in levels:
             rows[at, 2 * size + level * k + _judge(pair)] += 1 / len(levels)
+    whole = rows.sum(0).reshape(4, k, k)
 
-    def statistics(sums: Floats) -> Statistics:
+    def statistics(sums: Floats, names: Sequence[str]) -> Statistics:
         parts = sums.reshape(sums.shape[0], 4, k, k)
         told: dict[str, Floats] = {}
         for name in names:
@@ -204,18 +212,41 @@ def _agreements(
                 told[f"below {name}"] = told[f"people {name}"] - measure(name, parts[:, 2], values, is_ordered)
             if weights is not None:
                 told[f"traffic {name}"] = measure(name, parts[:, 3], values, is_ordered)
-        return told
+        shown = _shown(parts[:, 0] if weights is None else parts[:, 3], values if is_ordered else None, cut)
+        return told | {f"shown {name}": found for name, found in shown.items()}
 
-    drawn = bootstrap(rows, statistics, clusters=clusters, seed=seed)
+    drawn: dict[str, Estimate | None] = {}
+    for is_even, some in ((True, [n for n in names if "gwet" in n]), (False, [n for n in names if "gwet" not in n])):
+        chance = np.concatenate([tables.at_chance(part, is_even).ravel() for part in whole])
+        drawn |= bootstrap(rows, partial(statistics, names=some), clusters=clusters, seed=seed, chance=chance)
     of = {
         part: {name: drawn.get(f"{part} {name}") for name in names} for part in ("judge", "people", "below", "traffic")
     }
+    shown = {name.removeprefix("shown "): found for name, found in drawn.items() if name.startswith("shown ")}
     if double < DOUBLE_MIN:
         lacking = TooLittle(double, DOUBLE_MIN, "answers labelled by two people")
-        return of["judge"], dict.fromkeys(names, lacking), {}, of["traffic"]
+        return of["judge"], dict.fromkeys(names, lacking), {}, of["traffic"], shown
     people = {name: _of_double(found, double) for name, found in of["people"].items()}
     below = {name: _of_double(found, double) for name, found in of["below"].items()}
-    return of["judge"], people, below, of["traffic"]
+    return of["judge"], people, below, of["traffic"], shown
+
+
+def _shown(of: Floats, values: Floats | None, cut: int | None) -> dict[str, Floats]:
+    """What has an interval by a formula, as functions of tables (b, k, k): its bootstrap interval is told beside."""
+    told = {"raw_agreement": tables.observed(of, np.eye(of.shape[-1]))}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        whole = of.sum((1, 2))
+        if values is not None:
+            told["bias"] = (of * np.subtract.outer(-values, -values)).sum((1, 2)) / whole
+        if cut is not None:
+            bad, flagged = of[:, : cut + 1].sum((1, 2)), of[:, :, : cut + 1].sum((1, 2))
+            caught = of[:, : cut + 1, : cut + 1].sum((1, 2))
+            told["recall"] = caught / bad
+            told["precision"] = caught / flagged
+            told["false_flag_share"] = 1 - caught / flagged
+            told["false_alarms"] = (flagged - caught) / (whole - bad)
+            told["prevalence"] = bad / whole
+    return told
 
 
 def _of_several(
@@ -285,11 +316,15 @@ def _by_level(
 
 
 def _flags(
-    person: NDArray[np.int64], judge: NDArray[np.int64], cut: int | None, weights: Floats | None
+    person: NDArray[np.int64],
+    judge: NDArray[np.int64],
+    cut: int | None,
+    weights: Floats | None,
+    clusters: Sequence[str] | None,
 ) -> Flagging | None:
     if cut is None:
         return None
-    return flagging(judge <= cut, person <= cut, 1.0 if weights is None else 1 / weights)
+    return flagging(judge <= cut, person <= cut, 1.0 if weights is None else 1 / weights, clusters=clusters)
 
 
 def _flag_kept(
@@ -297,9 +332,17 @@ def _flag_kept(
     cut: int | None,
     at_most: float | None,
     names: Sequence[str],
+    shown: Mapping[str, Estimate | None],
 ) -> dict[str, Any] | None:
     if flags is None or cut is None:
         return None
+    shares = {
+        "recall": flags.recall,
+        "precision": flags.precision,
+        "false_flag_share": flags.false_flags,
+        "false_alarms": flags.false_alarms,
+        "prevalence": flags.bad,
+    }
     return {
         "at_most": at_most,
         "level": cut,
@@ -308,12 +351,7 @@ def _flag_kept(
         "flagged": flags.caught + flags.false,
         "caught": flags.caught,
         "missed": flags.missed,
-        "recall": kept(flags.recall),
-        "precision": kept(flags.precision),
-        "false_flag_share": kept(flags.false_flags),
-        "false_alarms": kept(flags.false_alarms),
-        "prevalence": kept(flags.bad),
-    }
+    } | {name: _with(kept(found), shown.get(name)) for name, found in shares.items()}
 
 
 def _missed(pair: Pair, names: Sequence[str]) -> dict[str, Any]:
@@ -343,6 +381,18 @@ def kept(found: Estimate | TooLittle | None) -> dict[str, Any] | None:
         "n_eff": found.n_eff,
         "method": found.method,
     }
+
+
+def _with(told: dict[str, Any] | None, resampled: Estimate | None) -> dict[str, Any] | None:
+    """A stored figure with its bootstrap interval beside the one it is shown with; null where it has none."""
+    if told is None or "value" not in told:
+        return told
+    limits = None if resampled is None or resampled.low is None else [resampled.low, resampled.high]
+    return told | {"bootstrap": limits}
+
+
+def _beside(name: str, found: Mapping[str, Any], shown: Mapping[str, Estimate | None]) -> dict[str, Any]:
+    return {name: _with(kept(found[name]), shown.get(name))}
 
 
 def gate_kept(gate: Gate, metric: str, settings: GateSettings) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def _of_criterion(kind: str, criterion: Criterion, pairs: Sequence[tuple[Probed,
     told: dict[str, Any] = {"same": same, "of": len(pairs), "same_share": kept(share(same, len(pairs), "probes"))}
     if criterion.scale.has_numbers:
         gaps = np.array([after - before for _, before, after in pairs], dtype=np.float64)
-        found = mean_of(gaps, np.ones(gaps.size))
+        found = mean_of(gaps, np.ones(gaps.size), step=1.0)
         told["moved"] = kept(found)
         told["word"] = _moved_word(kind, found)
         told["noise"] = math.sqrt(float((gaps**2).mean()) / 2) if kind == probes.REPEAT else None

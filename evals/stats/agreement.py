@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evals.stats import tables
 from evals.stats.designs import cluster
-from evals.stats.quantiles import t_quantile, wilson_limits
+from evals.stats.quantiles import clopper_pearson, t_quantile, wilson_limits
 from evals.stats.results import LEVEL, Estimate, TooLittle
 from evals.stats.tables import Floats, Measure, Weighting, agreement_weights
 
@@ -238,10 +238,12 @@ def bias(
     weights: ArrayLike | None = None,
     clusters: Sequence[Hashable] | None = None,
     level: float = LEVEL,
+    step: float = 1.0,
 ) -> Bias:
     """The mean of judge - person with a t interval (between clusters where given), overall and by the person's score.
 
-    `person`, `judge` (n,) numbers; items with a gap are left out. Two items are the least.
+    `person`, `judge` (n,) numbers; items with a gap are left out. Two items are the least. `step`: how far apart levels
+    are, see `mean_of`.
     """
     people, judged = np.asarray(person, dtype=np.float64), np.asarray(judge, dtype=np.float64)
     if people.shape != judged.shape or people.ndim != 1:
@@ -255,25 +257,45 @@ def bias(
     for value in np.unique(people):
         at = np.flatnonzero(people == value)
         inner = None if names is None else [names[i] for i in at.tolist()]
-        parts.append((float(value), mean_of(gaps[at], w[at], inner, level)))
-    return Bias(mean_of(gaps, w, names, level), tuple(parts))
+        parts.append((float(value), mean_of(gaps[at], w[at], inner, level, step)))
+    return Bias(mean_of(gaps, w, names, level, step), tuple(parts))
 
 
 def mean_of(
-    values: Floats, weights: Floats, clusters: Sequence[Hashable] | None = None, level: float = LEVEL
+    values: Floats,
+    weights: Floats,
+    clusters: Sequence[Hashable] | None = None,
+    level: float = LEVEL,
+    step: float | None = None,
 ) -> Estimate | TooLittle:
-    """The weighted mean of values (n,) with a t interval, between clusters where given."""
+    """The weighted mean of values (n,) with a t interval, between clusters where given.
+
+    Where all values are the same their spread says nothing: with `step` the interval is what it would be if as many as
+    n such values leave possible were one step off (Clopper and Pearson's limit of 0 in n), without it there is none.
+    """
     if values.size < 2:
         return TooLittle(values.size, 2, "items")
     if clusters is not None:
         # Weights of any size; a probability is one of at most 1.
-        return cluster(values, weights.min() / weights, clusters, level)
+        between = cluster(values, weights.min() / weights, clusters, level)
+        alike = isinstance(between, Estimate) and between.low is None and float(np.ptp(values)) == 0
+        return _of_equal(between, step) if isinstance(between, Estimate) and alike else between
     whole = float(weights.sum())
     mean = float(weights @ values) / whole
     n, n_eff = values.size, whole**2 / float(weights @ weights)
+    if float(np.ptp(values)) == 0:
+        return _of_equal(Estimate(float(values[0]), None, None, level, n, n_eff, ""), step)
     error = math.sqrt(float((weights**2) @ ((values - mean) ** 2)) * n / (n - 1)) / whole
     half = t_quantile(level, max(1.0, n_eff - 1)) * error
     return Estimate(mean, mean - half, mean + half, level, n, n_eff, "mean, t interval", error)
+
+
+def _of_equal(found: Estimate, step: float | None) -> Estimate:
+    if step is None:
+        return replace(found, low=None, high=None, method="no interval: all values are the same", error=None)
+    half = step * clopper_pearson(0, found.n_eff, found.level)[1]
+    method = "mean of equal values, limits of how many may be one level off"
+    return replace(found, low=found.value - half, high=found.value + half, method=method, error=None)
 
 
 def _told(value: Floats) -> float | None:

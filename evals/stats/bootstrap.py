@@ -21,6 +21,8 @@ Statistics = Mapping[str, Floats]
 RESAMPLES = 2_000
 # With fewer the percentile interval is too narrow: no interval is shown.
 ITEMS_MIN = 20
+# So many items at chance join the resamples for the lower limit, as z²/2 do each way in Wilson's interval.
+CHANCE_ITEMS = 2.0
 # More undefined resamples than this share leave no interval.
 UNDEFINED_MOST = 0.05
 # Numbers held at once, in resamples times distinct rows: 32 MB.
@@ -48,6 +50,7 @@ def bootstrap(
     resamples: int = RESAMPLES,
     seed: int = 0,
     level: float = LEVEL,
+    chance: Floats | None = None,
 ) -> dict[str, Estimate | None]:
     """Each statistic of the summed rows with its percentile interval; None where it is undefined for the items as are.
 
@@ -55,32 +58,55 @@ def bootstrap(
     None with fewer than ITEMS_MIN items (or clusters), or where more than 5 % of the resamples are undefined; undefined
     ones are left out of it otherwise. The same seed gives the same interval. `n` is left at the number of items,
     `n_eff` at that of what was drawn: items or clusters.
-    Source: Efron and Tibshirani 1993, chapter 13.
+
+    `chance` (d,): the row of an item whose raters agree by chance alone. Items that all agree give resamples that all
+    agree, as if that were certain; with it the lower limit is the least of those of the items as they are and of the
+    items with CHANCE_ITEMS such ones among them. Where that still leaves no spread there is no interval.
+    Source: Efron and Tibshirani 1993, chapter 13; Agresti and Coull 1998 for the items added.
     """
     units = grouped(rows, clusters)
     m, n = units.shape[0], rows.shape[0]
     points = statistics(units.sum(0)[None, :])
-    drawn: dict[str, list[Floats]] = {name: [] for name in points}
+    drawn: dict[str, Floats] = {}
+    lower: dict[str, Floats] = {}
     if m >= ITEMS_MIN and resamples > 0:
         distinct, counts = np.unique(units, axis=0, return_counts=True)
-        shares = counts / m
         random = np.random.default_rng(seed)
-        step = max(1, _HELD // max(distinct.shape))
-        for start in range(0, resamples, step):
-            times = random.multinomial(m, shares, size=min(step, resamples - start))
-            for name, values in statistics(times.astype(np.float64) @ distinct).items():
-                drawn[name].append(values)
+        drawn = _resampled(distinct, counts / m, m, statistics, resamples, random)
+        if chance is not None:
+            # Of a session there are as many items in it as on average.
+            more = np.concatenate((distinct, chance[None, :] * (n / m)))
+            shares = np.append(counts, CHANCE_ITEMS) / (m + CHANCE_ITEMS)
+            lower = _resampled(more, shares, m, statistics, resamples, random)
     what = "items" if clusters is None else "sessions"
     results: dict[str, Estimate | None] = {}
     for name, point in points.items():
         value = float(point[0])
-        values = np.concatenate(drawn[name]) if drawn[name] else np.empty(0)
         estimate = Estimate(value, None, None, level, n, float(m), f"percentile bootstrap of {what}")
-        results[name] = _limits(estimate, values, what) if np.isfinite(value) else None
+        values = drawn.get(name, np.empty(0))
+        results[name] = _limits(estimate, values, what, lower.get(name)) if np.isfinite(value) else None
     return results
 
 
-def _limits(estimate: Estimate, values: Floats, what: str) -> Estimate:
+def _resampled(
+    distinct: Floats,
+    shares: Floats,
+    m: int,
+    statistics: Callable[[Floats], Statistics],
+    resamples: int,
+    random: np.random.Generator,
+) -> dict[str, Floats]:
+    """Each statistic of `resamples` draws of m of the distinct rows, by their shares."""
+    drawn: dict[str, list[Floats]] = {}
+    step = max(1, _HELD // max(distinct.shape))
+    for start in range(0, resamples, step):
+        times = random.multinomial(m, shares, size=min(step, resamples - start))
+        for name, values in statistics(times.astype(np.float64) @ distinct).items():
+            drawn.setdefault(name, []).append(values)
+    return {name: np.concatenate(parts) for name, parts in drawn.items()}
+
+
+def _limits(estimate: Estimate, values: Floats, what: str, lower: Floats | None) -> Estimate:
     if not values.size:
         return replace(estimate, method=f"no interval from fewer than {ITEMS_MIN} {what}")
     good = values[np.isfinite(values)]
@@ -90,4 +116,8 @@ def _limits(estimate: Estimate, values: Floats, what: str) -> Estimate:
     tail = (1 - estimate.level) / 2
     low, high = (float(limit) for limit in np.quantile(good, (tail, 1 - tail)))
     error = float(good.std(ddof=1)) if good.size > 1 else None
+    if lower is not None:
+        low = min(low, float(np.quantile(lower[np.isfinite(lower)], tail))) if np.isfinite(lower).any() else low
+        if high - low <= 1e-12:
+            return replace(estimate, method="no interval: every resample says the same")
     return replace(estimate, low=low, high=high, error=error)

@@ -50,6 +50,8 @@ def stratified(strata: Sequence[Stratum], level: float = LEVEL, fpc: bool = True
     error = math.sqrt(math.fsum(_variance_of_total(s, fpc) for s in strata)) / whole
     # Equally weighted scores of the same worth: (ΣN_h)² / Σ n_h (N_h/n_h)².
     n_eff = whole * whole / math.fsum(s.population**2 / s.n for s in strata if s.n)
+    if error == 0 and (not fpc or n < whole):
+        return Estimate(value, None, None, level, n, n_eff, "no interval: no stratum's scores differ", error)
     half = t_quantile(level, max(1, n - sum(1 for s in strata if s.n))) * error
     return Estimate(value, value - half, value + half, level, n, n_eff, "stratified mean, t interval", error)
 
@@ -57,11 +59,12 @@ def stratified(strata: Sequence[Stratum], level: float = LEVEL, fpc: bool = True
 def stratified_total(strata: Sequence[Stratum], level: float = LEVEL, fpc: bool = True) -> Estimate | TooLittle:
     """The sum over all strata, Σ N_h ȳ_h; the rest as in `stratified`."""
     mean = stratified(strata, level, fpc)
-    if isinstance(mean, TooLittle) or mean.low is None or mean.high is None or mean.error is None:
+    if isinstance(mean, TooLittle):
         return mean
     whole = sum(stratum.population for stratum in strata)
-    low, high, error = (figure * whole for figure in (mean.low, mean.high, mean.error))
-    return Estimate(mean.value * whole, low, high, level, mean.n, mean.n_eff, "stratified total, t interval", error)
+    low, high, error = (None if each is None else each * whole for each in (mean.low, mean.high, mean.error))
+    method = mean.method.replace("stratified mean", "stratified total")
+    return Estimate(mean.value * whole, low, high, level, mean.n, mean.n_eff, method, error)
 
 
 def stratified_share(strata: Sequence[Stratum], level: float = LEVEL) -> Estimate | TooLittle:
@@ -139,9 +142,15 @@ def cluster(
     else:
         left = np.ones(m)
     error = math.sqrt(float((left * between * between).sum()) * m / (m - 1)) / whole
+    n_eff = float(heavy.sum() ** 2 / (heavy * heavy).sum())
+    if of == "traffic" and not left.any():
+        told = "complete: every session was judged"
+        return Estimate(mean, mean, mean, level, scores.size, n_eff, told, 0.0)
+    if error <= 1e-9 * max(1.0, abs(mean)):
+        # Sessions that are all alike leave no spread to go by, and are no certainty.
+        return Estimate(mean, None, None, level, scores.size, n_eff, "no interval: all sessions are the same", 0.0)
     half = t_quantile(level, m - 1) * error
     low, high = mean - half, mean + half
     if scale is not None:
         low, high = min(mean, max(low, scale[0])), max(mean, min(high, scale[1]))
-    n_eff = float(heavy.sum() ** 2 / (heavy * heavy).sum())
     return Estimate(mean, low, high, level, scores.size, n_eff, "Hájek mean, t interval between sessions", error)

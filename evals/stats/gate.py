@@ -100,7 +100,8 @@ def check_gate(
     """The gate over what was measured.
 
     `below_people`: agreement of people with each other minus agreement of judge and people, from a paired bootstrap of
-    the same items. Shares are decided on Clopper and Pearson's limits of value and n_eff, the rest on their own ones. A
+    the same items. Shares are decided on Clopper and Pearson's limits of value and n_eff, or on their own where those
+    are wider (as of unequal weights); the rest on their own. A
     check that is on and was not measured, or is undefined, is not proven. Failed is a check whose whole interval misses
     its limit; the verdict is failed where any is, proven where all are.
     """
@@ -211,10 +212,11 @@ def _bias(found: Estimate | TooLittle | None, wanted: float) -> Check:
 
 
 def _limits(found: Estimate, is_share: bool) -> tuple[float | None, float | None]:
-    if not is_share or found.n_eff <= 0:
+    if not is_share or found.n_eff <= 0 or found.low is None or found.high is None:
         return found.low, found.high
     k = min(found.n_eff, max(0.0, found.value * found.n_eff))
-    return clopper_pearson(k, found.n_eff, found.level)
+    low, high = clopper_pearson(k, found.n_eff, found.level)
+    return min(low, found.low), max(high, found.high)
 
 
 def _unknown(

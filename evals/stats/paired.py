@@ -62,7 +62,9 @@ def compare_scores(
     """
     first, second, names = _both(a, b, clusters)
     gaps = first - second
-    estimate = mean_of(gaps, np.ones(gaps.size), names, level)
+    # Where all differ by the same, as many as that leaves possible may not differ at all.
+    step = abs(float(gaps[0])) or None if gaps.size else None
+    estimate = mean_of(gaps, np.ones(gaps.size), names, level, step)
     if isinstance(estimate, TooLittle):
         return estimate
     wins, losses = int((gaps > 0).sum()), int((gaps < 0).sum())

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evals.stats.quantiles import normal_quantile, t_quantile
+from evals.stats.quantiles import normal_quantile, t_quantile, wilson_limits
 from evals.stats.results import LEVEL, Estimate, TooLittle
 from evals.stats.sums import Sums, aligned
 
@@ -252,10 +252,8 @@ def _corrected(
     quantile = normal_quantile(level) if n_eff >= NORMAL_FROM else t_quantile(level, max(1.0, n_eff - 1))
     name = "PPI++, tuned" if n_eff >= NORMAL_FROM else "PPI++, tuned, t interval"
     effective = n * variance_alone / variance if variance > 0 else float(n)
-    alone = _interval(mean_y, variance_alone, quantile, level, n, n_eff, "mean of the reviews alone")
-    best = _interval(value, variance, quantile, level, n, n_eff, name)
-    if scale is not None:
-        alone, best = within(alone, scale), within(best, scale)
+    alone = _interval(mean_y, variance_alone, quantile, level, n, n_eff, "mean of the reviews alone", scale)
+    best = _interval(value, variance, quantile, level, n, n_eff, name, scale)
     spread_y, spread_f = people - mean_y, judge - _mean(weights, judge)
     inner = float((weights * spread_y**2).sum() * (weights * spread_f**2).sum())
     correlation = float((weights * spread_y * spread_f).sum()) / math.sqrt(inner) if inner > 1e-24 else None
@@ -264,10 +262,30 @@ def _corrected(
 
 
 def _interval(
-    value: float, variance: float, quantile: float, level: float, n: int, n_eff: float, method: str
+    value: float,
+    variance: float,
+    quantile: float,
+    level: float,
+    n: int,
+    n_eff: float,
+    method: str,
+    scale: tuple[float, float] | None,
 ) -> Estimate:
+    """The normal interval; Wilson's as of a share of the scale where no review differs from what the judge makes of it.
+
+    Such reviews have no spread to go by, and are no certainty. Without a scale there is no interval then.
+    """
     error = math.sqrt(variance)
-    return Estimate(value, value - quantile * error, value + quantile * error, level, n, n_eff, method, error)
+    if error <= 1e-9 * max(1.0, abs(value)):
+        if scale is None:
+            return Estimate(value, None, None, level, n, n_eff, f"{method}: no interval, no review differs", None)
+        least, most = scale
+        share = min(1.0, max(0.0, (value - least) / (most - least)))
+        low, high = (least + limit * (most - least) for limit in wilson_limits(share, n_eff, level))
+        error = max(value - low, high - value) / normal_quantile(level)
+        return within(Estimate(value, low, high, level, n, n_eff, f"{method}, of equal reviews", error), scale)
+    found = Estimate(value, value - quantile * error, value + quantile * error, level, n, n_eff, method, error)
+    return found if scale is None else within(found, scale)
 
 
 def within(estimate: Estimate, scale: tuple[float, float]) -> Estimate:

@@ -305,14 +305,18 @@ def _bootstrapped(
     level: float,
 ) -> dict[str, Estimate | None]:
     names = ORDERED if is_ordered else UNORDERED
-    return bootstrap(
-        rows,
-        lambda sums: _table_figures(sums.reshape(-1, k, k), levels, is_ordered, names),
-        clusters=clusters,
-        resamples=resamples,
-        seed=seed,
-        level=level,
-    )
+    found: dict[str, Estimate | None] = {}
+    for is_even, some in ((False, [n for n in names if "gwet" not in n]), (True, [n for n in names if "gwet" in n])):
+        # Rows weigh as items do on average.
+        chance = tables.at_chance(rows.sum(0).reshape(k, k), is_even).ravel() * float(rows.sum()) / rows.shape[0]
+
+        def statistics(sums: Floats, some: Sequence[str] = some) -> dict[str, Floats]:
+            return _table_figures(sums.reshape(-1, k, k), levels, is_ordered, some)
+
+        found |= bootstrap(
+            rows, statistics, clusters=clusters, resamples=resamples, seed=seed, level=level, chance=chance
+        )
+    return {name: found[name] for name in names}
 
 
 def _table_figures(cells: Floats, levels: Sequence[Level], is_ordered: bool, names: Sequence[str]) -> dict[str, Floats]:
@@ -383,7 +387,19 @@ def _several(
             figures["gwet_ac2"] = tables.gwet_units(near, shares, quadratic)
         return figures
 
-    return bootstrap(rows, statistics, clusters=clusters, resamples=resamples, seed=seed, level=level)
+    # An item that two people scored by chance: its pairs are pairs of the shares.
+    shares = rows[:, k * k : k * k + k].sum(0)
+    found: dict[str, Estimate | None] = {}
+    for is_even in (False, True):
+        margins = np.full(k, 1 / k) if is_even else shares / max(float(shares.sum()), 1e-300)
+        pairs = np.outer(margins, margins)
+        agreed = [float((pairs * weights).sum()) for weights in (identity, quadratic)]
+        chance = np.concatenate(((2 * pairs).ravel(), margins, agreed, (1.0, 1.0))) * float(w[rated].mean())
+        drawn = bootstrap(
+            rows, statistics, clusters=clusters, resamples=resamples, seed=seed, level=level, chance=chance
+        )
+        found |= {name: each for name, each in drawn.items() if not is_even or "gwet" in name}
+    return found
 
 
 def _wilson(

@@ -38,6 +38,19 @@ def agreement_weights(k: int, weighting: Weighting) -> Floats:
     return np.asarray(1 - apart * (apart + 1) / (k * (k - 1)))
 
 
+def at_chance(table: Floats, even: bool = False) -> Floats:
+    """One item of a table (k, k) as chance alone would fill it: the product of the margins, its cells summing to 1.
+
+    `even`: of margins that are all the same, for coefficients that take chance for less where one level prevails.
+    """
+    whole = float(table.sum())
+    if whole <= 0:
+        return np.zeros_like(table)
+    if even:
+        return np.full_like(table, 1 / table.size)
+    return np.asarray(np.outer(table.sum(1), table.sum(0)) / (whole * whole))
+
+
 def observed(tables: Floats, weights: Floats) -> Floats:
     """The mean agreement: raw agreement with identity weights."""
     return _share((tables * weights).sum((-2, -1)), tables.sum((-2, -1)))

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from evals.stats.designs import Stratum, cluster, stratified, stratified_share, stratified_total
 from evals.stats.nonresponse import NONRESPONSE_FLAG, Cell, Responded, for_nonresponse
-from evals.stats.quantiles import t_quantile, wilson_limits
+from evals.stats.quantiles import normal_quantile, t_quantile, wilson_limits
 from evals.stats.results import LEVEL, Estimate, TooLittle
 from evals.stats.sums import Of, Sums, aligned, second_phase
 
@@ -52,7 +52,7 @@ def hajek(
     """The mean over all traffic, Σwy / Σw, with a t interval on n_eff - 1 degrees of freedom.
 
     `scale`: the lowest and highest possible score; limits are kept within it, and where all scores are the same it
-    gives the widest interval that such a sample allows (Wilson's, as of shares of the scale) instead of none.
+    gives the widest interval that such a sample allows (Wilson's, as of shares of the scale); without it there is none.
     Assumes Poisson sampling: each target drawn by itself. Two scores are the least. Source: Hájek 1971; Särndal et al.
     1992, section 5.7.
     """
@@ -72,6 +72,8 @@ def hajek(
         share = min(1.0, max(0.0, (mean - least) / (most - least)))
         low, high = (least + limit * (most - least) for limit in wilson_limits(share, n_eff, level))
         return Estimate(mean, min(low, mean), max(high, mean), level, sums.n, n_eff, f"{method} of equal scores", None)
+    if error == 0:
+        return Estimate(mean, None, None, level, sums.n, n_eff, "no interval: all scores are the same", None)
     half = t_quantile(level, max(1.0, n_eff - 1)) * error
     low, high = mean - half, mean + half
     if scale is not None:
@@ -80,11 +82,14 @@ def hajek(
 
 
 def wilson_eff(sums: Sums, level: float = LEVEL, of: Of = "process") -> Estimate | TooLittle:
-    """The share of ones over all traffic, of scores that are 0 or 1, with Wilson's interval on the effective n.
+    """The share of ones over all traffic, of scores that are 0 or 1, with Wilson's interval for weighted scores.
 
-    The effective n is p(1-p) over the variance of the weighted share, as it holds for these scores; where the share is
-    0 or 1 it is (Σw)²/Σw². With one pi for all it is n. One score is the least. Errors: ValueError for other scores.
-    Source: Korn and Graubard 1998; Wilson 1927.
+    With one pi for all it is Wilson's own. Otherwise a limit is the share P whose variance, given what was seen, puts P
+    just z standard errors from the estimate: the variance seen, and on the way up what further ones would add if they
+    weighed as the zeros do, on the way down what fewer would take away. So a stratum that was drawn seldom and showed
+    no ones yet leaves as much open as it should. The effective n told is p(1-p) over the variance; where the share is
+    0 or 1 it is (Σw)²/Σw². One score is the least. Errors: ValueError for other scores.
+    Source: Wilson 1927, inverted as for weighted sums in Fay and Feuer 1997; Kish 1965.
     """
     share = sums.mean
     if share is None:
@@ -94,9 +99,27 @@ def wilson_eff(sums: Sums, level: float = LEVEL, of: Of = "process") -> Estimate
     share = min(1.0, max(0.0, share))
     if of == "traffic" and sums.is_complete:
         return Estimate(share, share, share, level, sums.n, sums.n_eff, "complete: every target was judged", 0.0)
-    n_eff = share_n_eff(sums, of)
-    low, high = wilson_limits(share, n_eff, level)
-    return Estimate(share, low, high, level, sums.n, n_eff, "weighted share, Wilson interval", None)
+    low, high = _share_limits(sums, share, level, of)
+    return Estimate(share, low, high, level, sums.n, share_n_eff(sums, of), "weighted share, Wilson interval", None)
+
+
+def _share_limits(sums: Sums, share: float, level: float, of: Of) -> tuple[float, float]:
+    """Solutions P of (P - p)² = z² (V + c (P - p)(1 - p - P)); with equal weights V = p(1-p)/n and c = 1/n."""
+    square = normal_quantile(level) ** 2
+    # The variance has divisor n-1, a share's p(1-p)/n has n.
+    variance = sums.variance(of) * (sums.n - 1) / sums.n
+    all_of, of_ones = (sums.v0, sums.v1) if of == "traffic" else (sums.sw2, sums.sw2y)
+    ones, zeros = sums.swy, sums.sw - sums.swy
+
+    def away(each: float, sign: int) -> float:
+        lean, grown = square * each * (1 - 2 * share), 1 + square * each
+        return (lean + sign * math.sqrt(lean * lean + 4 * grown * square * variance)) / (2 * grown)
+
+    # How much variance a one brings for its weight: as heavy as the zeros are above, as the ones are below.
+    above = max(0.0, all_of - of_ones) / zeros / sums.sw if zeros > 1e-9 * sums.sw else 0.0
+    below = of_ones / ones / sums.sw if ones > 1e-9 * sums.sw else 0.0
+    low, high = share + away(below, -1), share + away(above, 1)
+    return max(0.0, min(low, share)) if share > 0 else 0.0, min(1.0, max(high, share)) if share < 1 else 1.0
 
 
 def share_n_eff(sums: Sums, of: Of = "process") -> float:
@@ -144,6 +167,9 @@ def total_ht(sums: Sums, level: float = LEVEL) -> Estimate | TooLittle:
     if sums.is_complete:
         return Estimate(sums.swy, sums.swy, sums.swy, level, sums.n, sums.n_eff, "complete: every target", 0.0)
     error = math.sqrt(max(0.0, sums.v2))
+    if error == 0:
+        told = "no interval: all that was drawn is 0"
+        return Estimate(sums.swy, None, None, level, sums.n, sums.n_eff, told, error)
     half = t_quantile(level, max(1.0, sums.n_eff - 1)) * error
     method = "Horvitz-Thompson total, t interval"
     return Estimate(sums.swy, sums.swy - half, sums.swy + half, level, sums.n, sums.n_eff, method, error)
