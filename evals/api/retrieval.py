@@ -15,6 +15,7 @@ from evals.api.keeping import KeepingView
 from evals.keeping.labelling import API, LABELS_MAX, PERSON, Label, label_documents
 from evals.read.retrieval import RetrievalPage, read_retrieval
 from evals.retrieval import DEPTHS, Quality
+from evals.stats.ppi import Corrected
 from evals.stats.results import Estimate, TooLittle
 from telltale.lib import clock
 from telltale.rest import form, params, shapes
@@ -40,6 +41,7 @@ class QualityShape(serializers.Serializer[Any]):
     hit_rate = EstimateShape()
     partly = serializers.IntegerField(help_text="Retrievals left out: not all of their first k documents were judged.")
     is_sample = serializers.BooleanField(help_text="Whether it speaks for all traffic, or for what was labelled alone.")
+    unweighted = serializers.IntegerField(help_text="Retrievals picked by hand beside drawn ones: in no figure.")
 
 
 class StageShape(serializers.Serializer[Any]):
@@ -65,20 +67,32 @@ class GroundedShape(serializers.Serializer[Any]):
     judge_version = serializers.IntegerField()
     criterion = serializers.CharField()
     uncorrected = EstimateShape()
+    corrected = EstimateShape(help_text="By people's reviews, where there are enough.")
 
 
 class VerdictsShape(serializers.Serializer[Any]):
     by = serializers.CharField()
     title = serializers.CharField()
     retrievals = serializers.IntegerField()
-    documents = serializers.IntegerField()
+
+
+class ScoresShape(serializers.Serializer[Any]):
+    edges = serializers.ListField(child=serializers.FloatField(), help_text="One more than counts; empty: no scores.")
+    relevant = serializers.ListField(child=serializers.IntegerField())
+    other = serializers.ListField(child=serializers.IntegerField())
+    relevant_median = serializers.FloatField(allow_null=True)
+    other_median = serializers.FloatField(allow_null=True)
 
 
 class RetrievalShape(serializers.Serializer[Any]):
     by = serializers.CharField(allow_null=True, help_text="Whose verdicts these figures stand on.")
     choices = VerdictsShape(many=True)
+    retrievals = serializers.IntegerField(help_text="Judged ones that were read, the newest first.")
+    documents = serializers.IntegerField()
+    is_capped = serializers.BooleanField(help_text="Whether there are more judged ones than were read.")
     quality = QualityShape(many=True)
-    mean_reciprocal_rank = serializers.FloatField(allow_null=True)
+    mean_reciprocal_rank = EstimateShape(allow_null=True)
+    retriever_scores = ScoresShape(help_text="How the retriever scored documents of use and others: a histogram.")
     groundedness = GroundedShape(many=True)
     stages = StageShape(many=True)
     requests = serializers.IntegerField()
@@ -192,12 +206,19 @@ def retrieval_json(found: RetrievalPage) -> dict[str, Any]:
     qualities = [(None, each) for each in found.qualities] + [(name, each) for name, each in found.by_feature]
     return {
         "by": found.chosen.key if found.chosen else None,
-        "choices": [{"by": each.key, "title": each.title, "retrievals": each.retrievals, "documents": each.documents}
+        "choices": [{"by": each.key, "title": each.title, "retrievals": each.retrievals}
                     for each in found.choices],
+        "retrievals": found.retrievals, "documents": found.documents, "is_capped": found.is_capped,
         "quality": [_quality(name, each) for name, each in qualities],
-        "mean_reciprocal_rank": found.reciprocal,
+        "mean_reciprocal_rank": None if found.reciprocal is None else estimate_json(found.reciprocal),
+        "retriever_scores": {
+            "edges": list(found.scores.edges), "relevant": list(found.scores.relevant),
+            "other": list(found.scores.other), "relevant_median": found.scores.relevant_middle,
+            "other_median": found.scores.other_middle,
+        },
         "groundedness": [{"judge": row.of.judge_slug, "judge_version": row.of.version, "criterion": row.of.name,
-                          "uncorrected": estimate_json(row.raw)} for row in found.grounded],
+                          "uncorrected": estimate_json(row.raw), "corrected": _corrected(row.corrected)}
+                         for row in found.grounded],
         "stages": [{"stage": each.kind.name.lower(), "n": each.n, "errors": each.errors, "p50_ms": each.p50[0],
                     "p95_ms": each.p95[0], "cost_usd": form.usd(each.cost.pico)} for each in found.stages],
         "requests": found.requests,
@@ -210,7 +231,12 @@ def _quality(feature: str | None, each: Quality) -> dict[str, Any]:
     return {
         "k": each.k, "feature": feature, "precision": estimate_json(each.precision),
         "hit_rate": estimate_json(each.hits), "partly": each.partly, "is_sample": each.is_sample,
+        "unweighted": each.unweighted,
     }  # fmt: skip
+
+
+def _corrected(found: Corrected | TooLittle) -> dict[str, Any]:
+    return estimate_json(found if isinstance(found, TooLittle) else found.estimate)
 
 
 def estimate_json(found: Estimate | TooLittle) -> dict[str, Any]:

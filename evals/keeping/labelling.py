@@ -61,6 +61,7 @@ def label_documents(project: Project, labels: Sequence[Label], *, source: int) -
             scores.append(DocumentScore(
                 row.trace_id, document.span_id, document.rank, source, label.relevance, row.started_at,
                 document_id=document.id[:300], retrieval_score=document.score, feature=row.feature or "",
+                documents=sum(each.span_id == document.span_id for each in material.documents) if material else 0,
             ))  # fmt: skip
     with transaction.atomic():
         put_documents(project.pk, scores)

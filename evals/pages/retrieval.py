@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,7 +15,8 @@ from django.views.decorators.http import require_http_methods
 from evals.keeping.labelling import PERSON, Label, label_documents
 from evals.read.material import load_material
 from evals.read.retrieval import RetrievalPage, Stage, labels_of, read_retrieval
-from evals.retrieval import DEPTHS, Quality, bins_of
+from evals.retrieval import DEPTHS, TRACES_MIN, Quality
+from evals.stats.ppi import Corrected
 from evals.stats.results import Estimate, TooLittle
 from telltale.lib import charts, clock
 from telltale.lib import format as fmt
@@ -28,6 +28,9 @@ from traces.pages_accounting import query_string, read_window
 from traces.read import TooSlow
 
 STAGE_WORDS = {"RETRIEVER": "Retrieval", "EMBEDDING": "Embedding", "RERANKER": "Reranking", "GENERATION": "Generation"}
+LINKS_MAX = 12
+# A list is labelled by eye: far more than anybody reads, and below what a form may hold.
+SHOWN_MAX = 100
 MARKS = {"": "not said", "1": "of use", "0": "of no use"}
 
 
@@ -86,6 +89,8 @@ def retrieval(request: HttpRequest, project: Project) -> HttpResponse:
         "found": found,
         "is_empty": not found.choices and not found.stages,
         "headline": headline(found, at_k),
+        "words": _words(found, at_k),
+        "reciprocal": told(found.reciprocal),
         "depths": [(query_string(request.GET, k=str(each)), each, each == k) for each in DEPTHS],
         "qualities": [_quality(each, f"First {each.k}" if each.k > 1 else "First alone") for each in found.qualities],
         "features": [
@@ -95,7 +100,10 @@ def retrieval(request: HttpRequest, project: Project) -> HttpResponse:
         "choices": [(query_string(request.GET, by=each.key), each, each == found.chosen) for each in found.choices],
         "at_k": at_k,
         "figure": distribution(found),
-        "grounded": [(row, told(row.raw, is_share=row.of.is_share)) for row in found.grounded],
+        "grounded": [
+            (row, told(row.raw, is_share=row.of.is_share), _corrected(row.corrected, is_share=row.of.is_share))
+            for row in found.grounded
+        ],
         "stages": [_stage(each) for each in found.stages],
         "worst": [
             (each, reverse("trace_page", args=[project.slug, each.trace_id.hex]),
@@ -103,7 +111,9 @@ def retrieval(request: HttpRequest, project: Project) -> HttpResponse:
             for each in found.worst
         ],
         "clear": query_string(request.GET, feature=None),
-        "feature_links": [(name, query_string(request.GET, feature=name)) for name in found.features],
+        "feature_links": [(name, query_string(request.GET, feature=name)) for name in found.features[:LINKS_MAX]],
+        "may_label": may(project, "review"),
+        "traces_min": TRACES_MIN,
     }  # fmt: skip
     return render(request, "evals/retrieval.html", context)
 
@@ -118,22 +128,26 @@ def documents(request: HttpRequest, project: Project, trace: str) -> HttpRespons
         raise Http404
     if request.method == "POST" and may(project, "review"):
         labels = []
-        for document in material.documents:
+        for document in material.documents[:SHOWN_MAX]:
             mark = request.POST.get(f"d{document.span_id}-{document.rank}", "")
             if mark in MARKS:
                 relevance = float(mark) if mark else None
                 labels.append(Label(trace_id, relevance, document.rank, span_id=document.span_id))
         done = label_documents(project, labels, source=PERSON)
-        messages.success(request, f"Kept: {done.accepted} document{'' if done.accepted == 1 else 's'}.")
+        said = sum(label.relevance is not None for label in labels)
+        messages.success(request, f"Kept: {said:,} of {len(material.documents):,} documents are labelled.")
+        if done.refused:
+            messages.warning(request, f"{len(done.refused):,} were not taken: {done.refused[0][1]}.")
         return redirect("retrieval_documents", slug=project.slug, trace=trace_id.hex)
     held = labels_of(project.pk, trace_id)
     rows = [
         (document, f"d{document.span_id}-{document.rank}",
          _mark(held.get((document.span_id, document.rank, PERSON))))
-        for document in material.documents
+        for document in material.documents[:SHOWN_MAX]
     ]  # fmt: skip
     context = {
         "project": project, "trace": trace_id.hex, "material": material, "rows": rows, "marks": list(MARKS.items()),
+        "more": max(len(material.documents) - SHOWN_MAX, 0),
     }  # fmt: skip
     return render(request, "evals/retrieval_documents.html", context)
 
@@ -143,14 +157,42 @@ def headline(found: RetrievalPage, at_k: Quality | None) -> str:
     if at_k is None:
         return "Retrieval: no document was judged in this window" if found.stages else "Retrieval"
     if isinstance(at_k.hits, TooLittle):
-        return f"Too little to tell: {at_k.hits.have} of {at_k.hits.need} judged retrievals"
+        return f"Too little to tell: {at_k.hits.have} of {at_k.hits.need} traces with judged documents"
     hits, precision = at_k.hits, at_k.precision
     first = f"{fmt.share(hits.value)} of retrievals find a document of use among the first {at_k.k}"
-    return first if isinstance(precision, TooLittle) else f"{first}; {fmt.share(precision.value)} of those are of use"
+    if isinstance(precision, TooLittle):
+        return first
+    return f"{first}; {fmt.share(precision.value)} of these documents are"
 
 
-def told(found: Estimate | TooLittle, *, is_share: bool = True) -> Told:
+def _words(found: RetrievalPage, at_k: Quality | None) -> str:
+    """Whose verdicts the figures stand on, and for what they speak."""
+    if found.chosen is None or at_k is None:
+        return ""
+    documents = f"{found.documents:,} document{'' if found.documents == 1 else 's'}"
+    said = (
+        f"Judged by {found.chosen.title}: {found.retrievals:,} retrieval{'' if found.retrievals == 1 else 's'},"
+        f" {documents}. "
+    )
+    if not at_k.is_sample:
+        return said + "Picked by hand: the figures speak for these retrievals alone."
+    said += "Drawn with known chances, so the figures speak for all retrievals that brought documents."
+    if at_k.unweighted:
+        is_one = at_k.unweighted == 1
+        said += f" {at_k.unweighted:,} more {'was' if is_one else 'were'} picked by hand and {'is' if is_one else 'are'} in no figure."  # noqa: E501
+    return said
+
+
+def _corrected(found: Corrected | TooLittle, *, is_share: bool) -> Told:
+    if isinstance(found, TooLittle):
+        return Told("not corrected", f"{found.have:,} of {found.need:,} {found.what}", f"{found.have:,}")
+    return told(found.estimate, is_share=is_share)
+
+
+def told(found: Estimate | TooLittle | None, *, is_share: bool = True) -> Told:
     """A figure in words."""
+    if found is None:
+        return Told(fmt.UNKNOWN, "not corrected", "0")
     if isinstance(found, TooLittle):
         return Told("too little data", f"{found.have:,} of {found.need:,} {found.what}", f"{found.have:,}")
 
@@ -166,16 +208,18 @@ def told(found: Estimate | TooLittle, *, is_share: bool = True) -> Told:
 
 def distribution(found: RetrievalPage) -> Figure | None:
     """How the retriever scored documents that were of use, and those that were not."""
-    edges, relevant, other = bins_of(found.relevant_scores, found.other_scores)
+    scores = found.scores
+    edges, relevant, other = scores.edges, scores.relevant, scores.other
     if not edges:
         return None
     labels = [f"{edge:.2g}" if at % 3 == 0 else "" for at, edge in enumerate(edges[:-1])]
     stacks = (Stack("of use", relevant, "f1"), Stack("of no use", other, "f2"))
-    middle = [_median(values) for values in (found.relevant_scores, found.other_scores)]
-    n = len(found.relevant_scores) + len(found.other_scores)
+    n = sum(relevant) + sum(other)
     finding = "The retriever’s scores tell little: only one kind of document was judged"
-    if middle[0] is not None and middle[1] is not None:
-        finding = f"Documents of use score {middle[0]:.2f} in the middle, others {middle[1]:.2f}"
+    if scores.relevant_middle is not None and scores.other_middle is not None:
+        finding = (
+            f"Documents of use score {scores.relevant_middle:.2g} in the middle, others {scores.other_middle:.2g}"
+        )
     rows = tuple(
         Row((f"{edges[at]:.3g} to {edges[at + 1]:.3g}", f"{relevant[at]:,}", f"{other[at]:,}"))
         for at in range(len(relevant))
@@ -185,10 +229,6 @@ def distribution(found: RetrievalPage) -> Figure | None:
         charts.bar_picture(stacks, labels, charts.COUNT, size=charts.HALF), ("Score", "Of use", "Of no use"), rows,
         (("f1", "of use"), ("f2", "of no use")), True,
     )  # fmt: skip
-
-
-def _median(values: Sequence[float]) -> float | None:
-    return sorted(values)[(len(values) - 1) // 2] if values else None
 
 
 def _quality(each: Quality, name: str, href: str = "") -> QualityView:

@@ -12,7 +12,8 @@ SLICE_ROWS = 5_000
 # Every table that migrations make by SQL; what is in `evals.models` goes with its project by its foreign key.
 ROWS = (
     "evals_candidate", "evals_decision", "evals_decision_hour", "evals_judgement", "evals_judgement_hour",
-    "evals_score", "evals_score_hour", "evals_document_score", "evals_flagged", "evals_calibration_mark",
+    "evals_score", "evals_score_hour", "evals_document_score", "evals_retrieval", "evals_flagged",
+    "evals_calibration_mark",
 )  # fmt: skip
 _SLICE = sql.SQL("DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {wanted} LIMIT {limit}))")
 # Experiment results (target kind 4) are kept with their experiment, however old.
@@ -21,6 +22,7 @@ _OLD = {
     "evals_judgement": " AND target_kind <> 4 AND state NOT IN ('pending', 'running')",  # these end as gone
     "evals_score": " AND target_kind <> 4",
     "evals_document_score": "",
+    "evals_retrieval": "",
 }
 
 

@@ -12,7 +12,7 @@ import orjson
 from psycopg import Cursor
 
 from evals.judges.verdict import Verdict
-from evals.write.documents import DocumentScore, put_documents
+from evals.write.documents import DocumentScore, put_documents, set_document_chances
 from evals.write.ids import new_ids
 from evals.write.judgements import RESULT, Judgement, Purpose, read_judgements
 from evals.write.score_sums import FLAG, ScoreSums
@@ -74,7 +74,7 @@ def write_verdicts(cursor: Cursor[Any], scored: Sequence[Scored]) -> int:
             documents += [
                 DocumentScore(
                     row.target_id, one.span_id or row.span_id, one.rank, JUDGE, one.relevance, row.started_at,
-                    row.judge_version_id, one.document_id, one.retrieval_score, row.pi, row.feature,
+                    row.judge_version_id, one.document_id, one.retrieval_score, pi, row.feature,
                 )
                 for one in each.verdict.documents
             ]  # fmt: skip
@@ -137,6 +137,9 @@ def set_inclusion(project_id: int, chances: Mapping[int, float], strata: Mapping
             sums.write(cursor)
         named = [(strata or {}).get(each, before[each].stratum if each in before else "") for each in ids]
         cursor.execute(_SET_PI, params | {"now": clock.now(), "strata": named})
+        set_document_chances(project_id, {
+            (row.target_id, row.judge_version_id): chances[each] for each, row in before.items() if row.target_kind == 1
+        })  # fmt: skip
     return len(scores)
 
 
