@@ -13,7 +13,7 @@ from evals.api import review_shapes as shape
 from evals.read import review as read
 from evals.read.material import load_material
 from evals.read.review import ItemView, QueueView, ReviewView
-from evals.reviewing import assigning, datasets, handing, queues, verdicts
+from evals.reviewing import assigning, datasets, dropping, handing, queues, verdicts
 from evals.reviewing.config import Enough, Held, RefusedReview, stored_config
 from evals.reviewing.filling import add_by_hand
 from evals.reviewing.handing import SHOWN, is_by, keys_of, lease_key, new_tab
@@ -294,7 +294,7 @@ class ItemView_(_View):
                     self.project, queue, item, told["assigned_to"] or "", request=self.http, actor=self.actor()
                 )
             if "is_dropped" in told and told["is_dropped"] != (item.state == "dropped"):
-                assigning.drop(
+                dropping.drop(
                     self.project, queue, item, is_dropped=told["is_dropped"], request=self.http, actor=self.actor()
                 )
         except RefusedReview as refused:

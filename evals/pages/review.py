@@ -23,6 +23,7 @@ from evals.read.calibration import CalibrationRow, newest
 from evals.read.material import load_material
 from evals.read.review import ItemView, Judged, QueueView, ReviewView
 from evals.reviewing import datasets, handing, verdicts
+from evals.reviewing.assigning import able_reviewers
 from evals.reviewing.config import NOTE_MAX, RULES, VERDICTS, Enough, Held, RefusedReview, stored_config
 from evals.reviewing.handing import SHOWN, hold_item, hold_next, keys_of, lease_key, new_tab
 from evals.reviewing.people import Reviewer, reviewer_of
@@ -206,7 +207,7 @@ def _nothing(queue: QueueView, counts: read.Counts, person: User, *, may_review:
     elif not may_review:
         state = "looking"
     else:
-        left = read.left_for(queue.id, person.pk, may_settle=may_review)
+        left = read.left_for(queue.id, person.pk, able_reviewers(queue.project_id), may_settle=may_review)
         state = "ready" if left.free else "taken" if left.held else "others"
         return {"item": None, "state": state, "left": left, "starts": state == "ready" and not tab}
     return {"item": None, "state": state}
@@ -307,11 +308,12 @@ def undo(request: HttpRequest, project: Project, queue: str) -> HttpResponse:
     tab, mode = _tab(request.POST) or new_tab(), _mode(found, request.POST)
     key = lease_key(tab, _browser(request), is_blind=mode == "blind")
     try:
-        done = verdicts.undo(found, _reviewer(request, project), key)
+        done = verdicts.undo(found, _reviewer(request, project), key, _whole(request.POST.get("review", "")))
     except Enough:
         messages.warning(request, "That cannot be taken back any more: it is a day old, or somebody settled it since.")
     else:
-        if done is None:
+        # Named and not the last any more: the key was pressed twice, and the first time took it back.
+        if done is None and not request.POST.get("review"):
             messages.warning(request, "There is nothing of yours to take back here.")
     return _to(project, found, mode, tab)
 
@@ -394,6 +396,13 @@ def _to(project: Project, queue: QueueView, mode: str, tab: str) -> HttpResponse
     return HttpResponseRedirect(f"{reverse('review', args=[project.slug])}?{urlencode(query)}", status=303)
 
 
+def _whole(raw: str) -> int | None:
+    """The id of a review, as the page's form names it; 0 is nobody's."""
+    if not raw:
+        return None
+    return int(raw) if raw.isascii() and raw.isdigit() and len(raw) < 19 else 0
+
+
 def _seconds(raw: str) -> float | None:
     try:
         took = time.time() - float(raw[:30])
@@ -432,6 +441,7 @@ def _last(queue: QueueView, last: ReviewView, judged: Mapping[Any, Judged], base
     return {
         "words": "Skipped" if last.is_skip else view.VERDICT_WORDS.get(last.verdict, "Scored"),
         "judge": view.judge_block(found, base) if found else None,
+        "id": last.id,
         "item_id": last.item_id,
         "lines": view.spoken(last, queue.rubric).lines,
     }

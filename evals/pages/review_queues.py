@@ -19,7 +19,7 @@ from evals.pages import review_view as view
 from evals.read import review as read
 from evals.read.review import QueueView
 from evals.read.setup import list_judges, list_rubrics
-from evals.reviewing import assigning, queues
+from evals.reviewing import assigning, dropping, queues
 from evals.reviewing.config import KIND_WORDS, RULE_WORDS, Enough, RefusedReview, stored_config
 from evals.reviewing.exporting import PEOPLE, Wanted, columns, records
 from evals.reviewing.filling import add_by_hand
@@ -162,7 +162,7 @@ def item_change(request: HttpRequest, project: Project, queue: str, item_id: int
         raise Http404
     try:
         if "drop" in request.POST:
-            assigning.drop(project, found, item, is_dropped=request.POST["drop"] == "1", request=request)
+            dropping.drop(project, found, item, is_dropped=request.POST["drop"] == "1", request=request)
             messages.success(request, "The answer is out of the queue." if request.POST["drop"] == "1" else "Back in.")
         else:
             name = assigning.assign(project, found, item, request.POST.get("person", ""), request=request)

@@ -321,11 +321,12 @@ class Left:
     others: int
 
 
-def left_for(queue_id: int, person_id: int, *, may_settle: bool) -> Left:
-    """What is left in a queue for somebody."""
+def left_for(queue_id: int, person_id: int, able: Sequence[int], *, may_settle: bool) -> Left:
+    """What is left in a queue for somebody. `able`: who may review; what is kept for anybody else is for everybody."""
     params = {
         "queue_id": queue_id,
         "user_id": person_id,
+        "able": list(able),
         "states": list(OPEN_STATES if may_settle else OPEN_STATES[:1]),
         "now": clock.now(),
     }

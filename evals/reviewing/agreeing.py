@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from evals.reviewing.config import FAILURE, UNSURE
 from evals.rubrics import Rubric
 
-OPEN, DONE, DISPUTED, SETTLED = "open", "done", "disputed", "settled"
+OPEN, DONE, DISPUTED, SETTLED, DROPPED = "open", "done", "disputed", "settled", "dropped"
 # Two scores further apart than this part of the scale are a disagreement: on 1 to 5, more than one step.
 APART = 0.25
 # Somebody unsure asks for one person more, once.

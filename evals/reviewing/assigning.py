@@ -1,4 +1,4 @@
-"""Whose an item is: assigned to somebody, or to nobody; taken out of its queue, or back in."""
+"""Whose an item is: assigned to somebody, or to nobody."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from evals.reviewing.config import RefusedReview
 from evals.write import review as write
 from telltale.accounts.models import OrganisationMember, User
 from telltale.audit.log import record_in
-from telltale.lib import clock
 from telltale.projects.access import is_at_least
 from telltale.projects.models import Project, ProjectMember, Role
 
@@ -20,9 +19,16 @@ def reviewers(project: Project) -> list[tuple[int, str]]:
     """Who may review in the project: (id, name) by name."""
     members = ProjectMember.objects.filter(project=project, user__is_active=True).select_related("user")
     people = {each.user_id: person_words(each.user) for each in members if is_at_least(Role(each.role), Role.REVIEWER)}
-    owners = OrganisationMember.objects.filter(organisation_id=project.organisation_id, is_owner=True)
+    owners = OrganisationMember.objects.filter(
+        organisation_id=project.organisation_id, is_owner=True, user__is_active=True
+    )
     people |= {each.user_id: person_words(each.user) for each in owners.select_related("user")}
     return sorted(people.items(), key=lambda pair: (pair[1].lower(), pair[0]))
+
+
+def able_reviewers(project_id: int) -> list[int]:
+    """The ids of who may review in the project: what is assigned to anybody else waits for everybody."""
+    return [user_id for user_id, _ in reviewers(Project.objects.get(pk=project_id))]
 
 
 def assign(
@@ -49,28 +55,6 @@ def assign(
             told = {"item": item.id, "assigned_to": name or None}
             record_in(project, "review.assign", queue.slug, request=request, actor=actor, after=told)
     return name
-
-
-def drop(
-    project: Project,
-    queue: QueueView,
-    item: ItemView,
-    *,
-    is_dropped: bool,
-    request: HttpRequest | None = None,
-    actor: str = "",
-) -> None:
-    """Take an item out of its queue, or back in. Reviews of it stay; RefusedReview where it is reviewed."""
-    with transaction.atomic():
-        row = write.lock_item(project.pk, item.id)
-        allowed = (OPEN, DISPUTED) if is_dropped else ("dropped",)
-        if row is None or row.state not in allowed:
-            raise RefusedReview("item", "is reviewed already" if is_dropped else "is in the queue")
-        values = {"leased_by_id": None, "lease_key": "", "leased_until": None}
-        state = {"state": "dropped", "done_at": clock.now()} if is_dropped else {"state": OPEN, "done_at": None}
-        write.change_item(item.id, values | state)
-        action = "review.drop" if is_dropped else "review.restore"
-        record_in(project, action, queue.slug, request=request, actor=actor, after={"item": item.id})
 
 
 def _person(project: Project, person: str) -> tuple[int | None, str]:

@@ -113,9 +113,7 @@ def _keep(project: Project, rows: Sequence[Row], by: By, rubric: str | Mapping[s
         _put_judged(project, version_id, given, found)
 
 
-def _without_ours(
-    project_id: int, rows: Sequence[Row], targets: Mapping[str, _Target], found: Imported
-) -> list[Row]:
+def _without_ours(project_id: int, rows: Sequence[Row], targets: Mapping[str, _Target], found: Imported) -> list[Row]:
     """The rows but those that an export of this project made of what was said or judged here: that stays as it is."""
     asked: dict[str, set[int]] = {"review": set(), "judgement": set()}
     named = {row.index: match for row in rows if (match := _OURS.match(row.external_id))}

@@ -16,6 +16,7 @@ from evals.models import ReviewItem, ReviewQueue
 from evals.read import review as read
 from evals.read.review import QueueView
 from evals.read.setup import get_judge, get_judge_version, get_rubric, get_rubric_version
+from evals.reviewing.agreeing import OPEN
 from evals.reviewing.config import (
     CALIBRATION,
     KINDS,
@@ -31,6 +32,7 @@ from evals.reviewing.config import (
 )
 from evals.reviewing.drawing import wanted_of
 from evals.reviewing.filling import fill_new
+from evals.reviewing.verdicts import settle_item
 from evals.write import review as write
 from telltale.audit.log import record_in
 from telltale.lib import clock
@@ -110,7 +112,8 @@ def change_queue(
         before = _told({name: getattr(row, name) for name in clean.values}, old)
         config = clean.config.stored() | {"told": dict(old.told)}
         write.change_queue(queue.id, clean.values | {"config": config})
-        _rewant(queue.id, clean.values["reviewers_per_item"], clean.values["double_share"], clean.config.salt)
+        if any(clean.values[name] != getattr(row, name) for name in ("reviewers_per_item", "double_share")):
+            _rewant(_there(project.pk, queue.id), clean.config.salt)
         after = _told(clean.values, clean.config)
         if before != after:
             record_in(
@@ -136,14 +139,20 @@ def _has_reviews(queue_id: int) -> bool:
     return ReviewItem.objects.filter(queue_id=queue_id, reviews_count__gt=0).exists()
 
 
-def _rewant(queue_id: int, reviewers: int, double_share: float, salt: str) -> None:
+def _rewant(queue: QueueView, salt: str) -> None:
+    """Have what waits want as many reviews as the queue says now; what has them all by that is done."""
     changed: dict[int, list[int]] = {}
-    rows = ReviewItem.objects.filter(queue_id=queue_id, state="open").values_list("pk", "trace_id", "wanted")
-    for item_id, trace_id, now_wanted in rows.iterator():
-        wants = wanted_of(reviewers, double_share, salt, trace_id)
+    rows = ReviewItem.objects.filter(queue_id=queue.id, state=OPEN, reviews_count=0)
+    for item_id, trace_id, now_wanted in rows.values_list("pk", "trace_id", "wanted").iterator():
+        wants = wanted_of(queue.reviewers_per_item, queue.double_share, salt, trace_id)
         if wants != now_wanted:
             changed.setdefault(wants, []).append(item_id)
-    write.change_open_items(queue_id, changed)
+    write.change_open_items(queue.id, changed)
+    begun = ReviewItem.objects.filter(queue_id=queue.id, state=OPEN, reviews_count__gt=0).order_by("pk")
+    for item_id in begun.values_list("pk", flat=True):
+        row = write.lock_item(queue.project_id, item_id)
+        if row is not None and row.state == OPEN:
+            settle_item(queue, queue.rubric, row, frees=False)
 
 
 def _checked(project: Project, wanted: WantedQueue, salt: str, *, keeps: QueueView | None = None) -> _Clean:

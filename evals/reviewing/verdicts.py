@@ -13,10 +13,10 @@ from django.http import HttpRequest
 from evals.models import ReviewItem
 from evals.read import review as read
 from evals.read.review import QueueView, ReviewView
-from evals.reviewing.agreeing import DISPUTED, OPEN, SETTLED, Outcome, Said, outcome
+from evals.reviewing.agreeing import DISPUTED, DROPPED, OPEN, SETTLED, Outcome, Said, outcome
 from evals.reviewing.config import NOTE_MAX, VERDICTS, Enough, RefusedReview, clean_text, stored_config
 from evals.reviewing.drawing import wanted_of
-from evals.reviewing.handing import BLIND, SHOWN, check_free, is_by
+from evals.reviewing.handing import BLIND, HOLD_SECONDS, SHOWN, both_keys, check_free, is_by
 from evals.reviewing.people import Reviewer
 from evals.reviewing.values import Value, read_scores
 from evals.rubrics import Rubric
@@ -72,7 +72,7 @@ def save_verdict(queue: QueueView, item_id: int, reviewer: Reviewer, keys: tuple
         review_id = _add(queue, row, reviewer, given, is_adjudication, _was_blind(queue, row, reviewer, before))
         _put_scores(queue, row, reviewer, review_id, values, given.note)
         freeze_rubric(queue.rubric_version_id)
-        standing = _settle(queue, rubric, row)
+        standing = settle_item(queue, rubric, row, frees=True)
     said = next(each for each in read.reviews_of(queue.project_id, [item_id]) if each.id == review_id)
     return Taken(said, standing)
 
@@ -104,15 +104,16 @@ def skip_item(queue: QueueView, item_id: int, reviewer: Reviewer, keys: tuple[st
         write.change_item(item_id, _free(row))
 
 
-def undo(queue: QueueView, reviewer: Reviewer, key: str) -> int | None:
+def undo(queue: QueueView, reviewer: Reviewer, key: str, review_id: int | None = None) -> int | None:
     """Take back the last verdict or skip of somebody in the queue; its item, now on their screen. None: nothing to.
 
-    Enough where it is too late: a day ago, or somebody settled the matter since.
+    `review_id`: only where it is this one, so that a key pressed twice takes back one verdict. Enough where it is too
+    late: a day ago, or somebody settled the matter since.
     """
     if reviewer.user_id is None:
         return None
     said = read.last_act(queue.project_id, queue.id, reviewer.user_id)
-    if said is None or said.item_id is None:
+    if said is None or said.item_id is None or review_id not in (None, said.id):
         return None
     return undo_review(queue, said, reviewer, key)
 
@@ -122,19 +123,28 @@ def undo_review(queue: QueueView, said: ReviewView, reviewer: Reviewer, key: str
     if said.item_id is None or not is_by(said, reviewer) or clock.now() - said.created_at > UNDO_WITHIN:
         raise Enough
     with transaction.atomic():
+        if key:
+            write.lock_tab(key)
         row = write.lock_item(queue.project_id, said.item_id)
         if row is None or (row.state == SETTLED and not said.is_adjudication) or not queue.is_open:
             raise Enough
         now = clock.now()
-        write.end_review(said.id, now)
-        if not said.is_skip:
-            _settle(queue, queue.rubric, row)
-        is_free = row.leased_until is None or row.leased_until <= now or row.leased_by_id == reviewer.user_id
-        if key and is_free and row.state != "dropped":
-            write.let_go(None, reviewer.user_id, key)
+        if not write.end_review(said.id, now):
+            raise Enough
+        ours = row.leased_by_id == reviewer.user_id and (
+            reviewer.user_id is not None or row.lease_key in both_keys(key or BLIND)
+        )
+        is_free = row.leased_until is None or row.leased_until <= now or ours
+        if row.state == DROPPED:
+            write.change_item(row.pk, {"reviews_count": max(row.reviews_count - (not said.is_skip), 0)})
+        elif not said.is_skip:
+            # Somebody else may have it on the screen by now: it stays there.
+            settle_item(queue, queue.rubric, row, frees=is_free)
+        if key and is_free and row.state in (OPEN, DISPUTED):
+            write.let_go(reviewer.user_id, both_keys(key))
             # What the judge said was shown when the verdict was saved: from now on this look is no blind one.
             values = {"leased_by_id": reviewer.user_id, "lease_key": (BLIND if said.is_skip else SHOWN) + key[1:]}
-            write.change_item(said.item_id, values | {"leased_until": now + timedelta(minutes=10)})
+            write.change_item(said.item_id, values | {"leased_until": now + timedelta(seconds=HOLD_SECONDS)})
     return said.item_id
 
 
@@ -226,12 +236,12 @@ def _put_scores(
     write.put_review_scores(queue.project_id, scores)
 
 
-def _settle(queue: QueueView, rubric: Rubric, row: ReviewItem) -> Outcome:
-    """Write down where a locked item stands by what was said of it, and let it go."""
+def settle_item(queue: QueueView, rubric: Rubric, row: ReviewItem, *, frees: bool) -> Outcome:
+    """Write down where a locked item stands by what was said of it; `frees`: whoever has it on the screen loses it."""
     said = [each for each in read.reviews_of(queue.project_id, [row.pk]) if not each.is_skip]
     base = wanted_of(queue.reviewers_per_item, queue.double_share, stored_config(queue.config).salt, row.trace_id)
     standing = outcome(rubric, [said_of(each) for each in said], base)
-    values = _free(row) | {
+    values = (_free(row) if frees or standing.state not in (OPEN, DISPUTED) else {}) | {
         "state": standing.state,
         "wanted": standing.wanted,
         "reviews_count": len(said),

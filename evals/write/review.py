@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from uuid import UUID
 
 import orjson
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from evals.models import Review, ReviewItem, ReviewQueue
 from evals.write.ids import new_ids
@@ -136,11 +138,13 @@ def take_item(
     user_id: int | None,
     reviewer: str,
     lease_key: str,
+    able: Sequence[int],
     now: datetime,
     until: datetime,
 ) -> int | None:
     """Hold the next item that this person may take; its id, None where there is none.
 
+    `able`: who may review; what is assigned to anybody else waits for everybody.
     Rows that somebody else is taking at this moment are passed over, so no two ever take the same.
     """
     params = {
@@ -149,6 +153,7 @@ def take_item(
         "user_id": user_id,
         "reviewer": reviewer,
         "lease_key": lease_key,
+        "able": list(able),
         "now": now,
         "until": until,
     }
@@ -163,11 +168,16 @@ def take_item(
     return None
 
 
-def let_go(queue_id: int | None, user_id: int | None, lease_key: str, *, but: int | None = None) -> int:
+def lock_tab(lease_key: str) -> None:
+    """What one tab asks for at once is done one after the other, until the transaction ends."""
+    number = int.from_bytes(hashlib.sha256(b"review tab " + lease_key[1:].encode()).digest()[:8], "big", signed=True)
+    with raw_cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (number,))
+
+
+def let_go(user_id: int | None, lease_keys: Sequence[str], *, but: int | None = None) -> int:
     """Have a tab hold nothing (but one item); how many items it let go."""
-    rows = ReviewItem.objects.filter(leased_by_id=user_id, lease_key=lease_key)
-    if queue_id is not None:
-        rows = rows.filter(queue_id=queue_id)
+    rows = ReviewItem.objects.filter(leased_by_id=user_id, lease_key__in=list(lease_keys))
     if but is not None:
         rows = rows.exclude(pk=but)
     return int(rows.update(leased_by=None, lease_key="", leased_until=None))
@@ -184,17 +194,19 @@ def add_review(values: Mapping[str, Any]) -> int:
     return int(Review.objects.create(**values).pk)
 
 
-def end_review(review_id: int, now: datetime) -> None:
-    """Take a review back: its row stays, its scores go."""
-    Review.objects.filter(pk=review_id, undone_at=None).update(undone_at=now)
+def end_review(review_id: int, now: datetime) -> bool:
+    """Take a review back: its row stays, its scores go. False where that was done before."""
+    if not Review.objects.filter(pk=review_id, undone_at=None).update(undone_at=now):
+        return False
     with raw_cursor() as cursor:
         cursor.execute("DELETE FROM evals_score WHERE review_id = %s", (review_id,))
+    return True
 
 
 def end_skips(item_id: int, user_id: int | None, reviewer: str, now: datetime) -> None:
     """What somebody passed on before no longer counts as passed on."""
     rows = Review.objects.filter(item_id=item_id, is_skip=True, undone_at=None)
-    rows = rows.filter(reviewer_id=user_id) if user_id else rows.filter(reviewer_id=None, reviewer_name=reviewer)
+    rows = rows.filter(Q(reviewer_id=user_id) if user_id else Q(reviewer_name=reviewer))
     rows.update(undone_at=now)
 
 

@@ -81,9 +81,7 @@ def test_a_quote_that_is_never_closed_costs_only_what_it_swallows(api, project):
     told = api.post(f"{IMPORT}?rubric=answer-quality", text, content_type="text/csv").json()
 
     assert (told["accepted"], told["rejected"]) == (1, 1)
-    assert told["items"][0]["errors"] == [
-        {"field": "line 3", "message": "has a quote that is never closed"}
-    ]
+    assert told["items"][0]["errors"] == [{"field": "line 3", "message": "has a quote that is never closed"}]
 
 
 def test_bad_lines_of_ndjson_are_named_and_the_others_kept(api, project):

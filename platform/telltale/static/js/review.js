@@ -40,12 +40,6 @@
     rows.forEach(function (row, place) {
       row.addEventListener("change", function () { go(place + 1, true); });
     });
-    var sent = false;
-    form.addEventListener("submit", function (ev) {
-      if (sent) { ev.preventDefault(); return; }
-      sent = true;
-      setTimeout(function () { sent = false; }, 5000);
-    });
     var renew = function () {
       fetch(form.dataset.renew, { method: "POST", body: new FormData(form), credentials: "same-origin" }).then(function (answer) {
         if (answer.status === 409) say("Your hold on this answer ran out. Saving still works while nobody else took it.");
@@ -55,11 +49,22 @@
     document.addEventListener("visibilitychange", function () { if (!document.hidden) renew(); });
   }
 
+  /* A page says one thing: a key that is pressed again while the next page is on its way says nothing more. */
+  var sent = false;
+  document.addEventListener("submit", function (ev) {
+    if (!ev.target.matches("form[data-once]")) return;
+    if (sent) { ev.preventDefault(); return; }
+    sent = true;
+    setTimeout(function () { sent = false; }, 5000);
+  });
+
   /* Before the keys of every page: here digits, Enter and ? mean something of their own. */
   document.addEventListener("keydown", function (ev) {
     if (ev.metaKey || ev.ctrlKey || ev.altKey || document.querySelector("dialog[open]")) return;
     var taken = true;
     if (editable(ev.target)) return;
+    /* A key that is held down is meant once: the next answer is nobody's to save unseen. */
+    if (ev.repeat && /^(Enter|[0-9]|s|u)$/.test(ev.key)) { ev.preventDefault(); ev.stopImmediatePropagation(); return; }
     if (ev.key === "?") document.getElementById("review-keys").showModal();
     else if (ev.key === "u" && document.getElementById("undo")) document.getElementById("undo").click();
     else if (!form) return;
