@@ -34,7 +34,7 @@ from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from telltale.projects.models import Project
 from traces.forms import read_list
-from traces.own_calls import JUDGE_SERVICE
+from traces.own_calls import JUDGE_SERVICE, without_calls
 from traces.read import Ask, TraceFilter, TraceRow, list_traces
 
 AHEAD = 2_000
@@ -99,7 +99,8 @@ def _wanted(project: Project, query: str) -> TraceFilter:
         first = state.errors[0]
         raise BackfillRefused(f"query.{first.key}", first.message, first.limit or "")
     end = min(state.wanted.end or clock.now(), clock.now())
-    return TraceFilter(state.wanted.start, end, state.wanted.q, state.wanted.terms)
+    # What judges called is never judged, and so is none of the traces that are counted and paid for.
+    return without_calls(project.pk, TraceFilter(state.wanted.start, end, state.wanted.q, state.wanted.terms))
 
 
 def _checked(project: Project, version_id: int, share: float) -> JudgeVersion:
@@ -246,12 +247,9 @@ def _window(row: Backfill) -> TraceFilter:
     """What the backfill asked for, in the window that it began with."""
     state = read_list(QueryDict(row.query.removeprefix("?")), ZoneInfo(row.project.time_zone), row.created_at)
     start_at, end_at = row.cursor.get("start"), row.cursor.get("end")
-    return TraceFilter(
-        datetime.fromisoformat(start_at) if start_at else None,
-        datetime.fromisoformat(end_at) if end_at else None,
-        state.wanted.q,
-        state.wanted.terms,
-    )
+    start = datetime.fromisoformat(start_at) if start_at else None
+    end = datetime.fromisoformat(end_at) if end_at else None
+    return without_calls(row.project_id, TraceFilter(start, end, state.wanted.q, state.wanted.terms))
 
 
 def _queue(row: Backfill, traces: list[TraceRow]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
@@ -147,7 +148,7 @@ class OneConnectionView(ProjectView):
         body = checked(ConnectionChange, request)
         if not body:
             raise bad_field("name", "or another field is required: there is nothing to change")
-        with told(SPELLED):
+        with told(SPELLED | {"connection": "is_archived"}), transaction.atomic():
             if values := fields_of(body):
                 setup.change_connection(self.project, view.id, request=self.http, **values)
             if "is_archived" in body:

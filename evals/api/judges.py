@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
@@ -101,12 +102,9 @@ class JudgesView(_Judges):
     @shapes.describe("Make a judge", OneJudgeShape, tag="Judges", body=JudgeBody, status=201)
     def post(self, request: Request) -> Response:
         body = checked(JudgeBody, request)
-        slug = body.get("slug", "")
-        if slug and read.get_judge(self.project.pk, slug) is not None:
-            raise bad_field("slug", "is another judge's already", value=slug)
         with told(NAMES):
             saved = setup.save_judge(
-                self.project, slug=slug, name=body["name"], kind=body["kind"],
+                self.project, slug=body.get("slug", ""), name=body["name"], kind=body["kind"], is_new=True,
                 rubric_version_id=self.rubric_version(body).id, config=body.get("config", {}),
                 connection_id=connection_of(body), model=body.get("model", ""), by_id=self.person_id,
                 request=self.http,
@@ -138,7 +136,7 @@ class OneJudgeView(_Judges):
         body = checked(JudgeChange, request)
         if not body:
             raise bad_field("name", "or another field is required: there is nothing to change")
-        with told(NAMES):
+        with told(NAMES), transaction.atomic():
             if body.keys() & {"rubric", "rubric_version", "connection_id", "model", "config"}:
                 setup.save_judge(
                     self.project, slug=view.slug, rubric_version_id=self.rubric_version(body, view).id,
@@ -176,6 +174,8 @@ class JudgeLiveView(_Judges):
     def post(self, request: Request, judge: str) -> Response:
         view = self.find(judge)
         body = checked(JudgeLiveBody, request)
+        if "version" in body and view.version(body["version"]) is None:
+            raise bad_field("version", "is none of this judge", value=body["version"])
         with told():
             setup.make_live(
                 self.project, view.slug, body.get("version"), reason=body.get("reason", ""), request=self.http

@@ -10,7 +10,9 @@ from evals.setup import GateUnproven, NotThere, SetupRefused
 from telltale.rest.problems import FieldError, Problem, bad_field, not_found
 
 # Fields that stand beside a spec in a body, not in it.
-BESIDE = frozenset({"name", "slug", "valid_from"})
+BESIDE = frozenset({"name", "slug", "valid_from", "is_archived"})
+# How readers call the spec as a whole.
+WHOLE = ("rubric", "plan")
 
 
 @contextmanager
@@ -25,7 +27,7 @@ def told(names: dict[str, str] | None = None, *, under: str = "") -> Iterator[No
     except (SetupRefused, BackfillRefused) as refused:
         field = spelled.get(refused.field, refused.field)
         if under and field not in BESIDE:
-            field = f"{under}.{field}"
+            field = below(under, field)
         value = getattr(refused, "value", "") or None
         raise bad_field(field, refused.message, limit=refused.limit or None, value=value) from None
     except GateUnproven as unproven:
@@ -33,3 +35,10 @@ def told(names: dict[str, str] | None = None, *, under: str = "") -> Iterator[No
         raise Problem(409, detail, FieldError("reason", "is required while a criterion is not proven")) from None
     except NotThere:
         raise not_found() from None
+
+
+def below(under: str, field: str) -> str:
+    """Where in a body a part of the spec stands that its reader calls `field`."""
+    first, _, rest = field.partition(".")
+    inner = rest if first in WHOLE else field
+    return f"{under}.{inner}" if inner else under

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
@@ -11,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from evals import setup
-from evals.api.refusals import told
+from evals.api.refusals import below, told
 from evals.read import setup as read
 from evals.read.setup import RubricVersionView, RubricView
 from evals.rubrics import PRESETS, RubricRefused, lint, parse_rubric, to_json
@@ -141,13 +142,11 @@ class RubricsView(ProjectView):
     @shapes.describe("Write a rubric", RubricShape, tag="Judges", body=RubricBodyShape, status=201)
     def post(self, request: Request) -> Response:
         body = checked(RubricBody, request)
-        slug = body.get("slug", "")
-        if slug and read.get_rubric(self.project.pk, slug) is not None:
-            raise bad_field("slug", "is another rubric's already", value=slug)
         with told(under="spec"):
             saved = setup.save_rubric(
-                self.project, _spec(body), slug=slug, name=body["name"], by_id=self.person_id, request=self.http
-            )
+                self.project, _spec(body), slug=body.get("slug", ""), name=body["name"], is_new=True,
+                by_id=self.person_id, request=self.http,
+            )  # fmt: skip
         return Response(rubric_json(_find(self.project.pk, saved.slug)), status=201)
 
 
@@ -171,7 +170,7 @@ class OneRubricView(ProjectView):
         body = checked(RubricChange, request)
         if not body:
             raise bad_field("spec", "or another field is required: there is nothing to change")
-        with told(under="spec"):
+        with told(under="spec"), transaction.atomic():
             if "spec" in body or "name" in body:
                 spec = _spec(body) if "spec" in body else dict(view.newest.spec)
                 setup.save_rubric(
@@ -200,7 +199,7 @@ class RubricCheckView(ProjectView):
         try:
             parsed = parse_rubric(spec)
         except RubricRefused as error:
-            raise bad_field(f"spec.{error.field}", error.message, limit=error.limit or None) from None
+            raise bad_field(below("spec", error.field), error.message, limit=error.limit or None) from None
         return Response({"spec": to_json(parsed), "remarks": remarks_json(parsed)})
 
 

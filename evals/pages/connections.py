@@ -140,8 +140,12 @@ def archive(request: HttpRequest, project: Project, connection_id: int) -> HttpR
 @project_page(Role.ADMIN)
 def restore(request: HttpRequest, project: Project, connection_id: int) -> HttpResponse:
     """Take a connection back; its key has to be entered again."""
-    _find(project, connection_id)
-    setup.archive_connection(project, connection_id, is_archived=False, request=request)
+    view = _find(project, connection_id)
+    try:
+        setup.archive_connection(project, connection_id, is_archived=False, request=request)
+    except SetupRefused as refused:
+        messages.error(request, f"{view.name} {refused.message} ({refused.limit}). Put another one away first.")
+        return redirect("connections", slug=project.slug)
     return redirect("connection_change", slug=project.slug, connection_id=connection_id)
 
 

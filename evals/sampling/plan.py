@@ -31,6 +31,8 @@ VALUES_MAX = 100
 TEXT_MAX = 300
 EDGES_MAX = 20
 REST = "rest"
+# Beyond, a float is no exact whole number, and no column holds such a one.
+NUMBER_MAX = 10**15
 
 
 class PlanRefused(ValueError):
@@ -247,6 +249,8 @@ def _text(value: Any, where: str) -> str:
 def _number(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise PlanRefused(where, "must be a number")
+    if abs(value) > NUMBER_MAX:
+        raise PlanRefused(where, "is out of range", f"-{NUMBER_MAX:,} to {NUMBER_MAX:,}")
     return float(value)
 
 

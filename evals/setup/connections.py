@@ -60,8 +60,7 @@ def add_connection(
     values |= _sealed(key)
     with transaction.atomic():
         write.lock_project(project.pk)
-        if Connection.objects.filter(project=project, archived_at=None).count() >= CONNECTIONS_MAX:
-            raise SetupRefused("name", "is one too many", f"{CONNECTIONS_MAX} connections in a project")
+        _has_room(project)
         try:
             connection_id = write.add_connection(project.pk, values | {"created_by_id": by_id})
         except write.NameTaken:
@@ -122,10 +121,18 @@ def archive_connection(
                 raise SetupRefused("connection", f"is used by {', '.join(users[:5])}, in production", "no live judge")
             write.change_connection(connection_id, {"archived_at": clock.now(), **_sealed("")})
         else:
+            write.lock_project(project.pk)
+            _has_room(project, "is_archived")
             write.change_connection(connection_id, {"archived_at": None})
         action = "connection.archive" if is_archived else "connection.restore"
         record_in(project, action, row.name, request=request)
     return _found(project, connection_id)
+
+
+def _has_room(project: Project, field: str = "name") -> None:
+    """SetupRefused where the project has as many connections as it may use."""
+    if Connection.objects.filter(project=project, archived_at=None).count() >= CONNECTIONS_MAX:
+        raise SetupRefused(field, "is one too many", f"{CONNECTIONS_MAX} connections in a project")
 
 
 def _found(project: Project, connection_id: int) -> ConnectionView:
@@ -197,4 +204,5 @@ def _told(view: ConnectionView) -> dict[str, Any]:
         "at_a_time": view.at_a_time,
         "input_pico": view.input_pico,
         "output_pico": view.output_pico,
+        "is_stand_in": view.is_stand_in,
     }

@@ -14,7 +14,7 @@ from evals.sampling import parse_plan
 from evals.sampling.plan import clause_of, covers
 from telltale.lib import clock
 from telltale.projects.models import Project
-from traces.own_calls import JUDGE_SERVICE
+from traces.own_calls import JUDGE_SERVICE, without_calls
 from traces.read import Ask, TraceFilter, list_traces
 from traces.read.contents import read_kinds
 
@@ -43,9 +43,8 @@ class PlanEstimate:
 def estimate_plan(project: Project, judge: JudgeView, version: JudgeVersionView, spec: Any) -> PlanEstimate:
     """The estimate for a plan (clean JSON) of a judge; what calls cost comes from its own, else from the price book."""
     now = clock.now()
-    page = list_traces(
-        project.pk, TraceFilter(start=now - WINDOW, end=now), ask=Ask(limit=SAMPLE, count=True)
-    )  # fmt: skip
+    wanted = without_calls(project.pk, TraceFilter(start=now - WINDOW, end=now))
+    page = list_traces(project.pk, wanted, ask=Ask(limit=SAMPLE, count=True))
     rows = [row for row in page.rows if row.service != JUDGE_SERVICE]
     one = _one_pico(project, judge, version)
     if not rows:

@@ -24,6 +24,8 @@ from traces import changes
 
 KINDS = (MODEL, RULE, PERSON, EXTERNAL)
 JUDGES_MAX = 100
+# Pages and REST tell all versions of a judge at once.
+VERSIONS_MAX = 500
 NAME_CHARS_MAX = 120
 MODEL_CHARS_MAX = 200
 # A million dollars a day: nobody means more.
@@ -40,17 +42,21 @@ def save_judge(
     kind: str = "",
     connection_id: int | None = None,
     model: str = "",
+    is_new: bool = False,
     by_id: int | None = None,
     request: HttpRequest | None = None,
 ) -> JudgeVersionView:
     """The version of a judge that now is set so; `config` as evals.judges.config.parse_config reads it.
 
-    A judge that is not there yet is made, by `slug` or by `name` alone. A version that nobody used is changed in
-    place; one that was used is followed by the next; one that says the same stays. SetupRefused.
+    A judge that is not there yet is made, by `slug` or by `name` alone; with `is_new` a slug that is taken is refused.
+    A version that nobody used is changed in place; one that was used is followed by the next; one that says the same
+    stays. SetupRefused.
     """
     with transaction.atomic():
         write.lock_project(project.pk)
         judge = read.get_judge(project.pk, slug) if slug else None
+        if judge is not None and is_new:
+            raise SetupRefused("slug", "is another judge's already", value=slug)
         if judge is not None and kind and kind != judge.kind:
             raise SetupRefused("kind", "of a judge stays as it is", judge.kind, kind[:40])
         values = checked_version(
@@ -58,14 +64,16 @@ def save_judge(
         )
         if judge is None:
             title = clean_name("name", name or slug, NAME_CHARS_MAX)
-            if Judge.objects.filter(project=project, archived_at=None).count() >= JUDGES_MAX:
-                raise SetupRefused("name", "is one too many", f"{JUDGES_MAX} judges in a project")
+            _has_room(project)
             free = write.free_slug(Judge, project.pk, slug or title)
             judge_id = write.add_judge(
                 project.pk, {"slug": free, "name": title, "kind": kind, "created_by_id": by_id}
             )  # fmt: skip
         else:
             judge_id = judge.id
+            last = judge.newest
+            if last.number >= VERSIONS_MAX and not last.is_draft and last.config_hash != values["config_hash"]:
+                raise SetupRefused("version", "is one too many", f"{VERSIONS_MAX} versions of a judge")
         version_id, is_changed = write.save_judge_version(judge_id, values, by_id)
         saved = read.get_judge_version(project.pk, version_id)
         if saved is None:
@@ -102,7 +110,8 @@ def checked_settings(
         parsed = parse_config(kind, config)
         check_fit(rubric, parsed)
     except ConfigRefused as error:
-        raise SetupRefused(f"config.{error.field}", error.message, error.limit) from None
+        inner = error.field.removeprefix("config").removeprefix(".")
+        raise SetupRefused(f"config.{inner}" if inner else "config", error.message, error.limit) from None
     clean = storable("config", config_json(parsed))
     name = " ".join(model.split())
     if kind != MODEL:
@@ -210,6 +219,8 @@ def archive_judge(
     with transaction.atomic():
         judge = _locked(project, slug)
         if (judge.archived_at is not None) != is_archived:
+            if not is_archived:
+                _has_room(project, "is_archived")
             now = clock.now() if is_archived else None
             values: dict[str, Any] = {"archived_at": now}
             if is_archived:
@@ -249,6 +260,12 @@ def told(version: JudgeVersionView) -> dict[str, Any]:
         "model": version.model,
         "config": dict(version.config),
     }
+
+
+def _has_room(project: Project, field: str = "name") -> None:
+    """SetupRefused where the project has as many judges as it may use."""
+    if Judge.objects.filter(project=project, archived_at=None).count() >= JUDGES_MAX:
+        raise SetupRefused(field, "is one too many", f"{JUDGES_MAX} judges in a project")
 
 
 def _locked(project: Project, slug: str) -> JudgeView:

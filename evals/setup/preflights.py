@@ -23,6 +23,7 @@ from telltale.jobs.models import Job
 from telltale.jobs.tasks import sweep
 from telltale.jobs.wake import wake
 from telltale.projects.models import Project
+from traces.own_calls import without_calls
 from traces.read import Ask, TraceFilter, list_traces
 
 KIND = "evals.preflight"
@@ -83,8 +84,8 @@ def start_preflight(
 
 
 def newest_traces(project_id: int) -> list[UUID]:
-    """The newest traces of a project, as many as are tried."""
-    page = list_traces(project_id, TraceFilter(), ask=Ask(limit=PREFLIGHT_MAX, count=False))
+    """The newest traces of a project, as many as are tried; calls of judges are none of them."""
+    page = list_traces(project_id, without_calls(project_id, TraceFilter()), ask=Ask(limit=PREFLIGHT_MAX, count=False))
     return [row.trace_id for row in page.rows]
 
 

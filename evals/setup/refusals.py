@@ -12,6 +12,9 @@ from typing import Any
 
 from evals.rubrics import RubricRefused
 
+# Whole numbers of JSON, as the answers of REST can write them.
+NUMBER_END = 2**63
+
 
 class SetupRefused(Exception):
     """A value that cannot be: which field, what is wrong, what is accepted."""
@@ -69,20 +72,24 @@ def refused_rubric(error: RubricRefused) -> SetupRefused:
 
 
 def storable(field: str, value: dict[str, Any]) -> dict[str, Any]:
-    """`value` as it came where PostgreSQL can hold its texts; SetupRefused."""
-    for text in _texts(value):
-        if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
+    """`value` as it came where it can be stored as JSON and read again as it was; SetupRefused."""
+    for leaf in _leaves(value):
+        if isinstance(leaf, str) and ("\x00" in leaf or any("\ud800" <= c <= "\udfff" for c in leaf)):
             raise SetupRefused(field, "holds U+0000 or half a character, which no stored text has")
+        # PostgreSQL keeps 1e300 as a whole number, which then is one of 300 digits.
+        if isinstance(leaf, int | float) and not abs(leaf) < NUMBER_END:
+            raise SetupRefused(field, "holds a number that is too large", f"below {NUMBER_END:.3g}", str(leaf)[:40])
     return value
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
+def _leaves(value: Any) -> Iterator[str | float]:
+    """The texts, names of fields too, and numbers of a JSON value."""
+    if isinstance(value, str | int | float):
         yield value
     elif isinstance(value, dict):
         for key, inner in value.items():
             yield str(key)
-            yield from _texts(inner)
-    elif isinstance(value, list):
+            yield from _leaves(inner)
+    elif isinstance(value, list | tuple):
         for inner in value:
-            yield from _texts(inner)
+            yield from _leaves(inner)

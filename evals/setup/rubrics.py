@@ -20,6 +20,7 @@ from telltale.lib import clock
 from telltale.projects.models import Project
 
 RUBRICS_MAX = 200
+VERSIONS_MAX = 500
 NAME_CHARS_MAX = 120
 
 
@@ -34,13 +35,15 @@ def save_rubric(
     *,
     slug: str = "",
     name: str = "",
+    is_new: bool = False,
     by_id: int | None = None,
     request: HttpRequest | None = None,
 ) -> RubricVersionView:
     """The version that now says `spec` (JSON as evals.rubrics.parse_rubric reads it).
 
-    A rubric that is not there yet is made, by `slug` or by `name` alone. A version that nobody used is changed in
-    place; one that was used is followed by the next; one that says the same stays. SetupRefused.
+    A rubric that is not there yet is made, by `slug` or by `name` alone; with `is_new` a slug that is taken is refused.
+    A version that nobody used is changed in place; one that was used is followed by the next; one that says the same
+    stays. SetupRefused.
     """
     try:
         clean = to_json(parse_rubric(spec))
@@ -49,6 +52,8 @@ def save_rubric(
     with transaction.atomic():
         write.lock_project(project.pk)
         rubric = read.get_rubric(project.pk, slug) if slug else None
+        if rubric is not None and is_new:
+            raise SetupRefused("slug", "is another rubric's already", value=slug)
         if rubric is None:
             title = clean_name("name", name or slug, NAME_CHARS_MAX)
             if Rubric.objects.filter(project=project).count() >= RUBRICS_MAX:
@@ -57,6 +62,8 @@ def save_rubric(
             before = None
         else:
             rubric_id, before = rubric.id, rubric.newest
+            if before.number >= VERSIONS_MAX and not before.is_draft and before.spec_hash != hash_of(clean):
+                raise SetupRefused("criteria", "would be one version too many", f"{VERSIONS_MAX} versions of a rubric")
             if name and (title := clean_name("name", name, NAME_CHARS_MAX)) != rubric.name:
                 write.change_rubric(rubric_id, {"name": title})
                 record_in(

@@ -105,12 +105,12 @@ def test_a_rubric_has_versions_and_remarks(ask, rules):
 @pytest.mark.parametrize(
     ("spec", "field"),
     [
-        (7, "spec.rubric"),
+        (7, "spec"),
         ({}, "spec.criteria"),
         ({"criteria": [{}]}, "spec.criteria[0].key"),
         ({"criteria": [BRIEF | {"scale": {"kind": "points", "low": 5, "high": 1}}]}, "spec.criteria[0].scale.high"),
         ({"criteria": [BRIEF | {"definition": "a\u0000"}]}, "spec.criteria[0].definition"),
-        ({"criteria": [BRIEF], "mood": 1}, "spec.rubric.mood"),
+        ({"criteria": [BRIEF], "mood": 1}, "spec.mood"),
     ],
 )
 def test_a_rubric_that_cannot_be_names_its_field(ask, spec, field):

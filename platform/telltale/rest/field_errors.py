@@ -10,6 +10,8 @@ from rest_framework import serializers
 from telltale.rest.problems import FieldError, shown_value
 
 CHOICES_SHOWN = 20
+# Messages of the framework repeat what came, however long.
+MESSAGE_MAX = 300
 ABSENT = object()
 
 
@@ -75,7 +77,9 @@ def _walk(errors: Any, field: Any, value: Any, path: str) -> Iterator[FieldError
             if message:
                 yield from _walk(message, _field_in(field, at), _value_in(value, at), f"{path}[{at}]")
             continue
-        yield FieldError(path or "body", str(message), limit_of(field), _shown(value))
+        said = str(message)
+        said = said if len(said) <= MESSAGE_MAX else said[:MESSAGE_MAX] + "…"
+        yield FieldError(path or "body", said, limit_of(field), _shown(value))
 
 
 def _field_in(field: Any, name: Any) -> Any:
