@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from evals.pages.quality_view import Links, figure_words, interval_words, lacking_words
+from evals.pages.quality_view import Links, figure_words, interval_words, lacking_words, span_of
 from evals.read.estimates import FLAG, Estimates, Of, Row
 from evals.stats.ppi import Corrected
 from evals.stats.results import Estimate
@@ -50,7 +50,12 @@ def _figure(rows: Sequence[Row], found: Estimates, zone: ZoneInfo, links: Links)
         right=96,
         from_zero=of.is_share and min(known, default=0) < 0.5,
         spots=[
-            charts.Spot(start.timestamp(), end.timestamp(), links.traces(of, start, end, "", row.key), _title(of, row))
+            charts.Spot(
+                start.timestamp(),
+                end.timestamp(),
+                links.traces(of, found.start, found.end, "", row.key),
+                _title(of, row),
+            )
             for (start, end), row in zip(spans, rows, strict=True)
         ],
     )
@@ -64,7 +69,7 @@ def _figure(rows: Sequence[Row], found: Estimates, zone: ZoneInfo, links: Links)
                 _corrected_words(of, row),
                 f"{row.n:,}",
             ),
-            links.traces(of, start, end, "", row.key),
+            links.traces(of, found.start, found.end, "", row.key),
         )
         for (start, end), row in zip(spans, rows, strict=True)
     )
@@ -140,13 +145,9 @@ def _title(of: Of, row: Row) -> str:
 
 
 def _span(row: Row, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    key = row.key
-    if isinstance(key, datetime):
-        return key, key + timedelta(hours=1)
-    if isinstance(key, date):
-        start, end = (datetime.combine(key + timedelta(days=add), time(), zone).astimezone(UTC) for add in (0, 1))
-        return start, end
-    raise TypeError("a point in time is needed")
+    if not isinstance(row.key, date):
+        raise TypeError("a point in time is needed")
+    return span_of(row.key, zone)
 
 
 def _when(start: datetime, by: str, zone: ZoneInfo) -> str:

@@ -12,11 +12,11 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from evals.read.calibration import Badge
-from evals.read.estimates import FLAG, Coverage, Estimates, JudgeName, Key, LevelShare, Of, Row, Where
+from evals.read.estimates import FLAG, UNORDERED, Coverage, Estimates, JudgeName, Key, LevelShare, Of, Row, Where
 from evals.rubrics.kinds import POINTS
 from evals.stats.ppi import Corrected
 from evals.stats.results import Estimate, TooLittle
-from evals.stats.weighted import NONRESPONSE_FLAG
+from evals.stats.weighted import DESIGN_EFFECT_SAID, NONRESPONSE_FLAG
 from telltale.lib import format as fmt
 from telltale.projects.models import Project
 
@@ -55,6 +55,7 @@ class Card:
     badge_css: str
     badge_words: str
     badge_href: str
+    reason: str  # why the badge is none of a proven judge
     value: str  # the corrected quality, else "" and the uncorrected one stands in front
     interval: str
     standing: str  # what it rests on
@@ -67,6 +68,7 @@ class Card:
     href: str
     n_eff: str
     traffic: str
+    unequal: str
     bias: str
     levels: tuple[tuple[str, str], ...]
     is_flag: bool
@@ -106,6 +108,7 @@ class Line:
     corrected: str
     corrected_interval: str
     reviews: str
+    unequal: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +129,15 @@ class Links:
         dims = {name: getattr(self.where, name) for name in ("feature", "model", "prompt_version")}
         if by in dims and key is not None:
             dims[by] = str(key)
-        if isinstance(key, datetime):
-            start, end = key, key + timedelta(hours=1)
-        elif isinstance(key, date):
-            start, end = (
-                datetime.combine(key + timedelta(days=add), time(), self.zone).astimezone(UTC) for add in (0, 1)
-            )
-        pairs = [(f"score.{of.judge_slug}@{of.version}/{of.name}.exists", "yes")]
-        if of.name == FLAG:
-            pairs = [("judged", of.judge_slug)]
+        if isinstance(key, date):
+            first, last = span_of(key, self.zone)
+            start, end = max(start, first), min(end, last)
+        pairs = [("counted", criterion_key(of))]
         for name, value in dims.items():
             if value:
-                pairs.append((name, value))
-            elif value == "" and name != "model":
-                pairs.append((f"{name}.missing", "yes"))
+                pairs.append((f"judged.{name}", value))
+            elif value == "":
+                pairs.append((f"judged.{name}.missing", "yes"))
         pairs += [("from", _iso(start)), ("to", _iso(end))]
         return f"{self.base}traces/?{urlencode(pairs)}"
 
@@ -156,6 +154,19 @@ class Links:
         """Where the judge version is set against people."""
         query = urlencode([("v", of.version), ("criterion", of.name)])
         return f"{self.base}judges/{of.judge_slug}/calibration/?{query}"
+
+
+def span_of(key: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """What a point in time stands for: the hour that begins then, or the hours (of UTC) that begin in a day."""
+    if isinstance(key, datetime):
+        return key, key + timedelta(hours=1)
+    start, end = (datetime.combine(key + timedelta(days=add), time(), zone).astimezone(UTC) for add in (0, 1))
+    return _next_hour(start), _next_hour(end)
+
+
+def _next_hour(at: datetime) -> datetime:
+    whole = at.replace(minute=0, second=0, microsecond=0)
+    return whole if whole == at else whole + timedelta(hours=1)
 
 
 def _iso(at: datetime) -> str:
@@ -187,8 +198,25 @@ def interval_words(of: Of, found: Estimate) -> str:
 
 
 def lacking_words(found: TooLittle) -> str:
-    """ "Too little data: 12 of 20 scores"."""
-    return f"Too little data: {found.have:,} of {found.need:,} {found.what}"
+    """ "Too little data: 12 of 20 scores, 8 more are needed"."""
+    if found.what == UNORDERED:
+        return "No mean: its labels have no order"
+    return f"Too little data: {found.have:,} of {found.need:,} {found.what}, {_more(found)}"
+
+
+def _more(found: TooLittle) -> str:
+    missing = found.need - found.have
+    return f"{missing:,} more {'is' if missing == 1 else 'are'} needed"
+
+
+def unequal_words(row: Row) -> str:
+    """What is said where scores weigh so unequally that many are worth few; else ""."""
+    if row.n < 2 or row.design_effect <= DESIGN_EFFECT_SAID:
+        return ""
+    return (
+        f"Weights are very unequal: {row.n:,} scores tell as much as {row.n_eff:,.0f} equally drawn ones would"
+        f" (design effect {row.design_effect:.1f})"
+    )
 
 
 def primary(rows: Sequence[Row]) -> Row | None:
@@ -303,6 +331,7 @@ def _card(
         badge_css=BADGES[row.badge.state],
         badge_words=_badge_words(row.badge),
         badge_href=links.calibration(of),
+        reason="" if of.name == FLAG or row.badge.state == "proven" else _badge_words(row.badge),
         value=with_scale(of, corrected.estimate.value) if isinstance(corrected, Corrected) else "",
         interval=interval_words(of, corrected.estimate) if isinstance(corrected, Corrected) else "",
         standing=_standing(corrected) if isinstance(corrected, Corrected) else "",
@@ -315,6 +344,7 @@ def _card(
         href=links.traces(of, found.start, found.end),
         n_eff=f"{row.n_eff:,.0f}",
         traffic=f"{row.coverage:,.0f}",
+        unequal=unequal_words(row),
         bias=_bias(of, corrected) if isinstance(corrected, Corrected) else "",
         levels=tuple((level.level, fmt.share(level.share)) for level in own[:LEVELS_SHOWN]),
         is_flag=of.name == FLAG,
@@ -344,7 +374,7 @@ def _reviews_note(of: Of, corrected: Corrected | TooLittle) -> str:
         return ""
     if corrected.what != "reviews":
         return ""
-    return f"Not corrected: {corrected.have:,} of {corrected.need:,} drawn reviews"
+    return f"Not corrected: {corrected.have:,} of {corrected.need:,} drawn reviews, {_more(corrected)}"
 
 
 def _bias(of: Of, corrected: Corrected) -> str:
@@ -399,12 +429,13 @@ def _line(row: Row, found: Estimates, links: Links, by: str, narrow: str) -> Lin
             row.of, corrected.estimate if isinstance(corrected, Corrected) else corrected
         ),
         reviews=f"{row.reviews:,}",
+        unequal=unequal_words(row),
     )
 
 
 def _short_interval(of: Of, found: Estimate | TooLittle) -> str:
     if isinstance(found, TooLittle):
-        return f"{found.have:,} of {found.need:,} {found.what}"
+        return "no order" if found.what == UNORDERED else f"{found.have:,} of {found.need:,} {found.what}"
     if found.low is None or found.high is None:
         return ""
     if found.low == found.high:

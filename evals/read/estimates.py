@@ -31,6 +31,8 @@ from traces.read.asking import asking, fetch
 
 By = Literal["feature", "model", "prompt_version", "hour", "day"]
 FLAG = "_flag"
+# What is lacking for a mean of labels without an order: no number of scores helps.
+UNORDERED = "scores on an ordered scale"
 # Fewer say too little to be shown as a figure of all traffic.
 SCORES_MIN = 20
 # What is drawn and not judged yet raises weights by no more than this: two scores of an hour are not the hour.
@@ -119,6 +121,11 @@ class Row:
     coverage: float
     reviews: int
     badge: Badge
+
+    @property
+    def design_effect(self) -> float:
+        """How many times more scores this took than equally weighted ones would; 1 when all weigh the same."""
+        return self.n / self.n_eff if self.n_eff > 0 else 1.0
 
     @property
     def mean(self) -> float | None:
@@ -467,7 +474,7 @@ def _coverage(cursor: Any, params: dict[str, Any]) -> dict[int, Coverage]:
 def _raw(of: Of, sums: Sums) -> Estimate | TooLittle:
     """The judge's mean over all traffic; levels without an order have none."""
     if of.scale is not None and not of.scale.has_numbers:
-        return TooLittle(0, SCORES_MIN, "scores on an ordered scale")
+        return TooLittle(0, SCORES_MIN, UNORDERED)
     if sums.n < SCORES_MIN:
         return TooLittle(sums.n, SCORES_MIN, "scores")
     if of.is_share:

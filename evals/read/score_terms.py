@@ -1,7 +1,8 @@
 """What lists of traces are filtered by of this room: scores by name, flags of judges, and how judging ended.
 
 `score.<name>` is any score of that name on the trace or a span of it; `score.<judge>/<name>` that judge's alone,
-`score.<judge>@3/<name>` that version's, and `score.people/<name>` and `score.api/<name>` those of people and programs.
+`score.<judge>@3/<name>` that version's, and `score.people/<name>` and `score.api/<name>` those of people and programs. `counted` is what an estimate stands on,
+and `judged.feature`, `judged.model` and `judged.prompt_version` what part of the traffic it was counted as.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ NAME_CHARS_MAX = 160
 NUMBER_MAX = 1e15
 _BOOLEANS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 _SLUG = re.compile(r"[\w-]{1,60}\Z")
+_COUNTED = re.compile(r"([\w-]{1,60})@(\d{1,9})/(.{1,100})\Z")
+FLAG = "_flag"
 _JUDGE = re.compile(r"[\w-]{1,60}(@\d{1,9})?\Z")
 # Scores are booked under their target's start; a trace that grew backwards since, or came late, may differ a little.
 _IN_WINDOW: dict[str, LiteralString] = {
@@ -151,6 +154,61 @@ def _judged(name: str, op: str, values: tuple[str, ...], mark: str, params: dict
     return sql.SQL("NOT {}").format(found) if op == "not" else found
 
 
+def _check_counted(name: str, op: str, key: str, values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if not _COUNTED.match(value):
+            limit = "<judge>@<version>/<criterion>, such as quality@3/correctness"
+            raise FilterError(key, "is not accepted", limit, value[:80])
+    return values
+
+
+# The judgements that the sums by the hour were made of: drawn from traffic, and no repeats.
+_DRAWN: LiteralString = (
+    _JUDGEMENT + " AND g.target_kind IN (1, 2) AND g.pi IS NOT NULL AND g.purpose IN (1, 2) AND g.state = 'scored'"
+)
+_OF_COUNTED: LiteralString = (
+    " AND g.judge_version_id IN (SELECT v.id FROM evals_judgeversion AS v JOIN evals_judge AS j ON j.id = v.judge_id"
+    " WHERE j.project_id = %(project_id)s AND j.slug = {} AND v.number = {})"
+)
+_SCORED: LiteralString = (
+    " AND EXISTS (SELECT FROM evals_score AS c WHERE c.project_id = g.project_id"
+    " AND c.judgement_id = g.judgement_id AND c.name = {})"
+)
+
+
+def _counted(name: str, op: str, values: tuple[str, ...], mark: str, params: dict[str, Any]) -> sql.Composable:
+    """`quality@3/correctness`: drawn, and scored so by that version; `_flag` as criterion: flagged or not."""
+    parts: list[sql.Composable] = []
+    for at, value in enumerate(values):
+        found = _COUNTED.match(value)
+        if found is None:
+            continue
+        params |= {f"{mark}j{at}": found[1], f"{mark}v{at}": int(found[2]), f"{mark}n{at}": found[3]}
+        version = sql.SQL(_OF_COUNTED).format(sql.Placeholder(f"{mark}j{at}"), sql.Placeholder(f"{mark}v{at}"))
+        what: sql.Composable = sql.SQL(" AND g.is_flagged IS NOT NULL")
+        if found[3] != FLAG:
+            what = sql.SQL(_SCORED).format(sql.Placeholder(f"{mark}n{at}"))
+        text: LiteralString = "EXISTS (SELECT FROM evals_judgement AS g WHERE " + _DRAWN + "{}{})"
+        parts.append(sql.SQL(text).format(version, what))
+    any_of = sql.SQL("({})").format(sql.SQL(" OR ").join(parts))
+    return sql.SQL("NOT {}").format(any_of) if op == "not" else any_of
+
+
+def _part(column: LiteralString) -> Extra:
+    """Which part of the traffic a trace was counted as; `missing` is what its sender did not tell."""
+
+    def check(name: str, op: str, key: str, values: tuple[str, ...]) -> tuple[str, ...]:
+        return ("yes",) if op == "missing" else values
+
+    def condition(name: str, op: str, values: tuple[str, ...], mark: str, params: dict[str, Any]) -> sql.Composable:
+        params[mark] = [""] if op == "missing" else list(values)
+        text: LiteralString = "EXISTS (SELECT FROM evals_judgement AS g WHERE " + _DRAWN + " AND {} = ANY({}::text[]))"
+        found = sql.SQL(text).format(sql.SQL(column), sql.Placeholder(mark))
+        return sql.SQL("NOT {}").format(found) if op == "not" else found
+
+    return Extra(("is", "not", "missing"), check, condition)
+
+
 FIELDS = (
     Field(
         "score",
@@ -160,4 +218,8 @@ FIELDS = (
     ),
     Field("flagged", "Flagged", "extra", extra=Extra(("is", "not"), _check_flagged, _flagged)),
     Field("judged", "Judged", "extra", extra=Extra(("is", "not"), _check_judged, _judged)),
+    Field("counted", "In the estimate of", "extra", extra=Extra(("is", "not"), _check_counted, _counted)),
+    Field("judged.feature", "Counted as feature", "extra", extra=_part("g.feature")),
+    Field("judged.model", "Counted as model", "extra", extra=_part("g.model")),
+    Field("judged.prompt_version", "Counted as prompt version", "extra", extra=_part("g.prompt_version")),
 )
