@@ -18,6 +18,7 @@ from evals.api import (
     review,
     rubrics,
     scores,
+    spend,
 )
 
 urlpatterns: list[URLPattern] = [
@@ -73,6 +74,7 @@ urlpatterns: list[URLPattern] = [
     path("connections/<str:connection_id>", connections.OneConnectionView.as_view(), name="api-connection"),
     path("connections/<str:connection_id>/test", connections.ConnectionTestView.as_view(), name="api-connection-test"),
     path("evaluation", connections.EvaluationView.as_view(), name="api-evaluation"),
+    path("evaluation/spend", spend.SpendView.as_view(), name="api-evaluation-spend"),
     path("rubrics", rubrics.RubricsView.as_view(), name="api-rubrics"),
     path("rubrics/check", rubrics.RubricCheckView.as_view(), name="api-rubric-check"),
     path("rubrics/presets", rubrics.RubricPresetsView.as_view(), name="api-rubric-presets"),

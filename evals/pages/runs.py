@@ -107,7 +107,7 @@ def runs(request: HttpRequest, project: Project, judge: str) -> HttpResponseBase
         "state_choices": [("", "Any state"), *STATE_WORDS.items()],
         "flagged": kept.get("flagged", ""),
         "exports": [(name.upper(), "?" + urlencode({**kept, "format": name})) for name in FORMATS],
-        **_pace(project, view, now),
+        **_pace(project, view, now, WINDOWS[window][1]),
     }  # fmt: skip
     return render(request, "evals/judge_runs.html", context)
 
@@ -115,8 +115,8 @@ def runs(request: HttpRequest, project: Project, judge: str) -> HttpResponseBase
 ORDER = ("scored", "failed", "skipped", "pending", "running")
 
 
-def _pace(project: Project, view: JudgeView, now: datetime) -> dict[str, Any]:
-    """What waits how long, what was spent today, and what holds judging up."""
+def _pace(project: Project, view: JudgeView, now: datetime, back: timedelta) -> dict[str, Any]:
+    """What waits how long, what was spent by day, and what holds judging up."""
     zone = ZoneInfo(project.time_zone)
     today = day_of(now, zone)
     used = used_on(project.pk, today)
@@ -135,6 +135,7 @@ def _pace(project: Project, view: JudgeView, now: datetime) -> dict[str, Any]:
         )
         if is_over(limit, spent)
     ]
+    days = spend_by_day(project.pk, day_of(now - back, zone), today, view.id)
     waited = None if found.oldest_waiting_at is None else now - found.oldest_waiting_at
     return {
         "ribbon": ribbon,
@@ -143,7 +144,8 @@ def _pace(project: Project, view: JudgeView, now: datetime) -> dict[str, Any]:
         "waited_ms": None if waited is None else max(waited.total_seconds(), 0) * 1000,
         "median_ms": None if found.median_seconds is None else found.median_seconds * 1000,
         "p95_ms": None if found.p95_seconds is None else found.p95_seconds * 1000,
-        "spent": next(iter(spend_by_day(project.pk, today, today, view.id)), None),
+        "spent": next((each for each in days if each.day == today), None),
+        "days": days[::-1],
         "used": used,
         "limits": limits,
         "over": over if view.kind == "model" else [],

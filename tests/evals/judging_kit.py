@@ -76,6 +76,14 @@ def make_plan(version, spec, *, salt="salt", number=1):
     )  # fmt: skip
 
 
+def set_noon(project):
+    """Give the project a time zone in which it is about noon, so that its day does not end during a test."""
+    offset = 12 - clock.now().hour
+    project.time_zone = "Etc/UTC" if offset == 0 else f"Etc/GMT{-offset:+d}"  # the sign is the other way round there
+    project.save()
+    context.forget()
+
+
 def set_budget(project, **values):
     Settings.objects.update_or_create(project=project, defaults=values)
     context.forget()
@@ -100,13 +108,13 @@ def store_traces(project, n=1, *, error=False, answer="It opens at nine.", quest
     return ids
 
 
-def draw(project, trace_ids):
+def draw(project, trace_ids, now=None):
     """Decide traces at once, as if they had been quiet long enough; how many judgements that made."""
     with raw_cursor() as cursor:
-        add_candidates(cursor, project.pk, trace_ids, clock.now())
+        add_candidates(cursor, project.pk, trace_ids, now or clock.now())
     queued = 0
     while True:
-        seen, new = drawing.draw_due(project.pk)
+        seen, new = drawing.draw_due(project.pk, now)
         queued += new
         if not seen:
             return queued
@@ -166,6 +174,7 @@ class StandIn:
         self.lock = threading.Lock()
         self.bodies: list[dict] = []
         self.seen: Counter[str] = Counter()
+        self.good: Counter[str] = Counter()  # verdicts that were given, by what was asked
         self.paths: list[str] = []
         outer = self
 
@@ -209,6 +218,9 @@ class StandIn:
             self.faults[fault] += 1
         try:
             self.answer(handler, body, fault)
+            if not fault:
+                with self.lock:
+                    self.good[digest] += 1
         except OSError:
             return  # who asked is gone
         finally:

@@ -22,6 +22,7 @@ from tests.evals.judging_kit import (
     make_plan,
     make_version,
     set_budget,
+    set_noon,
     sql,
     store_traces,
     tallies,
@@ -230,6 +231,7 @@ def model_judge(project):
 
 
 def test_money_left_lowers_the_shares_of_the_hour_before_its_first_draw(project):
+    set_noon(project)
     version = model_judge(project)
     now = clock.now()
     # 1,000 an hour were taken in the hours before, for 0.01 USD each; 1 USD a day is far too little for that.
@@ -245,7 +247,7 @@ def test_money_left_lowers_the_shares_of_the_hour_before_its_first_draw(project)
     assert "budget" in reason
 
     ids = store_traces(project, 200)
-    queued = draw(project, ids)
+    queued = draw(project, ids, now)
     assert queued < 40
     rate = PlanRate.objects.get()
     assert rate.factor == pytest.approx(factor, rel=0.05)
@@ -253,7 +255,7 @@ def test_money_left_lowers_the_shares_of_the_hour_before_its_first_draw(project)
 
     # The hour's factor stays, whatever happens to the budget within it.
     set_budget(project, budget_pico_day=10**15)
-    draw(project, store_traces(project, 5))
+    draw(project, store_traces(project, 5), now)
     assert PlanRate.objects.count() == 1
     assert {row[0] for row in decisions(project).values()} == {max(rate.factor, 0.001)}
 

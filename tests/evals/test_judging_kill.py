@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from evals.judging import context
 from evals.models import SpendDay
+from telltale.lib import format as fmt
 from tests.conftest import database_url
 from tests.evals.judging_kit import (
     StandIn,
@@ -24,6 +26,7 @@ from tests.evals.judging_kit import (
     reason_tallies,
     reasons,
     set_budget,
+    set_noon,
     sql,
     states,
     store_traces,
@@ -32,7 +35,7 @@ from tests.evals.judging_kit import (
 
 pytestmark = pytest.mark.process
 ROOT = Path(__file__).resolve().parent.parent.parent
-TRACES, KILLS, THREADS = 300, 6, 4
+TRACES, KILLS, THREADS = 300, 10, 4
 # 15 % in all.
 FAULTS = ("limited", "prose", "range", "half", "refusal", "late", "server")
 FAULT_SHARE = 0.15
@@ -90,16 +93,17 @@ def states_of():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_sums_add_up_and_the_bill_is_the_spend_though_workers_are_killed(committed_db, project, stand_in, tmp_path):
+def test_sums_add_up_and_the_bill_is_the_spend_though_workers_are_killed(
+    committed_db, project, alice, key, sign_in, client, stand_in, tmp_path
+):
     context.forget()
     connection = make_connection(project, stand_in.url, timeout_seconds=1.0, at_a_time=THREADS)
     version = make_version(project, endpoint=connection)
     make_plan(version, {"kind": "all"})
     set_budget(project, budget_pico_day=None)
-    ids = []
-    for at in range(TRACES // 50):
-        # Answers that differ, so that the endpoint can tell its calls apart.
-        ids += [store_traces(project, 1, answer=f"Number {at * 50 + n}.")[0] for n in range(50)]
+    set_noon(project)
+    # Answers that differ, so that the endpoint can tell its calls apart.
+    ids = [store_traces(project, 1, answer=f"Number {n}.")[0] for n in range(TRACES)]
     assert draw(project, ids) == TRACES
     kills = 0
     running = worker(tmp_path)
@@ -131,7 +135,10 @@ def test_sums_add_up_and_the_bill_is_the_spend_though_workers_are_killed(committ
     # Nothing that was no verdict is a score: the endpoint's verdicts are all fours.
     assert sql("SELECT DISTINCT number FROM evals_score") == [(4.0,)]
 
-    # What was answered twice was lost by a kill, at most once a thread and kill.
+    # All were asked for. What was answered twice was lost by a kill, at most once a thread and kill.
+    assert len(stand_in.seen) == TRACES
+    assert len(stand_in.good) >= len(scored)
+    assert sum(n - 1 for n in stand_in.good.values()) <= kills * THREADS
     lost = sql("SELECT sum(lost)::int FROM evals_judgement")[0][0]
     assert lost <= kills * THREADS
     spend = SpendDay.objects.get(project=project, judge_id=0)
@@ -142,6 +149,12 @@ def test_sums_add_up_and_the_bill_is_the_spend_though_workers_are_killed(committ
     assert spend.spent_pico <= stand_in.bill_pico <= spend.spent_pico + spend.lost_pico
     assert stand_in.calls <= spend.calls + spend.lost_calls
     assert spend.calls + spend.lost_calls - stand_in.calls <= kills * THREADS
+    # The page and REST say the same.
+    page = sign_in(alice).get("/p/shop/judges/quality/runs/").content.decode()
+    assert fmt.cost_exact(spend.spent_pico) in page
+    assert fmt.cost_exact(spend.lost_pico) in page
+    told = client.get("/api/v1/evaluation/spend", headers={"Authorization": f"Bearer {key.secret}"}).json()
+    assert sum(Decimal(day["spent_usd"]) * 10**12 for day in told["items"]) == spend.spent_pico
 
 
 @pytest.mark.django_db(transaction=True)
@@ -155,6 +168,7 @@ def test_a_budget_holds_to_the_calls_under_way_though_workers_are_killed(committ
         # About forty calls' worth.
         budget = 40 * 400_000_000
         set_budget(project, budget_pico_day=budget)
+        set_noon(project)
         draw(project, store_traces(project, 120))
         for _ in range(2):
             running = worker(tmp_path)

@@ -19,6 +19,7 @@ from tests.evals.judging_kit import (
     reason_tallies,
     reasons,
     set_budget,
+    set_noon,
     sql,
     states,
     store_traces,
@@ -57,6 +58,7 @@ def at_once(monkeypatch):
 
 
 def live(project, stand_in, spec=None, **more):
+    set_noon(project)
     connection = make_connection(project, stand_in.url, **more)
     version = make_version(project, endpoint=connection)
     make_plan(version, spec or {"kind": "all"})

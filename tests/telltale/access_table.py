@@ -163,6 +163,7 @@ REST: dict[str, dict[str, tuple[Role | None, str]]] = {
     "api/v1/connections/<str:connection_id>": {"GET": READ, "PATCH": CHANGE},
     "api/v1/connections/<str:connection_id>/test": {"POST": CHANGE},
     "api/v1/evaluation": {"GET": READ, "PATCH": CHANGE},
+    "api/v1/evaluation/spend": {"GET": READ},
     "api/v1/rubrics": {"GET": READ, "POST": MEASURE},
     "api/v1/rubrics/check": {"POST": READ},
     "api/v1/rubrics/presets": {"GET": READ},
