@@ -76,7 +76,7 @@ def tend_backfills() -> int:
 
 @shared_task(name="evals.fill_reviews", time_limit=120, ignore_result=True)
 def fill_reviews() -> int:
-    """Let what judges flagged wait in the review queues that want it."""
+    """Let what judges flagged and end users disliked wait in the review queues that want it."""
     return filling.fill()
 
 

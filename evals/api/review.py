@@ -14,7 +14,7 @@ from evals.read import review as read
 from evals.read.material import load_material
 from evals.read.review import ItemView, QueueView, ReviewView
 from evals.reviewing import assigning, datasets, dropping, handing, queues, verdicts
-from evals.reviewing.config import Enough, Held, RefusedReview, stored_config
+from evals.reviewing.config import KNOWN, Enough, Held, RefusedReview, stored_config
 from evals.reviewing.filling import add_by_hand
 from evals.reviewing.handing import SHOWN, is_by, keys_of, lease_key, new_tab
 from evals.reviewing.people import Reviewer, named_reviewer, reviewer_of
@@ -510,7 +510,7 @@ def _wanted(told: dict[str, Any], keeps: QueueView | None = None) -> WantedQueue
     """A body as a wanted queue; what a change leaves out stays."""
     config = told.get("config")
     if config is not None and not isinstance(config, dict):
-        raise bad_field("config", "is no object", limit="rules, share, feature, wanted, days, criterion, categories")
+        raise bad_field("config", "is no object", limit=", ".join(KNOWN))
     if keeps is None:
         base: dict[str, Any] = {}
     else:

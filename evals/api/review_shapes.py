@@ -22,7 +22,8 @@ class QueueShape(serializers.Serializer[Any]):
     judge = serializers.CharField(allow_null=True)
     judge_version = serializers.IntegerField(allow_null=True)
     config = serializers.JSONField(
-        help_text="rules, share, feature, wanted, days, criterion, categories, needs_scores."
+        help_text="rules (flagged, thumbs_down, errors), share, feature, wanted, days, criterion, feedback, "
+        "feedback_at_most, categories, needs_scores."
     )
     reviewers_per_item = serializers.IntegerField()
     double_share = serializers.FloatField(help_text="The share of items that get one reviewer more.")

@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 from evals.forms.fields import Field, choices_of
 from evals.read.review import QueueView
 from evals.read.setup import JudgeView, RubricView
-from evals.reviewing.config import CATEGORIES, KIND_WORDS, RULE_WORDS, RULES, RefusedReview, stored_config
+from evals.reviewing.config import CATEGORIES, FEEDBACK, KIND_WORDS, RULE_WORDS, RULES, RefusedReview, stored_config
 from evals.reviewing.queues import WantedQueue
 
 NAMES = (
-    "name", "kind", "judge", "rubric", "rule_flagged", "rule_errors", "share", "feature", "wanted", "days", "criterion",
+    "name", "kind", "judge", "rubric", "rule_flagged", "rule_thumbs_down", "rule_errors", "feedback",
+    "feedback_at_most", "share", "feature", "wanted", "days", "criterion",
     "reviewers_per_item", "double_share", "is_blind", "needs_scores", "due", "categories",
 )  # fmt: skip
 DEFAULTS = {
@@ -22,7 +23,10 @@ DEFAULTS = {
     "judge": "",
     "rubric": "",
     "rule_flagged": "on",
+    "rule_thumbs_down": "on",
     "rule_errors": "",
+    "feedback": FEEDBACK,
+    "feedback_at_most": "0",
     "share": "",
     "feature": "",
     "wanted": "200",
@@ -46,8 +50,9 @@ def typed_of_queue(queue: QueueView, zone: ZoneInfo) -> dict[str, str]:
         "kind": queue.kind,
         "judge": queue.judge_slug,
         "rubric": queue.rubric_slug,
-        "rule_flagged": "on" if "flagged" in config.rules else "",
-        "rule_errors": "on" if "errors" in config.rules else "",
+        **{f"rule_{rule}": "on" if rule in config.rules else "" for rule in RULE_WORDS},
+        "feedback": config.feedback,
+        "feedback_at_most": f"{config.feedback_at_most:g}",
         "share": f"{config.share * 100:g}",
         "feature": config.feature,
         "wanted": str(config.wanted),
@@ -69,6 +74,8 @@ def wanted_of_form(typed: Mapping[str, str], zone: ZoneInfo, keeps: QueueView | 
         "rules": [rule for rule in RULE_WORDS if typed[f"rule_{rule}"]] if kind == RULES else [],
         "feature": typed["feature"],
         "criterion": typed["criterion"],
+        "feedback": typed["feedback"],
+        "feedback_at_most": _number("feedback_at_most", typed["feedback_at_most"]),
         "categories": [line.strip() for line in typed["categories"].splitlines() if line.strip()],
         "needs_scores": bool(typed["needs_scores"]),
     }
@@ -114,8 +121,14 @@ def fields_of(
             "rubric", "Rubric", kind="select", hint="What people score by. A judge is calibrated by its own rubric.",
             choices=choices_of([("", "The judge’s"), *((each.slug, each.name) for each in rubrics)], typed["rubric"]),
         ),
-        Field("rule_flagged", RULE_WORDS["flagged"], kind="check"),
-        Field("rule_errors", RULE_WORDS["errors"], kind="check"),
+        *(Field(f"rule_{rule}", words, kind="check") for rule, words in RULE_WORDS.items()),
+        Field(
+            "feedback", "Score that is the thumb", chars_max=100,
+            hint="As your program sends it to /api/v1/scores.",
+        ),
+        Field(
+            "feedback_at_most", "Down at", kind="number", hint="And below. False is 0; labels: down, negative, bad.",
+        ),
         Field(
             "share", "Share", kind="number", suffix="%",
             hint="Of what the rule picks, or of all traffic. Empty: 100% of a rule’s, 5% at random.",
@@ -171,6 +184,16 @@ def _whole(name: str, text: str) -> int | None:
     if not (raw.isascii() and raw.isdigit() and len(raw) < 10):
         raise RefusedReview(name, "is no whole number", value=raw[:40])
     return int(raw)
+
+
+def _number(name: str, text: str) -> float | None:
+    raw = text.strip()
+    if not raw:
+        return None
+    try:
+        return float(raw) if raw.isascii() and "_" not in raw else float("x")
+    except ValueError:
+        raise RefusedReview(name, "is no number", value=raw[:40]) from None
 
 
 def _share(name: str, text: str) -> float | None:

@@ -12,12 +12,21 @@ from evals.rubrics import Rubric
 RULES, RANDOM, CALIBRATION, MANUAL = "rules", "random", "calibration", "manual"
 KINDS = (RULES, RANDOM, CALIBRATION, MANUAL)
 KIND_WORDS = {
-    RULES: "What rules pick: answers that a judge flagged, errors",
+    RULES: "What rules pick: answers that a judge flagged, thumbs-down, errors",
     RANDOM: "A random sample of all traffic",
     CALIBRATION: "A calibration task: judged answers, drawn over the whole scale",
     MANUAL: "What people pick by hand",
 }
-RULE_WORDS = {"flagged": "A judge flagged the answer", "errors": "The trace ended in an error"}
+FLAGGED, THUMBS_DOWN, ERRORS = "flagged", "thumbs_down", "errors"
+RULE_WORDS = {
+    FLAGGED: "A judge flagged the answer",
+    THUMBS_DOWN: "Thumbs-down: a program scored it low for the end user",
+    ERRORS: "The trace ended in an error",
+}
+# The score that end users give by their thumb, and what it is at most: false and 0 are down, true and 1 up.
+FEEDBACK, FEEDBACK_AT_MOST = "user_feedback", 0.0
+FEEDBACK_CHARS_MAX = 100
+_DOWN = frozenset({"thumbs_down", "thumb_down", "down", "dislike", "negative", "bad", "👎"})
 # What may be wrong with an answer, as the design's source documents name it; a queue may name its own.
 CATEGORIES = (
     "Claim not in any source",
@@ -35,6 +44,10 @@ WANTED_MAX = 5_000
 DAYS_MAX = 365
 CATEGORIES_MAX, CATEGORY_CHARS_MAX = 30, 100
 NOTE_MAX = 4_000
+KNOWN = (
+    "rules", "share", "feature", "wanted", "days", "criterion", "feedback", "feedback_at_most", "categories",
+    "needs_scores",
+)  # fmt: skip
 FAILURE, FALSE_ALARM, GOOD, UNSURE = "failure", "false_alarm", "good", "unsure"
 VERDICTS = (FAILURE, FALSE_ALARM, GOOD, UNSURE)
 
@@ -67,8 +80,9 @@ class QueueConfig:
     """What comes into a queue, by its kind.
 
     rules: `rules` of RULE_WORDS, `share` of what they pick. random: `share` of all traffic. calibration: `wanted`
-    judged traces of the last `days`, over the levels of `criterion`. `feature` keeps to one; `categories` are what a
-    reviewer may say went wrong; `needs_scores`: a verdict comes with a score for every criterion.
+    judged traces of the last `days`, over the levels of `criterion`. `feature` keeps to one; `feedback` names the score
+    of programs that is a thumb, down at `feedback_at_most` and below; `categories` are what a reviewer may say went
+    wrong; `needs_scores`: a verdict comes with a score for every criterion.
     """
 
     rules: tuple[str, ...] = ()
@@ -78,6 +92,8 @@ class QueueConfig:
     wanted: int = 200
     days: int = 28
     criterion: str = ""
+    feedback: str = FEEDBACK
+    feedback_at_most: float = FEEDBACK_AT_MOST
     categories: tuple[str, ...] = CATEGORIES
     needs_scores: bool = False
     told: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)  # how the sample was drawn
@@ -92,6 +108,8 @@ class QueueConfig:
             "wanted": self.wanted,
             "days": self.days,
             "criterion": self.criterion,
+            "feedback": self.feedback,
+            "feedback_at_most": self.feedback_at_most,
             "categories": list(self.categories),
             "needs_scores": self.needs_scores,
             "told": dict(self.told),
@@ -100,11 +118,9 @@ class QueueConfig:
 
 def read_config(kind: str, spec: Mapping[str, Any], rubric: Rubric, salt: str) -> QueueConfig:
     """The config of a queue of `kind`; what is left out has its default. RefusedReview."""
-    known = {"rules", "share", "feature", "wanted", "days", "criterion", "categories", "needs_scores"}
     for name in spec:
-        if name not in known:
-            limit = ", ".join(sorted(known))
-            raise RefusedReview(f"config.{str(name)[:40]}", "is not known here", limit)
+        if name not in KNOWN:
+            raise RefusedReview(f"config.{str(name)[:40]}", "is not known here", ", ".join(KNOWN))
     rules = _texts(spec, "rules", len(RULE_WORDS), 40)
     for rule in rules:
         if rule not in RULE_WORDS:
@@ -114,6 +130,9 @@ def read_config(kind: str, spec: Mapping[str, Any], rubric: Rubric, salt: str) -
     share = _number(spec, "share", 0.05 if kind == RANDOM else 1.0)
     if not 0.0001 <= share <= 1.0:
         raise RefusedReview("config.share", "is out of range", "0.0001 to 1", f"{share:g}")
+    at_most = _number(spec, "feedback_at_most", FEEDBACK_AT_MOST)
+    if not abs(at_most) <= 1e6:
+        raise RefusedReview("config.feedback_at_most", "is out of range", "-1,000,000 to 1,000,000", f"{at_most:g}")
     criterion = _text(spec, "criterion", 100) or (rubric.criteria[0].key if kind == CALIBRATION else "")
     if criterion and rubric.criterion(criterion) is None:
         raise RefusedReview("config.criterion", "is no criterion of the rubric", value=criterion)
@@ -129,6 +148,8 @@ def read_config(kind: str, spec: Mapping[str, Any], rubric: Rubric, salt: str) -
         wanted=_whole(spec, "wanted", 200, 1, WANTED_MAX),
         days=_whole(spec, "days", 28, 1, DAYS_MAX),
         criterion=criterion,
+        feedback=_text(spec, "feedback", FEEDBACK_CHARS_MAX) or FEEDBACK,
+        feedback_at_most=at_most,
         categories=categories,
         needs_scores=needs,
     )
@@ -145,10 +166,21 @@ def stored_config(config: Mapping[str, Any]) -> QueueConfig:
         wanted=int(config.get("wanted", base.wanted)),
         days=int(config.get("days", base.days)),
         criterion=str(config.get("criterion", "")),
+        feedback=str(config.get("feedback", FEEDBACK)),
+        feedback_at_most=float(config.get("feedback_at_most", FEEDBACK_AT_MOST)),
         categories=tuple(config.get("categories", CATEGORIES)),
         needs_scores=bool(config.get("needs_scores", False)),
         told=dict(config.get("told", {})),
     )
+
+
+def is_thumb_down(config: QueueConfig, name: str, number: float | None, label: str | None) -> bool:
+    """Whether a score of a program is the thumbs-down that a queue waits for."""
+    if name != config.feedback:
+        return False
+    if label is not None:
+        return label.strip().casefold().replace("-", "_").replace(" ", "_") in _DOWN
+    return number is not None and number <= config.feedback_at_most
 
 
 def clean_text(name: str, value: object, limit: int, *, is_needed: bool = False) -> str:

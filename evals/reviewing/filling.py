@@ -1,8 +1,8 @@
-"""Filling queues: what judges flagged, what ended in an error, a random sample, a calibration task, by hand.
+"""Filling queues: what judges flagged, thumbs-down, errors, a random sample, a calibration task, by hand.
 
-What a judge flags is told by the database in the transaction that flags it, and taken away in the transaction that
-queues it: nothing is skipped, nothing comes twice. Errors and random samples are looked at when a trace has been quiet
-(`consider`), in the transaction that decides on it.
+What a judge flags, and what programs score for end users, is told by the database in the transaction that writes it,
+and taken away in the transaction that queues it: nothing is skipped, nothing comes twice. Errors and random samples are
+looked at when a trace has been quiet (`consider`), in the transaction that decides on it.
 """
 
 from __future__ import annotations
@@ -19,43 +19,54 @@ from evals.read import review as read
 from evals.read.review import QueueView
 from evals.reviewing.config import (
     CALIBRATION,
+    ERRORS,
+    FLAGGED,
     RANDOM,
     RULES,
+    THUMBS_DOWN,
     Enough,
     QueueConfig,
     RefusedReview,
     clean_text,
+    is_thumb_down,
     stored_config,
 )
 from evals.reviewing.drawing import allocation, draw, spreads_of, wanted_of
 from evals.rubrics import Criterion
 from evals.sampling.draw import hash_share
 from evals.write import review as write
-from evals.write.review import NewItem
+from evals.write.review import Feedback, NewItem
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from telltale.lib.sql import load
 from telltale.projects.models import Project
 
 FLAGGED_AT_ONCE = 500
+# Of a new queue: so many scores of the last days are looked through.
+FEEDBACK_MAX = 20_000
 # Judged traces that a calibration task draws from: more are drawn from the newest so many, and the page says so.
 POPULATION_MAX = 200_000
+# A score may come before its trace; so long it waits for it.
+FEEDBACK_WAITS = timedelta(days=1)
 # A rule queue begins with what was flagged in the last days.
 LOOK_BACK_DAYS = 7
 
 
 def fill() -> int:
-    """Queue what was flagged since the last time, in all projects; how many items are new."""
-    with raw_cursor() as cursor:
-        cursor.execute("SELECT DISTINCT project_id FROM evals_flagged")
-        project_ids = [row[0] for row in cursor.fetchall()]
+    """Queue what was flagged or scored low since the last time, in all projects; how many items are new."""
     made = 0
-    for project_id in project_ids:
-        while True:
-            taken, new = _fill_flagged(project_id)
-            made += new
-            if taken < FLAGGED_AT_ONCE:
-                break
+    for query, work in (
+        ("SELECT DISTINCT project_id FROM evals_flagged", _fill_flagged),
+        ("SELECT DISTINCT project_id FROM evals_feedback", _fill_feedback),
+    ):
+        with raw_cursor() as cursor:
+            cursor.execute(query)
+            project_ids = [row[0] for row in cursor.fetchall()]
+        for project_id in project_ids:
+            taken = FLAGGED_AT_ONCE
+            while taken >= FLAGGED_AT_ONCE:
+                taken, new = work(project_id)
+                made += new
     return made
 
 
@@ -77,9 +88,41 @@ def _fill_flagged(project_id: int) -> tuple[int, int]:
     for queue in queues:
         config = stored_config(queue.config)
         wanted = [judgement_id for judgement_id, judge_id in told if queue.judge_id in (None, judge_id)]
-        if "flagged" in config.rules and wanted:
+        if FLAGGED in config.rules and wanted:
             new += _queue_judged(queue, config, _judgements(project_id, ids=wanted))
     return len(told), new
+
+
+@transaction.atomic
+def _fill_feedback(project_id: int) -> tuple[int, int]:
+    taken, told = write.take_feedback(project_id, FLAGGED_AT_ONCE, clock.now() - FEEDBACK_WAITS)
+    queues = [queue for queue in read.list_queues(project_id) if queue.kind == RULES] if told else []
+    return taken, sum(_queue_feedback(queue, told) for queue in queues)
+
+
+def _queue_feedback(queue: QueueView, told: Sequence[Feedback]) -> int:
+    config = stored_config(queue.config)
+    if THUMBS_DOWN not in config.rules:
+        return 0
+    items = [
+        NewItem(
+            trace_id=each.trace_id,
+            started_at=each.started_at,
+            span_id=each.span_id,
+            feature=each.feature,
+            model=each.model,
+            prompt_version=each.prompt_version,
+            reason=f"thumbs-down ({each.name})",
+            stratum="thumbs-down",
+            priority=_priority(queue, config, each.trace_id, each.started_at),
+            wanted=wanted_of(queue.reviewers_per_item, queue.double_share, config.salt, each.trace_id),
+        )
+        for each in told
+        if is_thumb_down(config, each.name, each.number, each.label)
+        and config.feature in ("", each.feature)
+        and hash_share(config.salt, "review", each.trace_id) < config.share
+    ]
+    return write.add_items(queue.project_id, queue.id, items)
 
 
 def fill_new(queue: QueueView) -> int:
@@ -87,11 +130,16 @@ def fill_new(queue: QueueView) -> int:
     config = stored_config(queue.config)
     if queue.kind == CALIBRATION:
         return draw_calibration(queue)
-    if queue.kind == RULES and "flagged" in config.rules:
-        since = clock.now() - timedelta(days=LOOK_BACK_DAYS)
+    made, since = 0, clock.now() - timedelta(days=LOOK_BACK_DAYS)
+    if queue.kind == RULES and FLAGGED in config.rules:
         rows = _judgements(queue.project_id, judge_id=queue.judge_id, since=since, flagged=True)
-        return _queue_judged(queue, config, rows)
-    return 0
+        made += _queue_judged(queue, config, rows)
+    if queue.kind == RULES and THUMBS_DOWN in config.rules:
+        params = {"project_id": queue.project_id, "name": config.feedback, "since": since, "limit": FEEDBACK_MAX}
+        with raw_cursor() as cursor:
+            cursor.execute(load("evals", "read_feedback"), params)
+            made += _queue_feedback(queue, [Feedback(*row) for row in cursor.fetchall()])
+    return made
 
 
 def draw_calibration(queue: QueueView) -> int:
@@ -180,14 +228,14 @@ def consider(project_id: int, traces: Sequence[Any]) -> int:
 def wants_traces(project_id: int) -> bool:
     """Whether a queue of the project looks at every trace: drawing has to know even without a live judge."""
     rows = ReviewQueue.objects.filter(project_id=project_id, closed_at=None, kind__in=(RULES, RANDOM))
-    return any(row.kind == RANDOM or "errors" in stored_config(row.config).rules for row in rows)
+    return any(row.kind == RANDOM or ERRORS in stored_config(row.config).rules for row in rows)
 
 
 def _considered(queue: QueueView, config: QueueConfig, trace: Any) -> NewItem | None:
     if config.feature and (trace.feature or "") != config.feature:
         return None
     is_error = bool(getattr(trace, "is_failed", False) or getattr(trace, "is_error", False))
-    if queue.kind == RULES and not ("errors" in config.rules and is_error):
+    if queue.kind == RULES and not (ERRORS in config.rules and is_error):
         return None
     if hash_share(config.salt, "review", trace.trace_id) >= config.share:
         return None

@@ -247,6 +247,32 @@ def put_review_scores(project_id: int, scores: Sequence[NewReviewScore], *, repl
             cursor.execute(load("evals", "put_review_scores"), params)
 
 
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """A score that a program gave a trace, with what the trace's review is grouped by."""
+
+    name: str
+    number: float | None
+    label: str | None
+    trace_id: UUID
+    span_id: int
+    started_at: datetime
+    feature: str
+    model: str
+    prompt_version: str
+
+
+def take_feedback(project_id: int, limit: int, too_old: datetime) -> tuple[int, list[Feedback]]:
+    """Take up to `limit` told scores of programs away: how many, and those whose trace is there.
+
+    A score that came before its trace stays until the trace comes, or it was told before `too_old`.
+    """
+    with raw_cursor() as cursor:
+        cursor.execute(load("evals", "take_feedback"), {"project_id": project_id, "limit": limit, "too_old": too_old})
+        rows = cursor.fetchall()
+    return len(rows), [Feedback(*row) for row in rows if row[5] is not None]
+
+
 def take_flagged(project_id: int, limit: int) -> list[tuple[int, int]]:
     """Up to `limit` judgements that were flagged and not queued yet, as (judgement, judge): no longer told from now."""
     with raw_cursor() as cursor:

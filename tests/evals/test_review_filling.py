@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 import time_machine
 from django.db import connection, transaction
+from django.test import Client
 
 from evals.drawing import draw_changes
 from evals.models import ReviewItem, ReviewQueue
@@ -182,6 +183,9 @@ def test_a_calibration_task_without_judged_traces_is_refused(project, judge):
         ({"kind": "rules", "config": {"rules": ["moon"]}}, "config.rules"),
         ({"kind": "random", "config": {"share": 0}}, "config.share"),
         ({"config": {"wanted": 10**9}}, "config.wanted"),
+        ({"config": {"feedback": "x" * 101}}, "config.feedback"),
+        ({"config": {"feedback_at_most": 1e300}}, "config.feedback_at_most"),
+        ({"config": {"feedback_at_most": "low"}}, "config.feedback_at_most"),
         ({"config": {"colour": 1}}, "config.colour"),
     ],
 )
@@ -218,3 +222,94 @@ def test_traces_that_were_quiet_come_into_random_queues(project):
         draw_changes()
 
     assert ReviewItem.objects.count() == 3
+
+
+def thumb(key, trace_id, value=0, name="user_feedback", **more):
+    """A score of the end user, sent by the project's own program."""
+    sender = Client(headers={"Authorization": f"Bearer {key.secret}"})
+    told = {"name": name, "value": value, "trace_id": getattr(trace_id, "hex", trace_id)} | more
+    answer = sender.post("/api/v1/scores", told, "application/json")
+    assert answer.status_code in (200, 201), answer.content
+
+
+def thumbs_queue(project, **config):
+    make_rubric(project)
+    return make_queue(project, "Thumbs", kind="rules", config={"rules": ["thumbs_down"]} | config)
+
+
+def test_thumbs_down_come_by_rule(project, key):
+    queue = thumbs_queue(project)
+    down, up, other, label, spoken = send_traces(project, 5)
+    thumb(key, down, value=False, id="first")
+    thumb(key, up, value=True)
+    thumb(key, other, name="clicks")
+    thumb(key, label, value="Thumbs-down", data_type="label")
+    thumb(key, spoken, value="fine", data_type="label")
+
+    assert filling.fill() == 2
+    assert filling.fill() == 0
+
+    items = ReviewItem.objects.filter(queue_id=queue.id)
+    assert {item.trace_id for item in items} == {down, label}
+    assert {(item.stratum, item.reason, item.pi_judge, item.pi_review, item.feature) for item in items} == {
+        ("thumbs-down", "thumbs-down (user_feedback)", None, None, "returns")
+    }
+    thumb(key, down, value=False, id="first")
+    assert filling.fill() == 0
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM evals_feedback")
+        assert cursor.fetchone()[0] == 0
+
+
+def test_stars_are_down_from_where_the_queue_says(project, key):
+    thumbs_queue(project, feedback="stars", feedback_at_most=2, feature="returns")
+    two, three = send_traces(project, 2)
+    (elsewhere,) = send_traces(project, 1, first=9, feature="other")
+
+    for trace_id, stars in ((two, 2), (three, 3), (elsewhere, 1)):
+        thumb(key, trace_id, value=stars, name="stars")
+
+    assert filling.fill() == 1
+    assert ReviewItem.objects.get().trace_id == two
+
+
+def test_a_thumb_waits_a_day_for_its_trace(project, key):
+    thumbs_queue(project)
+    thumb(key, "0" * 31 + "1")
+    thumb(key, "0" * 31 + "7")
+    assert filling.fill() == 0
+
+    (trace_id,) = send_traces(project, 1)
+    assert filling.fill() == 1
+    assert ReviewItem.objects.get().trace_id == trace_id
+
+    with time_machine.travel(clock.now() + timedelta(hours=25), tick=False):
+        assert filling.fill() == 0
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM evals_feedback")
+        assert cursor.fetchone()[0] == 0
+
+
+def test_thumbs_from_before_the_queue_come_too_and_more_than_are_taken_at_once(project, key, monkeypatch):
+    traces = send_traces(project, 7)
+    for trace_id in traces[:2]:
+        thumb(key, trace_id)
+    monkeypatch.setattr(filling, "FLAGGED_AT_ONCE", 2)
+
+    thumbs_queue(project)
+    assert ReviewItem.objects.count() == 2
+    for trace_id in traces[2:]:
+        thumb(key, trace_id)
+
+    assert filling.fill() == 5
+
+
+def test_no_score_is_told_that_no_queue_waits_for(project, key):
+    close_queue(project, thumbs_queue(project), is_closed=True)
+    make_queue(project, "Flags", kind="rules", config={"rules": ["flagged"]})
+
+    thumb(key, send_traces(project, 1)[0])
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM evals_feedback")
+        assert cursor.fetchone()[0] == 0

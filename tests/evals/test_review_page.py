@@ -331,6 +331,11 @@ def test_the_pages_of_queues(project, version, sign_in, alice):
     changed = client.post(f"{PAGE}at-random/edit/", form | {"name": "Random", "reviewers_per_item": "3"})
     assert changed.status_code == 302
     assert "3 an answer" in client.get(f"{PAGE}queues/").content.decode()
+    rules = {"name": "Stars", "kind": "rules", "rule_thumbs_down": "on", "feedback": "stars", "feedback_at_most": "2"}
+    assert client.post(f"{PAGE}new/", form | rules).status_code == 302
+    assert "stars of 2 or less" in client.get(f"{PAGE}stars/").content.decode()
+    assert 'name="feedback" value="stars"' in client.get(f"{PAGE}stars/edit/").content.decode().replace("  ", " ")
+    assert client.post(f"{PAGE}new/", form | rules | {"feedback_at_most": "few"}).status_code == 400
     wrong = client.post(f"{PAGE}new/", form | {"share": "250"})
     assert wrong.status_code == 400
     assert "is no share (0 to 100%)" in wrong.content.decode()
