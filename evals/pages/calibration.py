@@ -13,15 +13,16 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from evals import calibrating
+from evals import calibrating, routines
 from evals.calibrating.asking import begin_task
 from evals.calibrating.gates import GATE_FIELDS, METRICS, GateRefused, parse_gate, save_gate
 from evals.pages import calibration_charts as charts
+from evals.pages import calibration_versions, routine_view
 from evals.pages import calibration_view as view
 from evals.read import calibration as read
 from evals.read import setup as set_up
 from evals.read.calibration import EVERYTHING, CalibrationRow, Scope
-from evals.read.gates import gate_for
+from evals.read.gates import gate_for, last_routines
 from evals.read.setup import JudgeVersionView, JudgeView
 from evals.reviewing.config import DAYS_MAX, REVIEWERS_MAX, WANTED_MAX, RefusedReview
 from evals.rubrics import Criterion
@@ -120,6 +121,9 @@ def calibration(request: HttpRequest, project: Project, judge: str) -> HttpRespo
         "missed": view.missed_view(result, questions, f"/p/{project.slug}/traces/", queue),
         "lines": view.figure_lines(result),
         "lean": view.lean_lines(result),
+        "flag": view.flag_lines(result),
+        "has_traffic": bool(result.get("agreement_of_traffic")),
+        "checks": _checks(project, asked.judge),
         "notes": view.notes(result),
         "figure": charts.history(history, choice.settings, ZoneInfo(project.time_zone)),
         "versions": _versions(asked),
@@ -127,11 +131,15 @@ def calibration(request: HttpRequest, project: Project, judge: str) -> HttpRespo
         "scopes": _scopes(asked, rows),
         "others": [each for each in asked.judge.versions if each.number != asked.version.number],
         "link": asked.link(),
-        "metric": view.METRICS[choice.settings.metric],
+        "metric": view.metric_words(str((result.get("gate") or {}).get("metric") or choice.settings.metric)),
         "edit": reverse("calibration_gate", args=[project.slug, asked.judge.slug]),
         "may_change": may(project, "measure"),
     }
     return render(request, "evals/calibration.html", context)
+
+
+def _checks(project: Project, judge: JudgeView) -> tuple[routine_view.CheckLine, ...]:
+    return routine_view.last_lines(last_routines(project.pk, judge.id), routines.kinds_for(judge.kind))
 
 
 def _versions(asked: Asked) -> list[Choice]:
@@ -204,8 +212,8 @@ def compare(request: HttpRequest, project: Project, judge: str) -> HttpResponse:
         "criterion": asked.criterion,
         "scope": asked.scope,
         "found": found,
-        "lines": view.comparison_lines(found),
-        "headline": view.comparison_headline(found, asked.version.number, other.number),
+        "lines": calibration_versions.comparison_lines(found),
+        "headline": calibration_versions.comparison_headline(found, asked.version.number, other.number),
         "link": asked.link(),
     }
     return render(request, "evals/calibration_compare.html", context)

@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from evals.calibrating import Compared
 from evals.read.calibration import Badge, CalibrationRow
-from evals.stats.results import Estimate
 from telltale.lib import format as fmt
 
 HEAT_STEPS = 9
+# With fewer answers off the commonest level kappas leave their intervals more often than 1 time in 10.
+RARE = 15
 MISSED_SHOWN = 8
 METRICS = {
     "raw_agreement": "Same score",
@@ -103,14 +103,31 @@ class MissedView:
 
 @dataclass(frozen=True, slots=True)
 class FigureLine:
-    """One measure: between judge and people, between people, and of a judge that always says the same."""
+    """One measure: of judge and people, of people alone, the second minus the first, and of a constant judge.
+
+    `traffic` is that of judge and people with each answer weighing as the traffic it stands for.
+    """
 
     name: str
     judge: str
     judge_ci: str
+    traffic: str
+    traffic_ci: str
     people: str
     people_ci: str
+    below: str
+    below_ci: str
     constant: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlagLine:
+    """A share of the judge's flag, with the counts of answers behind it."""
+
+    name: str
+    value: str
+    ci: str
+    counts: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,10 +231,15 @@ def _gate_line(check: Mapping[str, Any], gate: Mapping[str, Any], result: Mappin
     )
 
 
+def metric_words(metric: str) -> str:
+    """A measure's name within a sentence."""
+    name = METRICS.get(metric, "agreement")
+    # The others are named after people.
+    return name[0].lower() + name[1:] if metric in ("raw_agreement", "weighted_kappa") else name
+
+
 def _words(name: str, gate: Mapping[str, Any]) -> str:
-    metric = METRICS.get(str(gate.get("metric")), "Agreement")
-    if metric[0] in "SW" and not metric.startswith("Spear"):
-        metric = metric[0].lower() + metric[1:]  # the others are named after people
+    metric = metric_words(str(gate.get("metric")))
     return {
         "agreement": f"Agreement with people, {metric}",
         "recall": "Catches bad answers",
@@ -320,8 +342,10 @@ def figure_lines(result: Mapping[str, Any]) -> tuple[FigureLine, ...]:
     """Each measure of agreement, for judge and people, people alone, and the constant judge."""
     lines = []
     for key, name in METRICS.items():
-        judge, people = (result.get("agreement") or {}).get(key), (result.get("people") or {}).get(key)
-        constant = (result.get("constant") or {}).get(key)
+        judge, traffic, people, below, constant = (
+            (result.get(part) or {}).get(key)
+            for part in ("agreement", "agreement_of_traffic", "people", "people_minus_judge", "constant")
+        )
         if judge is None and people is None:
             continue
         is_share = key == "raw_agreement"
@@ -330,8 +354,12 @@ def figure_lines(result: Mapping[str, Any]) -> tuple[FigureLine, ...]:
                 name=name,
                 judge=_shown(judge, is_share),
                 judge_ci=interval_words(judge, is_share),
+                traffic=_shown(traffic, is_share),
+                traffic_ci=interval_words(traffic, is_share),
                 people=_shown(people, is_share),
                 people_ci=interval_words(people, is_share),
+                below=_gap(below, is_share),
+                below_ci=_gap_interval(below, is_share),
                 constant="undefined" if constant is None else fmt.share(constant) if is_share else number(constant),
             )
         )
@@ -342,6 +370,38 @@ def _shown(found: Mapping[str, Any] | None, is_share: bool) -> str:
     if not has_value(found):
         return too_little(found)
     return fmt.share(found["value"]) if is_share else number(found["value"])
+
+
+def _gap(found: Mapping[str, Any] | None, is_share: bool) -> str:
+    if not has_value(found):
+        return "none"
+    return f"{signed(100 * found['value'], 0)} points" if is_share else signed(found["value"])
+
+
+def _gap_interval(found: Mapping[str, Any] | None, is_share: bool) -> str:
+    if not has_value(found) or found.get("low") is None or not is_share:
+        return interval_words(found)
+    return f"95% CI {number(100 * found['low'], 0)} to {number(100 * found['high'], 0)}"
+
+
+def flag_lines(result: Mapping[str, Any]) -> tuple[FlagLine, ...]:
+    """What the judge's flag is worth, share by share; empty where labels have no order."""
+    flag = result.get("flag") or {}
+    if not flag:
+        return ()
+    bad, flagged, caught, n = (int(flag.get(name) or 0) for name in ("bad", "flagged", "caught", "n"))
+    n = n or int(result.get("n") or 0)
+    of = {
+        "recall": ("Bad answers that it flags", f"{caught:,} of {bad:,}"),
+        "precision": ("Flags that are right", f"{caught:,} of {flagged:,}"),
+        "false_flag_share": ("Flags that are false", f"{flagged - caught:,} of {flagged:,}"),
+        "false_alarms": ("Good answers that it flags", f"{flagged - caught:,} of {n - bad:,}"),
+        "prevalence": ("Bad answers among all", f"{bad:,} of {n:,}"),
+    }
+    return tuple(
+        FlagLine(name, _shown(flag.get(key), True), interval_words(flag.get(key), True), counts)
+        for key, (name, counts) in of.items()
+    )
 
 
 def lean_lines(result: Mapping[str, Any]) -> tuple[LeanLine, ...]:
@@ -391,6 +451,12 @@ def notes(result: Mapping[str, Any]) -> tuple[str, ...]:
         )
     elif result.get("n"):
         told.append("How these answers were picked is not known, so each counts once: figures are of them alone.")
+    rare = _beside_the_commonest(result)
+    if 0 < rare < RARE:
+        told.append(
+            f"People put only {rare:,} of these answers anywhere but at their commonest level: kappa, alpha and "
+            "correlations of so few are less sure than their intervals say. Gwet’s AC holds up better."
+        )
     told += [f"{count:,} left out: {reason}." for reason, count in sorted((result.get("left_out") or {}).items())]
     if result.get("resamples"):
         told.append(
@@ -400,64 +466,6 @@ def notes(result: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(told)
 
 
-def levels_text(levels: Sequence[str]) -> str:
-    """Levels of a scale as a short text."""
-    return " or ".join(levels) if len(levels) < 3 else f"{levels[0]} to {levels[-1]}"
-
-
-@dataclass(frozen=True, slots=True)
-class ComparisonLine:
-    """One measure of two versions on the same answers, and whether they differ."""
-
-    name: str
-    first: str
-    second: str
-    difference: str
-    ci: str
-    word: str
-
-
-def comparison_lines(found: Compared | None) -> tuple[ComparisonLine, ...]:
-    """The measures of a comparison."""
-    if found is None:
-        return ()
-    return tuple(
-        ComparisonLine(
-            name=METRICS[line.name],
-            first=_figure(line.first),
-            second=_figure(line.second),
-            difference="undefined" if line.difference is None else signed(line.difference.value),
-            ci=_interval(line.difference),
-            word=_verdict(line.difference),
-        )
-        for line in found.lines
-    )
-
-
-def comparison_headline(found: Compared | None, version: int, other: int) -> str:
-    """What a comparison of versions comes to."""
-    if found is None:
-        return f"v{version} and v{other} scored no labelled answer in common"
-    first = found.lines[1 if len(found.lines) > 1 else 0]
-    word = _verdict(first.difference)
-    if word == "better":
-        return f"v{other} agrees with people better than v{version}"
-    if word == "worse":
-        return f"v{other} agrees with people worse than v{version}"
-    return f"v{version} and v{other} cannot be told apart on {found.n:,} answers"
-
-
-def _figure(found: Estimate | None) -> str:
-    return "undefined" if found is None else number(found.value)
-
-
-def _interval(found: Estimate | None) -> str:
-    if found is None:
-        return ""
-    return interval_words({"value": found.value, "low": found.low, "high": found.high})
-
-
-def _verdict(found: Estimate | None) -> str:
-    if found is None or found.low is None or found.high is None:
-        return "too few"
-    return "better" if found.low > 0 else "worse" if found.high < 0 else "no difference shown"
+def _beside_the_commonest(result: Mapping[str, Any]) -> int:
+    rows: list[int] = [sum(row) for row in result.get("counts") or []]
+    return sum(rows) - max(rows, default=0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from evals.pages.calibration_view import has_value, interval_words, number, signed, value_words
@@ -56,6 +57,42 @@ def line_of(row: RoutineRow) -> RoutineLine:
     return RoutineLine(
         row, NAMES.get(row.kind, row.kind), STATES.get(row.state, row.state), css_of(row), found_words(row)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLine:
+    """What a kind of check found last, and when the next one is."""
+
+    name: str
+    found: str
+    css: str
+    state: str
+    version: int | None
+    routine_id: int | None
+    done_at: datetime | None
+    due_at: datetime | None
+
+
+def last_lines(rows: Sequence[RoutineRow], kinds: Sequence[str]) -> tuple[CheckLine, ...]:
+    """The newest result of each kind of check, where there is none what is under way or due."""
+    known = {(row.kind, row.state): row for row in rows}
+    lines = []
+    for kind in kinds:
+        done, running, due = (known.get((kind, state)) for state in ("done", "running", "due"))
+        row = done or running or due
+        lines.append(
+            CheckLine(
+                name=NAMES.get(kind, kind),
+                found=found_words(row) if row is not None else "",
+                css=css_of(row) if row is not None else "",
+                state=STATES[row.state] if row is not None else "Not planned",
+                version=(row.result.get("version") if row is not None else None),
+                routine_id=None if row is None else row.id,
+                done_at=None if done is None else done.done_at,
+                due_at=None if due is None else due.due_at,
+            )
+        )
+    return tuple(lines)
 
 
 def css_of(row: RoutineRow) -> str:
@@ -125,9 +162,11 @@ def _probe_words(kind: str, result: Mapping[str, Any]) -> str:
     parts = []
     for key, found in criteria.items():
         if kind == "length" and has_value(found.get("moved")):
-            parts.append(f"{key} {signed(found['moved']['value'])}")
+            words, interval = f"{key} {signed(found['moved']['value'])}", interval_words(found["moved"])
         else:
-            parts.append(f"{key} the same in {fmt.share(found['same'] / found['of'])}")
+            words = f"{key} the same in {fmt.share(found['same'] / found['of'])}"
+            interval = interval_words(found.get("same_share"), is_share=True)
+        parts.append(f"{words} ({interval})" if interval else words)
     return ", ".join(parts)
 
 

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from evals import calibrating
-from evals.models import Calibration, Judge, Settings
+from evals.models import Calibration, Judge, Routine, Settings
 from evals.read import setup as set_up
 from telltale.audit.models import AuditEntry
 from telltale.lib import clock
@@ -305,3 +305,92 @@ def test_dates_are_of_the_newest_label(project, version):
 
     assert row.labels_until == late
     assert row.expires_at == late - timedelta(days=10) + timedelta(days=90)
+
+
+def test_the_flag_and_what_people_differ_by_are_beside_agreement(owner, project, version):
+    add_pairs(project, version, [(1, 1)] * 12 + [(2, 4)] * 8 + [(4, 4)] * 70 + [(5, 2)] * 10, by="ann", **recently())
+    for n in range(0, 100, 4):
+        add_label(project, version.rubric_version, trace_of(n), (1, 2, 4, 5)[n // 26], by="ben", **recently())
+    calibrate(project, version)
+
+    page = read(owner)
+
+    flag = page.split("What the flag is worth")[1].split("</section>")[0]
+    for words in ("12 of 20", "12 of 22", "10 of 22", "10 of 80", "20 of 100", "95% CI 39%–78%"):
+        assert words in flag, words
+    agreement = page.split("Measures of agreement")[1].split("</section>")[0]
+    assert "People minus judge" in agreement
+    assert "Over the traffic" not in agreement
+    assert "The gate goes by weighted kappa" in agreement
+
+
+def test_agreement_over_the_traffic_is_shown_where_the_gate_goes_by_it(owner, project, version):
+    add_pairs(project, version, noisy(60, 0.4), pi_judge=1.0, pi_review=0.5, **recently())
+    add_pairs(project, version, noisy(60, 0.9, 2), start=100, pi_judge=0.1, pi_review=0.5, **recently())
+    row = calibrate(project, version)
+
+    page = read(owner)
+
+    told = row.result["agreement_of_traffic"]["weighted_kappa"]["value"]
+    assert f"{told:.2f}" in page.split("Measures of agreement")[1].split("</section>")[0]
+    assert "weighted kappa over the traffic" in page
+
+
+def test_answers_nearly_all_at_one_level_are_told(owner, project, version):
+    add_pairs(project, version, [(5, 5)] * 60 + [(4, 4)] * 3 + [(1, 5)] * 2, **recently())
+    calibrate(project, version)
+
+    assert "People put only 5 of these answers anywhere but at their commonest level" in read(owner)
+
+
+def test_the_last_checks_are_on_the_page_with_their_intervals(owner, project):
+    version = make_version(project, kind="model")
+    share = {"value": 0.9, "low": 0.8239, "high": 0.951, "n": 100}
+    moved = {"value": 0.13, "low": 0.06, "high": 0.21, "n": 100}
+    found = {
+        "repeat": {"criteria": {"correctness": {"same": 90, "of": 100, "same_share": share}}},
+        "length": {"criteria": {"correctness": {"same": 90, "of": 100, "same_share": share, "moved": moved}}},
+        "position": {"criteria": {"correctness": {"same": 90, "of": 100, "same_share": share}}},
+        "injection": {"flips": 3, "attacks": 200, "word": "not_shown",
+                      "flip_share": {"value": 0.015, "low": 0.0031, "high": 0.0432, "n": 200}},
+    }  # fmt: skip
+    for kind, result in found.items():
+        for state in ("done", "due"):
+            Routine.objects.create(
+                project=project, judge=version.judge, kind=kind, state=state, due_at=clock.now(), done_at=clock.now(),
+                result=result | {"version": 1} if state == "done" else None,
+            )  # fmt: skip
+
+    checks = read(owner).rsplit("Bias probes and dated checks", 1)[1]
+
+    assert checks.count("correctness the same in 90% (95% CI 82%–95%)") == 2
+    assert "correctness +0.13 (95% CI 0.06–0.21)" in checks
+    assert "3 of 200 attacks raised the score, 1.5% (95% CI 0.3%–4.3%): not shown to be within 2%" in checks
+    assert checks.count("not planned") == 2
+
+
+@pytest.mark.parametrize("path", ["routines/", "calibration/compare/?v=1&against=2", "calibration/gate/"])
+def test_the_other_pages_ask_the_same_queries_however_much_there_is(owner, project, version, path):
+    newer = make_version(project, version.rubric_version, number=2, is_live=False)
+
+    def queries():
+        with CaptureQueriesContext(connection) as found:
+            read(owner, f"/p/shop/judges/quality/{path}")
+        return len(found)
+
+    def add(n, start):
+        add_pairs(project, version, noisy(n, 0.5), start=start, **recently())
+        for i in range(start, start + n):
+            add_judge_score(project, newer, trace_of(i), 3)
+        for _ in range(n // 10):
+            Routine.objects.create(
+                project=project, judge=version.judge, kind="monthly", state="done", due_at=clock.now(), result={}
+            )
+        calibrate(project, version)
+
+    add(30, 0)
+    few = queries()
+    add(200, 100)
+
+    assert queries() == few
+    assert few <= 15
