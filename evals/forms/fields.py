@@ -17,7 +17,7 @@ Choice = tuple[str, str, bool]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """An input: `kind` is text, number, area, code, secret, select or check."""
+    """An input: `kind` is text, number, area, code, secret, select, check or many (boxes by `choices`)."""
 
     name: str
     label: str

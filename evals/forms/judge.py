@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+from uuid import UUID
 
 from django.http import QueryDict
 
 from evals.forms.fields import Choice, Field, choices_of, clean, error_at, number_of, whole_of
-from evals.judges.checks import KINDS as RULE_READERS
+from evals.forms.rules import RuleLine, RuleRow, lines_of, read_row, row_of, rule_of
 from evals.judges.config import (
     DEFAULT_PARTS,
     EXTERNAL,
@@ -23,6 +24,7 @@ from evals.judges.config import (
     RULES_MAX,
 )
 from evals.judges.presets import JudgePreset
+from evals.judging.trying import PREFLIGHT_MAX
 from evals.read.setup import ConnectionView, JudgeVersionView, RubricVersionView, RubricView
 from evals.rubrics import Rubric
 from evals.setup.refusals import SetupRefused
@@ -46,21 +48,11 @@ PART_WORDS = {
 SOURCES = ("question", "answer", "system", "documents")
 TEXTS = (
     "name", "kind", "rubric", "connection", "model", "instructions", "share", "max_chars", "max_output_tokens",
-    "with_documents", "mean_at_most", "preset", "traces",
+    "with_documents", "mean_at_most", "preset", "traces", "instructions_of",
 )  # fmt: skip
 NEVER = ""
+_TRACE_ID = re.compile(r"[0-9a-fA-F]{32}\Z")
 PRESET = "preset"
-# Kind of rule -> the settings it takes, as the form tells them.
-RULE_KINDS = {kind: ", ".join(sorted(names)) or "none" for kind, (_, names) in RULE_READERS.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class RuleRow:
-    """One rule as typed; `settings` is a JSON object of the kind's own settings."""
-
-    criterion: str = ""
-    kind: str = ""
-    settings: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +64,6 @@ class JudgeForm:
     mapping: Mapping[str, str]
     flags: Mapping[str, str]
     rules: tuple[RuleRow, ...]
-    has_instructions: bool = False
 
     def text(self, name: str) -> str:
         """What was typed under a name."""
@@ -81,6 +72,11 @@ class JudgeForm:
     def with_text(self, name: str, text: str) -> JudgeForm:
         """The form with another text under a name."""
         return replace(self, texts={**self.texts, name: text})
+
+    @property
+    def has_instructions(self) -> bool:
+        """Whether instructions were typed, of the very rubric that is chosen."""
+        return bool(self.rubric_version_id) and id_of(self.text("instructions_of")) == self.rubric_version_id
 
     @property
     def rubric_version_id(self) -> int:
@@ -102,16 +98,6 @@ class FlagLine:
     choices: tuple[Choice, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RuleLine:
-    """A rule as the template writes it."""
-
-    row: RuleRow
-    criteria: tuple[Choice, ...]
-    kinds: tuple[Choice, ...]
-    takes: str
-
-
 def id_of(raw: str) -> int:
     """An id as a select sends it; 0 where it is none."""
     return int(raw) if raw.isascii() and raw.isdigit() and len(raw) < 19 else 0
@@ -130,12 +116,32 @@ def read_form(post: QueryDict) -> JudgeForm:
             for name in list(post)[:500]
             if name.startswith("flag-") and post.get(name, "").strip()
         },
-        rules=tuple(
-            RuleRow(**{name: clean(post.get(f"r-{at}-{name}", "")) for name in ("criterion", "kind", "settings")})
-            for at in range(count)
-        ),
-        has_instructions="instructions" in post,
+        rules=tuple(read_row(post, at) for at in range(count)),
     )
+
+
+def form_json(form: JudgeForm) -> dict[str, Any]:
+    """The form as JSON, to be kept beside what it was tried on."""
+    return asdict(form)
+
+
+def form_from_json(told: Mapping[str, Any]) -> JudgeForm:
+    """The form that `form_json` told."""
+    rules = tuple(RuleRow(each["criterion"], each["kind"], each["values"]) for each in told["rules"])
+    return JudgeForm(told["texts"], tuple(told["parts"]), told["mapping"], told["flags"], rules)
+
+
+def traces_of(form: JudgeForm) -> list[UUID]:
+    """The traces that it is to be tried on, by id or address; none: the newest. SetupRefused."""
+    found: list[UUID] = []
+    for raw in form.text("traces").replace(",", " ").split():
+        text = raw.rstrip("/").rpartition("/")[2].replace("-", "")
+        if not _TRACE_ID.match(text):
+            raise SetupRefused("traces", f"hold “{raw[:60]}”, which is no id of a trace", "32 hex digits each")
+        found.append(UUID(text))
+    if len(found) > PREFLIGHT_MAX:
+        raise SetupRefused("traces", f"are {len(found)}", f"{PREFLIGHT_MAX} at most")
+    return found
 
 
 def empty_form(kind: str, rubric_version: RubricVersionView | None) -> JudgeForm:
@@ -146,7 +152,9 @@ def empty_form(kind: str, rubric_version: RubricVersionView | None) -> JudgeForm
         "max_chars": str(MAX_CHARS),
         "max_output_tokens": str(OUTPUT_TOKENS),
     }
-    return JudgeForm(texts, DEFAULT_PARTS, dict.fromkeys(SOURCES, "auto"), {}, (RuleRow(),) if kind == RULE else ())
+    keys = [each.key for each in rubric_version.rubric.criteria] if rubric_version else [""]
+    rules = tuple(RuleRow(criterion=key) for key in keys) if kind == RULE else ()
+    return JudgeForm(texts, DEFAULT_PARTS, dict.fromkeys(SOURCES, "auto"), {}, rules)
 
 
 def form_of(name: str, kind: str, version: JudgeVersionView) -> JudgeForm:
@@ -156,6 +164,7 @@ def form_of(name: str, kind: str, version: JudgeVersionView) -> JudgeForm:
         "connection": str(version.connection_id or ""),
         "model": version.model,
         "instructions": str(version.rubric_version.spec.get("instructions", "")),
+        "instructions_of": str(version.rubric_version.id),
     }
     return _filled(name, kind, version.config, texts)
 
@@ -177,14 +186,7 @@ def _filled(name: str, kind: str, config: Mapping[str, Any], more: Mapping[str, 
         "mean_at_most": "" if mean is None else f"{mean:g}",
         **more,
     }
-    rules = tuple(
-        RuleRow(
-            each["criterion"],
-            each["kind"],
-            json.dumps({k: v for k, v in each.items() if k not in ("criterion", "kind")}, ensure_ascii=False),
-        )
-        for each in config.get("rules", [])
-    )
+    rules = tuple(row_of(each) for each in config.get("rules", []))
     mapping = {source: str(config.get("mapping", {}).get(source, "auto")) for source in SOURCES}
     flags = {key: f"{level:g}" for key, level in flag.get("criteria", {}).items()}
     return JudgeForm(texts, tuple(config.get("parts", DEFAULT_PARTS)), mapping, flags, rules)
@@ -221,18 +223,8 @@ def config_of(form: JudgeForm, kind: str) -> dict[str, Any]:
             "with_documents": form.text("with_documents") == "on",
         }
     elif kind == RULE:
-        config["rules"] = [_rule(row, at) for at, row in enumerate(form.rules)]
+        config["rules"] = [rule_of(row, at) for at, row in enumerate(form.rules)]
     return config
-
-
-def _rule(row: RuleRow, at: int) -> dict[str, Any]:
-    try:
-        settings = json.loads(row.settings or "{}")
-    except (ValueError, RecursionError):
-        raise SetupRefused(f"config.rules[{at}].settings", "are no JSON", 'an object such as {"max": 200}') from None
-    if not isinstance(settings, dict):
-        raise SetupRefused(f"config.rules[{at}].settings", "must be an object", 'such as {"max": 200}')
-    return settings | {"criterion": row.criterion, "kind": row.kind.strip()}
 
 
 def rubric_choices(rubrics: Sequence[RubricView], chosen: str, preset: str = "") -> tuple[Choice, ...]:
@@ -291,6 +283,7 @@ def fields_of(
         "question": "auto, none, root.input, first_generation.input, span:<name>.input, attribute:…, metadata:…",
         "documents": "auto: every retriever span; none; span:<name>.",
     }
+    found.append(make("traces", "Traces to try it on", "Up to five ids or addresses. None: the newest five."))
     for source in SOURCES:
         text = form.mapping.get(source, "auto")
         error = error_at(refused, f"config.mapping.{source}")
@@ -325,14 +318,9 @@ def part_choices(form: JudgeForm) -> tuple[Choice, ...]:
     return tuple((part, PART_WORDS[part], part in form.parts) for part in PARTS)
 
 
-def rule_lines(form: JudgeForm, rubric: Rubric | None) -> tuple[RuleLine, ...]:
-    """The rules with their choices."""
-    pairs = [(each.key, each.title) for each in rubric.criteria] if rubric else []
-    kinds = [(kind, kind.replace("_", " ")) for kind in RULE_KINDS]
-    return tuple(
-        RuleLine(row, choices_of(pairs, row.criterion), choices_of(kinds, row.kind), RULE_KINDS.get(row.kind, ""))
-        for row in form.rules
-    )
+def rule_lines(form: JudgeForm, rubric: Rubric | None, refused: SetupRefused | None = None) -> tuple[RuleLine, ...]:
+    """The rules with their inputs."""
+    return lines_of(form.rules, rubric, refused)
 
 
 # Where a refused field was typed, if not under its own name.
@@ -344,10 +332,16 @@ _AT = {
 }
 
 
-def refused_field(fields: Mapping[str, Field], refused: SetupRefused | None) -> Field | None:
-    """The input that a refusal is about; None where it is about none in `fields`."""
+def refused_field(
+    fields: Mapping[str, Field], refused: SetupRefused | None, rules: Sequence[RuleLine] = ()
+) -> Field | None:
+    """The input that a refusal is about; None where it is about none of them."""
     if refused is None:
         return None
+    for line in rules:
+        for each in (line.criterion, line.kind, *line.fields):
+            if each.error:
+                return each
     name = _AT.get(refused.field, refused.field)
     name = name.replace("config.mapping.", "map_")
     return fields.get(name)

@@ -15,7 +15,7 @@ from evals.forms import judge as form
 from evals.forms.fields import clean, decimal_of
 from evals.forms.judge import JudgeForm
 from evals.pages.calibration_view import STATE_CSS, STATE_WORD, confusion_view, gate_view, headline
-from evals.pages.judges import plan_words, state_of
+from evals.pages.judges import plan_words, state_of, tried_form
 from evals.read import setup as read
 from evals.read.calibration import EVERYTHING, CalibrationRow, newest
 from evals.read.setup import JudgeVersionView, JudgeView, PlanView
@@ -42,6 +42,9 @@ def judge(request: HttpRequest, project: Project, judge: str) -> HttpResponse:
         require(project, "measure")
         return _posted(request, project, view)
     version = asked_version(request, view)
+    held = tried_form(request, project) if may(project, "measure") and version.id == view.newest.id else None
+    if held is not None and held.text("kind") == view.kind:
+        return _page(request, project, view, version, held, is_typed=True)
     return _page(request, project, view, version, form.form_of(view.name, view.kind, version))
 
 
@@ -121,7 +124,8 @@ def _try(request: HttpRequest, project: Project, view: JudgeView, typed: JudgeFo
     job = start_preflight(
         project, kind=view.kind, rubric=_with_instructions(chosen.spec, typed, chosen) or dict(chosen.spec),
         config=form.config_of(typed, view.kind), connection_id=typed.connection_id, model=typed.text("model"),
-        slug=view.slug, by_id=cast(User, request.user).pk,
+        trace_ids=form.traces_of(typed), typed=form.form_json(typed), slug=view.slug,
+        by_id=cast(User, request.user).pk,
     )  # fmt: skip
     return redirect("judge_try", slug=project.slug, try_id=job)
 
@@ -140,7 +144,12 @@ def _page(
     plan = read.plans_in_force(project.pk, clock.now()).get(view.id)
     chosen = next((v for r in rubrics for v in r.versions if v.id == typed.rubric_version_id), version.rubric_version)
     rubric = chosen.rubric
+    if form.id_of(typed.text("instructions_of")) != chosen.id:
+        # Another rubric was chosen: its own instructions stand beside it.
+        typed = typed.with_text("instructions", str(chosen.spec.get("instructions", "")))
+        typed = typed.with_text("instructions_of", str(chosen.id))
     fields = form.fields_of(typed, refused, connections, rubrics)
+    rules = form.rule_lines(typed, rubric, refused)
     rows = newest(project.pk, judge_id=view.id, version_id=version.id)
     row = calibration_of(rows, request.GET.get("criterion", ""))
     gate = setup.gate_of(project, version)
@@ -176,8 +185,7 @@ def _page(
         "chosen": chosen,
         "is_newest_rubric": any(r.newest.id == chosen.id for r in rubrics),
         "remarks": lint(rubric),
-        "rules": form.rule_lines(typed, rubric),
-        "rule_kinds": form.RULE_KINDS,
+        "rules": rules,
         "parts": form.part_choices(typed),
         "flag_lines": form.flag_lines(typed, rubric),
         "share": typed.text("share") if is_typed else share_text(plan),
@@ -186,7 +194,7 @@ def _page(
         "has_random_plan": plan is None or plan.spec["kind"] == RANDOM,
         "estimate": estimate_plan(project, view, version, plan.spec) if plan is not None else None,
         "refused": refused,
-        "refused_field": form.refused_field(fields, refused),
+        "refused_field": form.refused_field(fields, refused, rules),
         "refused_at": "judge-form",
         "refused_more": refused is not None and refused.field.startswith("config.m"),
         "is_typed": is_typed,
@@ -277,6 +285,6 @@ def tried(request: HttpRequest, project: Project, try_id: int) -> HttpResponse:
     if found is None:
         raise Http404
     view = read.get_judge(project.pk, found.judge)
-    context = {"project": project, "preflight": found, "judge": view}
+    context = {"project": project, "preflight": found, "judge": view, "may_change": may(project, "measure")}
     is_swap = request.headers.get("HX-Request") == "true"
     return render(request, "evals/_judge_tried.html" if is_swap else "evals/judge_tried.html", context)

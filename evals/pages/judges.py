@@ -18,6 +18,7 @@ from evals import setup
 from evals.forms import judge as form
 from evals.forms.judge import JudgeForm
 from evals.judges import JUDGE_PRESETS
+from evals.judges.config import RULE
 from evals.pages.calibration_view import STATE_CSS, STATE_WORD
 from evals.read import setup as read
 from evals.read.calibration import NO_BADGE, Badge, badges
@@ -28,7 +29,7 @@ from evals.read.spend import day_of, used_on
 from evals.rubrics import parse_rubric
 from evals.sampling import describe, parse_plan
 from evals.setup import SetupRefused
-from evals.setup.preflights import start_preflight
+from evals.setup.preflights import find_preflight, start_preflight
 from telltale.accounts.models import User
 from telltale.lib import clock
 from telltale.projects.access import may, project_page
@@ -154,10 +155,14 @@ def plan_words(plan: PlanView | None) -> str:
 def new(request: HttpRequest, project: Project) -> HttpResponse:
     """A new judge: from a preset, or of a kind by a rubric that is there."""
     if request.method != "POST":
+        if (held := tried_form(request, project)) is not None:
+            return _page(request, project, held)
         preset = PRESET.get(request.GET.get("preset", ""))
         if preset is not None:
             return _page(request, project, form.form_of_preset(preset))
         kind, rubric = request.GET.get("kind", ""), read.get_rubric(project.pk, request.GET.get("rubric", "")[:60])
+        if rubric is None and kind == RULE:
+            rubric = next(iter(read.list_rubrics(project.pk)), None)
         return _page(
             request, project, form.empty_form(kind if kind in form.KINDS else "", rubric.newest if rubric else None)
         )
@@ -175,6 +180,13 @@ def new(request: HttpRequest, project: Project) -> HttpResponse:
     assert made is not None  # noqa: S101 - saved just now
     messages.success(request, f"{made.name} is saved as a draft. Try it on traces before it goes to production.")
     return redirect("judge", slug=project.slug, judge=made.slug)
+
+
+def tried_form(request: HttpRequest, project: Project) -> JudgeForm | None:
+    """The form that was tried as `?try=` says; None where nothing was."""
+    preflight_id = form.id_of(request.GET.get("try", ""))
+    found = find_preflight(project.pk, preflight_id) if preflight_id else None
+    return form.form_from_json(found.typed) if found is not None and found.typed else None
 
 
 @transaction.atomic
@@ -201,7 +213,8 @@ def _try(request: HttpRequest, project: Project, typed: JudgeForm) -> HttpRespon
         raise SetupRefused("rubric_version", "is none of this project")
     job = start_preflight(
         project, kind=kind, rubric=rubric, config=form.config_of(typed, kind), connection_id=typed.connection_id,
-        model=typed.text("model"), by_id=cast(User, request.user).pk,
+        model=typed.text("model"), trace_ids=form.traces_of(typed), typed=form.form_json(typed),
+        by_id=cast(User, request.user).pk,
     )  # fmt: skip
     return redirect("judge_try", slug=project.slug, try_id=job)
 
@@ -227,6 +240,7 @@ def _page(
     spec = _spec(project, typed)
     rubric = None if spec is None else parse_rubric(spec)
     fields = form.fields_of(typed, refused, connections, rubrics, preset.name if preset else "")
+    rules = form.rule_lines(typed, rubric, refused)
     context = {
         "project": project,
         "kinds": [(value, word, text) for value, (word, text) in form.KINDS.items()],
@@ -238,12 +252,11 @@ def _page(
         "fields": fields,
         "rubrics": rubrics,
         "connections": connections,
-        "rules": form.rule_lines(typed, rubric),
-        "rule_kinds": form.RULE_KINDS,
+        "rules": rules,
         "parts": form.part_choices(typed),
         "flag_lines": form.flag_lines(typed, rubric),
         "refused": refused,
-        "refused_field": form.refused_field(fields, refused),
+        "refused_field": form.refused_field(fields, refused, rules),
         "refused_at": "judge-form",
         "may_connect": may(project, "connect"),
     }

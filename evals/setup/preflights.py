@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -44,6 +44,7 @@ class Preflight:
     trace_ids: tuple[str, ...]
     tried: tuple[dict[str, Any], ...]
     cost_pico: int | None
+    typed: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_over(self) -> bool:
@@ -61,9 +62,13 @@ def start_preflight(
     model: str = "",
     trace_ids: Sequence[UUID] = (),
     slug: str = "preflight",
+    typed: Mapping[str, Any] | None = None,
     by_id: int | None = None,
 ) -> int:
-    """Have an unsaved judge tried on `trace_ids` (the newest traces by default); the job's id. SetupRefused."""
+    """Have an unsaved judge tried on `trace_ids` (the newest traces by default); the job's id. SetupRefused.
+
+    `typed` is the form that it stands in, kept so that people find it again.
+    """
     try:
         parsed = parse_rubric(rubric)
     except RubricRefused as error:
@@ -77,6 +82,7 @@ def start_preflight(
     params = {
         "judge": slug, "kind": kind, "rubric": to_json(parsed), "traces": [each.hex for each in chosen],
         "config": values["config"], "connection_id": values["connection_id"], "model": values["model"],
+        "typed": dict(typed or {}),
     }  # fmt: skip
     job = work.start(KIND, project_id=project.pk, created_by_id=by_id, params=params)
     wake(sweep)
@@ -106,6 +112,7 @@ def find_preflight(project_id: int, job_id: int) -> Preflight | None:
         trace_ids=tuple(job.params["traces"]),
         tried=tried,
         cost_pico=None if None in prices else sum(prices),
+        typed=job.params.get("typed", {}),
     )
 
 
