@@ -57,7 +57,7 @@ class WorstShape(serializers.Serializer[Any]):
     trace_id = serializers.CharField()
     span_id = serializers.CharField()
     feature = serializers.CharField(allow_blank=True)
-    asked = serializers.CharField(allow_blank=True)
+    asked = serializers.CharField(allow_blank=True, allow_null=True, help_text="null: the trace is gone.")
     precision = serializers.FloatField()
     is_hit = serializers.BooleanField()
 

@@ -19,10 +19,10 @@ from traces.read.money import CostSum, cost_sum
 from traces.read.performance import quantile_of
 from traces.read.rollups import Sums, calls, reading, requests
 
-# The newest of a window: 100,000 judged retrievals are counted in about 0.1 s.
-RETRIEVALS_MAX = 100_000
+# The newest of a window: so many judged retrievals are counted in 0.1 s.
+RETRIEVALS_MAX = 50_000
 # Of so many of the newest the retriever's own scores are drawn: far more than a histogram of 12 bars needs.
-SCORED_MAX = 2_000
+SCORED_MAX = 1_000
 BINS = 12
 FEATURES_MAX = 30
 WORST = 20
@@ -44,12 +44,15 @@ class Verdicts:
 
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """One retrieval that went badly: what was asked, and what its documents were worth at the depth shown."""
+    """One retrieval that went badly: what was asked, and what its documents were worth at the depth shown.
+
+    `asked` is None where the trace is gone.
+    """
 
     trace_id: UUID
     span_id: int
     feature: str
-    asked: str
+    asked: str | None
     started_at: datetime
     precision: float
     is_hit: bool
@@ -175,16 +178,23 @@ _SCORES = f"""
 WITH scored AS (
     SELECT d.relevance >= {RELEVANT_FROM} AS is_relevant, d.retrieval_score AS score
     FROM ({_NEWEST}) AS r
-    JOIN evals_document_score AS d USING (project_id, trace_id, span_id, source, judge_version_id)
+    -- OFFSET 0: by the index of each, never through all documents there are.
+    CROSS JOIN LATERAL (
+        SELECT relevance, retrieval_score FROM evals_document_score
+        WHERE project_id = r.project_id AND trace_id = r.trace_id AND span_id = r.span_id AND source = r.source
+            AND judge_version_id = r.judge_version_id
+        OFFSET 0
+    ) AS d
     WHERE d.retrieval_score > '-infinity' AND d.retrieval_score < 'infinity'
 ), range AS (
     SELECT min(score) AS low, max(score) AS high FROM scored
+), middle AS (
+    SELECT is_relevant, percentile_disc(0.5) WITHIN GROUP (ORDER BY score) AS half FROM scored GROUP BY 1
 )
-SELECT s.is_relevant, least(width_bucket(s.score, r.low, r.high, {BINS}), {BINS}), count(*), r.low, r.high,
-    (SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY score) FROM scored AS m WHERE m.is_relevant = s.is_relevant)
-FROM scored AS s CROSS JOIN range AS r
+SELECT is_relevant, least(width_bucket(s.score, r.low, r.high, {BINS}), {BINS}), count(*), r.low, r.high, m.half
+FROM scored AS s JOIN middle AS m USING (is_relevant) CROSS JOIN range AS r
 WHERE r.low < r.high
-GROUP BY 1, 2, 4, 5
+GROUP BY 1, 2, 4, 5, 6
 """  # noqa: S608
 
 
@@ -290,7 +300,7 @@ def _scores(rows: Sequence[Sequence[Any]]) -> Scores:
 def _worst(project_id: int, rows: Sequence[Sequence[Any]]) -> tuple[Worst, ...]:
     asked: Mapping[UUID, str] = previews(project_id, [row[0] for row in rows])
     return tuple(
-        Worst(trace_id, span_id, feature, asked.get(trace_id, ""), started_at, share, is_hit, documents)
+        Worst(trace_id, span_id, feature, asked.get(trace_id), started_at, share, is_hit, documents)
         for trace_id, span_id, feature, started_at, share, is_hit, documents in rows
     )
 
