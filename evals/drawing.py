@@ -20,6 +20,7 @@ from psycopg import Cursor
 from evals.models import Judge, JudgeVersion, SamplingPlan
 from evals.read import decisions as read
 from evals.read.setup import settings_for
+from evals.read.signals import signals_of
 from evals.sampling import Covariates, Draw, Plan, PlanRefused, decide, decide_late, parse_plan
 from evals.write import decisions as write
 from evals.write.decisions import Covered, Decided
@@ -127,6 +128,16 @@ def take_told(project_id: int) -> int:
     return len(trace_ids)
 
 
+def look_again(project_id: int, trace_ids: Iterable[UUID]) -> None:
+    """Have traces decided on again whose end user told something since; only where somebody draws by that."""
+    now = clock.now()
+    ids = list(trace_ids)
+    if ids and any(each.plan.needs_signals for each in live_judges(project_id, now)):
+        due_at = now + timedelta(seconds=settings_for(project_id).settle_seconds)
+        with raw_cursor() as cursor:
+            write.add_candidates(cursor, project_id, ids, due_at)
+
+
 def draw_due(project_id: int, now: datetime | None = None) -> tuple[int, int]:
     """Decide up to `DRAW_MAX` traces that are due; how many were, and how many judgements that made."""
     now = now or clock.now()
@@ -150,9 +161,14 @@ def _decide(cursor: Cursor[Any], project_id: int, trace_ids: Sequence[UUID], now
         return 0
     before = write.decisions_of(cursor, project_id, [row.trace_id for row in rows])
     plans = read.plans_by_id({each.plan_id for held in before.values() for each in held})
-    needs_kinds = any(each.plan.needs_kinds for each in live) or any(parsed.needs_kinds for _, parsed in plans.values())
-    kinds = read_kinds(project_id, rows) if needs_kinds else {}
-    seen = {row.trace_id: covariates_of(row, kinds.get(row.trace_id, frozenset())) for row in rows}
+    parsed = [*(each.plan for each in live), *(plan for _, plan in plans.values())]
+    kinds = read_kinds(project_id, rows) if any(plan.needs_kinds for plan in parsed) else {}
+    is_asked = any(plan.needs_signals for plan in parsed)
+    signals = signals_of(project_id, [row.trace_id for row in rows]) if is_asked else {}
+    seen = {
+        row.trace_id: covariates_of(row, kinds.get(row.trace_id, frozenset()), signals.get(row.trace_id, frozenset()))
+        for row in rows
+    }
     queued = 0
     for judge in live:
         factor = _factor(cursor, project_id, judge, live, now)

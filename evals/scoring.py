@@ -14,7 +14,9 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from django.db import transaction
 
+from evals import drawing
 from evals.read.scores import (
     BOOLEAN,
     DATA_TYPES,
@@ -27,6 +29,7 @@ from evals.read.scores import (
     starts_of_sessions,
     starts_of_traces,
 )
+from evals.sampling.signals import is_thumb_down
 from evals.write import given
 from evals.write.scores import API, NewScore, Put
 from telltale.lib import clock
@@ -113,7 +116,15 @@ def put_scores(project_id: int, items: Sequence[Any], author: Author) -> list[Re
             results[at] = Result("rejected", None, _external(item), refused.faults)
     last = {score.external_id: at for at, score in read.items() if score.external_id is not None}
     kept = [at for at, score in read.items() if score.external_id is None or last[score.external_id] == at]
-    puts = given.put_given(project_id, _dated(project_id, [read[at] for at in kept]))
+    down = {
+        score.trace_id
+        for score in read.values()
+        if score.trace_id is not None and is_thumb_down(score.name, score.number, score.label)
+    }
+    dated = _dated(project_id, [read[at] for at in kept])
+    with transaction.atomic():
+        puts = given.put_given(project_id, dated)
+        drawing.look_again(project_id, down)
     for at, put in zip(kept, puts, strict=True):
         results[at] = _result(read[at], put)
     for at, score in read.items():

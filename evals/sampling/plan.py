@@ -20,13 +20,14 @@ from itertools import pairwise
 from typing import Any
 
 from evals.sampling.covariates import FIELDS, LISTS, NUMBERS, Covariates
+from evals.sampling.signals import THUMB_DOWN
 
 # The least chance of any trace that a mean is meant to cover: its weight is then at most 1,000.
 FLOOR = 0.001
 ALL, RANDOM, STRATA, ERRORS = "all", "random", "strata", "errors"
 KINDS = (ALL, RANDOM, STRATA, ERRORS)
 # What makes a trace one that should be looked at: of its row, or of what its end user did.
-SIGNALS = ("error", "refusal", "thumb_down")
+SIGNALS = ("error", "refusal", THUMB_DOWN)
 VALUES_MAX = 100
 TEXT_MAX = 300
 EDGES_MAX = 20
@@ -94,6 +95,12 @@ class Plan:
     def needs_kinds(self) -> bool:
         """Whether the kinds of a trace's spans must be known."""
         return self.by == "kinds" or any(each.field == "kinds" for each in self.filter)
+
+    @property
+    def needs_signals(self) -> bool:
+        """Whether what its end user did must be known."""
+        is_asked = self.by == "signals" or any(each.field == "signals" for each in self.filter)
+        return is_asked or (self.kind == ERRORS and THUMB_DOWN in self.signals)
 
     @property
     def labels(self) -> tuple[str, ...]:

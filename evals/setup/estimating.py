@@ -10,6 +10,7 @@ from evals.drawing import covariates_of
 from evals.models import JudgeVersion
 from evals.read.decisions import cost_of_one
 from evals.read.setup import JudgeVersionView, JudgeView, settings_for
+from evals.read.signals import signals_of
 from evals.sampling import parse_plan
 from evals.sampling.plan import clause_of, covers
 from telltale.lib import clock
@@ -51,7 +52,9 @@ def estimate_plan(project: Project, judge: JudgeView, version: JudgeVersionView,
         return PlanEstimate(0, 0, True, None, 0 if page.count else None, one, None)
     plan = parse_plan(dict(spec))
     kinds = read_kinds(project.pk, rows) if plan.needs_kinds else {}
-    seen = [covariates_of(row, kinds.get(row.trace_id, frozenset())) for row in rows]
+    signals = signals_of(project.pk, [row.trace_id for row in rows]) if plan.needs_signals else {}
+    none: frozenset[str] = frozenset()
+    seen = [covariates_of(row, kinds.get(row.trace_id, none), signals.get(row.trace_id, none)) for row in rows]
     share = sum(clause_of(plan, each).share for each in seen if covers(plan, each)) / len(seen)
     traces = page.count.n if page.count else None
     judgements = None if traces is None else round(traces * share)

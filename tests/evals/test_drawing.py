@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import transaction
 
-from evals import drawing
+from evals import drawing, scoring
 from evals.judging import context
 from evals.models import Judge, PlanRate
 from evals.read import judgements as read
@@ -199,6 +200,73 @@ def test_a_late_error_is_drawn_a_second_time_and_scores_are_weighed_anew(project
     assert (n, sw, swy) == (taken, pytest.approx(taken), pytest.approx(taken))
     assert version.judge.pk == Judge.objects.get().pk
     assert draw(project, ids) == 0
+
+
+def thumb(project, trace_id, value, name="user_feedback", **more):
+    """An end user's thumb, as a program sends it."""
+    item = {"name": name, "value": value, "trace_id": trace_id.hex, "id": f"thumb {trace_id.hex}", **more}
+    assert scoring.put_scores(project.pk, [item], scoring.Author("app"))[0].status in {"created", "updated"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_down"),
+    [
+        ("user_feedback", False, True), ("user-feedback", 0, True), ("thumb", -1, True), ("Thumbs", "thumbs-down", True),
+        ("user_feedback", True, False), ("user_feedback", 1, False), ("thumb", "up", False), ("tone", 0, False),
+    ],
+)  # fmt: skip
+def test_a_thumb_that_was_there_before_the_draw_counts_in_it(project, name, value, is_down):
+    rules(project, {"kind": "errors", "signals": ["thumb_down"], "share": 1, "rest": 0})
+    (trace_id,) = store_traces(project)
+    thumb(project, trace_id, value, name)
+
+    assert draw(project, [trace_id]) == is_down
+    assert decisions(project)[trace_id][2:] == ("thumb_down" if is_down else "rest", 1)
+
+
+def test_a_thumb_down_after_the_draw_draws_a_second_time(project):
+    rules(project, {"kind": "errors", "share": 0.5, "rest": 0.25})
+    ids = store_traces(project, 40)
+    taken = draw(project, ids)
+    for trace_id in ids[:30]:
+        thumb(project, trace_id, 0)
+    thumb(project, ids[30], 1)
+
+    # They wait to be decided on again, and only they.
+    waiting = {row[0] for row in sql("SELECT trace_id FROM evals_candidate WHERE project_id = %s", project.pk)}
+    assert waiting == set(ids[:30])
+    queued = draw(project, waiting, clock.now() + timedelta(minutes=5))
+
+    found = decisions(project)
+    pi = 1 - (1 - 0.25) * (1 - 0.5)
+    assert {found[each] for each in ids[:30]} <= {(pi, is_taken, "thumb_down", 2) for is_taken in (True, False)}
+    assert {found[each][0] for each in ids[30:]} == {0.25}
+    assert sum(found[each][1] for each in ids) == taken + queued
+    # Said again, or taken back, it decides nothing a third time.
+    thumb(project, ids[0], 0)
+    thumb(project, ids[1], 1)
+    assert draw(project, ids[:2], clock.now() + timedelta(minutes=5)) == 0
+
+
+def test_a_thumb_before_its_trace_waits_for_it(project):
+    rules(project, {"kind": "errors", "share": 1, "rest": 0})
+    trace_id = uuid4()
+    thumb(project, trace_id, 0)
+    assert draw(project, [], clock.now() + timedelta(minutes=5)) == 0
+    assert decisions(project) == {}
+
+    store_traces(project, 1, trace_id=trace_id.hex)
+
+    assert draw(project, [trace_id]) == 1
+
+
+def test_where_nobody_draws_by_thumbs_they_make_no_candidates(project):
+    rules(project, {"kind": "random", "share": 0.5})
+    (trace_id,) = store_traces(project)
+
+    thumb(project, trace_id, 0)
+
+    assert sql("SELECT count(*) FROM evals_candidate") == [(0,)]
 
 
 def test_two_judges_decide_apart(project):
