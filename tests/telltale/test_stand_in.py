@@ -28,7 +28,7 @@ RUBRIC = Rubric(
         Criterion("tone", "Tone", "How it sounds.", Scale.of_labels("rude", "plain", "warm")),
     )
 )
-RULES = Document("rules", "Unopened goods can be returned within 30 days.", 0.8, 1)
+RULES = Document("rules", "Unopened goods can be returned within 30 days. A label costs 4.90 USD.", 0.8, 1)
 GOOD = "You can return unopened goods within 30 days of the day on which they came, with the receipt."
 LOOSE = "You can return opened headphones within 60 days, and the money goes back to the card of the buyer."
 
@@ -89,6 +89,22 @@ def asking(answer):
 
 def test_a_figure_of_no_source_scores_worse_than_one_that_has_its_source():
     assert sum(numbers(reply_to(LOOSE))) < sum(numbers(reply_to(GOOD)))
+
+
+@pytest.mark.parametrize(
+    ("said", "is_loose"),
+    [
+        ("The label costs $4.90 and is taken off the refund, and there are 30.0 days.", False),
+        ("Das Etikett kostet 4,90 USD und wird von der Erstattung abgezogen.", False),
+        ("The label costs $4.80. It is taken off the refund that you get afterwards.", True),
+        ("The label costs $490, which is taken off the refund that you get afterwards.", True),
+    ],
+)
+def test_a_figure_is_the_same_however_it_is_written(said, is_loose):
+    verdict = reply_to(said)
+
+    assert isinstance(verdict, Verdict)
+    assert ("figure that is in none of the sources" in verdict.scores[0].reason) is is_loose
 
 
 def test_the_same_answer_always_gets_the_same_scores():

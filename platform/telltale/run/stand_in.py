@@ -26,7 +26,9 @@ _PIECE = re.compile(
     r"<<<BEGIN (?P<name>.+?) (?P<code>[0-9a-f]{32})>>>\n(?P<text>.*?)\n<<<END (?P=name) (?P=code)>>>", re.DOTALL
 )
 _FIGURE = re.compile(r"\d+(?:[.,]\d+)*")
-_SENTENCE = re.compile(r"[^.!?。！？؟\n]+[.!?。！？؟]?")
+# A point between digits is not the end of one.
+_SENTENCE = re.compile(r"(?:[^.!?。！？؟\n]|(?<=\d)\.(?=\d))+[.!?。！？؟]?")
+_CENTS = re.compile(r",(\d\d?)\Z")
 # Too short to have said much.
 SHORT_CHARS = 60
 # Names of criteria that a figure without a source is about, and those that length is about.
@@ -79,8 +81,9 @@ def _findings(answer: str, sources: str) -> list[tuple[str, float, str, str]]:
 
 
 def _figures(text: str) -> set[str]:
-    """The figures of a text, however they are written: 1,299.00 is 1299."""
-    return {re.sub(r"[.,]0+\Z", "", figure).replace(",", "") for figure in _FIGURE.findall(text)}
+    """The figures of a text, however they are written: 1,299.00 is 1299, and 4,90 is 4.90."""
+    told = (_CENTS.sub(r".\1", figure) for figure in _FIGURE.findall(text))
+    return {re.sub(r"\.0+\Z", "", figure.replace(",", "")) for figure in told}
 
 
 def _place(share: float, levels: int, text: str) -> int:
