@@ -7,10 +7,11 @@ import threading
 from celery import shared_task
 from celery.worker import state
 
-from evals import backfilling, calibrating, drawing, erasing, experimenting, judging, routines
+from evals import backfilling, calibrating, drawing, erasing, experimenting, judging, routines, scoring
 from evals.read import judgements
 from evals.reviewing import filling
 from evals.setup import preflights as preflights  # registers its jobs with every worker
+from evals.write import day_sums
 from telltale.jobs import quiet
 from telltale.jobs.wake import wake
 
@@ -102,3 +103,15 @@ def tend_routines() -> int:
 def sweep_retention() -> int:
     """Remove decisions, judgements and scores of traces past their project's days; the next run goes on from there."""
     return erasing.sweep_old()
+
+
+@shared_task(name="evals.date_scores", time_limit=120, expires=60, ignore_result=True)
+def date_scores() -> int:
+    """Give scores that came before their traces these traces' start: lists look for scores about then."""
+    return scoring.date_scores()
+
+
+@shared_task(name="evals.build_days", time_limit=600, ignore_result=True)
+def build_days() -> int:
+    """Make the sums of days that are past, which pages over weeks and months read; the next run goes on from there."""
+    return day_sums.build_all(120.0)

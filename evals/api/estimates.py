@@ -30,7 +30,7 @@ from telltale.rest.views import ProjectView
 from traces.api.traces import too_slow
 from traces.read import TooSlow
 
-BYS = ("feature", "model", "prompt_version", "hour", "day")
+BYS = ("feature", "model", "prompt_version", "hour", "day", "week")
 DEFAULT_WINDOW = timedelta(days=7)
 
 
@@ -137,7 +137,7 @@ class EstimatesView(ProjectView):
             _text("feature", "Traffic of this feature; empty: of none."),
             _text("model", "Traffic of this model."),
             _text("prompt_version", "Traffic of this version of the prompt."),
-            _text("by", "One row a group of it. Days are those of the project's zone.", enum=list(BYS)),
+            _text("by", "One row a group of it. Days are those of the project's zone, weeks begin on Mondays.", enum=list(BYS)),
         ),
     )
     def get(self, request: Request) -> Response:

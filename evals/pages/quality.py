@@ -11,7 +11,18 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from evals.pages import quality_charts, quality_view
-from evals.read.estimates import FLAG, SCORES_MIN, Estimates, Row, Where, read_estimates, read_levels, read_over_time
+from evals.read.estimates import (
+    FLAG,
+    SCORES_MIN,
+    Estimates,
+    Reviewed,
+    Row,
+    Step,
+    Where,
+    read_estimates,
+    read_levels,
+    read_over_time,
+)
 from telltale.lib import clock
 from telltale.lib import format as fmt
 from telltale.projects.access import may, project_page
@@ -21,7 +32,7 @@ from traces.read import TooSlow
 
 DIMS = ("feature", "model", "prompt_version")
 LABELS = {"feature": "Feature", "model": "Model", "prompt_version": "Prompt version"}
-HOURLY_UP_TO = timedelta(hours=49)
+HOURLY_UP_TO, DAILY_UP_TO = timedelta(hours=49), timedelta(days=62)
 VALUE_CHARS_MAX = 1024
 LINES_MAX = 50
 By = Literal["feature", "model", "prompt_version"]
@@ -52,16 +63,17 @@ def quality(request: HttpRequest, project: Project) -> HttpResponse:
         "review_href": f"{links.base}review/",
         "label": LABELS[by],
     }
-    step: Literal["hour", "day"] = "hour" if window.end_at - window.start_at <= HOURLY_UP_TO else "day"
+    length = window.end_at - window.start_at
+    step: Step = "hour" if length <= HOURLY_UP_TO else "day" if length <= DAILY_UP_TO else "week"
     try:
         asked = (project.pk, project.time_zone, window.start_at, window.end_at, where, step)
-        found, over_time = read_over_time(*asked)
+        found, over_time, reviewed = read_over_time(*asked)
         chosen = _chosen(found, query.get("of", ""))
         context |= _answer(project, query, found, chosen, links)
         if found.rows:
             context |= {"figures": quality_charts.figures(over_time, zone, links), "step": step, "least": SCORES_MIN}
         if chosen is not None:
-            context |= _breakdown(project, query, found, chosen, links, by)  # type: ignore[arg-type]
+            context |= _breakdown(project, query, found, chosen, links, by, reviewed)  # type: ignore[arg-type]
     except TooSlow:
         return render(request, "evals/quality.html", context | {"too_slow": True}, status=503)
     return render(request, "evals/quality.html", context)
@@ -111,7 +123,13 @@ def _chosen(found: Estimates, asked: str) -> Row | None:
 
 
 def _breakdown(
-    project: Project, query: QueryDict, found: Estimates, chosen: Row, links: quality_view.Links, by: By
+    project: Project,
+    query: QueryDict,
+    found: Estimates,
+    chosen: Row,
+    links: quality_view.Links,
+    by: By,
+    reviewed: Reviewed,
 ) -> dict[str, Any]:
     where = Where(
         version_id=chosen.of.version_id,
@@ -119,7 +137,15 @@ def _breakdown(
         **{name: getattr(links.where, name) for name in DIMS},
     )
     groups = read_estimates(
-        project.pk, project.time_zone, found.start, found.end, where, by, with_coverage=False, name=chosen.of.name
+        project.pk,
+        project.time_zone,
+        found.start,
+        found.end,
+        where,
+        by,
+        with_coverage=False,
+        name=chosen.of.name,
+        reviewed=reviewed,
     )
     narrow = query_string(query, **{by: None, f"{by}.missing": None}) + "&{}"
     lines = quality_view.lines(groups.rows, found, links, by, narrow)

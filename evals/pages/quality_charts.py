@@ -31,7 +31,8 @@ def figures(found: Estimates, zone: ZoneInfo, links: Links) -> list[charts.Figur
 
 def _figure(rows: Sequence[Row], found: Estimates, zone: ZoneInfo, links: Links) -> charts.Figure:
     of = rows[0].of
-    spans = [_span(row, zone) for row in rows]
+    spans = [_span(row, zone, found) for row in rows]
+    hrefs = [links.traces(of, found.start, found.end, found.by, row.key) for row in rows]
     xs = [(start.timestamp() + end.timestamp()) / 2 for start, end in spans]
     # A gap where there is nothing or too little: a line over it would claim to know.
     raw = [row.raw if isinstance(row.raw, Estimate) else None for row in rows]
@@ -59,7 +60,7 @@ def _figure(rows: Sequence[Row], found: Estimates, zone: ZoneInfo, links: Links)
             for (start, end), row in zip(spans, rows, strict=True)
         ],
     )
-    step = "an hour" if found.by == "hour" else "a day"
+    step = {"hour": "an hour", "week": "a week"}.get(found.by, "a day")
     table = tuple(
         charts.Row(
             (
@@ -69,9 +70,9 @@ def _figure(rows: Sequence[Row], found: Estimates, zone: ZoneInfo, links: Links)
                 _corrected_words(of, row),
                 f"{row.n:,}",
             ),
-            links.traces(of, found.start, found.end, "", row.key),
+            href,
         )
-        for (start, end), row in zip(spans, rows, strict=True)
+        for (start, _), row, href in zip(spans, rows, hrefs, strict=True)
     )
     head = ("From", "Uncorrected", "Interval", "Corrected", "Scores")
     version = "" if of.is_live else f" v{of.version}"
@@ -144,10 +145,12 @@ def _title(of: Of, row: Row) -> str:
     return f"{of.title} {figure_words(of, row.raw.value)} uncorrected, {interval_words(of, row.raw)}, {row.n:,} scores"
 
 
-def _span(row: Row, zone: ZoneInfo) -> tuple[datetime, datetime]:
+def _span(row: Row, zone: ZoneInfo, found: Estimates) -> tuple[datetime, datetime]:
+    """What of the window a point stands for."""
     if not isinstance(row.key, date):
         raise TypeError("a point in time is needed")
-    return span_of(row.key, zone)
+    start, end = span_of(row.key, zone, 7 if found.by == "week" else 1)
+    return max(start, found.start), min(end, found.end)
 
 
 def _when(start: datetime, by: str, zone: ZoneInfo) -> str:

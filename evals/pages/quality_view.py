@@ -130,7 +130,7 @@ class Links:
         if by in dims and key is not None:
             dims[by] = str(key)
         if isinstance(key, date):
-            first, last = span_of(key, self.zone)
+            first, last = span_of(key, self.zone, 7 if by == "week" else 1)
             start, end = max(start, first), min(end, last)
         pairs = [("counted", criterion_key(of))]
         for name, value in dims.items():
@@ -156,11 +156,11 @@ class Links:
         return f"{self.base}judges/{of.judge_slug}/calibration/?{query}"
 
 
-def span_of(key: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """What a point in time stands for: the hour that begins then, or the hours (of UTC) that begin in a day."""
+def span_of(key: date, zone: ZoneInfo, days: int = 1) -> tuple[datetime, datetime]:
+    """What a point in time stands for: the hour that begins then, or the hours (of UTC) that begin in its days."""
     if isinstance(key, datetime):
         return key, key + timedelta(hours=1)
-    start, end = (datetime.combine(key + timedelta(days=add), time(), zone).astimezone(UTC) for add in (0, 1))
+    start, end = (datetime.combine(key + timedelta(days=add), time(), zone).astimezone(UTC) for add in (0, days))
     return _next_hour(start), _next_hour(end)
 
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Literal, LiteralString
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import orjson
@@ -23,20 +24,19 @@ from psycopg import sql
 from evals.read.calibration import NO_BADGE, Badge, badges
 from evals.rubrics import Criterion, Rubric, Scale, parse_rubric
 from evals.rubrics.kinds import BOOLEAN, RubricRefused
+from evals.stats.nonresponse import RAISED_MAX
 from evals.stats.ppi import REVIEWS_MIN, Corrected, ppi_nested
 from evals.stats.results import Estimate, TooLittle
 from evals.stats.weighted import NONRESPONSE_FLAG, Sums, hajek, wilson_eff
 from telltale.lib.sql import load
 from traces.read.asking import asking, fetch
 
-By = Literal["feature", "model", "prompt_version", "hour", "day"]
+By = Literal["feature", "model", "prompt_version", "hour", "day", "week"]
 FLAG = "_flag"
 # What is lacking for a mean of labels without an order: no number of scores helps.
 UNORDERED = "scores on an ordered scale"
 # Fewer say too little to be shown as a figure of all traffic.
 SCORES_MIN = 20
-# What is drawn and not judged yet raises weights by no more than this: two scores of an hour are not the hour.
-RAISED_MAX = 4.0
 REVIEWS_MAX = 20_000
 WINDOW_MAX = timedelta(days=400)
 HOUR_POINTS_MAX = timedelta(days=14)
@@ -47,13 +47,22 @@ _KEYS: dict[str, LiteralString] = {
     "prompt_version": "h.prompt_version",
     "hour": "h.hour",
     "day": "(h.hour AT TIME ZONE %(zone)s)::date",
+    "week": "date_trunc('week', h.hour AT TIME ZONE %(zone)s)::date",
 }
+# The same over sums of whole days; an hour is in none of them.
+_DAY_KEYS: dict[str, LiteralString] = {**_KEYS, "hour": "NULL::timestamptz", "day": "h.day"}
+_DAY_KEYS["week"] = "date_trunc('week', h.day)::date"
 
+_HASHES = """
+    SELECT set_config('enable_nestloop', %s, true), set_config('enable_mergejoin', %s, true),
+        set_config('jit', %s, true)
+"""
 _JUDGES = """
     SELECT id, slug, name, kind, live_version_id IS NOT NULL FROM evals_judge
     WHERE project_id = %(project_id)s AND archived_at IS NULL ORDER BY name, id
 """
 
+Step = Literal["hour", "day", "week"]
 Key = str | datetime | date | None
 
 
@@ -192,6 +201,14 @@ class Estimates:
 
 
 @dataclass(frozen=True, slots=True)
+class Reviewed:
+    """Scores of people beside those of judges, as rows of `read_reviewed`, and the rubrics they differ by."""
+
+    rows: tuple[tuple[Any, ...], ...]
+    specs: dict[int, Rubric | None] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
 class LevelShare:
     """What share of all traffic has one level of a criterion, by the judge: `n` scores said so."""
 
@@ -210,25 +227,30 @@ def read_estimates(
     *,
     name: str = "",
     with_coverage: bool = True,
+    reviewed: Reviewed | None = None,
 ) -> Estimates:
     """The estimates of a window, one row a judge version, criterion (`name` alone, where given) and group.
 
-    The window is widened to whole hours. TooSlow where the database took longer than a page may.
+    The window is widened to whole hours. `reviewed`: what `read_over_time` read of the same window and traffic. TooSlow
+    where the database took longer than a page may.
     """
-    return _read(project_id, zone, start, end, where, by, name, with_coverage)[0]
+    return _read(project_id, zone, start, end, where, by, name, with_coverage, reviewed)[0]
 
 
 def read_over_time(
-    project_id: int, zone: str, start: datetime, end: datetime, where: Where, step: Literal["hour", "day"]
-) -> tuple[Estimates, Estimates]:
-    """The estimates of the whole window, and the same by `step`: sums of parts are read once and added up."""
-    parts, groups = _read(project_id, zone, start, end, where, step, "", True)
+    project_id: int, zone: str, start: datetime, end: datetime, where: Where, step: Step
+) -> tuple[Estimates, Estimates, Reviewed]:
+    """The estimates of the whole window, and the same by `step`: sums of parts are read once and added up.
+
+    The third is what was reviewed in it, for `read_estimates` of the same window.
+    """
+    parts, groups, reviewed = _read(project_id, zone, start, end, where, step, "", True)
     whole: dict[tuple[int, str], _Group] = {}
     for group in groups:
         key = (group.of.version_id, group.of.name)
         whole[key] = whole[key].joined(group) if key in whole else replace(group, key=None)
     rows = sorted((group.row() for group in whole.values()), key=_order)
-    return replace(parts, rows=tuple(rows), by=""), parts
+    return replace(parts, rows=tuple(rows), by=""), parts, reviewed
 
 
 def _read(
@@ -240,7 +262,8 @@ def _read(
     by: str,
     name: str,
     with_coverage: bool,
-) -> tuple[Estimates, list[_Group]]:
+    reviewed: Reviewed | None = None,
+) -> tuple[Estimates, list[_Group], Reviewed]:
     start, end = whole_hours(start, end)
     params: dict[str, Any] = {
         "project_id": project_id,
@@ -256,18 +279,20 @@ def _read(
         "most": REVIEWS_MAX,
     }
     with asking() as cursor:
-        # New hours are not in the planner's figures yet: it would look through all hours once for each of them.
-        cursor.execute("SELECT set_config('enable_nestloop', 'off', true)")
+        # How many rows a window has is in no planner's figures: it would look through all hours once for each of them.
+        cursor.execute(_HASHES, ["off"] * 3)
         sums = fetch(cursor, _query("read_estimate_sums", by), params)
-        cursor.execute("SELECT set_config('enable_nestloop', 'on', true)")
+        cursor.execute(_HASHES, ["on"] * 3)
         versions = _versions(cursor, project_id, {row[1] for row in sums})
-        names = sorted({row[2] for row in sums if row[2] != FLAG})
-        reviewed = fetch(cursor, _query("read_reviewed", by), params | {"names": names}) if names else []
-        specs = _other_specs(cursor, reviewed)
+        if reviewed is None:
+            names = sorted({row[2] for row in sums if row[2] != FLAG})
+            asked = params | {"names": names}
+            rows = fetch(cursor, load("evals", "read_reviewed"), asked) if names else []
+            reviewed = Reviewed(tuple(rows), _other_specs(cursor, rows))
         coverage = _coverage(cursor, params) if with_coverage else {}
         judges = tuple(JudgeName(*row) for row in fetch(cursor, _JUDGES, params)) if with_coverage else ()
     told = badges(project_id, list(versions))
-    reviews = _reviews(reviewed, specs)
+    reviews = _reviews(reviewed, by, ZoneInfo(zone), {(row[1], row[2]) for row in sums})
     groups = []
     for judge_id, version_id, criterion, key, *figures in sums:
         of = _of(versions.get(version_id), judge_id, version_id, criterion)
@@ -276,8 +301,8 @@ def _read(
             drawn, raised = Sums(n, *map(float, figures[1:10])), Sums(n, *map(float, figures[10:19]))
             badge = told.get((version_id, criterion), NO_BADGE)
             groups.append(_Group(of, key, drawn, raised, reviews.get((version_id, criterion, key), {}), badge))
-    rows = sorted((group.row() for group in groups), key=_order)
-    return Estimates(tuple(rows), judges, coverage, start, end, by), groups
+    found = sorted((group.row() for group in groups), key=_order)
+    return Estimates(tuple(found), judges, coverage, start, end, by), groups, reviewed
 
 
 def read_levels(
@@ -319,7 +344,12 @@ def whole_hours(start: datetime, end: datetime) -> tuple[datetime, datetime]:
 @lru_cache(maxsize=32)
 def _query(name: str, by: str) -> str:
     text = "\n".join(line for line in load("evals", name).splitlines() if not line.startswith("--"))
-    parts = {"key": sql.SQL(_KEYS[by]), "most": sql.Literal(RAISED_MAX)}
+    parts = {
+        "key": sql.SQL(_KEYS[by]),
+        "day_key": sql.SQL(_DAY_KEYS[by]),
+        "days": sql.SQL("false" if by == "hour" else "true"),
+        "most": sql.Literal(RAISED_MAX),
+    }
     return sql.SQL(text).format(**parts).as_string(None)
 
 
@@ -411,29 +441,57 @@ class _Group:
 
 
 def _reviews(
-    rows: Sequence[tuple[Any, ...]], specs: dict[int, Rubric | None]
+    reviewed: Reviewed, by: str, zone: ZoneInfo, wanted: Collection[tuple[int, str]]
 ) -> dict[tuple[int, str, Key], dict[int, _Reviewed]]:
-    """What people said of each judged target, by (version, criterion, group) and judgement.
+    """What people said of each judged target, by (version, criterion, group) and judgement, of those `wanted`.
 
     Several people count as their mean; the newest adjudication settles it. Reviews by another wording are left out.
     """
-    said: dict[tuple[int, str, Key], dict[int, list[tuple[Any, ...]]]] = defaultdict(lambda: defaultdict(list))
-    for version_id, name, key, judgement_id, *values in rows:
-        theirs, judges = values[5], values[6]
-        if theirs is not None and theirs != judges and not _is_same_wording(specs, theirs, judges, name):
+    said: dict[tuple[int, str, Key], dict[int, list[tuple[Any, ...]]]] = defaultdict(dict)
+    same: dict[tuple[int, int, str], bool] = {}
+    keys: dict[int, Key] = {}
+    place = {"feature": 2, "model": 3, "prompt_version": 4}.get(by)
+    for row in reviewed.rows:
+        version_id, name, hour, theirs, judges = row[0], row[1], row[5], row[12], row[13]
+        if (version_id, name) not in wanted:
             continue
-        said[version_id, name, key][judgement_id].append(tuple(values))
-    found: dict[tuple[int, str, Key], dict[int, _Reviewed]] = {}
-    for group, judgements in said.items():
-        found[group] = {judgement_id: _settled(each) for judgement_id, each in judgements.items()}
-    return found
+        if theirs is not None and theirs != judges:
+            wording = (theirs, judges, name)
+            if wording not in same:
+                same[wording] = _is_same_wording(reviewed.specs, *wording)
+            if not same[wording]:
+                continue
+        key: Key = None
+        if place is not None:
+            key = row[place]
+        elif by:
+            if hour not in keys:
+                keys[hour] = _time_key(hour, by, zone)
+            key = keys[hour]
+        said[version_id, name, key].setdefault(row[6], []).append(row)
+    return {
+        group: {judgement_id: _settled(rows) for judgement_id, rows in judgements.items()}
+        for group, judgements in said.items()
+    }
 
 
-def _settled(values: list[tuple[Any, ...]]) -> _Reviewed:
-    # Rows come newest first.
-    ruling = next((each for each in values if each[4]), None)
-    person = ruling[0] if ruling is not None else sum(each[0] for each in values) / len(values)
-    return _Reviewed(float(person), float(values[0][1]), float(values[0][2]), max(float(each[3]) for each in values))
+def _time_key(hour: int, by: str, zone: ZoneInfo) -> Key:
+    """The point in time that an hour (seconds since 1970) belongs to."""
+    at = datetime.fromtimestamp(hour, UTC)
+    if by == "hour":
+        return at
+    day = at.astimezone(zone).date()
+    return day if by == "day" else day - timedelta(days=day.weekday())
+
+
+def _settled(rows: list[tuple[Any, ...]]) -> _Reviewed:
+    # Columns 7 to 11: the person's number, the judge's, pi, pi_review, whether it settles. Rows come newest first.
+    first = rows[0]
+    if len(rows) == 1:
+        return _Reviewed(*first[7:11])
+    ruling = next((row for row in rows if row[11]), None)
+    person = ruling[7] if ruling is not None else sum(row[7] for row in rows) / len(rows)
+    return _Reviewed(person, first[8], first[9], max(row[10] for row in rows))
 
 
 def _is_same_wording(specs: dict[int, Rubric | None], theirs: int, judges: int, name: str) -> bool:
@@ -445,9 +503,7 @@ def _is_same_wording(specs: dict[int, Rubric | None], theirs: int, judges: int, 
 
 def _other_specs(cursor: Any, reviewed: Sequence[tuple[Any, ...]]) -> dict[int, Rubric | None]:
     """The rubrics of reviews that name another version than the judge's."""
-    ids = {
-        id_ for row in reviewed if row[-3] is not None and row[-3] != row[-2] for id_ in row[-3:-1] if id_ is not None
-    }
+    ids = {id_ for row in reviewed if row[12] not in {None, row[13]} for id_ in row[12:14] if id_ is not None}
     if not ids:
         return {}
     query = "SELECT id, spec::text FROM evals_rubricversion WHERE id = ANY(%(ids)s::bigint[])"

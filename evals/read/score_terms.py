@@ -1,8 +1,9 @@
 """What lists of traces are filtered by of this room: scores by name, flags of judges, and how judging ended.
 
 `score.<name>` is any score of that name on the trace or a span of it; `score.<judge>/<name>` that judge's alone,
-`score.<judge>@3/<name>` that version's, and `score.people/<name>` and `score.api/<name>` those of people and programs. `counted` is what an estimate stands on,
-and `judged.feature`, `judged.model` and `judged.prompt_version` what part of the traffic it was counted as.
+`score.<judge>@3/<name>` that version's, and `score.people/<name>` and `score.api/<name>` those of people and programs.
+`counted` is what an estimate stands on, and `judged.feature`, `judged.model` and `judged.prompt_version` what part of
+the traffic it was counted as.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 -- One row is one person's score of a target that a judge version scored too, both drawn with known probabilities.
--- Takes project_id, start, end, judge_id, version_id, feature, model, prompt_version (NULL for any), names, zone, most;
--- {key} over the judgements AS h. Stands on evals_score_people or evals_score_name, and on evals_score_trace.
+-- Takes project_id, start, end, judge_id, version_id, feature, model, prompt_version (NULL for any), names, most.
+-- Stands on evals_score_people or evals_score_name, and on evals_score_trace.
 WITH said AS MATERIALIZED (
     SELECT
         p.trace_id, p.span_id, p.name, p.number, p.rubric_version_id, r.pi_review, r.is_adjudication, r.created_at
@@ -20,13 +20,13 @@ WITH said AS MATERIALIZED (
     LIMIT %(most)s
 )
 SELECT
-    h.judge_version_id, said.name, {key} AS key, h.judgement_id, said.number, h.number, h.pi, said.pi_review,
-    said.is_adjudication, said.rubric_version_id, h.rubric_version_id, said.created_at
+    h.judge_version_id, said.name, h.feature, h.model, h.prompt_version, h.hour, h.judgement_id, said.number, h.number, h.pi, said.pi_review,
+    said.is_adjudication, said.rubric_version_id, h.rubric_version_id
 FROM said
 CROSS JOIN LATERAL (
     SELECT
         f.judge_version_id, f.number, f.rubric_version_id, f.name, g.judgement_id, g.pi, g.feature, g.model,
-        g.prompt_version, date_trunc('hour', g.started_at, 'UTC') AS hour
+        g.prompt_version, (floor(extract(epoch FROM g.started_at) / 3600) * 3600)::bigint AS hour
     FROM evals_score AS f
     JOIN evals_judgement AS g ON g.project_id = f.project_id AND g.judgement_id = f.judgement_id
     WHERE f.project_id = %(project_id)s

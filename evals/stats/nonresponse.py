@@ -10,6 +10,8 @@ from evals.stats.sums import Sums
 
 # More unanswered draws than this share are flagged.
 NONRESPONSE_FLAG = 0.05
+# What is drawn and not judged yet raises weights by no more than this: two scores of an hour are not the hour.
+RAISED_MAX = 4.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -300,6 +300,8 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "evals.tend_calibrations": {"task": "evals.tend_calibrations", "schedule": 15.0},
     "evals.tend_routines": {"task": "evals.tend_routines", "schedule": 60.0},
     "evals.sweep_retention": {"task": "evals.sweep_retention", "schedule": 3600.0},
+    "evals.date_scores": {"task": "evals.date_scores", "schedule": 30.0},
+    "evals.build_days": {"task": "evals.build_days", "schedule": 600.0},
 }
 # How often these look for work while nothing is going on (telltale.jobs.quiet).
 QUIET_TASKS = dict.fromkeys(

@@ -87,7 +87,7 @@ def test_few_scores_and_few_reviews_give_no_figure_but_what_is_needed(project):
     assert row.corrected == TooLittle(row.reviews, 30, "reviews")
 
 
-@pytest.mark.parametrize("by", ["feature", "model", "prompt_version", "hour", "day"])
+@pytest.mark.parametrize("by", ["feature", "model", "prompt_version", "hour", "day", "week"])
 def test_groups_add_up_to_the_whole(project, by):
     make_traffic(project, make_judge(project), start=START)
 
@@ -98,7 +98,7 @@ def test_groups_add_up_to_the_whole(project, by):
     values = [row.coverage * row.raw.value for row in groups if isinstance(row.raw, Estimate)]
     if len(values) == len(groups):
         assert sum(values) / whole.coverage == pytest.approx(whole.raw.value)
-    kinds = {"hour": datetime, "day": date}
+    kinds = {"hour": datetime, "day": date, "week": date}
     assert {type(row.key) for row in groups} == {kinds.get(by, str)}
 
 
@@ -297,11 +297,11 @@ def test_a_judge_whose_judging_all_failed_is_in_the_coverage(project, get):
     assert told["coverage"][0]["is_nonresponse_high"]
 
 
-@pytest.mark.parametrize("step", ["hour", "day"])
+@pytest.mark.parametrize("step", ["hour", "day", "week"])
 def test_the_whole_is_the_sum_of_its_points(project, step):
     make_traffic(project, make_judge(project), start=START, an_hour=40, reviewed=0.3)
 
-    whole, points = read_over_time(project.pk, "UTC", START, END, Where(), step)
+    whole, points, _ = read_over_time(project.pk, "UTC", START, END, Where(), step)
 
     alone = ask(project)
     assert [(row.of, row.n, row.reviews) for row in whole.rows] == [(row.of, row.n, row.reviews) for row in alone.rows]

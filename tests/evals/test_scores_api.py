@@ -372,3 +372,14 @@ def test_whatever_comes_is_a_score_or_told_what_is_wrong(item):
     assert (read is None) == bool(faults)
     assert all(fault.field and fault.message for fault in faults)
     assert read is None or (bool(read.name) and bool(read.trace_id or read.session_id))
+
+
+def test_the_worker_dates_scores_whose_traces_have_come(api, project):
+    from django.conf import settings
+
+    from evals import tasks
+
+    api.post(score(trace_id="ab" * 16))
+
+    assert settings.CELERY_BEAT_SCHEDULE["evals.date_scores"]["task"] == tasks.date_scores.name
+    assert tasks.date_scores() == 0
