@@ -246,7 +246,8 @@ def _stale(row: dict[str, Any], now: datetime) -> str:
         return str(row["stale_reason"])
     replaced = row["live_number"] is not None and row["live_number"] > row["number"]
     if replaced and row["live_since"] is not None and row["computed_at"] < row["live_since"]:
-        return f"v{row['live_number']} of the judge is live"
+        differs = f" with {row['live_differs']}" if row["live_differs"] else ""
+        return f"v{row['live_number']} of the judge is live{differs}"
     if row["connection_then"] is not None and row["connection_then"] != row["connection_now"]:
         return "the judge's connection was changed"
     if row["expires_at"] is not None and row["expires_at"] <= now:

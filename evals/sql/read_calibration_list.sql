@@ -19,6 +19,13 @@ SELECT
     c.stale_at,
     c.stale_reason,
     live.number AS live_number,
+    concat_ws(
+        ', ',
+        CASE WHEN live.rubric_version_id <> v.rubric_version_id THEN 'another rubric' END,
+        CASE WHEN live.model <> v.model THEN 'another model' END,
+        CASE WHEN live.connection_id IS DISTINCT FROM v.connection_id THEN 'another connection' END,
+        CASE WHEN live.config <> v.config THEN CASE j.kind WHEN 'rule' THEN 'other rules' ELSE 'another prompt' END END
+    ) AS live_differs,
     j.live_since,
     k.kind || ' ' || k.base_url AS connection_now,
     c.result -> 'stood_on' ->> 'connection' AS connection_then,

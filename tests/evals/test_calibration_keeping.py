@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from evals import calibrating
-from evals.models import Calibration, Connection, Judge, JudgeVersion
+from evals.models import Calibration, Connection, Judge, JudgeVersion, RubricVersion
 from evals.read import calibration as read
 from evals.read.labels import label_states
 from tests.evals.calibration_rows import (
@@ -133,6 +133,35 @@ def test_another_live_version_makes_the_old_one_stale_at_once(traveller, project
 
     assert badge(project, version).words == "stale: v2 of the judge is live"
     assert badge(project, newer).state == "none"
+
+
+@pytest.mark.parametrize(
+    ("differs", "words"),
+    [
+        ({"rubric": "other"}, " with another rubric"),
+        ({"model": "other-model"}, " with another model"),
+        ({"config": {"parts": ["answer"]}}, " with another prompt"),
+        ({"rubric": "other", "model": "m"}, " with another rubric, another model"),
+    ],
+)
+def test_a_change_of_rubric_model_or_prompt_makes_it_stale_and_is_named(traveller, project, version, differs, words):
+    proven(traveller, project, version)
+    wanted = dict(differs)
+    if wanted.pop("rubric", ""):
+        old = version.rubric_version
+        wanted["rubric_version"] = RubricVersion.objects.create(
+            rubric=old.rubric, number=2, spec=old.spec | {"instructions": "Be strict."}, spec_hash="y"
+        )
+    newer = make_version(project, version.rubric_version, number=2, is_live=False)
+    JudgeVersion.objects.filter(pk=newer.pk).update(**wanted)
+    assert badge(project, version).state == "proven"
+
+    Judge.objects.update(live_version=newer, live_since=NOON + timedelta(minutes=2))
+
+    assert badge(project, version).words == f"stale: v2 of the judge is live{words}"
+    traveller.move_to(NOON + timedelta(minutes=3))
+    assert calibrating.tend_stale() == 1
+    assert Calibration.objects.get().stale_reason == f"v2 of the judge is live{words}"
 
 
 def test_a_draft_is_not_stale_for_the_version_that_is_live(traveller, project, version):
