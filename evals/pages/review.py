@@ -428,7 +428,7 @@ def _ending(material: Material | None) -> str:
     parts = [
         f"ended in the error {material.error_type}" if material.error_type else "",
         f"stopped by {material.finish_reason}" if material.finish_reason not in ("", "stop", "end_turn") else "",
-        f"{count(len(material.tools))} call{'s' if len(material.tools) != 1 else ''} of tools"
+        f"used {count(len(material.tools))} tool call{'s' if len(material.tools) != 1 else ''}"
         if material.tools
         else "",
     ]

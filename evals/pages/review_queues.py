@@ -20,7 +20,7 @@ from evals.read import review as read
 from evals.read.review import QueueView
 from evals.read.setup import list_judges, list_rubrics
 from evals.reviewing import assigning, dropping, queues
-from evals.reviewing.config import KIND_WORDS, RULE_WORDS, Enough, RefusedReview, stored_config
+from evals.reviewing.config import KIND_WORDS, Enough, RefusedReview, stored_config
 from evals.reviewing.exporting import PEOPLE, Wanted, columns, records
 from evals.reviewing.filling import add_by_hand
 from telltale.accounts.models import User
@@ -78,8 +78,7 @@ def queue_page(request: HttpRequest, project: Project, queue: str) -> HttpRespon
         "queue": found,
         "counts": counts,
         "config": config,
-        "kind_words": KIND_WORDS[found.kind],
-        "rule_words": [RULE_WORDS[rule] for rule in config.rules],
+        "kind_words": view.kind_words(found),
         "criteria": [(each.title, each.definition) for each in rubric.criteria],
         "summary": view.summary_words(found, counts, progress, clock.now()),
         "people": read.reviewers(project.pk, found.id),

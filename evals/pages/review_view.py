@@ -11,7 +11,18 @@ from urllib.parse import urlencode
 from evals.judges.material import Material
 from evals.read.calibration import CalibrationRow
 from evals.read.review import Counts, ItemView, Judged, JudgedScore, Progress, QueueView, ReviewView, ScoreView
-from evals.reviewing.config import FAILURE, FALSE_ALARM, GOOD, KIND_WORDS, UNSURE
+from evals.reviewing.config import (
+    ERRORS,
+    FAILURE,
+    FALSE_ALARM,
+    FLAGGED,
+    GOOD,
+    KIND_WORDS,
+    RULES,
+    THUMBS_DOWN,
+    UNSURE,
+    stored_config,
+)
 from evals.reviewing.marking import Piece, mark
 from evals.rubrics import Criterion, Rubric, parse_rubric
 from telltale.lib.format import count, latency, share
@@ -23,6 +34,11 @@ DOCUMENTS_SHOWN = 12
 MESSAGES_SHOWN = 12
 VERDICT_WORDS = {FAILURE: "Real failure", FALSE_ALARM: "False alarm", GOOD: "Fine", UNSURE: "Unsure"}
 _SHORT = {FAILURE: "Real", FALSE_ALARM: "False alarm", GOOD: "Fine", UNSURE: "Unsure"}
+_PICKED = {
+    FLAGGED: "answers that a judge flagged",
+    THUMBS_DOWN: "answers that end users disliked",
+    ERRORS: "traces that ended in an error",
+}
 _MANY = {FAILURE: "real failure", FALSE_ALARM: "false alarm", GOOD: "fine", UNSURE: "unsure"}
 
 
@@ -325,9 +341,18 @@ def title_words(queue: QueueView, counts: Counts) -> str:
     return f"{queue.name}: {count(counts.reviewed)} of {count(total)} answer{'' if total == 1 else 's'} reviewed"
 
 
+def kind_words(queue: QueueView) -> str:
+    """What comes into a queue, in words."""
+    picked = [_PICKED[rule] for rule in stored_config(queue.config).rules if rule in _PICKED]
+    if queue.kind != RULES or not picked:
+        return KIND_WORDS.get(queue.kind, "")
+    words = ", ".join(picked[:-1]) + (" and " if picked[1:] else "") + picked[-1]
+    return words[0].upper() + words[1:]
+
+
 def summary_words(queue: QueueView, counts: Counts, progress: Progress, now: datetime) -> str:
     """What the queue is of, what was found so far, and how long it takes yet."""
-    parts = [KIND_WORDS.get(queue.kind, "").removesuffix(".") + "."]
+    parts = [f"{kind_words(queue)}."]
     found = [
         f"{count(n)} {_MANY.get(verdict, verdict)}{'s' if n != 1 and verdict in (FAILURE, FALSE_ALARM) else ''}"
         for verdict, n in sorted(
