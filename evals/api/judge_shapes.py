@@ -22,6 +22,7 @@ class JudgeVersionShape(serializers.Serializer[Any]):
     rubric_version = serializers.IntegerField()
     connection_id = serializers.CharField(allow_null=True)
     model = serializers.CharField(allow_null=True)
+    is_stand_in = serializers.BooleanField(help_text="Its connection leads to no real model.")
     config = serializers.DictField(help_text=CONFIG_HELP)
     is_live = serializers.BooleanField()
     is_draft = serializers.BooleanField(help_text="Nobody used it yet: saving changes it.")
@@ -60,13 +61,28 @@ class JudgeSummaryShape(serializers.Serializer[Any]):
     versions = JudgeVersionShape(many=True, help_text="Newest first.")
 
 
+class ListedJudgeShape(JudgeSummaryShape):
+    state = serializers.CharField(help_text="What it does now, in words.")
+    proof = serializers.ChoiceField(
+        choices=("proven", "not_proven", "failed", "stale", "none"),
+        help_text="Of the least proven criterion of the version in production, else of the newest.",
+    )
+    plan = serializers.CharField(allow_null=True, help_text="The sampling plan in force, in words.")
+    scored_24h = serializers.IntegerField(help_text="Of judgements made in the last 24 h.")
+    failed_24h = serializers.IntegerField()
+    skipped_24h = serializers.IntegerField()
+    waiting_24h = serializers.IntegerField()
+    waits_seconds = serializers.FloatField(allow_null=True, help_text="How long the oldest live judgement waits.")
+    spent_today_usd = serializers.CharField(help_text="Spent, or set aside for calls under way.")
+
+
 class OneJudgeShape(JudgeSummaryShape):
     gate = CriterionGateShape(many=True, help_text="How far the newest version is proven against people.")
     plan = SamplingPlanShape(allow_null=True, help_text="In force now.")
 
 
 class JudgesShape(serializers.Serializer[Any]):
-    items = JudgeSummaryShape(many=True)
+    items = ListedJudgeShape(many=True, help_text="By name, those put away last.")
 
 
 class JudgeBody(serializers.Serializer[Any]):
@@ -101,6 +117,8 @@ class JudgeLiveBody(serializers.Serializer[Any]):
 
 class JudgeTryBody(JudgeBody):
     name = serializers.CharField(max_length=NAME_CHARS_MAX, required=False)
+    rubric = serializers.CharField(max_length=60, required=False, help_text="A rubric's slug; or send `rubric_spec`.")
+    rubric_spec = serializers.DictField(required=False, help_text="A rubric that is not saved, as docs/judges.md says.")
     trace_ids = serializers.ListField(
         child=serializers.CharField(), required=False, max_length=5, help_text="The newest five where left out."
     )
@@ -146,6 +164,7 @@ class SamplingPlansShape(serializers.Serializer[Any]):
 class PlanEstimateShape(serializers.Serializer[Any]):
     looked_at = serializers.IntegerField(help_text="The newest traces of 24 h that told it.")
     traces_day = serializers.IntegerField(allow_null=True)
+    is_exact = serializers.BooleanField(help_text="All traces of the day were counted.")
     share = serializers.FloatField(allow_null=True, help_text="Mean chance of a trace.")
     judgements_day = serializers.IntegerField(allow_null=True)
     judgement_usd = serializers.CharField(allow_null=True)

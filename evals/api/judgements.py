@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
@@ -12,7 +13,7 @@ from rest_framework.response import Response
 
 from evals.api.judges import JUDGE
 from evals.judging.answers import unpack_answer
-from evals.pages.runs import PURPOSES
+from evals.pages.runs import PURPOSES, over_limits
 from evals.read import setup as read
 from evals.read.judgements import (
     STATES,
@@ -24,6 +25,10 @@ from evals.read.judgements import (
     why,
 )
 from evals.read.runs import get_judgement
+from evals.read.setup import JudgeView
+from evals.read.spend import day_of, ends_at, used_on
+from telltale.lib import clock
+from telltale.projects.models import Project
 from telltale.rest import form, paging, params, shapes
 from telltale.rest.problems import bad_field, not_found
 from telltale.rest.views import ProjectView
@@ -82,6 +87,12 @@ class StateReasonShape(serializers.Serializer[Any]):
     n = serializers.IntegerField()
 
 
+class HeldUpShape(serializers.Serializer[Any]):
+    reason = serializers.ChoiceField(choices=("paused", "connection", "budget"))
+    until = serializers.DateTimeField(allow_null=True)
+    words = serializers.CharField()
+
+
 class JudgeRunsShape(serializers.Serializer[Any]):
     made = serializers.IntegerField(help_text="The sum of the states.")
     states = serializers.DictField(child=serializers.IntegerField())
@@ -92,6 +103,7 @@ class JudgeRunsShape(serializers.Serializer[Any]):
     oldest_waiting_at = serializers.DateTimeField(allow_null=True)
     median_seconds = serializers.FloatField(allow_null=True, help_text="From made to done, of the newest.")
     p95_seconds = serializers.FloatField(allow_null=True)
+    held_up = HeldUpShape(many=True, help_text="Why nobody is called now; empty while judging goes on.")
 
 
 class WhyShape(serializers.Serializer[Any]):
@@ -185,6 +197,7 @@ class JudgeRunsView(ProjectView):
                 "oldest_waiting_at": form.moment(behind.oldest_waiting_at),
                 "median_seconds": behind.median_seconds,
                 "p95_seconds": behind.p95_seconds,
+                "held_up": held_up_json(self.project, view),
             }
         )
 
@@ -219,6 +232,24 @@ class TraceJudgingView(ProjectView):
                 ]
             }
         )
+
+
+def held_up_json(project: Project, view: JudgeView) -> list[dict[str, Any]]:
+    """Why the calls of a judge wait."""
+    now, zone = clock.now(), ZoneInfo(project.time_zone)
+    found: list[dict[str, Any]] = []
+    if view.paused_at is not None:
+        found.append({"reason": "paused", "until": None, "words": "Somebody paused the judge."})
+    if view.kind != "model":
+        return found
+    shown = view.live or view.newest
+    connection = None if shown.connection_id is None else read.get_connection(project.pk, shown.connection_id)
+    if connection is not None and connection.paused_until is not None and connection.paused_until > now:
+        words = connection.paused_reason or "The provider asked to wait."
+        found.append({"reason": "connection", "until": form.moment(connection.paused_until), "words": words})
+    for words in over_limits(read.settings_for(project.pk), used_on(project.pk, day_of(now, zone)), view):
+        found.append({"reason": "budget", "until": form.moment(ends_at(now, zone)), "words": f"Used up: {words}."})
+    return found
 
 
 def numbers_of(project_id: int) -> dict[int, tuple[str, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from drf_spectacular.types import OpenApiTypes
@@ -25,10 +26,13 @@ from evals.api.judge_shapes import (
     SamplingPlanShape,
     SamplingPlansShape,
 )
-from evals.api.refusals import told
+from evals.api.refusals import below, told
 from evals.judges import JUDGE_PRESETS
+from evals.pages.judges import Line, lines_of
 from evals.read import setup as read
 from evals.read.setup import JudgeVersionView, JudgeView, PlanView
+from evals.read.spend import day_of, used_on
+from evals.rubrics import RubricRefused, parse_rubric
 from evals.setup.estimating import PlanEstimate, estimate_plan
 from evals.setup.plans import checked_plan
 from evals.setup.preflights import Preflight, find_preflight, start_preflight
@@ -88,7 +92,16 @@ def connection_of(body: dict[str, Any], judge: JudgeView | None = None) -> int |
     return int(raw)
 
 
-NAMES = {"connection": "connection_id"}
+def checked_rubric(spec: Any) -> Any:
+    """A rubric that is sent along, as it came; 400."""
+    try:
+        parse_rubric(spec)
+    except RubricRefused as error:
+        raise bad_field(below("rubric_spec", error.field), error.message, limit=error.limit or None) from None
+    return spec
+
+
+NAMES = {"connection": "connection_id", "traces": "trace_ids"}
 
 
 class JudgesView(_Judges):
@@ -97,7 +110,10 @@ class JudgesView(_Judges):
     @shapes.describe("List judges", JudgesShape, tag="Judges")
     def get(self, request: Request) -> Response:
         found = read.list_judges(self.project.pk, with_archived=True)
-        return Response({"items": [judge_json(each) for each in found]})
+        found.sort(key=lambda each: each.archived_at is not None)
+        now = clock.now()
+        used = used_on(self.project.pk, day_of(now, ZoneInfo(self.project.time_zone)))
+        return Response({"items": [listed_json(each) for each in lines_of(self.project, found, used.by_judge, now)]})
 
     @shapes.describe("Make a judge", OneJudgeShape, tag="Judges", body=JudgeBody, status=201)
     def post(self, request: Request) -> Response:
@@ -214,6 +230,9 @@ class JudgeTriesView(_Judges):
     )
     def post(self, request: Request) -> Response:
         body = checked(JudgeTryBody, request)
+        if ("rubric" in body) == ("rubric_spec" in body):
+            raise bad_field("rubric", "or `rubric_spec` is required, one of the two")
+        rubric = body["rubric_spec"] if "rubric_spec" in body else dict(self.rubric_version(body).spec)
         trace_ids = []
         for at, raw in enumerate(body.get("trace_ids", [])):
             trace_id = params.trace_id(raw)
@@ -221,8 +240,9 @@ class JudgeTriesView(_Judges):
                 raise bad_field(f"trace_ids[{at}]", "is no trace id", limit="32 hex digits", value=raw)
             trace_ids.append(trace_id)
         with told(NAMES):
+            rubric = checked_rubric(rubric)
             job = start_preflight(
-                self.project, kind=body["kind"], rubric=dict(self.rubric_version(body).spec),
+                self.project, kind=body["kind"], rubric=rubric,
                 config=body.get("config", {}), connection_id=connection_of(body), model=body.get("model", ""),
                 trace_ids=trace_ids, by_id=self.person_id,
             )  # fmt: skip
@@ -330,6 +350,21 @@ def judge_json(view: JudgeView) -> dict[str, Any]:
     }
 
 
+def listed_json(line: Line) -> dict[str, Any]:
+    """A judge as the list shows it."""
+    return judge_json(line.judge) | {
+        "state": line.word,
+        "proof": line.badge.state,
+        "plan": line.plan or None,
+        "scored_24h": line.scored,
+        "failed_24h": line.failed,
+        "skipped_24h": line.skipped,
+        "waiting_24h": line.waiting,
+        "waits_seconds": None if line.lag_ms is None else line.lag_ms / 1000,
+        "spent_today_usd": form.usd(line.spent_pico),
+    }
+
+
 def version_json(version: JudgeVersionView, judge: JudgeView) -> dict[str, Any]:
     """A version as REST shows it."""
     return {
@@ -339,6 +374,7 @@ def version_json(version: JudgeVersionView, judge: JudgeView) -> dict[str, Any]:
         "rubric_version": version.rubric_version.number,
         "connection_id": None if version.connection_id is None else str(version.connection_id),
         "model": version.model or None,
+        "is_stand_in": version.is_stand_in,
         "config": dict(version.config),
         "is_live": version.id == judge.live_version_id,
         "is_draft": version.is_draft,
@@ -367,6 +403,7 @@ def estimate_json(found: PlanEstimate) -> dict[str, Any]:
     return {
         "looked_at": found.looked_at,
         "traces_day": found.traces_day,
+        "is_exact": found.is_exact,
         "share": found.share,
         "judgements_day": found.judgements_day,
         "judgement_usd": form.usd(found.one_pico),

@@ -13,8 +13,9 @@ from rest_framework.response import Response
 
 from evals import setup
 from evals.api.refusals import below, told
+from evals.pages.rubrics import line
 from evals.read import setup as read
-from evals.read.setup import RubricVersionView, RubricView
+from evals.read.setup import JudgeView, RubricVersionView, RubricView
 from evals.rubrics import PRESETS, RubricRefused, lint, parse_rubric, to_json
 from evals.setup.rubrics import NAME_CHARS_MAX
 from telltale.rest import form, shapes
@@ -76,6 +77,10 @@ class RubricVersionShape(serializers.Serializer[Any]):
 class RubricShape(serializers.Serializer[Any]):
     slug = serializers.CharField()
     name = serializers.CharField()
+    used_by = serializers.ListField(
+        child=serializers.CharField(), help_text="Slugs of judges that score by it, in production or in their draft."
+    )
+    created_at = serializers.DateTimeField()
     archived_at = serializers.DateTimeField(allow_null=True)
     versions = RubricVersionShape(many=True, help_text="Newest first.")
 
@@ -137,7 +142,8 @@ class RubricsView(ProjectView):
     @shapes.describe("List rubrics", RubricsShape, tag="Judges")
     def get(self, request: Request) -> Response:
         found = read.list_rubrics(self.project.pk, with_archived=True)
-        return Response({"items": [rubric_json(each) for each in found]})
+        judges = read.list_judges(self.project.pk)
+        return Response({"items": [rubric_json(each, judges) for each in found]})
 
     @shapes.describe("Write a rubric", RubricShape, tag="Judges", body=RubricBodyShape, status=201)
     def post(self, request: Request) -> Response:
@@ -147,7 +153,7 @@ class RubricsView(ProjectView):
                 self.project, _spec(body), slug=body.get("slug", ""), name=body["name"], is_new=True,
                 by_id=self.person_id, request=self.http,
             )  # fmt: skip
-        return Response(rubric_json(_find(self.project.pk, saved.slug)), status=201)
+        return Response(_told(self.project.pk, saved.slug), status=201)
 
 
 class OneRubricView(ProjectView):
@@ -155,7 +161,7 @@ class OneRubricView(ProjectView):
 
     @shapes.describe("One rubric with its versions", RubricShape, tag="Judges", path=(RUBRIC,))
     def get(self, request: Request, rubric: str) -> Response:
-        return Response(rubric_json(_find(self.project.pk, rubric)))
+        return Response(_told(self.project.pk, rubric))
 
     @shapes.describe(
         "Change a rubric",
@@ -181,7 +187,7 @@ class OneRubricView(ProjectView):
                 setup.archive_rubric(
                     self.project, view.slug, is_archived=body["is_archived"], request=self.http
                 )  # fmt: skip
-        return Response(rubric_json(_find(self.project.pk, view.slug)))
+        return Response(_told(self.project.pk, view.slug))
 
 
 class RubricCheckView(ProjectView):
@@ -223,6 +229,10 @@ def _find(project_id: int, slug: str) -> RubricView:
     return found
 
 
+def _told(project_id: int, slug: str) -> dict[str, Any]:
+    return rubric_json(_find(project_id, slug), read.list_judges(project_id))
+
+
 def remarks_json(rubric: Any) -> list[dict[str, str]]:
     """What could be clearer, as REST shows it."""
     return [{"criterion": each.criterion, "text": each.text} for each in lint(rubric)]
@@ -242,11 +252,13 @@ def version_json(version: RubricVersionView) -> dict[str, Any]:
     }
 
 
-def rubric_json(view: RubricView) -> dict[str, Any]:
-    """A rubric as REST shows it."""
+def rubric_json(view: RubricView, judges: list[JudgeView]) -> dict[str, Any]:
+    """A rubric as REST shows it, with those of `judges` that score by it."""
     return {
         "slug": view.slug,
         "name": view.name,
+        "used_by": [judge.slug for judge in line(view, judges).judges],
+        "created_at": form.moment(view.created_at),
         "archived_at": form.moment(view.archived_at),
         "versions": [version_json(each) for each in view.versions],
     }

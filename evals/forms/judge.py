@@ -302,13 +302,13 @@ def flag_lines(form: JudgeForm, rubric: Rubric | None) -> tuple[FlagLine, ...]:
         scale = criterion.scale
         if not scale.has_numbers:
             continue
-        default = "never" if criterion.flag_at_most is None else f"at {criterion.flag_at_most:g} or below"
         levels = scale.levels[:-1] if len(scale.levels) <= 21 else tuple(scale.levels[: len(scale.levels) // 2])
         names = dict(zip(scale.levels, scale.names, strict=True))
-        pairs = [
-            (NEVER, f"as the rubric says: {default}"),
-            *((f"{level:g}", f"{names[level]} or below") for level in levels),
-        ]
+        # The worst level has nothing below it.
+        words = {each: names[each] if each == scale.low else f"{names[each]} or below" for each in scale.levels}
+        at = criterion.flag_at_most
+        default = "never" if at is None else words.get(int(at), f"{at:g} or below")
+        pairs = [(NEVER, f"as the rubric says: {default}"), *((f"{level:g}", words[level]) for level in levels)]
         lines.append(FlagLine(criterion.key, criterion.title, choices_of(pairs, form.flags.get(criterion.key, ""))))
     return tuple(lines)
 

@@ -188,6 +188,7 @@ def _page(
         "rules": rules,
         "parts": form.part_choices(typed),
         "flag_lines": form.flag_lines(typed, rubric),
+        "has_points": rubric is not None and any(each.scale.kind == "points" for each in rubric.criteria),
         "share": typed.text("share") if is_typed else share_text(plan),
         "plan": plan,
         "plan_words": plan_words(plan),

@@ -255,6 +255,7 @@ def _page(
         "rules": rules,
         "parts": form.part_choices(typed),
         "flag_lines": form.flag_lines(typed, rubric),
+        "has_points": rubric is not None and any(each.scale.kind == "points" for each in rubric.criteria),
         "refused": refused,
         "refused_field": form.refused_field(fields, refused, rules),
         "refused_at": "judge-form",

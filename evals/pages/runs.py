@@ -19,8 +19,8 @@ from evals.pages.judges import is_over, state_of
 from evals.read import setup as read
 from evals.read.judgements import REASONS, STATES, Counts, JudgementRow, counts, lag, list_judgements
 from evals.read.runs import each_judgement
-from evals.read.setup import JudgeView
-from evals.read.spend import day_of, ends_at, spend_by_day, used_on
+from evals.read.setup import JudgeView, SettingsView
+from evals.read.spend import Used, day_of, ends_at, spend_by_day, used_on
 from telltale.lib import clock
 from telltale.projects.access import project_page
 from telltale.projects.models import Project
@@ -126,15 +126,6 @@ def _pace(project: Project, view: JudgeView, now: datetime, back: timedelta) -> 
     connection = read.get_connection(project.pk, shown.connection_id) if shown.connection_id else None
     plan = read.plans_in_force(project.pk, now).get(view.id)
     ribbon, word = state_of(view, plan)
-    over = [
-        words
-        for words, limit, spent in (
-            ("today’s money for all judges", limits.budget_pico_day, used.whole_pico),
-            ("today’s calls for all judges", limits.budget_calls_day, used.whole_calls),
-            ("today’s money for this judge", view.budget_pico_day, used.pico(view.id)),
-        )
-        if is_over(limit, spent)
-    ]
     days = spend_by_day(project.pk, day_of(now - back, zone), today, view.id)
     waited = None if found.oldest_waiting_at is None else now - found.oldest_waiting_at
     return {
@@ -148,10 +139,20 @@ def _pace(project: Project, view: JudgeView, now: datetime, back: timedelta) -> 
         "days": days[::-1],
         "used": used,
         "limits": limits,
-        "over": over if view.kind == "model" else [],
+        "over": over_limits(limits, used, view) if view.kind == "model" else [],
         "ends_at": ends_at(now, zone),
         "connection": connection if connection and connection.paused_until and connection.paused_until > now else None,
     }
+
+
+def over_limits(limits: SettingsView, used: Used, view: JudgeView) -> list[str]:
+    """Which of today's limits leave no room for calls of a judge."""
+    asked = (
+        ("today’s money for all judges", limits.budget_pico_day, used.whole_pico),
+        ("today’s calls for all judges", limits.budget_calls_day, used.whole_calls),
+        ("today’s money for this judge", view.budget_pico_day, used.pico(view.id)),
+    )
+    return [words for words, limit, spent in asked if is_over(limit, spent)]
 
 
 def reason_lines(made: Counts, window: str) -> tuple[ReasonLine, ...]:

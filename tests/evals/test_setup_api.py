@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import orjson
 import pytest
 from django.test import Client
@@ -12,6 +14,7 @@ from evals.setup import preflights
 from telltale.jobs import work
 from telltale.lib import clock
 from telltale.projects.keys import make_key
+from tests.evals.judging_kit import store_traces
 from tests.web.looks import forget_stored
 
 pytestmark = pytest.mark.django_db
@@ -219,6 +222,51 @@ def test_trying_judgements_and_backfills(ask, rules):
     backfilling.advance(Backfill.objects.get().pk)
     ask("PATCH", here, {"state": "cancelled"}, 409 if Backfill.objects.get().state == "done" else 200)
     assert [row["id"] for row in ask("GET", "backfills?judge=format")["items"]] == [made["id"]]
+
+
+def test_the_list_of_judges_says_what_each_does(ask, rules):
+    assert ask("GET", "rubrics/format")["used_by"] == ["format"]
+    ask("POST", "judges/format/live", {})
+    ask("POST", "judges/format/plan", {"spec": {"kind": "all"}}, 201)
+    (listed,) = ask("GET", "judges")["items"]
+
+    assert (listed["state"], listed["proof"], listed["plan"]) == ("In production", "none", "Every trace")
+    assert (listed["scored_24h"], listed["waits_seconds"], listed["spent_today_usd"]) == (0, None, "0")
+    assert ask("GET", "judges/format/runs")["held_up"] == []
+    ask("PATCH", "judges/format", {"is_archived": True})
+    assert ask("GET", "judges")["items"][0]["state"] == "Put away"
+
+
+def test_what_holds_a_judge_up_is_told(ask, rules):
+    where = {"name": "House", "kind": "openai", "base_url": "http://127.0.0.1:9/v1"}
+    made = ask("POST", "connections", where, 201)
+    model = {"name": "Model", "kind": "model", "rubric": "format", "connection_id": made["id"], "model": "m"}
+    ask("POST", "judges", model, 201)
+    ask("PATCH", "judges/model", {"is_paused": True})
+    ask("PATCH", "evaluation", {"budget_calls_day": 0})
+    later = clock.now() + timedelta(minutes=5)
+    Connection.objects.update(paused_until=later, paused_reason="Slow down.")
+
+    told = ask("GET", "judges/model/runs")["held_up"]
+    assert [each["reason"] for each in told] == ["paused", "connection", "budget"]
+    assert told[1]["words"] == "Slow down."
+    assert "today’s calls" in told[2]["words"]
+    assert all(each["until"] for each in told[1:])
+
+
+def test_a_rubric_that_is_not_saved_can_be_tried(ask, project):
+    store_traces(project, 1)
+    body = {"kind": "rule", "config": RULES}
+    assert first(ask("POST", "judges/try", body, 400))["field"] == "rubric"
+    tried = ask("POST", "judges/try", body | {"rubric_spec": SPEC}, 202)
+    work.run_next()
+    assert ask("GET", f"judges/try/{tried['id']}")["items"][0]["verdict"]["scores"][0]["key"] == "brief"
+    for spec, field in (({}, "rubric_spec.criteria"), ({"criteria": [{"key": "A"}]}, "rubric_spec.criteria[0].key"),
+                        (SPEC | {"mood": 1}, "rubric_spec.mood")):  # fmt: skip
+        assert first(ask("POST", "judges/try", body | {"rubric_spec": spec}, 400))["field"] == field
+    people = {"rubric_spec": SPEC, "kind": "person", "config": {}}
+    assert first(ask("POST", "judges/try", people, 400))["field"] == "kind"
+    assert ask("GET", "rubrics")["items"] == []
 
 
 @pytest.mark.parametrize(
