@@ -8,6 +8,8 @@ from math import isfinite
 from typing import Any
 
 from evals.rubrics import Rubric
+from evals.sampling.signals import THUMB_NAMES, plain_name
+from evals.sampling.signals import is_thumb_down as is_down
 
 RULES, RANDOM, CALIBRATION, MANUAL = "rules", "random", "calibration", "manual"
 KINDS = (RULES, RANDOM, CALIBRATION, MANUAL)
@@ -23,10 +25,9 @@ RULE_WORDS = {
     THUMBS_DOWN: "Thumbs-down: a program scored it low for the end user",
     ERRORS: "The trace ended in an error",
 }
-# The score that end users give by their thumb, and what it is at most: false and 0 are down, true and 1 up.
+# The score that end users give by their thumb (any of THUMB_NAMES), and what it is at most: false and 0 are down.
 FEEDBACK, FEEDBACK_AT_MOST = "user_feedback", 0.0
 FEEDBACK_CHARS_MAX = 100
-_DOWN = frozenset({"thumbs_down", "thumb_down", "down", "dislike", "negative", "bad", "👎"})
 # What may be wrong with an answer, as the design's source documents name it; a queue may name its own.
 CATEGORIES = (
     "Claim not in any source",
@@ -176,10 +177,10 @@ def stored_config(config: Mapping[str, Any]) -> QueueConfig:
 
 def is_thumb_down(config: QueueConfig, name: str, number: float | None, label: str | None) -> bool:
     """Whether a score of a program is the thumbs-down that a queue waits for."""
-    if name != config.feedback:
+    if name != config.feedback and not (config.feedback == FEEDBACK and plain_name(name) in THUMB_NAMES):
         return False
     if label is not None:
-        return label.strip().casefold().replace("-", "_").replace(" ", "_") in _DOWN
+        return is_down(FEEDBACK, None, label)
     return number is not None and number <= config.feedback_at_most
 
 

@@ -20,6 +20,7 @@ from evals.read.review import QueueView
 from evals.reviewing.config import (
     CALIBRATION,
     ERRORS,
+    FEEDBACK,
     FLAGGED,
     RANDOM,
     RULES,
@@ -34,6 +35,7 @@ from evals.reviewing.config import (
 from evals.reviewing.drawing import allocation, draw, spreads_of, wanted_of
 from evals.rubrics import Criterion
 from evals.sampling.draw import hash_share
+from evals.sampling.signals import THUMB_NAMES
 from evals.write import review as write
 from evals.write.review import Feedback, NewItem
 from telltale.lib import clock
@@ -135,7 +137,8 @@ def fill_new(queue: QueueView) -> int:
         rows = _judgements(queue.project_id, judge_id=queue.judge_id, since=since, flagged=True)
         made += _queue_judged(queue, config, rows)
     if queue.kind == RULES and THUMBS_DOWN in config.rules:
-        params = {"project_id": queue.project_id, "name": config.feedback, "since": since, "limit": FEEDBACK_MAX}
+        names = list(THUMB_NAMES) if config.feedback == FEEDBACK else [config.feedback]
+        params = {"project_id": queue.project_id, "names": names, "since": since, "limit": FEEDBACK_MAX}
         with raw_cursor() as cursor:
             cursor.execute(load("evals", "read_feedback"), params)
             made += _queue_feedback(queue, [Feedback(*row) for row in cursor.fetchall()])

@@ -1,5 +1,5 @@
 -- One row: a score that a program gave a trace that is there, the newest first.
--- Takes project_id, name, since, limit. Stands on evals_score_name.
+-- Takes project_id, names, since, limit. Stands on evals_score_name.
 SELECT
     s.name,
     s.number,
@@ -13,7 +13,7 @@ SELECT
 FROM evals_score AS s
 JOIN traces_trace AS t ON t.project_id = s.project_id AND t.trace_id = s.trace_id
 WHERE s.project_id = %(project_id)s
-    AND s.name = %(name)s
+    AND s.name = ANY(%(names)s::text[])
     AND s.started_at >= %(since)s
     AND s.source = 3
     AND s.target_kind IN (1, 2)

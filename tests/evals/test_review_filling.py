@@ -243,7 +243,7 @@ def test_thumbs_down_come_by_rule(project, key):
     thumb(key, down, value=False, id="first")
     thumb(key, up, value=True)
     thumb(key, other, name="clicks")
-    thumb(key, label, value="Thumbs-down", data_type="label")
+    thumb(key, label, name="Thumb", value="Thumbs-down", data_type="label")
     thumb(key, spoken, value="fine", data_type="label")
 
     assert filling.fill() == 2
@@ -252,7 +252,7 @@ def test_thumbs_down_come_by_rule(project, key):
     items = ReviewItem.objects.filter(queue_id=queue.id)
     assert {item.trace_id for item in items} == {down, label}
     assert {(item.stratum, item.reason, item.pi_judge, item.pi_review, item.feature) for item in items} == {
-        ("thumbs-down", "thumbs-down (user_feedback)", None, None, "returns")
+        ("thumbs-down", f"thumbs-down ({name})", None, None, "returns") for name in ("user_feedback", "Thumb")
     }
     thumb(key, down, value=False, id="first")
     assert filling.fill() == 0
