@@ -6,9 +6,9 @@ class EvalsConfig(AppConfig):
     label = "evals"
 
     def ready(self) -> None:
-        """Bring scores and reviews to the pages of traces, and traces to the review queues."""
+        """Bring scores and reviews to the pages of traces, and traces to review queues and datasets."""
         from evals import drawing
-        from evals.pages import review_part, scores
+        from evals.pages import dataset_part, review_part, scores
         from evals.read import score_terms
         from evals.reviewing import filling
         from traces import extras
@@ -20,6 +20,8 @@ class EvalsConfig(AppConfig):
         extras.add_columns(scores.FAMILY)
         extras.trace_parts.append(scores.trace_part)
         extras.trace_parts.append(review_part.trace_part)
+        extras.trace_parts.append(dataset_part.trace_part)
+        extras.list_actions.append(dataset_part.list_action)
         extras.span_parts.append(scores.span_part)
         extras.session_parts.append(scores.session_part)
         # Random samples and errors come into review queues as traces are decided on.

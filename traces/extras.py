@@ -58,11 +58,22 @@ class ColumnFamily:
     column: Callable[[str], ExtraColumn | None]
 
 
+@dataclass(frozen=True, slots=True)
+class ListAction:
+    """What can be done with the traces of a list: the address takes the list's own parameters, or `pick` of each."""
+
+    href: str
+    label: str
+    picked_label: str
+
+
+ListActionMaker = Callable[[HttpRequest, Project], ListAction | None]
 TracePartMaker = Callable[[HttpRequest, Project, TraceRow], Part | None]
 SpanPartMaker = Callable[[Project, UUID, int], Part | None]
 SessionPartMaker = Callable[[Project, str, Sequence[UUID]], SessionPart]
 
 trace_parts: list[TracePartMaker] = []
+list_actions: list[ListActionMaker] = []
 span_parts: list[SpanPartMaker] = []
 session_parts: list[SessionPartMaker] = []
 _columns: dict[str, ExtraColumn] = {}
@@ -100,6 +111,11 @@ def columns_of(project: Project) -> list[ExtraColumn]:
     for family in _families.values():
         found += [column for name in family.names(project) if (column := family.column(name)) is not None]
     return found
+
+
+def actions_of_list(request: HttpRequest, project: Project) -> list[ListAction]:
+    """What the reader may do with the traces of a list."""
+    return [action for make in list_actions if (action := make(request, project)) is not None]
 
 
 def parts_of_trace(request: HttpRequest, project: Project, row: TraceRow) -> list[Part]:

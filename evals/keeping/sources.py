@@ -11,7 +11,8 @@ from evals.models import Review
 from evals.read.material import load_materials
 from evals.write.datasets import NewItem
 
-TRACES_MAX = 100
+TRACES_MAX = 500
+CHUNK = 100
 REVIEWS_MAX = 500
 
 
@@ -22,13 +23,16 @@ def items_of_traces(
 
     `with_answer` keeps what was answered as the expected answer, for people to mend.
     """
-    found = load_materials(project_id, targets[:TRACES_MAX])
+    wanted = list(dict.fromkeys(targets))[:TRACES_MAX]
     items = []
-    for trace_id, span_id in targets[:TRACES_MAX]:
-        material = found.get((trace_id, span_id))
-        if material is not None and (material.question or material.messages):
-            items.append(_item(material, trace_id, span_id, with_answer=with_answer))
-    return items, len(targets[:TRACES_MAX]) - len(items)
+    for start in range(0, len(wanted), CHUNK):
+        part = wanted[start : start + CHUNK]
+        found = load_materials(project_id, part)
+        for trace_id, span_id in part:
+            material = found.get((trace_id, span_id))
+            if material is not None and (material.question or material.messages):
+                items.append(_item(material, trace_id, span_id, with_answer=with_answer))
+    return items, len(wanted) - len(items)
 
 
 def items_of_reviews(
@@ -46,8 +50,8 @@ def items_of_reviews(
         reviews.setdefault((review.trace_id, review.span_id), []).append(review)
     targets = list(reviews)[:REVIEWS_MAX]
     items, gone = [], 0
-    for start in range(0, len(targets), TRACES_MAX):
-        part = targets[start : start + TRACES_MAX]
+    for start in range(0, len(targets), CHUNK):
+        part = targets[start : start + CHUNK]
         found = load_materials(project_id, part)
         for place in part:
             material = found.get(place)

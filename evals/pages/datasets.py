@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, cast
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import orjson
 from django.contrib import messages
@@ -19,17 +21,24 @@ from evals import keeping
 from evals.api.datasets import item_json
 from evals.keeping import By, DatasetRefused, NewItem
 from evals.metrics.contents import question_of, text_of
+from evals.pages.cells import flat
 from evals.read import datasets as read
 from evals.read.datasets import DatasetRow, ItemRow
 from evals.read.experiments import list_experiments
 from evals.read.review import get_queue
 from telltale.accounts.models import User
+from telltale.lib import clock
 from telltale.projects.access import may, project_page, require
 from telltale.projects.models import Project, Role
 from telltale.rest import params
+from traces.forms import read_list
+from traces.own_calls import without_calls
 from traces.pages.export import FORMATS, Busy, busy_response, download
+from traces.read import FilterError, TooSlow, resolve_id
+from traces.read.listing import each_trace
 
 PAGE_ITEMS = 50
+SHOWN_MAX = 20
 CUT_CHARS = 240
 ORIGIN_WORDS = {"trace": "a trace", "review": "a review", "incident": "an incident", "file": "a file", "api": "the API"}
 KIND_WORDS = {"added": ("ok", "Added"), "removed": ("bad", "Removed"), "changed": ("watch", "Changed")}
@@ -236,6 +245,9 @@ def dataset_add(request: HttpRequest, project: Project) -> HttpResponse:
     """Take traces, or the reviewed traces of a queue, into a dataset: one that is there, or a new one."""
     asked = request.POST if request.method == "POST" else request.GET
     raw = [*asked.getlist("trace"), *asked.getlist("pick")][: keeping.TRACES_MAX]
+    is_list = request.method != "POST" and not raw and not asked.get("queue") and bool(asked)
+    if is_list:
+        raw, why_not = _listed(request, project)
     span_id = params.span_id(asked.get("span", "")) or 0
     targets = [(trace_id, span_id) for text in raw if (trace_id := params.trace_id(text)) is not None]
     queue = get_queue(project.pk, asked.get("queue", "")[:60]) if asked.get("queue") else None
@@ -253,7 +265,10 @@ def dataset_add(request: HttpRequest, project: Project) -> HttpResponse:
             messages.success(request, put_words(put) + left)
             return redirect("dataset", slug=project.slug, dataset=slug)
     context |= {
-        "project": project, "targets": [trace_id.hex for trace_id, _ in targets], "span": asked.get("span", "")[:16],
+        "project": project, "targets": [trace_id.hex for trace_id, _ in targets],
+        "shown": [trace_id.hex for trace_id, _ in targets[:SHOWN_MAX]], "more": max(len(targets) - SHOWN_MAX, 0),
+        "why_not": why_not if is_list else "", "is_list": is_list, "most": keeping.TRACES_MAX,
+        "is_cut": is_list and len(targets) == keeping.TRACES_MAX, "span": asked.get("span", "")[:16],
         "queue": queue, "verdicts": VERDICTS, "datasets": read.list_datasets(project.pk), "name_max": keeping.NAME_MAX,
     }  # fmt: skip
     return render(request, "evals/dataset_add.html", context, status=400 if "refused" in context else 200)
@@ -281,6 +296,22 @@ def dataset_settings(request: HttpRequest, project: Project, dataset: str) -> Ht
             return redirect("dataset", slug=project.slug, dataset=row.slug)
     context |= {"project": project, "dataset": row, "name_max": keeping.NAME_MAX}
     return render(request, "evals/dataset_settings.html", context, status=400 if "refused" in context else 200)
+
+
+def _listed(request: HttpRequest, project: Project) -> tuple[list[str], str]:
+    """The traces of a list that the address spells, as many as are taken at once, and what is wrong with it."""
+    state = read_list(request.GET, ZoneInfo(project.time_zone), clock.now())
+    if state.errors:
+        return [], "; ".join(f"{error.key} {error.message}" for error in state.errors[:5])
+    wanted = without_calls(project.pk, state.wanted, is_shown=state.shows_judging)
+    try:
+        wanted = resolve_id(project.pk, wanted)
+        rows = islice(each_trace(project.pk, wanted, state.sort, keeping.TRACES_MAX), keeping.TRACES_MAX)
+        return [row.hex_id for row in rows], ""
+    except FilterError as error:
+        return [], f"{error.key} {error.message}"
+    except TooSlow:
+        return [], "The list took too long to read; a shorter time range makes it quick"
 
 
 def find(project: Project, slug: str) -> DatasetRow:
@@ -444,13 +475,9 @@ def _records(dataset_id: int, version: int, kind: str) -> Iterator[dict[str, Any
         for item in page.items:
             told = item_json(item)
             if kind == "csv":
-                told |= {name: _flat(told[name]) for name in ("input", "expected", "metadata")}
+                told |= {name: flat(told[name]) for name in ("input", "expected", "metadata")}
             yield {name: told[name] for name in COLUMNS}
         if not page.after:
             return
         after = page.after
 
-
-def _flat(value: Any) -> Any:
-    """A value as a cell holds it: text as it is, JSON as its text."""
-    return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
@@ -22,6 +22,7 @@ from evals.metrics.contents import question_of, text_of
 from evals.models import Connection
 from evals.pages.comparison_view import Side, verdict_words, view_comparison
 from evals.pages.datasets import by, cut
+from evals.pages.experiment_files import asked_format, comparison_file, results_file
 from evals.read import datasets as read_datasets
 from evals.read import experiments as read
 from evals.read.comparison import NotComparable, compare
@@ -136,7 +137,7 @@ def experiment_new(request: HttpRequest, project: Project) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @project_page()
-def experiment_page(request: HttpRequest, project: Project, experiment_id: int) -> HttpResponse:
+def experiment_page(request: HttpRequest, project: Project, experiment_id: int) -> HttpResponseBase:
     """One experiment; with `against` the comparison with another. POST adds judges and metrics."""
     row = find(project, experiment_id)
     if request.method == "POST":
@@ -144,8 +145,11 @@ def experiment_page(request: HttpRequest, project: Project, experiment_id: int) 
         return _judge_more(request, project, row)
     others = [other for other in read.list_experiments(project.pk, dataset_id=row.dataset_id, limit=51)
               if other.id != row.id]  # fmt: skip
+    kind = asked_format(request)
     if request.GET.get("against"):
-        return _comparison(request, project, row, others)
+        return _comparison(request, project, row, others, kind)
+    if kind:
+        return results_file(project, row, kind, is_head=request.method == "HEAD")
     figures, took = figures_of(project.pk, row)
     after = request.GET.get("after", "")[:200].replace("\x00", "") or None
     state = request.GET.get("state") if request.GET.get("state") in ("done", "failed", "pending") else None
@@ -211,8 +215,8 @@ def find(project: Project, experiment_id: int) -> ExperimentRow:
 
 
 def _comparison(
-    request: HttpRequest, project: Project, row: ExperimentRow, others: list[ExperimentRow]
-) -> HttpResponse:
+    request: HttpRequest, project: Project, row: ExperimentRow, others: list[ExperimentRow], kind: str
+) -> HttpResponseBase:
     raw = request.GET.get("against", "")
     old = find(project, int(raw)) if raw.isascii() and raw.isdigit() and len(raw) < 19 else None
     if old is None:
@@ -226,6 +230,8 @@ def _comparison(
         found = compare(project.pk, row, old, on=on)
     except NotComparable as error:
         return render(request, "evals/experiment_compare.html", context | {"why_not": str(error)})
+    if kind:
+        return comparison_file(project, found, kind, is_head=request.method == "HEAD")
     sort = request.GET.get("sort", "")[:200]
     start = request.GET.get("from", "0")
     view = view_comparison(

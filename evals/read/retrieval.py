@@ -13,6 +13,7 @@ from evals.read.estimates import Row, Where, read_estimates
 from evals.read.review import previews
 from evals.retrieval import DEPTHS, RELEVANT_FROM, Part, Quality, Traces, quality_at, reciprocal_of
 from evals.stats.results import Estimate, TooLittle
+from telltale.lib.db import raw_cursor
 from traces.canonical.types import Kind
 from traces.read.asking import asking, fetch
 from traces.read.money import CostSum, cost_sum
@@ -24,6 +25,7 @@ RETRIEVALS_MAX = 50_000
 # Of so many of the newest the retriever's own scores are drawn: far more than a histogram of 12 bars needs.
 SCORED_MAX = 1_000
 BINS = 12
+LOOKED_AT_MAX = 2_000
 FEATURES_MAX = 30
 WORST = 20
 SOURCES = {1: "judge", 2: "people", 3: "api"}
@@ -241,6 +243,26 @@ def read_retrieval(
         features=features,
         requests=asked,
     )
+
+
+def has_retrieval(project_id: int, trace_id: UUID, start: datetime, end: datetime) -> bool:
+    """Whether a trace, whose spans began in [start, end], fetched documents, as far as its first spans tell."""
+    query = """
+        SELECT EXISTS (
+            SELECT 1 FROM (
+                SELECT kind FROM traces_span
+                WHERE project_id = %(project)s AND trace_id = %(trace)s AND started_at BETWEEN %(start)s AND %(end)s
+                LIMIT %(most)s
+            ) AS first
+            WHERE kind = ANY(%(kinds)s)
+        )
+    """
+    kinds = [int(Kind.RETRIEVER), int(Kind.RERANKER)]
+    with raw_cursor() as cursor:
+        params = {"project": project_id, "trace": trace_id, "start": start, "end": end, "most": LOOKED_AT_MAX}
+        cursor.execute(query, {**params, "kinds": kinds})
+        row = cursor.fetchone()
+    return bool(row and row[0])
 
 
 def labels_of(project_id: int, trace_id: UUID) -> dict[tuple[int, int, int], float]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import re
+from html import unescape
 from uuid import uuid4
 
 import pytest
@@ -15,6 +20,7 @@ from evals.models import Dataset, Experiment, ExperimentResult
 from evals.read import datasets as read
 from telltale.jobs import work
 from tests.evals.judging_kit import LENGTH_RULE, YES_NO, make_version, sql, store_traces
+from tests.evals.retrieval_rows import store_retrievals
 
 pytestmark = pytest.mark.django_db
 DATASETS, EXPERIMENTS = "/p/shop/datasets/", "/p/shop/experiments/"
@@ -45,6 +51,12 @@ def experiment(project, value, n=12, name="run"):
         for i in range(n)
     )  # fmt: skip
     return made.pk
+
+
+def file(client, path):
+    answer = client.get(path)
+    assert answer.status_code == 200
+    return b"".join(answer.streaming_content).decode("utf-8-sig")
 
 
 def page(client, path):
@@ -120,6 +132,57 @@ def test_traces_become_items_with_their_origin(inside, project):
         ("When do you open?", "It opens at nine.", "trace", None)
     ] * 2
     assert "1 told nothing of what was asked and was left out" in page(inside, added.url)
+
+
+def test_a_filtered_list_of_traces_becomes_a_dataset(inside, project):
+    wanted = store_traces(project, 3, feature="returns")
+    store_traces(project, 2, feature="help")
+
+    listed = page(inside, "/p/shop/traces/?feature=returns&columns=pick,name")
+    href = unescape(re.search(r'href="([^"]*datasets/add/\?[^"]*)"', listed)[1])
+    form = page(inside, href)
+    traces = re.findall(r'name="trace" value="([0-9a-f]{32})"', form)
+    added = inside.post(DATASETS + "add/", {"trace": traces, "name": "Returns"})
+
+    assert "feature=returns" in href
+    assert f'formaction="{DATASETS}add/"' in listed
+    assert "Add 3 traces to a dataset" in form
+    assert set(traces) == {each.hex for each in wanted}
+    assert "from 3 traces" in page(inside, added.url)
+    assert "No trace was chosen" in page(inside, DATASETS + "add/?feature=none-of-it&t=1h")
+    odd = page(inside, DATASETS + "add/?duration_ms.min=x&t=1h")
+    assert "The list was not understood" in odd
+
+
+def test_a_trace_leads_to_datasets_and_to_its_documents(inside, project, bob, sign_in):
+    [plain] = store_traces(project, 1)
+    [fetched] = store_retrievals(project, 1)
+
+    texts = [page(inside, f"/p/shop/traces/{each.hex}/") for each in (plain, fetched)]
+
+    assert f"{DATASETS}add/?trace={plain.hex}" in texts[0]
+    assert "Label its documents" not in texts[0]
+    assert f"/p/shop/retrieval/{fetched.hex}/" in texts[1]
+    assert "Add to a dataset" not in page(sign_in(bob), f"/p/shop/traces/{plain.hex}/")
+    assert "Add to a dataset" not in page(sign_in(bob), "/p/shop/traces/?t=1h")
+
+
+def test_results_and_differences_are_files_too(inside, project):
+    fill(project, 12)
+    old, new = (experiment(project, lambda i, value=value: value) for value in (1.0, 0.0))
+
+    rows = list(csv.DictReader(io.StringIO(file(inside, f"{EXPERIMENTS}{new}/?format=csv"))))
+    lines = [json.loads(line) for line in file(inside, f"{EXPERIMENTS}{new}/?format=ndjson").splitlines()]
+    pairs = list(csv.DictReader(io.StringIO(file(inside, f"{EXPERIMENTS}{new}/?against={old}&format=csv"))))
+
+    assert len(rows) == len(lines) == 12
+    assert (rows[3]["item_key"], json.loads(rows[3]["input"]), rows[3]["output"]) == (
+        "k003", {"question": "Q3 <b>"}, "out 3 <i>",
+    )  # fmt: skip
+    assert lines[3]["metrics"] == {"exact_match": 0.0}
+    matches = [each for each in pairs if each["measure"] == "metric.exact_match"]
+    assert {(float(each["new"]), float(each["old"]), float(each["change"])) for each in matches} == {(0.0, 1.0, -1.0)}
+    assert len(matches) == 12
 
 
 def test_an_experiment_opens_and_its_page_tells_its_state(inside, project):

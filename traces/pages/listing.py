@@ -22,7 +22,7 @@ from telltale.lib import clock
 from telltale.lib import format as fmt
 from telltale.projects.access import may, project_page
 from telltale.projects.models import Project
-from traces.extras import columns_of, find_column
+from traces.extras import actions_of_list, columns_of, find_column
 from traces.forms import EVERYTHING, TRACES, ListState, Pair, added_term, query_string, read_list, window_of, with_term
 from traces.own_calls import without_calls
 from traces.pages.columns import COLUMNS, Page, chosen, rows_html
@@ -116,6 +116,7 @@ def trace_list(request: HttpRequest, project: Project) -> HttpResponseBase:
     state = replace(state, wanted=without_calls(project.pk, state.wanted, is_shown=state.shows_judging))
     errors = [*state.errors, *([added] if added else [])]
     context: dict[str, Any] = frame(project, state, zone, now) | {"errors": errors} | view_menu(project, views, state)
+    context["actions"] = [(action, action.href + state.address()) for action in actions_of_list(request, project)]
     try:
         wanted = resolve_id(project.pk, state.wanted)
         wrong = finding.fault(wanted)
