@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -16,9 +17,11 @@ from evals.read.estimates import (
     WINDOW_MAX,
     By,
     Coverage,
+    LevelShare,
     Row,
     Where,
     read_estimates,
+    read_levels,
 )
 from evals.read.setup import get_judge
 from evals.stats.ppi import Corrected
@@ -66,6 +69,12 @@ class CorrectedQualityShape(serializers.Serializer[Any]):
     too_little = QualityTooLittleShape(allow_null=True)
 
 
+class QualityLevelShape(serializers.Serializer[Any]):
+    level = serializers.CharField()
+    scores = serializers.IntegerField()
+    share = serializers.FloatField(help_text="Of all traffic, by the judge: uncorrected.")
+
+
 class QualityRowShape(serializers.Serializer[Any]):
     judge = serializers.CharField()
     judge_version = serializers.IntegerField()
@@ -80,6 +89,12 @@ class QualityRowShape(serializers.Serializer[Any]):
     corrected = CorrectedQualityShape()
     scores = serializers.IntegerField()
     effective_scores = serializers.FloatField()
+    design_effect = serializers.FloatField(
+        help_text="How many times more scores this took than equally weighted ones would: above 3 is much."
+    )
+    levels = QualityLevelShape(
+        many=True, allow_null=True, help_text="Of labels without an order, which have no mean; null elsewhere."
+    )
     traffic = serializers.FloatField(help_text="About how many traces it speaks for: the sum of weights.")
     reviews = serializers.IntegerField()
     badge = serializers.CharField(help_text="proven, not_proven, failed, stale or none.")
@@ -137,7 +152,11 @@ class EstimatesView(ProjectView):
             _text("feature", "Traffic of this feature; empty: of none."),
             _text("model", "Traffic of this model."),
             _text("prompt_version", "Traffic of this version of the prompt."),
-            _text("by", "One row a group of it. Days are those of the project's zone, weeks begin on Mondays.", enum=list(BYS)),
+            _text(
+                "by",
+                "One row a group of it. Days are those of the project's zone, weeks begin on Mondays.",
+                enum=list(BYS),
+            ),
         ),
     )
     def get(self, request: Request) -> Response:
@@ -151,17 +170,21 @@ class EstimatesView(ProjectView):
             raise bad_field("from", "is too far from `to`", limit=f"{longest.days} days", value=start.isoformat())
         where = self._where(request)
         try:
-            found = read_estimates(self.project.pk, self.project.time_zone, start, end, where, cast(By, by))
+            criterion = params.text(query, "criterion")
+            found = read_estimates(
+                self.project.pk, self.project.time_zone, start, end, where, cast(By, by), name=criterion
+            )
+            unordered = set() if by else {row.of.name for row in found.rows if row.is_unordered}
+            levels = read_levels(self.project.pk, found.start, found.end, unordered, where) if unordered else {}
         except TooSlow:
             raise too_slow() from None
-        criterion = params.text(query, "criterion")
         slugs = {judge.id: judge.slug for judge in found.judges}
         return Response(
             {
                 "start": form.moment(found.start),
                 "end": form.moment(found.end),
                 "by": found.by or None,
-                "items": [row_json(row) for row in found.rows if criterion in {"", row.of.name}],
+                "items": [row_json(row, levels.get((row.of.version_id, row.of.name))) for row in found.rows],
                 "coverage": [_coverage(each, slugs[judge]) for judge, each in found.coverage.items() if judge in slugs],
             }
         )
@@ -185,8 +208,8 @@ class EstimatesView(ProjectView):
         return Where(None if judge is None else judge.id, version, **dims)
 
 
-def row_json(row: Row) -> dict[str, Any]:
-    """One estimate as REST shows it."""
+def row_json(row: Row, levels: Sequence[LevelShare] | None = None) -> dict[str, Any]:
+    """One estimate as REST shows it; `levels` of labels without an order."""
     scale = row.of.scale
     bounds = (0.0, 1.0) if row.of.is_share else (None, None)
     if scale is not None and scale.has_numbers and not row.of.is_share:
@@ -206,6 +229,10 @@ def row_json(row: Row) -> dict[str, Any]:
         "corrected": _corrected(row.corrected),
         "scores": row.n,
         "effective_scores": row.n_eff,
+        "design_effect": row.design_effect,
+        "levels": None
+        if levels is None
+        else [{"level": each.level, "scores": each.n, "share": each.share} for each in levels],
         "traffic": row.coverage,
         "reviews": row.reviews,
         "badge": row.badge.state,

@@ -99,7 +99,7 @@ def read_where(query: QueryDict) -> tuple[Where, list[str]]:
 def _answer(
     project: Project, query: QueryDict, found: Estimates, chosen: Row | None, links: quality_view.Links
 ) -> dict[str, Any]:
-    unordered = {row.of.name for row in found.rows if row.of.scale is not None and not row.of.scale.has_numbers}
+    unordered = {row.of.name for row in found.rows if row.is_unordered}
     levels = read_levels(project.pk, found.start, found.end, unordered, links.where) if unordered else {}
     choose = query_string(query, of=None) + "&{}#by"
     judged = any(each.states for each in found.coverage.values())

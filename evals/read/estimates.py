@@ -132,6 +132,11 @@ class Row:
     badge: Badge
 
     @property
+    def is_unordered(self) -> bool:
+        """Whether its labels have no order: shares, no mean."""
+        return self.of.scale is not None and not self.of.scale.has_numbers
+
+    @property
     def design_effect(self) -> float:
         """How many times more scores this took than equally weighted ones would; 1 when all weigh the same."""
         return self.n / self.n_eff if self.n_eff > 0 else 1.0
