@@ -189,6 +189,10 @@ def _month_line(key: str, found: Mapping[str, Any]) -> ResultLine:
     if not has_value(gap):
         return ResultLine(key, "Too few reviewed answers", months)
     word = {"noise": "noise", "small": "not noise, under 0.3 points", "moved": "not noise"}[str(found["word"])]
+    if found["word"] == "noise" and found.get("rules_out") is False:
+        more = found.get("need_more")
+        word += ", though a move of 0.3 is not ruled out"
+        word += f" before about {more:,} more labels a month" if more else ""
     return ResultLine(
         key, f"{signed(gap['value'])} points ({interval_words(gap)}): {word}", f"Corrected by people: {months}"
     )
@@ -206,7 +210,24 @@ def _quarter_line(key: str, found: Mapping[str, Any]) -> ResultLine:
     note = f"agreement {value_words(agreement)} {_in_brackets(agreement)}"
     if has_value(before.get("agreement")):
         note += f"; before {number(before['agreement']['value'])} on {before.get('pairs', 0):,}"
+    moved = found.get("moved") or {}
+    if has_value(moved.get("difference")):
+        words += f"; {_MOVES[str(moved['word'])]}"
+        note += (
+            f". New labels alone: {number(moved['newer']['value'])} on {moved['newer']['n']:,}, older ones "
+            f"{number(moved['older']['value'])} on {moved['older']['n']:,}: {signed(moved['difference']['value'])} "
+            f"({interval_words(moved['difference'])})"
+        )
+    elif moved:
+        words += "; too few labels on one side to say whether agreement moved"
     return ResultLine(key, words, note)
+
+
+_MOVES = {
+    "noise": "agreement moved by noise alone",
+    "higher": "agreement rose, which is not noise",
+    "lower": "agreement fell, which is not noise",
+}
 
 
 def _probe_line(key: str, found: Mapping[str, Any]) -> ResultLine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -220,7 +221,10 @@ def _end_asked(row: RoutineRow, project_id: int, version: JudgeVersionView) -> b
     for criterion in version.rubric_version.rubric.criteria:
         calibrate_all(project_id, version.id, criterion.key)
     now = _by_criterion(project_id, version)
-    criteria = {key: _quarter(begun.get("before", {}).get(key), found) for key, found in now.items()}
+    criteria = {
+        key: _quarter(begun.get("before", {}).get(key), found) | {"moved": _since(project_id, version, key, found, end)}
+        for key, found in now.items()
+    }
     return write.end_routine(row.id, begun | {"criteria": criteria, "word": _worst(criteria)})
 
 
@@ -261,6 +265,21 @@ def _short(row: CalibrationRow) -> dict[str, Any]:
         "agreement": agreement.get(str(gate.get("metric"))),
         "need_more": row.need_more,
     }
+
+
+def _since(
+    project_id: int, version: JudgeVersionView, key: str, found: Mapping[str, Any], begun: datetime
+) -> dict[str, Any] | None:
+    """Agreement on the answers that were labelled since a quarterly task began, against those labelled before."""
+    criterion = version.rubric_version.rubric.criterion(key)
+    if criterion is None:
+        return None
+    whole = load_pairs(project_id, version.id, criterion)
+    newer = tuple(pair for pair in whole.labelled if pair.ratings[0].at >= begun)
+    older = tuple(pair for pair in whole.labelled if pair.ratings[0].at < begun)
+    return levels.apart(
+        replace(whole, labelled=older), replace(whole, labelled=newer), str(found.get("metric")), found["id"]
+    )
 
 
 def _quarter(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> dict[str, Any]:

@@ -146,10 +146,10 @@ def more_needed(
         distance = min(resolution, side / 1.5)
     half = n * (side / distance) ** 2 - n
     likely = n * (side * (1 + _POWER) / distance) ** 2 - n
-    return _rounded(half), _rounded(likely)
+    return rounded_up(half), rounded_up(likely)
 
 
-def _rounded(x: float) -> int:
+def rounded_up(x: float) -> int:
     """Up to two significant digits, 1 at the least."""
     if x <= 1:
         return 1

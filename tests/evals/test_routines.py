@@ -9,19 +9,28 @@ from django.db import connection
 from django.test import Client
 from scipy import stats
 
-from evals import routines
+from evals import calibrating, routines
 from evals.judges import probes
 from evals.judges.injections import injections
 from evals.judges.material import Document, Material
 from evals.judges.verdict import CriterionScore, Verdict
 from evals.judging.answers import pack_answer, told_of
 from evals.models import Judge, ReviewQueue, Routine
-from evals.read.pairs import Pair, Rating
+from evals.read.calibration import EVERYTHING
+from evals.read.pairs import Pair, PairSet, Rating
 from evals.read.probes import Judged
 from evals.routines import levels, probing
-from evals.rubrics import Scale, parse_rubric
+from evals.rubrics import Criterion, Scale, parse_rubric
 from evals.stats.weighted import Sums
-from tests.evals.calibration_rows import add_judge_score, add_judgement, make_rubric, make_version, spec, trace_of
+from tests.evals.calibration_rows import (
+    add_judge_score,
+    add_judgement,
+    add_pairs,
+    make_rubric,
+    make_version,
+    spec,
+    trace_of,
+)
 
 NOON = datetime(2026, 11, 12, 12, tzinfo=UTC)
 SCALE = Scale.points(1, 5)
@@ -320,6 +329,45 @@ def test_few_reviews_give_no_difference():
     assert found["before"] == {"have": 29, "need": 30, "what": "reviews of drawn answers"}
 
 
+def test_noise_says_whether_it_may_hide_a_move():
+    rng = np.random.default_rng(11)
+
+    few = levels.moved(month(rng, 3.4, reviews=40), month(rng, 3.4, reviews=40), SCALE)
+    many = levels.moved(month(rng, 3.4, reviews=500), month(rng, 3.4, reviews=500), SCALE)
+
+    assert (few["word"], few["rules_out"], many["word"], many["rules_out"]) == ("noise", False, "noise", True)
+    half = (few["difference"]["high"] - few["difference"]["low"]) / 2
+    assert few["need_more"] == pytest.approx(40 * (half / 0.3) ** 2 - 40, abs=10)
+    assert many["need_more"] is None
+
+
+def labelled(rng, n, spread):
+    """Pairs of one quarter: a judge that is off by `spread`."""
+    truth = rng.integers(0, 5, n)
+    judge = np.clip(np.rint(truth + rng.normal(0, spread, n)), 0, 4).astype(int)
+    pairs = tuple(
+        Pair(trace_of(i), 0, (Rating("ann", int(a), NOON),), int(a), int(b), None, "", "", "")
+        for i, (a, b) in enumerate(zip(truth, judge, strict=True))
+    )
+    return PairSet(Criterion("correctness", "Correctness", "True.", SCALE), EVERYTHING, pairs)
+
+
+def test_a_quarter_of_noise_is_told_from_a_judge_that_fell():
+    rng = np.random.default_rng(20261113)
+    words = [
+        levels.apart(labelled(rng, 150, 0.7), labelled(rng, 150, 0.7), "weighted_kappa", seed, 200)["word"]
+        for seed in range(60)
+    ]
+
+    # At 95 % about 3 of 60 intervals miss 0; more than 11 has a chance under 1e-4.
+    assert words.count("noise") >= 60 - stats.binom.isf(1e-4, 60, 0.05)
+    fell = levels.apart(labelled(rng, 200, 0.5), labelled(rng, 200, 1.5), "weighted_kappa", 1)
+    assert fell["word"] == "lower"
+    assert fell["difference"]["value"] == pytest.approx(fell["newer"]["value"] - fell["older"]["value"])
+    few = levels.apart(labelled(rng, 10, 0.5), labelled(rng, 200, 0.5), "weighted_kappa", 1)
+    assert (few["word"], few["older"]) == ("too_few", {"have": 10, "need": 20, "what": "labelled answers"})
+
+
 def test_the_most_any_criterion_says_is_the_word():
     assert levels.overall({"a": {"word": "noise"}, "b": {"word": "moved"}}) == "moved"
     assert levels.overall({"a": {"word": "noise"}, "b": {"word": "too_few"}}) == "too_few"
@@ -352,6 +400,33 @@ def test_a_quarterly_task_is_over_when_all_is_labelled(traveller, project, versi
 
     assert routines.tend() == 1
     assert Routine.objects.get(pk=routine_id).state == "done"
+
+
+@pytest.mark.django_db
+def test_a_quarter_says_whether_agreement_moved_by_more_than_noise(
+    traveller, project, version, alice, sign_in, key, client
+):
+    noon = {"at": NOON - timedelta(days=1)}
+    add_pairs(project, version, [(1 + n % 5, 1 + n % 5) for n in range(60)], by="ann", start=500, **noon)
+    judged(project, version, 30)
+    calibrating.calibrate_all(project.pk, version.pk, "correctness")
+    routine_id = routines.begin_now(project, view_of(project), "quarterly")
+    traveller.move_to(NOON + timedelta(hours=1))
+    later = {"at": NOON + timedelta(minutes=30), "start": 200}
+    add_pairs(project, version, [(1 + n % 5, 1 + (n * 3) % 5) for n in range(60)], by="ben", **later)
+    ReviewQueue.objects.get().items.update(state="done")
+
+    assert routines.tend() == 1
+
+    answer = client.get(f"/api/v1/routines/{routine_id}", headers={"Authorization": f"Bearer {key.secret}"}).json()
+    found = answer["result"]["criteria"]["correctness"]
+    assert (found["before"]["pairs"], found["now"]["pairs"]) == (60, 120)
+    moved = found["moved"]
+    assert (moved["older"]["value"], moved["word"]) == (1, "lower")
+    assert moved["difference"]["high"] < 0
+    page = sign_in(alice).get(f"{ROUTINES}{routine_id}/").content.decode()
+    assert "agreement fell, which is not noise" in page
+    assert "New labels alone: " in page
 
 
 # Pages and REST
