@@ -7,7 +7,7 @@ class EvalsConfig(AppConfig):
 
     def ready(self) -> None:
         """Bring scores and reviews to the pages of traces, and traces to review queues and datasets."""
-        from evals import drawing
+        from evals import drawing, scoring
         from evals.pages import dataset_part, review_part, scores
         from evals.read import score_terms
         from evals.reviewing import filling
@@ -24,5 +24,7 @@ class EvalsConfig(AppConfig):
         extras.list_actions.append(dataset_part.list_action)
         extras.span_parts.append(scores.span_part)
         extras.session_parts.append(scores.session_part)
+        # What events on spans and in log records say of answers is a score.
+        drawing.also(scoring.take_evaluations)
         # Random samples and errors come into review queues as traces are decided on.
         drawing.also(filling.settle)

@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -34,7 +36,10 @@ from evals.write import given
 from evals.write.scores import API, NewScore, Put
 from telltale.lib import clock
 from traces.canonical.text import clean_text, clean_value
-from traces.wire.ids import BadId, find_trace_ids, span_id_from
+from traces.canonical.types import EVALUATION
+from traces.read import TraceRow
+from traces.read.evaluations import Evaluation, read_evaluations
+from traces.wire.ids import BadId, find_trace_ids, hex_span_id, span_id_from
 
 ITEMS_MAX = 1000
 ID_CHARS_MAX = 200
@@ -50,6 +55,7 @@ DATE_AT_ONCE = 5000
 AHEAD = timedelta(days=1)
 NAME_RULE = "letters, digits, spaces and _ . : - only, beginning with a letter or digit"
 _NAME = re.compile(r"\w[\w .:-]*\Z")
+_NOT_IN_NAMES = re.compile(r"\A\W+|[^\w .:-]")
 FIELDS = (
     "id",
     "name",
@@ -143,6 +149,47 @@ def delete_score(project_id: int, score_id: int) -> bool:
 def date_scores() -> int:
     """Give scores that came before their targets the start of these, where they have come since."""
     return given.date_scores(DATE_AT_ONCE)
+
+
+def take_evaluations(project_id: int, rows: Sequence[TraceRow]) -> None:
+    """Keep what events of these traces say of their answers as scores on their spans. Safe to repeat."""
+    now = clock.now()
+    services = {row.trace_id: row.service or "" for row in rows}
+    scores: dict[str, NewScore] = {}
+    for told in read_evaluations(project_id, rows):
+        try:
+            score = _told_score(told, services[told.trace_id], now)
+        except ItemRefused:
+            continue  # says nothing that could be a score; the span's page shows the event
+        scores[score.external_id or ""] = score
+    given.put_given(project_id, _dated(project_id, list(scores.values())))
+
+
+def _told_score(told: Evaluation, service: str, now: datetime) -> NewScore:
+    """An event as a score; ItemRefused where it names nothing, or says neither number nor label."""
+    read = {key: told.attributes.get(f"gen_ai.evaluation.{key}") for key in ("name", "score.value", "score.label")}
+    number, label = read["score.value"], read["score.label"]
+    why = told.attributes.get("gen_ai.evaluation.explanation")
+    if isinstance(number, str):
+        with suppress(ValueError):
+            number = float(number)
+    has_number = number is not None and not isinstance(number, str)
+    words = clean_text(label).strip()[:LABEL_CHARS_MAX] if isinstance(label, str) else ""
+    name = _NOT_IN_NAMES.sub("_", read["name"].strip())[:NAME_CHARS_MAX] if isinstance(read["name"], str) else None
+    value = number if has_number else words
+    digest = sha256(orjson.dumps([told.trace_id, told.span_id, name, told.at, str(number), words])).hexdigest()
+    item = {
+        "id": f"otel:{digest[:40]}",
+        "name": name,
+        "value": value,
+        "trace_id": told.trace_id.hex,
+        "span_id": hex_span_id(told.span_id),
+        "comment": why[:TEXT_CHARS_MAX] if isinstance(why, str) else None,
+        "author": service[:AUTHOR_CHARS_MAX],
+    }
+    score = read_item(item, Author("OpenTelemetry"), now)
+    # A number's own label can be asked for, too.
+    return replace(score, label=words or None, made_at=min(told.at, now), metadata={"event": EVALUATION})
 
 
 def read_item(item: Any, author: Author, now: datetime) -> NewScore:

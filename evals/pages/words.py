@@ -21,5 +21,6 @@ def value_words(data_type: int, number: float | None, label: str | None, high: i
     if data_type == LABEL:
         return label or "unknown"
     if data_type == NUMERIC and number is not None:
-        return f"{number_words(number)} of {high}" if high is not None else number_words(number)
+        words = f"{number_words(number)} of {high}" if high is not None else number_words(number)
+        return f"{words}, {label}" if label else words
     return "text" if data_type != NUMERIC else "unknown"

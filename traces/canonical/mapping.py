@@ -20,12 +20,13 @@ from traces.canonical.reading import PLAIN_CHARS, Reading
 from traces.canonical.source import Source
 from traces.canonical.speech import counts_of, has_usage
 from traces.canonical.text import cut_text, decode_small
-from traces.canonical.types import MODEL_KINDS, Body, CanonicalSpan, Kind, SpanFlag, SpanStatus
+from traces.canonical.types import EVALUATION, MODEL_KINDS, Body, CanonicalSpan, Kind, SpanFlag, SpanStatus
 from traces.canonical.usage import resolve
 
 # Plain integers: combining members of an IntFlag costs a microsecond.
 _REPAIRED = int(SpanFlag.REPAIRED_TEXT)
 _TRUNCATED = int(SpanFlag.TRUNCATED)
+_EVALUATED = int(SpanFlag.EVALUATED)
 _ATTRIBUTES_CUT = int(SpanFlag.ATTRIBUTES_CUT)
 _PENDING = int(SpanFlag.PENDING)
 _NOT_CAPTURED = int(SpanFlag.CONTENT_NOT_CAPTURED)
@@ -187,6 +188,8 @@ def _read_events(span: CanonicalSpan, draft: Draft, reading: Reading) -> int | N
             bits = _CONTENT_EVENTS[name]
             reading.has_input = reading.has_input or bool(bits & 1)
             reading.has_output = reading.has_output or bool(bits & 2)
+        elif name == EVALUATION:
+            span.flags |= _EVALUATED
     return fallbacks.first_chunk_ns(events, draft.start_ns)
 
 

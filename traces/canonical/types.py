@@ -32,6 +32,10 @@ class Kind(IntEnum):
 MODEL_KINDS = frozenset({Kind.GENERATION, Kind.EMBEDDING, Kind.RERANKER})
 
 
+# The event that says how good an answer was; rooms above take it (traces.read.evaluations).
+EVALUATION = "gen_ai.evaluation.result"
+
+
 class SpanStatus(IntEnum):
     UNSET = 0
     OK = 1
@@ -65,6 +69,7 @@ class SpanFlag(IntFlag):
     HAS_INPUT = 1048576
     HAS_OUTPUT = 2097152
     AGGREGATED_USAGE = 4194304
+    EVALUATED = 8388608  # an event of it says how good its answer was
 
 
 class CostStatus(IntEnum):

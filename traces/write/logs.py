@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 
 from telltale.lib.db import raw_cursor
 from traces.canonical.content import log_previews
-from traces.canonical.types import Kind, LogEvent, LogIntake
+from traces.canonical.types import EVALUATION, Kind, LogEvent, LogIntake
 from traces.summary import LOG_CLASS, TraceSummary
 from traces.write import feed, partitions, rows, traces
 from traces.write.batch import Batch, Outcome, write_batch_row
@@ -52,6 +52,8 @@ def store_logs(batch: Batch, intake: LogIntake) -> Outcome:
         outcome.duplicate = len(intake.events) - outcome.stored
         if outcome.stored:
             feed.tell(cursor, batch.project_id, {e.trace_id for e in events.values()}, (feed.Consumer.SEARCH,))
+            evaluated = {e.trace_id for e in events.values() if e.event_name == EVALUATION}
+            feed.tell(cursor, batch.project_id, evaluated, (feed.Consumer.ABOVE,))
         write_batch_row(cursor, batch, outcome)
     if events:
         join_previews(batch.project_id, {event.trace_id for event in events.values()})

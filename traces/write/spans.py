@@ -35,6 +35,7 @@ DEADLOCK_TRIES = 4
 _HAS_INPUT = int(SpanFlag.HAS_INPUT)
 _HAS_OUTPUT = int(SpanFlag.HAS_OUTPUT)
 _AGGREGATED_USAGE = int(SpanFlag.AGGREGATED_USAGE)
+_EVALUATED = int(SpanFlag.EVALUATED)
 
 _FIND_STORED = """
     SELECT trace_id, span_id, name, started_at FROM traces_span
@@ -212,8 +213,8 @@ def _write(
     feed.tell(cursor, project_id, set(fresh) | touched.recounted)
     if rules.forwards:
         feed.tell(cursor, project_id, fresh, (feed.Consumer.FORWARD,), batch.batch_id)
-    if rules.is_watched:
-        feed.tell(cursor, project_id, fresh, (feed.Consumer.ABOVE,), batch.batch_id)
+    told = fresh if rules.is_watched else {span.trace_id for span in stored if span.flags & _EVALUATED}
+    feed.tell(cursor, project_id, told, (feed.Consumer.ABOVE,), batch.batch_id)
     if stored and project_id not in _known_projects:
         cursor.execute(
             "UPDATE projects_project SET first_span_at = clock_timestamp() WHERE id = %s AND first_span_at IS NULL",
