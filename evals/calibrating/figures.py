@@ -6,7 +6,6 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import permutations
 from typing import Any
 
@@ -202,7 +201,7 @@ def _agreements(
             rows[at, 2 * size + level * k + _judge(pair)] += 1 / len(levels)
     whole = rows.sum(0).reshape(4, k, k)
 
-    def statistics(sums: Floats, names: Sequence[str]) -> Statistics:
+    def statistics(sums: Floats) -> Statistics:
         parts = sums.reshape(sums.shape[0], 4, k, k)
         told: dict[str, Floats] = {}
         for name in names:
@@ -215,10 +214,15 @@ def _agreements(
         shown = _shown(parts[:, 0] if weights is None else parts[:, 3], values if is_ordered else None, cut)
         return told | {f"shown {name}": found for name, found in shown.items()}
 
-    drawn: dict[str, Estimate | None] = {}
-    for is_even, some in ((True, [n for n in names if "gwet" in n]), (False, [n for n in names if "gwet" not in n])):
-        chance = np.concatenate([tables.at_chance(part, is_even).ravel() for part in whole])
-        drawn |= bootstrap(rows, partial(statistics, names=some), clusters=clusters, seed=seed, chance=chance)
+    every = [f"{part} {name}" for part in ("judge", "people", "below", "traffic") for name in names]
+    chance = [
+        (np.concatenate([tables.at_chance(part, is_even).ravel() for part in whole]), some)
+        for is_even, some in (
+            (False, [name for name in every if "gwet" not in name]),
+            (True, [name for name in every if "gwet" in name]),
+        )
+    ]
+    drawn = bootstrap(rows, statistics, clusters=clusters, seed=seed, chance=chance)
     of = {
         part: {name: drawn.get(f"{part} {name}") for name in names} for part in ("judge", "people", "below", "traffic")
     }

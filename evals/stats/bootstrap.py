@@ -7,7 +7,7 @@ one multinomial draw and one product of matrices for all resamples at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -50,7 +50,7 @@ def bootstrap(
     resamples: int = RESAMPLES,
     seed: int = 0,
     level: float = LEVEL,
-    chance: Floats | None = None,
+    chance: Sequence[tuple[Floats, Collection[str]]] = (),
 ) -> dict[str, Estimate | None]:
     """Each statistic of the summed rows with its percentile interval; None where it is undefined for the items as are.
 
@@ -59,51 +59,43 @@ def bootstrap(
     ones are left out of it otherwise. The same seed gives the same interval. `n` is left at the number of items,
     `n_eff` at that of what was drawn: items or clusters.
 
-    `chance` (d,): the row of an item whose raters agree by chance alone. Items that all agree give resamples that all
-    agree, as if that were certain; with it the lower limit is the least of those of the items as they are and of the
-    items with CHANCE_ITEMS such ones among them. Where that still leaves no spread there is no interval.
+    `chance`: rows (d,) of an item whose raters agree by chance alone, each with the statistics that it is for. Items
+    that all agree give resamples that all agree, as if that were certain; with it the lower limit is the least of that
+    and of the limit where items of the resamples, about CHANCE_ITEMS of each, are such ones instead. Where that still
+    leaves no spread there is no interval. Statistics are of the shares in the sums, not of their size.
     Source: Efron and Tibshirani 1993, chapter 13; Agresti and Coull 1998 for the items added.
     """
     units = grouped(rows, clusters)
     m, n = units.shape[0], rows.shape[0]
     points = statistics(units.sum(0)[None, :])
-    drawn: dict[str, Floats] = {}
-    lower: dict[str, Floats] = {}
+    drawn: dict[str, list[Floats]] = {name: [] for name in points}
+    lower: dict[str, list[Floats]] = {name: [] for name in points}
     if m >= ITEMS_MIN and resamples > 0:
         distinct, counts = np.unique(units, axis=0, return_counts=True)
         random = np.random.default_rng(seed)
-        drawn = _resampled(distinct, counts / m, m, statistics, resamples, random)
-        if chance is not None:
-            # Of a session there are as many items in it as on average.
-            more = np.concatenate((distinct, chance[None, :] * (n / m)))
-            shares = np.append(counts, CHANCE_ITEMS) / (m + CHANCE_ITEMS)
-            lower = _resampled(more, shares, m, statistics, resamples, random)
+        step = max(1, _HELD // max(distinct.shape))
+        for start in range(0, resamples, step):
+            times = random.multinomial(m, counts / m, size=min(step, resamples - start))
+            sums = times.astype(np.float64) @ distinct
+            for name, values in statistics(sums).items():
+                drawn[name].append(values)
+            if chance:
+                few = random.binomial(m, CHANCE_ITEMS / (m + CHANCE_ITEMS), size=sums.shape[0])[:, None] / m
+                for row, names in chance:
+                    # Of a session there are as many items as on average.
+                    mixed = statistics((1 - few) * sums + few * n * row)
+                    for name in names:
+                        if name in mixed:
+                            lower[name].append(mixed[name])
     what = "items" if clusters is None else "sessions"
     results: dict[str, Estimate | None] = {}
     for name, point in points.items():
         value = float(point[0])
         estimate = Estimate(value, None, None, level, n, float(m), f"percentile bootstrap of {what}")
-        values = drawn.get(name, np.empty(0))
-        results[name] = _limits(estimate, values, what, lower.get(name)) if np.isfinite(value) else None
+        values = np.concatenate(drawn[name]) if drawn[name] else np.empty(0)
+        below = np.concatenate(lower[name]) if lower[name] else None
+        results[name] = _limits(estimate, values, what, below) if np.isfinite(value) else None
     return results
-
-
-def _resampled(
-    distinct: Floats,
-    shares: Floats,
-    m: int,
-    statistics: Callable[[Floats], Statistics],
-    resamples: int,
-    random: np.random.Generator,
-) -> dict[str, Floats]:
-    """Each statistic of `resamples` draws of m of the distinct rows, by their shares."""
-    drawn: dict[str, list[Floats]] = {}
-    step = max(1, _HELD // max(distinct.shape))
-    for start in range(0, resamples, step):
-        times = random.multinomial(m, shares, size=min(step, resamples - start))
-        for name, values in statistics(times.astype(np.float64) @ distinct).items():
-            drawn.setdefault(name, []).append(values)
-    return {name: np.concatenate(parts) for name, parts in drawn.items()}
 
 
 def _limits(estimate: Estimate, values: Floats, what: str, lower: Floats | None) -> Estimate:

@@ -305,18 +305,20 @@ def _bootstrapped(
     level: float,
 ) -> dict[str, Estimate | None]:
     names = ORDERED if is_ordered else UNORDERED
-    found: dict[str, Estimate | None] = {}
-    for is_even, some in ((False, [n for n in names if "gwet" not in n]), (True, [n for n in names if "gwet" in n])):
-        # Rows weigh as items do on average.
-        chance = tables.at_chance(rows.sum(0).reshape(k, k), is_even).ravel() * float(rows.sum()) / rows.shape[0]
-
-        def statistics(sums: Floats, some: Sequence[str] = some) -> dict[str, Floats]:
-            return _table_figures(sums.reshape(-1, k, k), levels, is_ordered, some)
-
-        found |= bootstrap(
-            rows, statistics, clusters=clusters, resamples=resamples, seed=seed, level=level, chance=chance
-        )
-    return {name: found[name] for name in names}
+    # Rows weigh as items do on average.
+    whole, weight = rows.sum(0).reshape(k, k), float(rows.sum()) / rows.shape[0]
+    return bootstrap(
+        rows,
+        lambda sums: _table_figures(sums.reshape(-1, k, k), levels, is_ordered, names),
+        clusters=clusters,
+        resamples=resamples,
+        seed=seed,
+        level=level,
+        chance=[
+            (tables.at_chance(whole).ravel() * weight, [name for name in names if "gwet" not in name]),
+            (tables.at_chance(whole, even=True).ravel() * weight, [name for name in names if "gwet" in name]),
+        ],
+    )
 
 
 def _table_figures(cells: Floats, levels: Sequence[Level], is_ordered: bool, names: Sequence[str]) -> dict[str, Floats]:
@@ -389,17 +391,16 @@ def _several(
 
     # An item that two people scored by chance: its pairs are pairs of the shares.
     shares = rows[:, k * k : k * k + k].sum(0)
-    found: dict[str, Estimate | None] = {}
-    for is_even in (False, True):
-        margins = np.full(k, 1 / k) if is_even else shares / max(float(shares.sum()), 1e-300)
+    chance = []
+    for names, margins in (
+        (("krippendorff", "fleiss"), shares / max(float(shares.sum()), 1e-300)),
+        (("gwet_ac1", "gwet_ac2"), np.full(k, 1 / k)),
+    ):
         pairs = np.outer(margins, margins)
         agreed = [float((pairs * weights).sum()) for weights in (identity, quadratic)]
-        chance = np.concatenate(((2 * pairs).ravel(), margins, agreed, (1.0, 1.0))) * float(w[rated].mean())
-        drawn = bootstrap(
-            rows, statistics, clusters=clusters, resamples=resamples, seed=seed, level=level, chance=chance
-        )
-        found |= {name: each for name, each in drawn.items() if not is_even or "gwet" in name}
-    return found
+        row = np.concatenate(((2 * pairs).ravel(), margins, agreed, (1.0, 1.0))) * float(w[rated].mean())
+        chance.append((row, names))
+    return bootstrap(rows, statistics, clusters=clusters, resamples=resamples, seed=seed, level=level, chance=chance)
 
 
 def _wilson(

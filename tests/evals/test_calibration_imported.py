@@ -13,6 +13,7 @@ from evals import calibrating
 from telltale.lib import clock
 
 pytestmark = pytest.mark.django_db
+FLAG = ("recall", "precision", "false_flag_share", "false_alarms", "prevalence")
 JSON = {"content_type": "application/json"}
 RUBRIC = {
     "name": "Answers",
@@ -54,6 +55,14 @@ def kappa_of(first, second):
     return cohens_kappa(table, weights=np.subtract.outer(np.arange(5), np.arange(5)) ** 2).kappa
 
 
+def resampled(first, second):
+    """The percentile interval of weighted kappa, apart from the code under test."""
+    rng = np.random.default_rng(7)
+    first, second = np.array(first), np.array(second)
+    draws = (rng.integers(0, first.size, first.size) for _ in range(200))
+    return np.quantile([kappa_of(first[at], second[at]) for at in draws], (0.025, 0.975))
+
+
 def test_a_thousand_items_three_reviewers_and_two_judges_come_in_and_their_calibration_out(api, project):
     rng = np.random.default_rng(42)
     truth = np.clip(np.rint(rng.normal(3.6, 1.2, 1_000)), 1, 5)
@@ -83,6 +92,16 @@ def test_a_thousand_items_three_reviewers_and_two_judges_come_in_and_their_calib
                  for i in range(1, 6)]  # fmt: skip
         assert found["result"]["counts"] == table
         assert found["result"]["people"]["weighted_kappa"]["n"] == 1_000
+        for name, figure in found["result"]["agreement"].items():
+            assert figure["low"] < figure["value"] < figure["high"], name
+            assert found["result"]["people"][name]["low"] < found["result"]["people"][name]["value"], name
+        low, high = resampled(agreed, scores)
+        # Two bootstraps of 2,000 differ by their own chance, a few in a hundred of the width.
+        assert (measured["low"], measured["high"]) == pytest.approx((low, high), abs=0.2 * (high - low))
+        for figure in (found["result"]["bias"], *(found["result"]["flag"][name] for name in FLAG)):
+            low, high = figure["bootstrap"]
+            assert low < figure["value"] < high
+            assert (figure["low"], figure["high"]) == pytest.approx((low, high), abs=0.01 + 0.15 * (high - low))
     found = {name: api.get(f"/api/v1/calibrations?judge={name}").json()["items"][0] for name in judges}
     agreement = {name: one["result"]["gate"]["checks"][0]["state"] for name, one in found.items()}
     assert agreement == {"house-judge": "proven", "cheap-judge": "failed"}
@@ -92,7 +111,7 @@ def test_a_thousand_items_three_reviewers_and_two_judges_come_in_and_their_calib
     assert len(pairs["items"][0]["labels"]) == 3
 
 
-def test_a_kappa_of_085_on_200_labels_reads_not_proven_and_how_many_more(api, project):
+def test_a_kappa_of_085_on_200_labels_reads_not_proven_and_how_many_more(api, project, alice, sign_in):
     for seed in range(500):
         rng = np.random.default_rng(seed)
         truth = rng.integers(1, 6, 200).astype(float)
@@ -115,6 +134,13 @@ def test_a_kappa_of_085_on_200_labels_reads_not_proven_and_how_many_more(api, pr
     assert found["state"] == "not_proven"
     assert found["need_more"] >= 200
     assert found["words"] == f"not proven on 200 labels: about {found['need_more']:,} more needed"
+    check = found["result"]["gate"]["checks"][0]
+    assert (check["name"], check["state"], check["wanted"]) == ("agreement", "not_proven", 0.85)
+    assert check["low"] < 0.85 < check["high"]
+    page = sign_in(alice).get("/p/shop/judges/house-judge/calibration/").content.decode()
+    assert f"v1 is not proven on 200 answers: about {found['need_more']:,} more labels would decide" in page
+    assert f"about {check['need_more']:,} to {check['need_more_high']:,} more labels would decide" in page
+    assert ">Not proven<" in page
 
 
 def test_labels_that_come_before_their_judge_are_calibrated_when_it_comes(api, project):

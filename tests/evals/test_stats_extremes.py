@@ -16,10 +16,13 @@ from evals.calibrating.figures import Beside, figures
 from evals.read.calibration import EVERYTHING
 from evals.read.pairs import Pair, PairSet, Rating
 from evals.rubrics import Criterion, Scale
+from evals.stats import tables
 from evals.stats.agreement import bias, mean_of
+from evals.stats.bootstrap import bootstrap
 from evals.stats.flags import flagging
 from evals.stats.gate import GateSettings, check_gate
 from evals.stats.ppi import difference, ppi_mean, ppi_nested
+from evals.stats.quantiles import wilson_limits
 from evals.stats.report import judge_report, people_report
 from evals.stats.results import Estimate, TooLittle
 from evals.stats.weighted import Stratum, Sums, cluster, hajek, stratified, stratified_total, total_ht, wilson_eff
@@ -248,7 +251,7 @@ def test_one_of_anything_is_too_little_or_wide():
 def test_what_a_seldom_drawn_part_has_not_shown_yet_stays_open():
     """All errors and a hundredth of the rest: of its 28 answers none or one is bad, of the truth 2 in 100 are."""
     random = np.random.default_rng(71)
-    runs, covered, too_low = 500, 0, 0
+    runs, covered, too_low, plain = 500, 0, 0, 0
     for _ in range(runs):
         is_error = random.random(3_000) < 0.05
         is_bad = random.random(3_000) < np.where(is_error, 0.9, 0.02)
@@ -259,7 +262,10 @@ def test_what_a_seldom_drawn_part_has_not_shown_yet_stays_open():
 
         covered += found.low <= is_bad.mean() <= found.high
         too_low += found.high < is_bad.mean()
-    # Wilson on p(1-p)/variance holds the truth in 72 of 100 such weeks: nearly all it misses lie above it.
+        low, high = wilson_limits(found.value, found.n_eff)
+        plain += low <= is_bad.mean() <= high
+    # Wilson's formula on p(1-p)/variance misses what lies above it.
+    assert plain / runs < 0.8
     assert covered / runs >= 0.95
     assert too_low / runs <= 0.025
 
@@ -291,5 +297,25 @@ def test_small_samples_of_a_good_judge_seldom_look_better_than_it_is(n, least):
         for name in covered:
             covered[name] += found[name].low <= whole[name] <= found[name].high
 
-    # Resamples alone held it in 79 of 100 at n = 20, always too high. 120 draws: 3 standard deviations are .06.
+    # 120 draws: 3 standard deviations are .06.
     assert min(covered.values()) / runs >= least - 0.06, covered
+
+
+def test_resamples_alone_of_a_good_judge_are_too_sure_of_it():
+    random = np.random.default_rng(8)
+    truth = random.choice(LEVELS, size=40_000, p=(0.1, 0.15, 0.2, 0.25, 0.3))
+    judge = np.clip(np.round(truth + random.normal(0, 0.3, truth.size)), 1, 5).astype(int)
+    cells = np.eye(25)[(truth - 1) * 5 + judge - 1]
+
+    def kappa(sums):
+        return {"kappa": tables.kappa(sums.reshape(-1, 5, 5), tables.agreement_weights(5, "quadratic"))}
+
+    whole = kappa(cells.sum(0)[None])["kappa"][0]
+    covered = too_high = 0
+    for _ in range(120):
+        found = bootstrap(cells[random.integers(0, truth.size, 20)], kappa, resamples=200)["kappa"]
+        covered += found.low <= whole <= found.high
+        too_high += found.low > whole
+
+    assert covered / 120 < 0.85
+    assert covered + too_high == 120
