@@ -317,5 +317,5 @@ def test_resamples_alone_of_a_good_judge_are_too_sure_of_it():
         covered += found.low <= whole <= found.high
         too_high += found.low > whole
 
-    assert covered / 120 < 0.85
-    assert covered + too_high == 120
+    assert covered / 120 < 0.9
+    assert too_high >= 0.9 * (120 - covered)
