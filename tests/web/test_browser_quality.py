@@ -129,8 +129,8 @@ def test_a_card_and_a_point_open_their_traces(judged, enter):
     page = enter("/p/shop/quality/")
 
     page.locator(".qcard a", has_text="scores").first.click()
-    assert "/traces/?score." in page.url
+    assert "/traces/?counted=quality%401%2F" in page.url
     page.go_back()
     page.get_by_text("Show as a table").first.click()
     page.locator("details.data[open] tbody a").first.click()
-    assert "/traces/?score." in page.url
+    assert "/traces/?counted=quality%401%2F" in page.url
