@@ -55,6 +55,14 @@ def drain(connection, seconds=0.3):
         pass
 
 
+def test_connecting_warns_of_nothing(connect, caplog):
+    with caplog.at_level("WARNING"):
+        put(connect(), "one")
+        connect().as_uri()
+
+    assert caplog.records == []
+
+
 def test_messages_arrive_in_order_and_are_gone_after_the_acknowledgement(connect):
     got = []
     put(connect(), "one", "two", "three")

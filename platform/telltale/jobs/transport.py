@@ -223,6 +223,8 @@ class Transport(virtual.Transport):
     driver_type = "postgresql"
     driver_name = "telltale"
     polling_interval = POLL_SECONDS
+    # The table needs no host; kombu would warn of a missing one with each connection.
+    default_connection_params: ClassVar[dict[str, Any]] = {}
     connection_errors: ClassVar[tuple[type[Exception], ...]] = (*virtual.Transport.connection_errors, *LOST)
     channel_errors: ClassVar[tuple[type[Exception], ...]] = (*virtual.Transport.channel_errors, psycopg.DataError)
 
