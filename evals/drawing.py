@@ -21,7 +21,7 @@ from evals.models import Judge, JudgeVersion, SamplingPlan
 from evals.read import decisions as read
 from evals.read.setup import settings_for
 from evals.read.signals import signals_of
-from evals.sampling import Covariates, Draw, Plan, PlanRefused, decide, decide_late, parse_plan
+from evals.sampling import Covariates, Draw, Plan, PlanRefused, decide, decide_late, parse_plan, share_of
 from evals.write import decisions as write
 from evals.write.decisions import Covered, Decided
 from evals.write.judgements import Purpose, Target, queue
@@ -161,14 +161,7 @@ def _decide(cursor: Cursor[Any], project_id: int, trace_ids: Sequence[UUID], now
         return 0
     before = write.decisions_of(cursor, project_id, [row.trace_id for row in rows])
     plans = read.plans_by_id({each.plan_id for held in before.values() for each in held})
-    parsed = [*(each.plan for each in live), *(plan for _, plan in plans.values())]
-    kinds = read_kinds(project_id, rows) if any(plan.needs_kinds for plan in parsed) else {}
-    is_asked = any(plan.needs_signals for plan in parsed)
-    signals = signals_of(project_id, [row.trace_id for row in rows]) if is_asked else {}
-    seen = {
-        row.trace_id: covariates_of(row, kinds.get(row.trace_id, frozenset()), signals.get(row.trace_id, frozenset()))
-        for row in rows
-    }
+    seen = _covariates(project_id, rows, [*(each.plan for each in live), *(plan for _, plan in plans.values())])
     queued = 0
     for judge in live:
         factor = _factor(cursor, project_id, judge, live, now)
@@ -190,6 +183,17 @@ def _decide(cursor: Cursor[Any], project_id: int, trace_ids: Sequence[UUID], now
         queued += _write_first(cursor, project_id, judge, first, {row.trace_id: row for row in rows}, now)
         queued += _write_late(cursor, project_id, judge, late, {row.trace_id: row for row in rows})
     return queued
+
+
+def _covariates(project_id: int, rows: Sequence[TraceRow], plans: Sequence[Plan]) -> dict[UUID, Covariates]:
+    """Traces as `plans` see them; what is not on their rows is read only where a plan asks."""
+    kinds = read_kinds(project_id, rows) if any(plan.needs_kinds for plan in plans) else {}
+    is_asked = any(plan.needs_signals for plan in plans)
+    signals = signals_of(project_id, [row.trace_id for row in rows]) if is_asked else {}
+    none: frozenset[str] = frozenset()
+    return {
+        row.trace_id: covariates_of(row, kinds.get(row.trace_id, none), signals.get(row.trace_id, none)) for row in rows
+    }
 
 
 def _is_of(plans: dict[int, tuple[SamplingPlan, Plan]], decided: Decided, judge_id: int) -> bool:
@@ -297,11 +301,24 @@ def _factor(cursor: Cursor[Any], project_id: int, judge: Live, live: Sequence[Li
     known = write.find_rate(cursor, judge.plan_row.pk, hour)
     if known is not None:
         return known
+    models = [each for each in live if each.judge.kind == "model"]
     factor, reason = read.money_factor(
         project_id,
         judge.judge,
         judge.version,
-        [(each.judge, each.version) for each in live if each.judge.kind == "model"],
+        [(each.judge, each.version) for each in models],
         now,
+        since={each.judge.pk: each.plan_row.valid_from for each in models},
+        expected=lambda: _expected(project_id, models, now),
     )
     return write.fix_rate(cursor, judge.plan_row.pk, hour, factor, reason)
+
+
+def _expected(project_id: int, live: Sequence[Live], now: datetime) -> dict[int, float]:
+    """How many traces an hour each judge's plan takes of traffic like the last hour's, at full shares."""
+    n, newest = read.recent_traffic(project_id, now)
+    rows = list(read_rows(project_id, newest).values())
+    if not rows:
+        return {}
+    seen = _covariates(project_id, rows, [each.plan for each in live]).values()
+    return {each.judge.pk: n * sum(share_of(each.plan, one) for one in seen) / len(rows) for each in live}

@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,6 +27,7 @@ from evals.judging.context import Context, context_of
 from evals.judging.targets import materials_of
 from evals.write import judgements, pace, spend
 from evals.write.judgements import SKIPPED, Ending, Judgement
+from evals.write.tallies import Tallies
 from telltale.jobs import leases
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
@@ -108,13 +110,14 @@ class ModelRun:
         if self.flying and now - self._renewed_at > RENEW_SECONDS:
             judgements.renew(self.holder, LEASE_SECONDS)
             self._renewed_at = now
-        if now - self._tended_at > TEND_SECONDS:
-            self._tended_at = now
-            tending.reap()
-            tending.resume_waiting()
-        if now - _aged["at"] > AGE_SECONDS:
-            _aged["at"] = now
-            tending.skip_old()
+        with suppress(*outcomes.RIVALS):  # another time
+            if now - self._tended_at > TEND_SECONDS:
+                self._tended_at = now
+                tending.reap()
+                tending.resume_waiting()
+            if now - _aged["at"] > AGE_SECONDS:
+                _aged["at"] = now
+                tending.skip_old()
 
     def _claim(self, pool: ThreadPoolExecutor) -> int:
         """Start calls for what is due, as far as threads, endpoints and budgets allow; how many judgements it moved."""
@@ -130,12 +133,20 @@ class ModelRun:
             if free <= 0:
                 break
             context = context_of(version_id)
-            if context is None or context.is_rule or context.problem or context.endpoint is None:
+            if context is None or context.is_rule:
+                continue
+            if context.problem:
+                tending.put_to_wait(context, now)
+                continue
+            if context.endpoint is None:
                 continue
             connection = context.connection
             if connection is None or (connection.paused_until is not None and connection.paused_until > now):
                 continue
-            flights, ended, is_broke = self._take(context, free, now)
+            try:
+                flights, ended, is_broke = self._take(context, free, now)
+            except outcomes.RIVALS:
+                continue  # nothing was taken; what flies goes on
             for flight in flights:
                 self.flying[pool.submit(_call, flight)] = flight
             free -= len(flights)
@@ -160,8 +171,8 @@ class ModelRun:
                 for row in rows
                 if _why_not(materials.get(row.judgement_id))
             ]
-            judgements.end(cursor, nothing, "", now)
-            self.ended += len(nothing)
+            tallies = Tallies(context.project_id)
+            judgements.end(cursor, nothing, "", now, tallies)
             judged = [row for row in rows if not _why_not(materials.get(row.judgement_id))]
             prompts = [
                 build_prompt(context.rubric, context.config, m, fresh_nonce(m))
@@ -175,7 +186,9 @@ class ModelRun:
             ]
             paid = spend.reserve(cursor, context.project_id, context.judge_id, day, wanted, context.budget)
             pace.called(cursor, connection.pk, paid, now, connection.calls_a_minute)
-            held = judgements.take(cursor, judged[:paid], self.holder, LEASE_SECONDS, wanted[:paid], day)
+            held = judgements.take(cursor, judged[:paid], self.holder, LEASE_SECONDS, wanted[:paid], day, tallies)
+            tallies.write(cursor)
+        self.ended += len(nothing)
         form = self._forms.get((connection.pk, context.version.model), "json_schema")
         flights = [
             Flight(row, context, materials[row.judgement_id], prompt, clock.now(), form)

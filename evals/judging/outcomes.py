@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import transaction
-from psycopg import Cursor
+from psycopg import Cursor, errors
 
 from evals.calling.kinds import Called, CallFailed
 from evals.judges import ModelConfig, Unusable, Verdict, read_reply
@@ -28,6 +29,7 @@ from evals.judging.answers import (
 from evals.write import judgements, pace, spend
 from evals.write.judgements import PENDING, Ending
 from evals.write.scores import Scored, write_verdicts
+from evals.write.tallies import Tallies
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from traces.own_calls import OwnCall, store_calls
@@ -41,6 +43,9 @@ LIMITED_PAUSE = timedelta(seconds=1)
 BREAK_AFTER = 10
 BREAK_FIRST, BREAK_MAX = timedelta(seconds=5), timedelta(minutes=5)
 SETTINGS_PAUSE = timedelta(minutes=5)
+# Two transactions that waited for each other: the one that lost tries again.
+RIVALS = (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable)
+RIVAL_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +69,29 @@ def settle(project_id: int, landed: Sequence[Landed], holder: str) -> int:
     pauses = _pauses(landed, now)
     outcomes = [_outcome(flight, answer, now, pauses) for flight, answer in landed]
     store_calls(project_id, [each.call for each in outcomes if each.call is not None])
+    # What was called must not be lost, and called again, because two workers were in each other's way.
+    for attempt in range(RIVAL_TRIES):
+        try:
+            return _write(project_id, landed, outcomes, pauses, holder, now)
+        except RIVALS:
+            if attempt + 1 == RIVAL_TRIES:
+                raise
+            time.sleep(random.uniform(0.02, 0.1) * 2**attempt)  # noqa: S311 - no secret
+    return 0
+
+
+def _write(
+    project_id: int,
+    landed: Sequence[Landed],
+    outcomes: Sequence[_Outcome],
+    pauses: dict[int, datetime],
+    holder: str,
+    now: datetime,
+) -> int:
     ended = 0
     with transaction.atomic(), raw_cursor() as cursor:
-        ours = judgements.end(cursor, [each.ending for each in outcomes], holder, now)
+        tallies = Tallies(project_id)
+        ours = judgements.end(cursor, [each.ending for each in outcomes], holder, now, tallies)
         book = spend.Book(project_id)
         for each in outcomes:
             row = each.flight.row
@@ -80,6 +105,7 @@ def settle(project_id: int, landed: Sequence[Landed], holder: str) -> int:
             if row.reserved_day is not None:
                 book.add(row.judge_id, row.reserved_day, change)
         book.write(cursor)
+        tallies.write(cursor)
         write_verdicts(
             cursor,
             [

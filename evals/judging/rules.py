@@ -7,6 +7,7 @@ import time
 from django.db import transaction
 
 from evals.judges import Material, RuleConfig, Unusable, run_rules
+from evals.judging import tending
 from evals.judging.answers import after_unusable, after_verdict, flags_of, pack_answer, told_of
 from evals.judging.context import Context, context_of
 from evals.judging.targets import materials_of
@@ -27,7 +28,10 @@ def judge_rules(seconds: float = 20.0) -> int:
         before = ended
         for version_id in judgements.open_versions(clock.now()):
             context = context_of(version_id)
-            if context is None or not context.is_rule or context.problem:
+            if context is None or not context.is_rule:
+                continue
+            if context.problem:
+                tending.put_to_wait(context, clock.now())
                 continue
             ended += judge_batch(context)
             if time.monotonic() > ends:

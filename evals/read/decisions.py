@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,10 +18,12 @@ from evals.read.spend import day_of, ends_at, used_on
 from evals.sampling import Allowance, Plan, PlanRefused, factor_of, parse_plan
 from evals.write.tallies import hour_of
 from telltale.projects.models import Project
-from traces.own_calls import Rates, price_call
+from traces.own_calls import JUDGE_SERVICE, Rates, price_call
 
 # The demand of the hour to come: the largest of the last hours and of the same hour a day ago.
 HOURS_BACK = 6
+# Traces of the last hour that are counted, and those of them that are looked at.
+RECENT_MAX, RECENT_SHOWN = 50_000, 200
 # Tokens of a call of a judge that never called yet: some conversation and documents in, reasons and scores out.
 TYPICAL_TOKENS = (2_500, 500)
 
@@ -82,8 +84,32 @@ WHERE h.project_id = %(project_id)s AND h.judge_version_id = %(version_id)s AND 
 """
 
 
-def demand_of(project_id: int, judge: Judge, now: datetime) -> float:
-    """How many traces an hour the judge would take at full shares: the largest of the last hours."""
+_RECENT = """
+SELECT trace_id FROM traces_trace
+WHERE project_id = %(project_id)s AND started_at > %(since)s AND started_at <= %(now)s
+    AND service IS DISTINCT FROM %(judging)s
+ORDER BY started_at DESC
+LIMIT %(limit)s
+"""
+_RECENT_COUNT = f"SELECT count(*) FROM ({_RECENT}) AS recent"  # noqa: S608
+
+
+def recent_traffic(project_id: int, now: datetime) -> tuple[int, list[UUID]]:
+    """How many traces began in the last hour (`RECENT_MAX` at most), and the newest of them. Two queries."""
+    params: dict[str, Any] = {
+        "project_id": project_id, "since": now - timedelta(hours=1), "now": now, "judging": JUDGE_SERVICE,
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(_RECENT, params | {"limit": RECENT_SHOWN})
+        newest = [row[0] for row in cursor.fetchall()]
+        if len(newest) < RECENT_SHOWN:
+            return len(newest), newest
+        cursor.execute(_RECENT_COUNT, params | {"limit": RECENT_MAX})
+        return int(cursor.fetchone()[0]), newest
+
+
+def demand_of(project_id: int, judge: Judge, now: datetime, since: datetime | None = None) -> float:
+    """How many traces an hour the judge would take at full shares: the largest of the last hours, from `since` on."""
     versions = list(JudgeVersion.objects.filter(judge=judge).values_list("pk", flat=True))
     hour = hour_of(now)
     params: dict[str, Any] = {
@@ -96,6 +122,7 @@ def demand_of(project_id: int, judge: Judge, now: datetime) -> float:
         cursor.execute(_FACTORS, params)
         factors = dict(cursor.fetchall())
     wanted = {hour - timedelta(hours=back) for back in (*range(1, HOURS_BACK + 1), 24)}
+    wanted = {at for at in wanted if since is None or at >= since}
     return max((float(n) / max(factors.get(at, 1.0), 1e-3) for at, n in taken.items() if at in wanted), default=0.0)
 
 
@@ -121,9 +148,20 @@ def cost_of_one(project_id: int, version: JudgeVersion, now: datetime) -> tuple[
 
 
 def money_factor(
-    project_id: int, judge: Judge, version: JudgeVersion, live: Sequence[tuple[Judge, JudgeVersion]], now: datetime
+    project_id: int,
+    judge: Judge,
+    version: JudgeVersion,
+    live: Sequence[tuple[Judge, JudgeVersion]],
+    now: datetime,
+    *,
+    since: Mapping[int, datetime] | None = None,
+    expected: Callable[[], Mapping[int, float]] = dict,
 ) -> tuple[float, str]:
-    """By how much money and calls left today lower a judge's shares in the hour to come, and why in words."""
+    """By how much money and calls left today lower a judge's shares in the hour to come, and why in words.
+
+    `since`, by judge: what was drawn earlier was drawn by another plan. `expected`: how many traces an hour each
+    judge's plan would take of recent traffic at full shares; asked only where there is a limit.
+    """
     limits = settings_for(project_id)
     if limits.budget_pico_day is None and limits.budget_calls_day is None and judge.budget_pico_day is None:
         return 1.0, ""
@@ -133,8 +171,9 @@ def money_factor(
     costs: dict[int, float] = {}
     calls: dict[int, float] = {}
     queued: dict[int, float] = {}
+    planned = expected()
     for each, live_version in live:
-        demand = demand_of(project_id, each, now)
+        demand = max(demand_of(project_id, each, now, (since or {}).get(each.pk)), planned.get(each.pk, 0.0))
         cost, waiting = cost_of_one(project_id, live_version, now)
         calls[each.pk] = demand
         costs[each.pk] = demand * (cost or 0.0)

@@ -36,6 +36,11 @@ REASONS = {
     "too_old": "it waited too long",
     "cancelled": "somebody cancelled it",
     "paused": "its backfill is paused",
+    "judge_paused": "the judge is paused",
+    "judge_archived": "the judge was put away",
+    "no_connection": "the judge has no connection",
+    "connection_archived": "the judge's connection was put away",
+    "key_sealed": "the key of the judge's connection cannot be opened: enter it again",
 }
 STATES = ("pending", "running", "scored", "failed", "skipped")
 

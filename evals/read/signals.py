@@ -21,6 +21,5 @@ def signals_of(project_id: int, trace_ids: Sequence[UUID]) -> dict[UUID, frozens
         params = {"project_id": project_id, "trace_ids": list(trace_ids), "names": list(THUMB_NAMES)}
         cursor.execute(_THUMBS, params)
         rows = cursor.fetchall()
-    return {
-        trace_id: frozenset({THUMB_DOWN}) for trace_id, name, number, label in rows if is_thumb_down(name, number, label)
-    }
+    down = {trace_id for trace_id, name, number, label in rows if is_thumb_down(name, number, label)}
+    return dict.fromkeys(down, frozenset({THUMB_DOWN}))

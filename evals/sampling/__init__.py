@@ -3,7 +3,18 @@
 from evals.sampling.budget import Allowance, factor_of
 from evals.sampling.covariates import FIELDS, LISTS, NUMBERS, Covariates
 from evals.sampling.draw import Draw, chance, decide, decide_late, hash_share, is_late_better
-from evals.sampling.plan import FLOOR, Clause, Condition, Plan, PlanRefused, covers, describe, parse_plan, plan_json
+from evals.sampling.plan import (
+    FLOOR,
+    Clause,
+    Condition,
+    Plan,
+    PlanRefused,
+    covers,
+    describe,
+    parse_plan,
+    plan_json,
+    share_of,
+)
 
 __all__ = [
     "FIELDS",
@@ -27,4 +38,5 @@ __all__ = [
     "is_late_better",
     "parse_plan",
     "plan_json",
+    "share_of",
 ]

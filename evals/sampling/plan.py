@@ -128,6 +128,11 @@ def clause_of(plan: Plan, covariates: Covariates) -> Clause:
     return Clause(plan.kind, plan.share)
 
 
+def share_of(plan: Plan, covariates: Covariates) -> float:
+    """The share of a trace before money lowers it; 0 where the judge's filter leaves it out."""
+    return clause_of(plan, covariates).share if covers(plan, covariates) else 0.0
+
+
 def _has_signal(signal: str, covariates: Covariates) -> bool:
     if signal == "error":
         return covariates.is_error

@@ -77,7 +77,9 @@ def running(row: Backfill) -> int:
 
 
 def _pending(row: Backfill, reason: str | None = None) -> list[Judgement]:
-    found = judgements.pending(row.judge_version_id, purposes=[Purpose.BACKFILL], reason=reason, limit=SLICE)
+    found = judgements.pending(
+        row.judge_version_id, purposes=[Purpose.BACKFILL], reasons=None if reason is None else [reason], limit=SLICE
+    )
     return [each for each in found if each.backfill_id == row.pk]
 
 

@@ -6,7 +6,8 @@ the caller's transaction, and moves the hourly tallies in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from enum import IntEnum
@@ -238,10 +239,10 @@ WITH RECURSIVE open AS (
     FROM open WHERE open.judge_version_id IS NOT NULL
 )
 SELECT judge_version_id FROM open
-WHERE judge_version_id IS NOT NULL AND (%(reason)s::text IS NULL OR EXISTS (
+WHERE judge_version_id IS NOT NULL AND (%(reasons)s::text[] IS NULL OR EXISTS (
     SELECT 1 FROM evals_judgement AS j
     WHERE j.state = 'pending' AND j.judge_version_id = open.judge_version_id AND j.next_at > %(now)s
-        AND j.reason = %(reason)s
+        AND j.reason = ANY(%(reasons)s)
 ))
 """
 
@@ -249,14 +250,14 @@ WHERE judge_version_id IS NOT NULL AND (%(reason)s::text IS NULL OR EXISTS (
 def pending_versions() -> list[int]:
     """The judge versions with judgements that wait, due or not, ascending."""
     with raw_cursor() as cursor:
-        cursor.execute(_PENDING_VERSIONS, {"reason": None, "now": None})
+        cursor.execute(_PENDING_VERSIONS, {"reasons": None, "now": None})
         return [row[0] for row in cursor.fetchall()]
 
 
-def waiting_versions(reason: str, now: datetime) -> list[int]:
-    """The judge versions with judgements that wait for one reason, ascending."""
+def waiting_versions(reasons: Iterable[str], now: datetime) -> list[int]:
+    """The judge versions with judgements that wait for one of these reasons, ascending."""
     with raw_cursor() as cursor:
-        cursor.execute(_PENDING_VERSIONS, {"reason": reason, "now": now})
+        cursor.execute(_PENDING_VERSIONS, {"reasons": list(reasons), "now": now})
         return [row[0] for row in cursor.fetchall()]
 
 
@@ -286,17 +287,20 @@ def take(
     seconds: float,
     reserved: Sequence[int | None],
     day: date,
+    tallies: Tallies | None = None,
 ) -> list[Judgement]:
-    """Hold picked judgements of one project for `seconds`, with what is set aside for each call; as they are then."""
+    """Hold picked judgements of one project for `seconds`, with what is set aside for each call; as they are then.
+
+    `tallies`, here and below, are the caller's to write; see `Tallies`.
+    """
     if not rows:
         return []
     params = {"holder": holder, "seconds": seconds, "reserved": list(reserved), "day": day}
     params |= {"project_id": rows[0].project_id, "ids": [row.judgement_id for row in rows]}
     cursor.execute(_TAKE, params)
-    tallies = Tallies(rows[0].project_id)
-    for row in rows:
-        tallies.move(row.tally(PENDING, row.reason), row.tally(RUNNING))
-    tallies.write(cursor)
+    with _tallied(cursor, rows[0].project_id, tallies) as moved:
+        for row in rows:
+            moved.move(row.tally(PENDING, row.reason), row.tally(RUNNING))
     return [
         replace(row, state=RUNNING, reason="", reserved_pico=pico, reserved_day=day)
         for row, pico in zip(rows, reserved, strict=True)
@@ -355,7 +359,14 @@ def expired(limit: int = 200) -> list[Judgement]:
 
 
 def give_back(
-    cursor: Cursor[Any], rows: Sequence[Judgement], state: str, reason: str, now: datetime, *, was_called: bool
+    cursor: Cursor[Any],
+    rows: Sequence[Judgement],
+    state: str,
+    reason: str,
+    now: datetime,
+    *,
+    was_called: bool,
+    tallies: Tallies | None = None,
 ) -> None:
     """End the hold on running judgements of one project without a verdict; `was_called`: a call of each is lost."""
     if not rows:
@@ -363,12 +374,11 @@ def give_back(
     params = {"state": state, "reason": reason, "calls": int(was_called), "now": now}
     params |= {"project_id": rows[0].project_id, "ids": [row.judgement_id for row in rows]}
     cursor.execute(_GIVE_BACK, params)
-    tallies = Tallies(rows[0].project_id)
-    for row in rows:
-        tallies.move(row.tally(RUNNING), row.tally(state, reason))
-        if was_called:
-            tallies.add(row.tally(state, reason), calls=1, unpriced=1)
-    tallies.write(cursor)
+    with _tallied(cursor, rows[0].project_id, tallies) as moved:
+        for row in rows:
+            moved.move(row.tally(RUNNING), row.tally(state, reason))
+            if was_called:
+                moved.add(row.tally(state, reason), calls=1, unpriced=1)
 
 
 _OF_TARGETS = """
@@ -395,7 +405,7 @@ WHERE j.project_id = %(project_id)s AND j.judgement_id = ANY(%(ids)s)
 _PENDING = f"""
 SELECT {COLUMNS} FROM evals_judgement AS j
 WHERE j.state = 'pending' AND j.judge_version_id = %(version_id)s AND j.purpose = ANY(%(purposes)s)
-    AND (%(reason)s::text IS NULL OR j.reason = %(reason)s)
+    AND (%(reasons)s::text[] IS NULL OR j.reason = ANY(%(reasons)s))
     AND (%(before)s::timestamptz IS NULL OR j.made_at < %(before)s)
 ORDER BY j.judgement_id
 LIMIT %(limit)s
@@ -407,12 +417,13 @@ def pending(
     version_id: int,
     *,
     purposes: Sequence[int] = ORDER,
-    reason: str | None = None,
+    reasons: Iterable[str] | None = None,
     before: datetime | None = None,
     limit: int = 1000,
 ) -> list[Judgement]:
-    """Waiting judgements of a version, oldest first, locked: of one reason, made before a time."""
-    params = {"version_id": version_id, "reason": reason, "before": before, "limit": limit}
+    """Waiting judgements of a version, oldest first, locked: of some reasons, made before a time."""
+    held = None if reasons is None else list(reasons)
+    params: dict[str, Any] = {"version_id": version_id, "reasons": held, "before": before, "limit": limit}
     with raw_cursor(class_row(Judgement)) as cursor:
         cursor.execute(_PENDING, params | {"purposes": [int(each) for each in purposes]})
         return list(cursor.fetchall())
@@ -492,7 +503,9 @@ RETURNING j.judgement_id
 """
 
 
-def end(cursor: Cursor[Any], endings: Sequence[Ending], holder: str, now: datetime) -> set[int]:
+def end(
+    cursor: Cursor[Any], endings: Sequence[Ending], holder: str, now: datetime, tallies: Tallies | None = None
+) -> set[int]:
     """Write what became of judgements of one project; the ids of those that were still `holder`'s, and so changed.
 
     `holder` "" ends picked rows that were never let out of the transaction.
@@ -522,14 +535,22 @@ def end(cursor: Cursor[Any], endings: Sequence[Ending], holder: str, now: dateti
     }
     cursor.execute(_END, params)
     ours = {row[0] for row in cursor.fetchall()}
-    tallies = Tallies(endings[0].row.project_id)
-    for each in endings:
-        if each.row.judgement_id not in ours:
-            continue
-        was = each.row.tally(RUNNING) if holder else each.row.tally(PENDING, each.row.reason)
-        now_at = each.row.tally(each.state, each.reason)
-        tallies.move(was, now_at)
-        unpriced = each.calls if each.cost_pico is None else 0
-        tallies.add(now_at, calls=each.calls, cost_pico=each.cost_pico or 0, unpriced=unpriced)
-    tallies.write(cursor)
+    with _tallied(cursor, endings[0].row.project_id, tallies) as moved:
+        for each in endings:
+            if each.row.judgement_id not in ours:
+                continue
+            was = each.row.tally(RUNNING) if holder else each.row.tally(PENDING, each.row.reason)
+            now_at = each.row.tally(each.state, each.reason)
+            moved.move(was, now_at)
+            unpriced = each.calls if each.cost_pico is None else 0
+            moved.add(now_at, calls=each.calls, cost_pico=each.cost_pico or 0, unpriced=unpriced)
     return ours
+
+
+@contextmanager
+def _tallied(cursor: Cursor[Any], project_id: int, given: Tallies | None) -> Iterator[Tallies]:
+    """The caller's tallies, or new ones that are written at the end."""
+    tallies = given or Tallies(project_id)
+    yield tallies
+    if given is None:
+        tallies.write(cursor)

@@ -34,7 +34,10 @@ def hour_of(at: datetime) -> datetime:
 
 
 class Tallies:
-    """Changes of one transaction, written together at its end in one order, so that two never wait for each other."""
+    """Changes of one transaction, written together at its end in one order, so that two never wait for each other.
+
+    What locks more than judgements does so in this order everywhere: judgements, the day's money, tallies, sums.
+    """
 
     def __init__(self, project_id: int) -> None:
         self._project_id = project_id

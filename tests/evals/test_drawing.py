@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import transaction
 
 from evals import drawing, scoring
 from evals.judging import context
-from evals.models import Judge, PlanRate
+from evals.models import Judge, PlanRate, SamplingPlan
 from evals.read import judgements as read
 from evals.read.decisions import money_factor
+from evals.read.spend import ends_at
 from evals.write.tallies import hour_of
 from telltale.lib import clock
 from tests.evals.judging_kit import (
@@ -211,7 +213,8 @@ def thumb(project, trace_id, value, name="user_feedback", **more):
 @pytest.mark.parametrize(
     ("name", "value", "is_down"),
     [
-        ("user_feedback", False, True), ("user-feedback", 0, True), ("thumb", -1, True), ("Thumbs", "thumbs-down", True),
+        ("user_feedback", False, True), ("user-feedback", 0, True), ("thumb", -1, True),
+        ("Thumbs", "thumbs-down", True),
         ("user_feedback", True, False), ("user_feedback", 1, False), ("thumb", "up", False), ("tone", 0, False),
     ],
 )  # fmt: skip
@@ -302,6 +305,7 @@ def test_money_left_lowers_the_shares_of_the_hour_before_its_first_draw(project)
     set_noon(project)
     version = model_judge(project)
     now = clock.now()
+    SamplingPlan.objects.update(valid_from=now - timedelta(days=2))
     # 1,000 an hour were taken in the hours before, for 0.01 USD each; 1 USD a day is far too little for that.
     for back in range(1, 4):
         sql(
@@ -326,6 +330,40 @@ def test_money_left_lowers_the_shares_of_the_hour_before_its_first_draw(project)
     draw(project, store_traces(project, 5), now)
     assert PlanRate.objects.count() == 1
     assert {row[0] for row in decisions(project).values()} == {max(rate.factor, 0.001)}
+
+
+def test_money_lowers_the_shares_of_the_first_hour_too(project):
+    set_noon(project)
+    # Of 2,500 tokens in and 500 out at the endpoint's price: about 0.0007 USD each, and 0.05 USD for half a day.
+    model_judge(project)
+    set_budget(project, budget_pico_day=5 * 10**10)
+    ids = store_traces(project, 300)
+    now = clock.now()
+
+    queued = draw(project, ids, now)
+
+    rate = PlanRate.objects.get()
+    one, hours = 2_500 * 150_000 + 500 * 600_000, (ends_at(now, ZoneInfo(project.time_zone)) - now) / timedelta(hours=1)
+    assert rate.factor == pytest.approx(5 * 10**10 / hours / (300 * one), rel=0.01)
+    assert queued < 30
+
+
+def test_a_larger_share_is_lowered_by_what_it_would_take_and_not_by_what_the_smaller_one_took(project):
+    set_noon(project)
+    version = model_judge(project)
+    set_budget(project, budget_pico_day=5 * 10**10)
+    now = clock.now()
+    SamplingPlan.objects.update(valid_from=now - timedelta(days=2))
+    make_plan(version, {"kind": "random", "share": 0.01}, number=2)
+    # Ten thousand an hour by the plan before: no reason to lower the share of this one.
+    sql(
+        "INSERT INTO evals_judgement_hour VALUES (%s, %s, %s, 1, %s, 'scored', '', 10000, 0, 0, 0) RETURNING 1",
+        project.pk, version.judge_id, version.pk, hour_of(now) - timedelta(hours=1),
+    )  # fmt: skip
+
+    draw(project, store_traces(project, 300), clock.now())
+
+    assert PlanRate.objects.get().factor == 1.0
 
 
 def test_a_draw_asks_as_many_queries_for_many_traces_as_for_few(project, django_assert_num_queries):

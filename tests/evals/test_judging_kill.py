@@ -47,7 +47,7 @@ import django
 django.setup()
 from evals.judging import answers, models, outcomes
 from datetime import timedelta
-models.LEASE_SECONDS, models.RENEW_SECONDS, models.TEND_SECONDS = 2.0, 0.5, 0.3
+models.LEASE_SECONDS, models.RENEW_SECONDS, models.TEND_SECONDS = 4.0, 0.5, 0.3
 answers.PAUSE_FIRST, answers.PAUSE_MAX = 0.1, 0.5
 import time
 while True:
@@ -73,7 +73,7 @@ def worker(tmp_path):
 def stand_in():
     rng = random.Random(5)
     started = StandIn(
-        lambda n, user: rng.choice(FAULTS) if rng.random() < FAULT_SHARE else "", late_seconds=1.5, delay=0.03
+        lambda n, user: rng.choice(FAULTS) if rng.random() < FAULT_SHARE else "", late_seconds=2.5, delay=0.03
     )
     yield started
     started.close()
@@ -97,7 +97,7 @@ def test_sums_add_up_and_the_bill_is_the_spend_though_workers_are_killed(
     committed_db, project, alice, key, sign_in, client, stand_in, tmp_path
 ):
     context.forget()
-    connection = make_connection(project, stand_in.url, timeout_seconds=1.0, at_a_time=THREADS)
+    connection = make_connection(project, stand_in.url, timeout_seconds=2.0, at_a_time=2 * THREADS)
     version = make_version(project, endpoint=connection)
     make_plan(version, {"kind": "all"})
     set_budget(project, budget_pico_day=None)
@@ -105,21 +105,24 @@ def test_sums_add_up_and_the_bill_is_the_spend_though_workers_are_killed(
     # Answers that differ, so that the endpoint can tell its calls apart.
     ids = [store_traces(project, 1, answer=f"Number {n}.")[0] for n in range(TRACES)]
     assert draw(project, ids) == TRACES
+    # Two at once, of which one and the other are killed in turn.
     kills = 0
-    running = worker(tmp_path)
+    running = [worker(tmp_path), worker(tmp_path)]
     try:
         while kills < KILLS:
             before = stand_in.calls
-            wait_until(lambda b=before: stand_in.calls >= b + 12, 30)
-            running.send_signal(signal.SIGKILL)
-            running.wait()
+            wait_until(lambda b=before: stand_in.calls >= b + 12, 90)
+            victim = running.pop(0)
+            victim.send_signal(signal.SIGKILL)
+            victim.wait()
             kills += 1
             assert sum(tallies(project).values()) == sum(states(project).values()) == TRACES
-            running = worker(tmp_path)
-        wait_until(lambda: set(states(project)) <= {"scored", "failed"}, 90)
+            running.append(worker(tmp_path))
+        wait_until(lambda: set(states(project)) <= {"scored", "failed"}, 240)
     finally:
-        running.kill()
-        running.wait()
+        for each in running:
+            each.kill()
+            each.wait()
 
     # Each ended once, and both ways of counting agree.
     assert states(project) == tallies(project)
@@ -167,20 +170,21 @@ def test_a_budget_holds_to_the_calls_under_way_though_workers_are_killed(committ
         make_plan(version, {"kind": "all"})
         # About forty calls' worth.
         budget = 40 * 400_000_000
-        set_budget(project, budget_pico_day=budget)
         set_noon(project)
+        # Before there was a limit: with one, no more would be drawn than it allows.
         draw(project, store_traces(project, 120))
+        set_budget(project, budget_pico_day=budget)
         for _ in range(2):
             running = worker(tmp_path)
             try:
                 before = model.calls
-                wait_until(lambda b=before: model.calls >= b + 5 or "budget" in str(states_of()), 30)
+                wait_until(lambda b=before: model.calls >= b + 5 or "budget" in str(states_of()), 90)
             finally:
                 running.kill()
                 running.wait()
         running = worker(tmp_path)
         try:
-            wait_until(lambda: set(states_of()) and all(s == "scored" or r == "budget" for s, r, _ in states_of()), 40)
+            wait_until(lambda: set(states_of()) and all(s == "scored" or r == "budget" for s, r, _ in states_of()), 120)
         finally:
             running.kill()
             running.wait()

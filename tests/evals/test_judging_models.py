@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from psycopg import errors
 
-from evals.judging import ModelRun, context, judge_models, resume_waiting, tending
+from evals.judging import ModelRun, context, judge_models, outcomes, resume_waiting, tending
 from evals.judging.answers import unpack_answer
-from evals.models import Connection, SpendDay
+from evals.models import Connection, Judge, JudgeVersion, SpendDay
 from evals.read import judgements as read
+from telltale.lib import clock
 from tests.evals.judging_kit import (
     StandIn,
     draw,
@@ -63,6 +65,10 @@ def live(project, stand_in, spec=None, **more):
     version = make_version(project, endpoint=connection)
     make_plan(version, spec or {"kind": "all"})
     return version
+
+
+def set_judge(**values):
+    Judge.objects.update(**values)
 
 
 def spend(project, judge_id=0):
@@ -237,6 +243,90 @@ def test_the_budget_is_never_passed_and_what_waits_says_until_when(project, mode
     judge_models(20)
 
     assert states(project) == tallies(project) == {"scored": 40}
+
+
+def test_what_does_not_fit_the_rest_of_the_budget_goes_on_waiting(project, model):
+    stand_in = model()
+    live(project, stand_in)
+    draw(project, store_traces(project, 12, answer="Long. " * 4_000))
+    # Room for a short call, and for none of these.
+    set_budget(project, budget_pico_day=2_000_000_000)
+    judge_models(5)
+    assert reason_tallies(project) == {("pending", "budget"): 12}
+
+    assert resume_waiting() == 0
+
+    # Room for some of them: so many go on.
+    set_budget(project, budget_pico_day=7_000_000_000)
+    resumed = resume_waiting()
+    assert 0 < resumed < 12
+    assert reason_tallies(project) == {("pending", ""): resumed, ("pending", "budget"): 12 - resumed}
+    assert (spend(project).reserved_pico, spend(project).reserved_calls) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("reason", "stop", "go_on"),
+    [
+        ("judge_paused", lambda version: set_judge(paused_at=clock.now()), lambda version: set_judge(paused_at=None)),
+        ("judge_archived", lambda version: set_judge(archived_at=clock.now()), lambda _: set_judge(archived_at=None)),
+        (
+            "connection_archived",
+            lambda version: Connection.objects.update(archived_at=clock.now()),
+            lambda version: Connection.objects.update(archived_at=None),
+        ),
+        (
+            "no_connection",
+            lambda version: JudgeVersion.objects.update(connection=None),
+            lambda version: JudgeVersion.objects.update(connection=version.connection),
+        ),
+        (
+            "key_sealed",
+            lambda version: Connection.objects.update(sealed_key="of another installation"),
+            lambda version: Connection.objects.update(sealed_key=""),
+        ),
+    ],
+)
+def test_what_is_the_matter_with_a_judge_is_why_its_judgements_wait_and_they_go_on(
+    project, model, reason, stop, go_on
+):
+    stand_in = model()
+    version = live(project, stand_in)
+    (trace_id, _) = ids = store_traces(project, 2)
+    draw(project, ids)
+    stop(version)
+    context.forget()
+
+    judge_models(5)
+
+    assert reasons(project) == reason_tallies(project) == {("pending", reason): 2}
+    assert read.REASONS[reason] in read.why(project.pk, trace_id)[0].words
+    assert stand_in.calls == 0
+    assert not read.has_open_work()  # nothing looks again each moment
+
+    go_on(version)
+    context.forget()
+    assert resume_waiting() == 2
+    judge_models(20)
+    assert states(project) == tallies(project) == {"scored": 2}
+
+
+def test_two_workers_in_each_others_way_lose_no_answer(project, model, monkeypatch):
+    stand_in = model()
+    live(project, stand_in)
+    draw(project, store_traces(project, 4))
+    lost, write = [2], outcomes.write_verdicts
+
+    def losing(cursor, scored):
+        if lost[0]:
+            lost[0] -= 1
+            raise errors.DeadlockDetected("another was first")
+        return write(cursor, scored)
+
+    monkeypatch.setattr(outcomes, "write_verdicts", losing)
+    judge_models(20)
+
+    assert states(project) == tallies(project) == {"scored": 4}
+    assert (stand_in.calls, spend(project).calls, spend(project).spent_pico) == (4, 4, stand_in.bill_pico)
 
 
 def test_a_limit_of_calls_holds_to_the_call(project, model):
