@@ -95,8 +95,8 @@ def tend_experiments() -> int:
 
 @shared_task(name="evals.tend_routines", time_limit=600, ignore_result=True)
 def tend_routines() -> int:
-    """Mark stale calibrations, plan the dated checks of live judges, and go on with those whose day has come."""
-    return calibrating.tend_stale() + routines.plan() + routines.tend()
+    """Mark stale calibrations, put others to a changed gate, plan dated checks, and go on with those whose day has come."""
+    return calibrating.tend_stale() + calibrating.tend_gates() + routines.plan() + routines.tend()
 
 
 @shared_task(name="evals.sweep_retention", time_limit=600, ignore_result=True)

@@ -254,7 +254,7 @@ class GateView(ProjectView):
         tag=TAG,
         body=shape.GateBody,
         detail="Of one judge, or of the project without `judge`. What is calibrated is put to the new values at once "
-        "for a judge, with its next calibration for the rest.",
+        "for a judge, within a minute for the rest.",
         query=(JUDGE,),
     )
     def put(self, request: Request) -> Response:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
+from typing import Any
 
-from evals.calibrating.work import calibrate_all
+from evals.calibrating.work import CALLS_NOBODY, calibrate, calibrate_all, stage_of
 from evals.models import Calibration
 from evals.read import calibration as read
 from evals.read import labels
 from evals.read.calibration import CalibrationRow
+from evals.read.gates import gate_for
 from evals.read.labels import LabelState
+from evals.read.setup import JudgeView, get_judge_by_id, get_judge_version
 from evals.write import calibration as write
 from telltale.lib import clock
 
@@ -36,6 +40,41 @@ def tend_stale() -> int:
     now = clock.now()
     fresh = Calibration.objects.filter(stale_at=None).order_by("project_id")
     return sum(mark_stale(project_id, now) for project_id in fresh.values_list("project_id", flat=True).distinct())
+
+
+def tend_gates() -> int:
+    """Put calibrations anew where the gate is another one by now, or their version went live or was taken down.
+
+    How many were made.
+    """
+    fresh = Calibration.objects.filter(stale_at=None).order_by("project_id")
+    return sum(put_to_gate(project_id) for project_id in fresh.values_list("project_id", flat=True).distinct())
+
+
+def put_to_gate(project_id: int) -> int:
+    """Calibrate anew what went by another gate than holds for its judge now; how many rows were made."""
+    made = 0
+    judges: dict[int, tuple[JudgeView | None, dict[str, Any]]] = {}
+    for row in read.newest(project_id):
+        if row.judge_id not in judges:
+            gate = asdict(gate_for(project_id, row.judge_id).settings)
+            judges[row.judge_id] = (get_judge_by_id(project_id, row.judge_id), gate)
+        judge, gate = judges[row.judge_id]
+        version = None if judge is None else get_judge_version(project_id, row.version_id)
+        criterion = None if version is None else version.rubric_version.rubric.criterion(row.criterion)
+        if row.stale or judge is None or version is None or criterion is None or _went_by(row, judge, gate):
+            continue
+        made += calibrate(project_id, version, criterion, row.scope) is not None
+    return made
+
+
+def _went_by(row: CalibrationRow, judge: JudgeView, gate: dict[str, Any]) -> bool:
+    """Whether a calibration was decided by this gate, at the stage its version is in."""
+    kept = row.result.get("gate") or {}
+    settings = dict(kept.get("settings") or {})
+    if judge.kind in CALLS_NOBODY and settings.get("unusable_at_most") is None:
+        settings["unusable_at_most"] = gate["unusable_at_most"]
+    return kept.get("stage") == stage_of(judge, row.version_id) and settings == gate
 
 
 def look(state: LabelState) -> int:

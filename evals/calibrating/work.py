@@ -15,7 +15,7 @@ from evals.read import labels
 from evals.read.calibration import EVERYTHING, EXPIRES_DAYS, CalibrationRow, Scope
 from evals.read.gates import gate_for, routines
 from evals.read.pairs import PairSet, load_pairs
-from evals.read.setup import JudgeVersionView, get_connection, get_judge_by_id, get_judge_version
+from evals.read.setup import JudgeVersionView, JudgeView, get_connection, get_judge_by_id, get_judge_version
 from evals.rubrics import Criterion, Scale
 from evals.write import calibration as write
 
@@ -51,13 +51,18 @@ def ground_of(project_id: int, version: JudgeVersionView) -> Ground:
         gate = replace(gate, unusable_at_most=None)
     return Ground(
         version=version,
-        stage="stay" if judge is not None and judge.live_version_id == version.id else "deploy",
+        stage=stage_of(judge, version.id),
         gate=gate,
         answered=answered,
         unusable=unusable,
         repeats=repeats.get("criteria") or {},
         connection=None if connection is None else f"{connection.kind} {connection.base_url}",
     )
+
+
+def stage_of(judge: JudgeView | None, version_id: int) -> str:
+    """Which agreement a version must show: to stay where it is live, to go live otherwise."""
+    return "stay" if judge is not None and judge.live_version_id == version_id else "deploy"
 
 
 def bad_at_most(config: Mapping[str, Any], criterion: Criterion) -> float | None:

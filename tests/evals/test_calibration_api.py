@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from evals.models import Calibration
+from telltale.audit.models import AuditEntry
 from telltale.lib import clock
 from tests.evals.calibration_rows import add_judge_score, add_pairs, make_version, trace_of
 
@@ -103,6 +104,8 @@ def test_the_gate_is_read_and_changed(api, project, version):
     assert changed.json()["gate"]["recall_at_least"] is None
     assert changed.json()["is_own"]
     assert api.get(f"{ROOT}/gate").json()["gate"]["deploy_at"] == 0.85
+    entry = AuditEntry.objects.get(action="gate.change")
+    assert (entry.target, entry.after["gate"]["deploy_at"]) == ("quality", 0.4)
     assert api.get(ROOT).json()["items"][0]["result"]["gate"]["settings"]["stay_at"] == 0.3
     assert api.put(f"{ROOT}/gate?judge=quality", {"own": False}, **JSON).json()["gate"]["deploy_at"] == 0.85
 

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from evals import calibrating
-from evals.models import Calibration, Connection, Judge, JudgeVersion, RubricVersion
+from evals.models import Calibration, Connection, Judge, JudgeVersion, RubricVersion, Settings
 from evals.read import calibration as read
 from evals.read.labels import label_states
 from tests.evals.calibration_rows import (
@@ -239,3 +239,34 @@ def test_badges_of_many_versions_take_one_query(traveller, project, version):
 
     assert len(found) <= 1
     assert told[version.pk, "correctness"].state == "proven"
+
+
+def test_a_changed_gate_of_the_project_is_put_to_every_judge(traveller, project, version):
+    proven(traveller, project, version)
+    assert calibrating.tend_gates() == 0
+
+    Settings.objects.update_or_create(project=project, defaults={"gate": {"deploy_at": 1.0, "stay_at": 1.0}})
+
+    assert calibrating.tend_gates() == 1
+    assert calibrating.tend_gates() == 0
+    assert badge(project, version).state == "not_proven"
+    assert [row.verdict for row in Calibration.objects.order_by("id")] == ["proven", "not_proven"]
+
+
+def test_a_version_that_goes_live_has_to_show_what_it_takes_to_stay(traveller, project, version):
+    draft = make_version(project, version.rubric_version, number=2, is_live=False)
+    proven(traveller, project, draft)
+
+    Judge.objects.update(live_version=draft, live_since=NOON + timedelta(minutes=2))
+
+    assert calibrating.tend_gates() == 1
+    stages = [row.result["gate"]["stage"] for row in Calibration.objects.order_by("id")]
+    wanted = [row.result["gate"]["checks"][0]["wanted"] for row in Calibration.objects.order_by("id")]
+    assert (stages, wanted) == (["deploy", "stay"], [0.85, 0.8])
+
+
+def test_judges_from_elsewhere_are_not_put_to_the_gate_over_and_over(traveller, project):
+    outside = make_version(project, slug="theirs", kind="external")
+    proven(traveller, project, outside)
+
+    assert calibrating.tend_gates() == 0
