@@ -95,7 +95,7 @@ def tend_experiments() -> int:
 
 @shared_task(name="evals.tend_routines", time_limit=600, ignore_result=True)
 def tend_routines() -> int:
-    """Mark stale calibrations, put others to a changed gate, plan dated checks, and go on with those whose day has come."""
+    """Mark stale calibrations, put others to a changed gate, and plan and go on with the dated checks of judges."""
     return calibrating.tend_stale() + calibrating.tend_gates() + routines.plan() + routines.tend()
 
 
