@@ -175,6 +175,8 @@ def _checked(project: Project, wanted: WantedQueue, salt: str, *, keeps: QueueVi
         )
     if not 0.0 <= wanted.double_share <= 1.0:
         raise RefusedReview("double_share", "is out of range", "0 to 1", f"{wanted.double_share:g}")
+    if wanted.due_at is not None and not 2000 <= wanted.due_at.year <= 2200:
+        raise RefusedReview("due_at", "is out of range", "years 2000 to 2200", wanted.due_at.isoformat())
     if wanted.kind == CALIBRATION and judge_id is None:
         raise RefusedReview("judge", "is missing: a calibration task is of one judge", "the name of a judge")
     values = {
