@@ -240,7 +240,7 @@ def gate(request: HttpRequest, project: Project, judge: str) -> HttpResponse:
         else:
             if of == "judge":
                 save_gate(project, wanted, judge_id=found.id, judge_slug=found.slug, request=request)
-                messages.success(request, f"{found.name} has a gate of its own. The next calibration goes by it.")
+                messages.success(request, f"{found.name} has a gate of its own, and what was calibrated is put to it.")
             else:
                 save_gate(project, wanted, request=request)
                 if choice.is_own:
