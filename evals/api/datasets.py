@@ -140,7 +140,9 @@ class HistoryShape(serializers.Serializer[Any]):
     items = ItemShape(many=True)
 
 
-class _DatasetView(KeepingView):
+class DatasetKeepingView(KeepingView):
+    """An address of one dataset."""
+
     def dataset(self, slug: str) -> read.DatasetRow:
         """The dataset, or 404."""
         row = read.get_dataset(self.project.pk, slug)
@@ -153,7 +155,7 @@ class _DatasetView(KeepingView):
         return params.integer(self.request.query_params, name, dataset.version, 0, dataset.version)
 
 
-class DatasetsView(_DatasetView):
+class DatasetsView(DatasetKeepingView):
     acts = {"GET": "read", "POST": "measure"}
     query = {"GET": ("archived",)}
 
@@ -180,7 +182,7 @@ class DatasetsView(_DatasetView):
         return Response(dataset_json(made), status=201)
 
 
-class DatasetView(_DatasetView):
+class DatasetView(DatasetKeepingView):
     acts = {"GET": "read", "PATCH": "measure"}
 
     @shapes.describe("One dataset", DatasetShape, tag="Datasets", path=(SLUG,))
@@ -199,7 +201,7 @@ class DatasetView(_DatasetView):
         return Response(dataset_json(changed))
 
 
-class VersionsView(_DatasetView):
+class VersionsView(DatasetKeepingView):
     acts = {"GET": "read"}
 
     @shapes.describe("The versions of a dataset", VersionsShape, tag="Datasets", path=(SLUG,), detail="Newest first.")
@@ -208,7 +210,7 @@ class VersionsView(_DatasetView):
         return Response({"items": [version_json(row) for row in rows]})
 
 
-class ItemsView(_DatasetView):
+class ItemsView(DatasetKeepingView):
     acts = {"GET": "read", "POST": "measure", "DELETE": "measure"}
     query = {"GET": ("version", "limit", "after", "q")}
 
@@ -271,7 +273,7 @@ class ItemsView(_DatasetView):
         return Response(put_json(put))
 
 
-class ItemView(_DatasetView):
+class ItemView(DatasetKeepingView):
     acts = {"GET": "read"}
 
     @shapes.describe(
@@ -288,7 +290,7 @@ class ItemView(_DatasetView):
         return Response({"items": [item_json(row) for row in rows]})
 
 
-class DiffView(_DatasetView):
+class DiffView(DatasetKeepingView):
     acts = {"GET": "read"}
     query = {"GET": ("old", "new")}
 

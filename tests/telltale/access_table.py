@@ -214,6 +214,8 @@ REST: dict[str, dict[str, tuple[Role | None, str]]] = {
     "api/v1/datasets/<str:dataset>/items": {"GET": READ, "POST": MEASURE, "DELETE": MEASURE},
     "api/v1/datasets/<str:dataset>/items/<str:item_key>": {"GET": READ},
     "api/v1/datasets/<str:dataset>/diff": {"GET": READ},
+    "api/v1/datasets/<str:dataset>/add": {"POST": MEASURE},
+    "api/v1/datasets/<str:dataset>/import": {"POST": MEASURE},
     "api/v1/retrieval": {"GET": READ},
     "api/v1/documents/scores": {"POST": NOTE},
     "api/v1/experiments": {"GET": READ, "POST": MEASURE},
