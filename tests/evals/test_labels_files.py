@@ -6,6 +6,7 @@ import csv
 import gzip
 import http.client
 import io
+import threading
 import tracemalloc
 from urllib.parse import urlsplit
 
@@ -19,6 +20,9 @@ from evals.api import labels
 from evals.models import Review, ReviewItem, RubricVersion
 from evals.reviewing.filling import add_by_hand
 from evals.reviewing.handing import keys_of
+from evals.reviewing.import_names import By
+from evals.reviewing.importing import bring_in
+from evals.reviewing.label_files import read_json
 from evals.reviewing.people import reviewer_of
 from evals.reviewing.verdicts import Given, save_verdict
 from telltale.projects import keys
@@ -261,6 +265,34 @@ def test_queries_do_not_grow_with_the_rows(api, project):
         counted.append(len(found))
 
     assert counted[0] == counted[1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_file_twice_at_once_comes_in_once(project, alice):
+    rows = [
+        {"trace_id": f"item-{n}", "reviews": [{"reviewer": "anna", "scores": {"tone": 1 + n % 5}}],
+         "judgements": [{"judge": "mine", "scores": {"tone": 3}}]}
+        for n in range(60)
+    ]  # fmt: skip
+    answers = []
+
+    def send(ordered):
+        try:
+            answers.append(bring_in(project, read_json(ordered), by=By(user_id=alice.pk)))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test must show it
+            answers.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=send, args=(ordered,)) for ordered in (rows, rows[::-1], rows)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert [getattr(each, "rejected", each) for each in answers] == [0, 0, 0]
+    assert sum(each.reviews_new for each in answers) == sum(each.judgements_new for each in answers) == 60
+    assert (Review.objects.count(), len(everything())) == (60, 120)
 
 
 def thousand():

@@ -6,11 +6,16 @@ import re
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from evals.models import Dataset, DatasetItem, Review, ReviewItem
 from evals.reviewing.filling import add_by_hand
+from evals.reviewing.handing import keys_of
+from evals.reviewing.people import reviewer_of
+from evals.reviewing.verdicts import Given, save_verdict
+from telltale.projects.access import get_project_for
 from tests.evals.review_rows import judged, make_judge, make_queue, make_rubric, member, send_traces
 
 pytestmark = pytest.mark.django_db
@@ -381,3 +386,32 @@ def test_the_page_of_a_trace_names_its_queues(project, version, sign_in, alice):
     make_queue(project, "Another")
     viewer = sign_in(member(project, "vera", "viewer"))
     assert "Send to review" not in viewer.get(page).content.decode()
+
+
+def test_queries_of_lists_do_not_grow(project, version, sign_in, alice, key):
+    queue, client = filled(project, version, n=4), sign_in(alice)
+    script = Client(headers={"Authorization": f"Bearer {key.secret}"})
+    person = reviewer_of(get_project_for(alice, "shop"), alice)
+    paths = ("/p/shop/review/queues/", "/api/v1/review/queues", "/api/v1/reviews", "/api/v1/labels/export?format=csv",
+             f"/p/shop/review/{queue.slug}/", f"/api/v1/review/queues/{queue.slug}/items")  # fmt: skip
+
+    def counted():
+        for item in ReviewItem.objects.filter(state="open"):
+            save_verdict(queue, item.pk, person, keys_of("t", "here"), Given("good", {"tone": 4}, seconds=9.0))
+        script.get(paths[1])  # a key that is not in memory costs a query, once
+        found = []
+        for path in paths:
+            with CaptureQueriesContext(connection) as queries:
+                answer = (script if path.startswith("/api") else client).get(path)
+                assert answer.status_code == 200
+                b"".join(answer)
+            found.append(len(queries))
+        return found
+
+    before = counted()
+    for at, trace_id in enumerate(send_traces(project, 20, first=100)):
+        add_by_hand(project, queue, trace_id, 0, "Alice")
+        make_queue(project, f"More {at}")
+
+    assert counted() == before
+    assert max(before) <= 20
