@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from evals import keeping
-from evals.api.datasets import SLUG, DatasetKeepingView, PutShape, put_json
+from evals.api.datasets import SLUG, DatasetKeepingView, ItemsPutShape, put_json
 from evals.api.keeping import problem_of
 from evals.keeping import DatasetRefused, NewItem
 from evals.read.review import get_queue
@@ -32,7 +32,7 @@ SOURCES = ("trace_ids", "filter", "queue")
 ACCEPTED = ("from", "to", "q", "judging", *FILTERS)
 
 
-class AddBody(serializers.Serializer[Any]):
+class DatasetAddBody(serializers.Serializer[Any]):
     trace_ids = serializers.ListField(
         child=serializers.CharField(), required=False, help_text=f"32 hex digits each, up to {keeping.TRACES_MAX}."
     )
@@ -50,7 +50,7 @@ class AddBody(serializers.Serializer[Any]):
     note = serializers.CharField(required=False, allow_blank=True)
 
 
-class AddedShape(PutShape):
+class ItemsAddedShape(ItemsPutShape):
     left_out = serializers.IntegerField(help_text="Traces that are gone or tell nothing of what was asked.")
 
 
@@ -92,15 +92,15 @@ class AddView(DatasetKeepingView):
 
     @shapes.describe(
         "Add traces or reviews",
-        AddedShape,
+        ItemsAddedShape,
         tag="Datasets",
         detail="One of `trace_ids`, `filter` and `queue`. Each trace becomes an item with its question, documents and "
         "origin; a reviewed one also with verdict, note and inclusion probability.",
         path=(SLUG,),
-        body=AddBody,
+        body=DatasetAddBody,
     )
     def post(self, request: Request, dataset: str) -> Response:
-        row, body = self.dataset(dataset), checked(AddBody, request)
+        row, body = self.dataset(dataset), checked(DatasetAddBody, request)
         if sum(name in body for name in SOURCES) != 1:
             raise bad_field("trace_ids", "or filter or queue is needed", limit="one of the three")
         items, left_out, note = self._items(body)
@@ -154,7 +154,7 @@ class ImportView(DatasetKeepingView):
 
     @shapes.describe(
         "Add the items of a file",
-        PutShape,
+        ItemsPutShape,
         tag="Datasets",
         detail="The body is the file: CSV (text/csv), TSV, NDJSON (application/x-ndjson) or a JSON list, up to "
         f"{keeping.FILE_BYTES_MAX // 1024**2} MiB and {keeping.ITEMS_MAX:,} rows. All of it or nothing.",

@@ -55,7 +55,7 @@ class DatasetChange(serializers.Serializer[Any]):
     is_archived = serializers.BooleanField(required=False, help_text="Out of lists; nothing is lost.")
 
 
-class VersionShape(serializers.Serializer[Any]):
+class DatasetVersionShape(serializers.Serializer[Any]):
     number = serializers.IntegerField()
     items = serializers.IntegerField()
     note = serializers.CharField()
@@ -63,11 +63,11 @@ class VersionShape(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
 
 
-class VersionsShape(serializers.Serializer[Any]):
-    items = VersionShape(many=True)
+class DatasetVersionsShape(serializers.Serializer[Any]):
+    items = DatasetVersionShape(many=True)
 
 
-class ItemShape(serializers.Serializer[Any]):
+class DatasetItemShape(serializers.Serializer[Any]):
     key = serializers.CharField()
     input = serializers.JSONField()
     expected = serializers.JSONField(allow_null=True)
@@ -83,7 +83,7 @@ class ItemShape(serializers.Serializer[Any]):
     to_version = serializers.IntegerField(allow_null=True, help_text="The first version without it; null: still there.")
 
 
-class NewItemShape(serializers.Serializer[Any]):
+class NewDatasetItemShape(serializers.Serializer[Any]):
     input = serializers.JSONField(help_text="Text, or any JSON; what a system is asked.")
     key = serializers.CharField(
         required=False,
@@ -97,17 +97,17 @@ class NewItemShape(serializers.Serializer[Any]):
     inclusion_probability = serializers.FloatField(required=False, allow_null=True)
 
 
-class NewItemsShape(serializers.Serializer[Any]):
-    items = NewItemShape(many=True, help_text=f"1 to {ITEMS_A_REQUEST}.")
+class NewDatasetItemsShape(serializers.Serializer[Any]):
+    items = NewDatasetItemShape(many=True, help_text=f"1 to {ITEMS_A_REQUEST}.")
     note = serializers.CharField(required=False, allow_blank=True, help_text="Why, for the list of versions.")
 
 
-class RemoveShape(serializers.Serializer[Any]):
+class RemoveItemsShape(serializers.Serializer[Any]):
     keys = serializers.ListField(child=serializers.CharField())
     note = serializers.CharField(required=False, allow_blank=True)
 
 
-class PutShape(serializers.Serializer[Any]):
+class ItemsPutShape(serializers.Serializer[Any]):
     version = serializers.IntegerField(help_text="The newest; as before where nothing differed.")
     items = serializers.IntegerField()
     added = serializers.IntegerField()
@@ -116,28 +116,28 @@ class PutShape(serializers.Serializer[Any]):
     same = serializers.IntegerField()
 
 
-class ItemsShape(serializers.Serializer[Any]):
+class DatasetItemsShape(serializers.Serializer[Any]):
     version = serializers.IntegerField()
     total = serializers.IntegerField()
-    items = ItemShape(many=True)
+    items = DatasetItemShape(many=True)
     next = serializers.CharField(allow_null=True, help_text="The key to go on from, as `after`.")
 
 
-class ChangeShape(serializers.Serializer[Any]):
+class ItemChangeShape(serializers.Serializer[Any]):
     key = serializers.CharField()
     kind = serializers.ChoiceField(["added", "removed", "changed"])
-    old = ItemShape(allow_null=True)
-    new = ItemShape(allow_null=True)
+    old = DatasetItemShape(allow_null=True)
+    new = DatasetItemShape(allow_null=True)
 
 
-class DiffShape(serializers.Serializer[Any]):
+class DatasetDiffShape(serializers.Serializer[Any]):
     old = serializers.IntegerField()
     new = serializers.IntegerField()
-    items = ChangeShape(many=True)
+    items = ItemChangeShape(many=True)
 
 
-class HistoryShape(serializers.Serializer[Any]):
-    items = ItemShape(many=True)
+class ItemHistoryShape(serializers.Serializer[Any]):
+    items = DatasetItemShape(many=True)
 
 
 class DatasetKeepingView(KeepingView):
@@ -204,7 +204,9 @@ class DatasetView(DatasetKeepingView):
 class VersionsView(DatasetKeepingView):
     acts = {"GET": "read"}
 
-    @shapes.describe("The versions of a dataset", VersionsShape, tag="Datasets", path=(SLUG,), detail="Newest first.")
+    @shapes.describe(
+        "The versions of a dataset", DatasetVersionsShape, tag="Datasets", path=(SLUG,), detail="Newest first."
+    )
     def get(self, request: Request, dataset: str) -> Response:
         rows = read.list_versions(self.dataset(dataset).id, 1000)
         return Response({"items": [version_json(row) for row in rows]})
@@ -216,7 +218,7 @@ class ItemsView(DatasetKeepingView):
 
     @shapes.describe(
         "The items of a dataset",
-        ItemsShape,
+        DatasetItemsShape,
         tag="Datasets",
         detail="Of one version, in the order of their keys.",
         path=(SLUG,),
@@ -237,15 +239,15 @@ class ItemsView(DatasetKeepingView):
 
     @shapes.describe(
         "Add or replace items",
-        PutShape,
+        ItemsPutShape,
         tag="Datasets",
         detail="All of them or none, as one new version. Sent again, nothing differs and no version is made.",
         path=(SLUG,),
-        body=NewItemsShape,
+        body=NewDatasetItemsShape,
     )
     def post(self, request: Request, dataset: str) -> Response:
         self.dataset(dataset)
-        body = checked(NewItemsShape, request)
+        body = checked(NewDatasetItemsShape, request)
         if not 1 <= (n := len(body["items"])) <= ITEMS_A_REQUEST:
             raise bad_field("items", "are too few or too many", limit=f"1 to {ITEMS_A_REQUEST}", value=n)
         items = [new_item(told, place) for place, told in enumerate(body["items"])]
@@ -257,15 +259,15 @@ class ItemsView(DatasetKeepingView):
 
     @shapes.describe(
         "Remove items",
-        PutShape,
+        ItemsPutShape,
         tag="Datasets",
         detail="From a new version on; versions before keep them.",
         path=(SLUG,),
-        body=RemoveShape,
+        body=RemoveItemsShape,
     )
     def delete(self, request: Request, dataset: str) -> Response:
         self.dataset(dataset)
-        body = checked(RemoveShape, request)
+        body = checked(RemoveItemsShape, request)
         try:
             put = keeping.remove_items(self.project, dataset, body["keys"], note=body.get("note", ""), by=self.by)
         except DatasetRefused as error:
@@ -278,7 +280,7 @@ class ItemView(DatasetKeepingView):
 
     @shapes.describe(
         "One item with its history",
-        HistoryShape,
+        ItemHistoryShape,
         tag="Datasets",
         detail="Every content it had, newest first.",
         path=(SLUG, KEY),
@@ -296,7 +298,7 @@ class DiffView(DatasetKeepingView):
 
     @shapes.describe(
         "What differs between two versions",
-        DiffShape,
+        DatasetDiffShape,
         tag="Datasets",
         path=(SLUG,),
         query=(

@@ -30,17 +30,17 @@ EXPERIMENT = OpenApiParameter(
 AFTER = OpenApiParameter("after", OpenApiTypes.STR, description="The item's key to go on from.")
 
 
-class JudgeShape(serializers.Serializer[Any]):
+class ExperimentJudgeShape(serializers.Serializer[Any]):
     judge = serializers.CharField(help_text="The judge's slug.")
     version = serializers.IntegerField()
 
 
-class JudgeBody(serializers.Serializer[Any]):
+class ExperimentJudgeBody(serializers.Serializer[Any]):
     judge = serializers.CharField(help_text="The judge's slug.")
     version = serializers.IntegerField(required=False, min_value=1, help_text="The live or newest one if left out.")
 
 
-class CountsShape(serializers.Serializer[Any]):
+class ResultCountsShape(serializers.Serializer[Any]):
     items = serializers.IntegerField(help_text="Of the dataset's version.")
     done = serializers.IntegerField()
     failed = serializers.IntegerField()
@@ -48,7 +48,7 @@ class CountsShape(serializers.Serializer[Any]):
     missing = serializers.IntegerField(help_text="Items without any result.")
 
 
-class FigureShape(serializers.Serializer[Any]):
+class ExperimentFigureShape(serializers.Serializer[Any]):
     name = serializers.CharField()
     title = serializers.CharField()
     value = serializers.FloatField()
@@ -64,10 +64,10 @@ class ExperimentShape(serializers.Serializer[Any]):
     reason = serializers.CharField()
     dataset = serializers.CharField()
     version = serializers.IntegerField()
-    counts = CountsShape()
-    judges = JudgeShape(many=True)
+    counts = ResultCountsShape()
+    judges = ExperimentJudgeShape(many=True)
     metrics = serializers.ListField(child=serializers.CharField())
-    figures = FigureShape(many=True, help_text="Of all results together: accuracy, AUC, RMSE, BLEU of all.")
+    figures = ExperimentFigureShape(many=True, help_text="Of all results together: accuracy, AUC, RMSE, BLEU of all.")
     config = serializers.JSONField()
     connection = serializers.CharField(allow_null=True)
     cost_usd = serializers.CharField(allow_null=True, help_text="Sum of the known costs.")
@@ -89,7 +89,7 @@ class ExperimentBody(serializers.Serializer[Any]):
     source = serializers.ChoiceField(  # type: ignore[assignment]
         ["posted", "endpoint"], default="posted", help_text="posted: you send results; endpoint: Telltale asks a model."
     )
-    judges = JudgeBody(many=True, required=False)
+    judges = ExperimentJudgeBody(many=True, required=False)
     metrics = serializers.ListField(child=serializers.CharField(), required=False, help_text=", ".join(METRICS))
     config = serializers.JSONField(required=False, help_text="posted: whatever your system says of itself.")
     connection = serializers.CharField(required=False, help_text="endpoint: the connection's id.")
@@ -119,15 +119,15 @@ class NewResultsShape(serializers.Serializer[Any]):
     results = NewResultShape(many=True, help_text=f"1 to {experimenting.RESULTS_A_REQUEST}.")
 
 
-class RefusedShape(serializers.Serializer[Any]):
+class ResultRefusedShape(serializers.Serializer[Any]):
     index = serializers.IntegerField()
     item_key = serializers.CharField()
     message = serializers.CharField()
 
 
-class TakenShape(serializers.Serializer[Any]):
+class ResultsTakenShape(serializers.Serializer[Any]):
     accepted = serializers.IntegerField()
-    refused = RefusedShape(many=True)
+    refused = ResultRefusedShape(many=True)
 
 
 class ScoreOfShape(serializers.Serializer[Any]):
@@ -138,7 +138,7 @@ class ScoreOfShape(serializers.Serializer[Any]):
     comment = serializers.CharField()
 
 
-class ResultShape(serializers.Serializer[Any]):
+class ExperimentResultShape(serializers.Serializer[Any]):
     item_key = serializers.CharField()
     state = serializers.ChoiceField(["pending", "done", "failed"])
     input = serializers.JSONField()
@@ -155,17 +155,17 @@ class ResultShape(serializers.Serializer[Any]):
     trace_id = serializers.CharField(allow_null=True)
 
 
-class ResultsShape(serializers.Serializer[Any]):
-    items = ResultShape(many=True)
+class ExperimentResultsShape(serializers.Serializer[Any]):
+    items = ExperimentResultShape(many=True)
     next = serializers.CharField(allow_null=True, help_text="The key to go on from, as `after`.")
 
 
 class JudgeMoreBody(serializers.Serializer[Any]):
-    judges = JudgeBody(many=True, required=False)
+    judges = ExperimentJudgeBody(many=True, required=False)
     metrics = serializers.ListField(child=serializers.CharField(), required=False)
 
 
-class LineShape(serializers.Serializer[Any]):
+class ComparedLineShape(serializers.Serializer[Any]):
     measure = serializers.CharField(
         help_text="<judge>.<criterion>, metric.<name>, sent.<name>, answered, latency_ms or cost_usd"
     )
@@ -188,14 +188,14 @@ class LineShape(serializers.Serializer[Any]):
     test = serializers.CharField()
 
 
-class MovedShape(serializers.Serializer[Any]):
+class MovedItemShape(serializers.Serializer[Any]):
     item_key = serializers.CharField()
     new = serializers.FloatField(allow_null=True)
     old = serializers.FloatField(allow_null=True)
     change = serializers.FloatField(allow_null=True)
 
 
-class ComparisonShape(serializers.Serializer[Any]):
+class ExperimentComparisonShape(serializers.Serializer[Any]):
     new = serializers.CharField(help_text="The experiment's id.")
     old = serializers.CharField()
     verdict = serializers.ChoiceField(["worse", "better", "cannot_tell"])
@@ -208,8 +208,8 @@ class ComparisonShape(serializers.Serializer[Any]):
     unlike = serializers.ListField(child=serializers.CharField(), help_text="Judges whose versions differ.")
     level = serializers.FloatField()
     margin = serializers.FloatField()
-    lines = LineShape(many=True)
-    items = MovedShape(many=True, help_text="Worst first, by the measure `sort`.")
+    lines = ComparedLineShape(many=True)
+    items = MovedItemShape(many=True, help_text="Worst first, by the measure `sort`.")
 
 
 class _ExperimentView(KeepingView):
@@ -291,7 +291,7 @@ class ResultsView(_ExperimentView):
 
     @shapes.describe(
         "The results of an experiment",
-        ResultsShape,
+        ExperimentResultsShape,
         tag="Experiments",
         detail="With item, metrics and scores, in the order of their items' keys.",
         path=(EXPERIMENT,),
@@ -308,7 +308,7 @@ class ResultsView(_ExperimentView):
 
     @shapes.describe(
         "Post results",
-        TakenShape,
+        ResultsTakenShape,
         tag="Experiments",
         detail="Each by its item's key; sent again it replaces, until the experiment is finished. Good ones are taken "
         "whatever else is in the request.",
@@ -402,7 +402,7 @@ class ComparisonView(_ExperimentView):
 
     @shapes.describe(
         "Compare two experiments",
-        ComparisonShape,
+        ExperimentComparisonShape,
         tag="Experiments",
         detail="Paired by item. Intervals are at 95 %; verdicts hold for all deciding measures together.",
         path=(EXPERIMENT,),

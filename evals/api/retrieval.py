@@ -24,7 +24,7 @@ from telltale.rest.views import ProjectView
 from traces.read import TooSlow
 
 
-class EstimateShape(serializers.Serializer[Any]):
+class RetrievalEstimateShape(serializers.Serializer[Any]):
     value = serializers.FloatField(allow_null=True, help_text="null: too little data.")
     low = serializers.FloatField(allow_null=True)
     high = serializers.FloatField(allow_null=True)
@@ -34,17 +34,17 @@ class EstimateShape(serializers.Serializer[Any]):
     method = serializers.CharField(allow_blank=True)
 
 
-class QualityShape(serializers.Serializer[Any]):
+class RetrievalQualityShape(serializers.Serializer[Any]):
     k = serializers.IntegerField()
     feature = serializers.CharField(allow_null=True, help_text="null: all together.")
-    precision = EstimateShape()
-    hit_rate = EstimateShape()
+    precision = RetrievalEstimateShape()
+    hit_rate = RetrievalEstimateShape()
     partly = serializers.IntegerField(help_text="Retrievals left out: not all of their first k documents were judged.")
     is_sample = serializers.BooleanField(help_text="Whether it speaks for all traffic, or for what was labelled alone.")
     unweighted = serializers.IntegerField(help_text="Retrievals picked by hand beside drawn ones: in no figure.")
 
 
-class StageShape(serializers.Serializer[Any]):
+class RetrievalStageShape(serializers.Serializer[Any]):
     stage = serializers.CharField()
     n = serializers.IntegerField()
     errors = serializers.IntegerField()  # type: ignore[assignment]
@@ -53,7 +53,7 @@ class StageShape(serializers.Serializer[Any]):
     cost_usd = serializers.CharField(allow_null=True)
 
 
-class WorstShape(serializers.Serializer[Any]):
+class WorstRetrievalShape(serializers.Serializer[Any]):
     trace_id = serializers.CharField()
     span_id = serializers.CharField()
     feature = serializers.CharField(allow_blank=True)
@@ -62,21 +62,21 @@ class WorstShape(serializers.Serializer[Any]):
     is_hit = serializers.BooleanField()
 
 
-class GroundedShape(serializers.Serializer[Any]):
+class GroundednessShape(serializers.Serializer[Any]):
     judge = serializers.CharField()
     judge_version = serializers.IntegerField()
     criterion = serializers.CharField()
-    uncorrected = EstimateShape()
-    corrected = EstimateShape(help_text="By people's reviews, where there are enough.")
+    uncorrected = RetrievalEstimateShape()
+    corrected = RetrievalEstimateShape(help_text="By people's reviews, where there are enough.")
 
 
-class VerdictsShape(serializers.Serializer[Any]):
+class DocumentVerdictsShape(serializers.Serializer[Any]):
     by = serializers.CharField()
     title = serializers.CharField()
     retrievals = serializers.IntegerField()
 
 
-class ScoresShape(serializers.Serializer[Any]):
+class RetrieverScoresShape(serializers.Serializer[Any]):
     edges = serializers.ListField(child=serializers.FloatField(), help_text="One more than counts; empty: no scores.")
     relevant = serializers.ListField(child=serializers.IntegerField())
     other = serializers.ListField(child=serializers.IntegerField())
@@ -86,20 +86,20 @@ class ScoresShape(serializers.Serializer[Any]):
 
 class RetrievalShape(serializers.Serializer[Any]):
     by = serializers.CharField(allow_null=True, help_text="Whose verdicts these figures stand on.")
-    choices = VerdictsShape(many=True)
+    choices = DocumentVerdictsShape(many=True)
     retrievals = serializers.IntegerField(help_text="Judged ones that were read, the newest first.")
     documents = serializers.IntegerField()
     is_capped = serializers.BooleanField(help_text="Whether there are more judged ones than were read.")
-    quality = QualityShape(many=True)
-    mean_reciprocal_rank = EstimateShape(allow_null=True)
-    retriever_scores = ScoresShape(help_text="How the retriever scored documents of use and others: a histogram.")
-    groundedness = GroundedShape(many=True)
-    stages = StageShape(many=True)
+    quality = RetrievalQualityShape(many=True)
+    mean_reciprocal_rank = RetrievalEstimateShape(allow_null=True)
+    retriever_scores = RetrieverScoresShape(help_text="How the retriever scored documents of use, and others.")
+    groundedness = GroundednessShape(many=True)
+    stages = RetrievalStageShape(many=True)
     requests = serializers.IntegerField()
-    worst = WorstShape(many=True)
+    worst = WorstRetrievalShape(many=True)
 
 
-class LabelShape(serializers.Serializer[Any]):
+class DocumentLabelShape(serializers.Serializer[Any]):
     trace_id = serializers.CharField(help_text="32 hex digits.")
     relevance = serializers.JSONField(help_text="true, false, or a number from 0 to 1; null takes the label back.")
     rank = serializers.IntegerField(required=False, help_text="From 1. This or `document_id`.")
@@ -107,18 +107,18 @@ class LabelShape(serializers.Serializer[Any]):
     span_id = serializers.CharField(required=False, help_text="Of the retrieval, where a trace has several.")
 
 
-class LabelsShape(serializers.Serializer[Any]):
-    items = LabelShape(many=True, help_text=f"1 to {LABELS_MAX}.")
+class DocumentLabelsShape(serializers.Serializer[Any]):
+    items = DocumentLabelShape(many=True, help_text=f"1 to {LABELS_MAX}.")
 
 
-class RefusedLabelShape(serializers.Serializer[Any]):
+class DocumentLabelRefusedShape(serializers.Serializer[Any]):
     index = serializers.IntegerField()
     message = serializers.CharField()
 
 
-class LabelledShape(serializers.Serializer[Any]):
+class DocumentsLabelledShape(serializers.Serializer[Any]):
     accepted = serializers.IntegerField()
-    refused = RefusedLabelShape(many=True)
+    refused = DocumentLabelRefusedShape(many=True)
 
 
 class RetrievalView(ProjectView):
@@ -156,11 +156,11 @@ class DocumentScoresView(KeepingView):
 
     @shapes.describe(
         "Label retrieved documents",
-        LabelledShape,
+        DocumentsLabelledShape,
         tag="Retrieval",
         detail="Whether each was of use. By a signed-in person they are a person’s labels, by a key the API’s. Sent "
         "again they replace; good ones are taken whatever else is in the request.",
-        body=LabelsShape,
+        body=DocumentLabelsShape,
     )
     def post(self, request: Request) -> Response:
         body = cast("dict[str, Any]", request.data)
