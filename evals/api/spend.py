@@ -30,7 +30,10 @@ class SpendDayShape(serializers.Serializer[Any]):
     calls = serializers.IntegerField(help_text="Calls that were answered, by an error too.")
     unpriced_calls = serializers.IntegerField(help_text="Those of them whose price is not known.")
     lost_calls = serializers.IntegerField(help_text="Calls without an answer: a time-out, a worker that died.")
-    lost_usd_at_most = serializers.CharField(help_text="What those may have cost; it counts against the limit.")
+    lost_usd = serializers.CharField(
+        help_text="What those may have cost: as much as the same call did when it was made again, until then all that "
+        "was set aside. It counts against the limit."
+    )
     reserved_calls = serializers.IntegerField(help_text="Calls under way now.")
     reserved_usd = serializers.CharField(help_text="Set aside for them.")
 
@@ -90,7 +93,7 @@ def spend_json(day: Spend) -> dict[str, Any]:
         "calls": day.calls,
         "unpriced_calls": day.unpriced_calls,
         "lost_calls": day.lost_calls,
-        "lost_usd_at_most": form.usd(day.lost_pico),
+        "lost_usd": form.usd(day.lost_pico),
         "reserved_calls": day.reserved_calls,
         "reserved_usd": form.usd(day.reserved_pico),
     }

@@ -144,7 +144,7 @@ def _outcome(flight: Flight, answer: Called | CallFailed, now: datetime, pauses:
     )
     error, told = (verdict.kind, verdict.told) if isinstance(verdict, Unusable) else ("", "")
     call = _call(flight, answer, error, told, now)
-    change = spend.answered(row.reserved_pico, cost)
+    change = spend.answered(row.reserved_pico, cost) + _known_now(flight, cost)
     kept = pack_answer(told_of(verdict, answer.text))
     if isinstance(verdict, Unusable):
         ending = after_unusable(row, verdict, now)
@@ -162,6 +162,18 @@ def _outcome(flight: Flight, answer: Called | CallFailed, now: datetime, pauses:
         call_trace_id=call.trace_id,
     )
     return _Outcome(flight, ending, change, call, verdict if isinstance(verdict, Verdict) else None, cost)
+
+
+def _known_now(flight: Flight, cost: int | None) -> spend.Change:
+    """What calls of dead workers cost is set to what the same call costs now: before, all that was set aside for them.
+
+    Only with the first answer, and on the day of the judgement, which is theirs then too.
+    """
+    row = flight.row
+    is_first = row.lost > 0 and row.unusable == 0 and row.reserved_day == flight.context.day(row.made_at)
+    if not is_first or cost is None or row.reserved_pico is None:
+        return spend.Change()
+    return spend.Change(lost_pico=-max(row.reserved_pico - cost, 0) * row.lost)
 
 
 def call_id(judgement_id: int, attempt: int) -> tuple[UUID, int]:

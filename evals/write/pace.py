@@ -28,9 +28,12 @@ SET paused_until = greatest(coalesce(paused_until, %(until)s), %(until)s), pause
 WHERE id = %(id)s
 """
 _FAILED = "UPDATE evals_connection SET failures = failures + 1 WHERE id = %(id)s RETURNING failures"
+# A pause that is in force stays: it was asked for by another call.
 _WELL = """
-UPDATE evals_connection SET failures = 0, paused_until = NULL, paused_reason = ''
-WHERE id = %(id)s AND (failures > 0 OR paused_until < %(now)s)
+UPDATE evals_connection
+SET failures = 0, paused_until = CASE WHEN paused_until > %(now)s THEN paused_until END,
+    paused_reason = CASE WHEN paused_until > %(now)s THEN paused_reason ELSE '' END
+WHERE id = %(id)s AND (failures > 0 OR paused_until <= %(now)s)
 """
 
 

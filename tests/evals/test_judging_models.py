@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from psycopg import errors
 
 from evals.judging import ModelRun, context, judge_models, outcomes, resume_waiting, tending
 from evals.judging.answers import unpack_answer
 from evals.models import Connection, Judge, JudgeVersion, SpendDay
 from evals.read import judgements as read
+from evals.write import pace
 from telltale.lib import clock
+from telltale.lib.db import raw_cursor
 from tests.evals.judging_kit import (
     StandIn,
     draw,
@@ -196,6 +199,49 @@ def test_a_provider_that_asks_to_slow_down_is_left_alone_that_long(project, mode
     waiting = sql("SELECT reason, attempts, next_at FROM evals_judgement WHERE attempts > 0")
     assert {reason for reason, _, _ in waiting} == {"rate_limited"}
     assert spend(project).spent_pico == 0
+    # Another worker, that read the connection before and had an answer a moment later, does not call either.
+    calls = stand_in.calls
+    Connection.objects.update(failures=3, paused_until=clock.now() + timedelta(seconds=60))
+    with transaction.atomic(), raw_cursor() as cursor:
+        pace.went_well(cursor, connection.pk, clock.now())
+    ModelRun().run(0.3)
+    held = Connection.objects.get()
+    assert (stand_in.calls, held.failures) == (calls, 0)
+    assert held.paused_until > clock.now()
+
+
+def test_an_endpoint_that_is_away_is_not_called_in_a_loop_and_judging_goes_on_when_it_is_back(
+    project, model, monkeypatch
+):
+    monkeypatch.setattr(outcomes, "BREAK_FIRST", timedelta(minutes=2))
+    stand_in = model()
+    live(project, stand_in, base_url="http://127.0.0.1:9/v1")
+    draw(project, store_traces(project, 20))
+    tried = []
+    for _ in range(30):
+        judge_models(0.2)
+        held = Connection.objects.get()
+        tried.append(held.failures)
+        context.forget()
+
+    # Ten in a row, some more that were under way; then a pause for everybody.
+    assert 10 <= tried[-1] < 10 + 4
+    assert tried[-1] == tried[-10]
+    assert held.paused_until > clock.now()
+    assert reasons(project) == reason_tallies(project)
+    assert states(project) == {"pending": 20}
+    assert sql("SELECT sum(attempts)::int FROM evals_judgement") == [(0,)]
+    assert (spend(project).lost_calls, spend(project).reserved_calls) == (0, 0)
+
+    # Back, and the pause over.
+    Connection.objects.update(base_url=stand_in.url, paused_until=clock.now())
+    sql("UPDATE evals_judgement SET next_at = now() RETURNING 1")
+    context.forget()
+    judge_models(20)
+
+    assert states(project) == tallies(project) == {"scored": 20}
+    assert stand_in.calls == 20
+    assert Connection.objects.get().failures == 0
 
 
 def test_no_more_calls_at_a_time_than_the_connection_takes(project, model, settings):
@@ -393,6 +439,24 @@ class NoPool:
 
     def submit(self, work, flight):
         return object()
+
+
+def test_what_a_lost_call_cost_is_known_about_once_it_was_made_again(project, model):
+    stand_in = model()
+    live(project, stand_in)
+    draw(project, store_traces(project, 1))
+    dead = ModelRun()
+    dead._take(context.context_of(sql("SELECT judge_version_id FROM evals_judgement")[0][0]), 1, clock.now())
+    sql("UPDATE evals_judgement SET lease_until = now() - interval '1 second' RETURNING 1")
+    assert tending.reap() == 1
+    at_most = spend(project).lost_pico
+    assert (spend(project).lost_calls, spend(project).reserved_pico) == (1, 0)
+
+    judge_models(20)
+
+    whole, own = spend(project), SpendDay.objects.exclude(judge_id=0).get()
+    assert whole.lost_pico == own.lost_pico == whole.spent_pico == stand_in.bill_pico < at_most
+    assert (whole.calls, whole.lost_calls) == (1, 1)
 
 
 def test_an_answer_that_comes_after_the_lease_is_no_second_score_but_its_cost_is_known(project, model):

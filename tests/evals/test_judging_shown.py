@@ -94,7 +94,7 @@ def test_the_bill_is_the_spend_on_every_page_and_in_rest(project, alice, sign_in
         assert (told["judge"], day["day"]) == (judge, f"{datetime.now(UTC):%Y-%m-%d}")
         assert Decimal(day["spent_usd"]) == bill
         assert (day["calls"], day["lost_calls"], day["reserved_calls"], day["unpriced_calls"]) == (7, 1, 0, 0)
-        assert Decimal(day["lost_usd_at_most"]) > 0
+        assert Decimal(day["lost_usd"]) > 0
     assert ask("evaluation/spend")["limit_usd_day"] == "1"
     runs = ask("judges/quality/runs")
     assert (Decimal(runs["cost_usd"]), runs["calls"]) == (bill, 8)
