@@ -124,6 +124,12 @@ class Links:
         """The address of the project."""
         return f"/p/{self.project.slug}/"
 
+    @property
+    def of_all(self) -> str:
+        """What is said of counts that know no parts of the traffic, on a page about a part of it."""
+        where = (self.where.feature, self.where.model, self.where.prompt_version)
+        return " of all its traffic" if any(each is not None for each in where) else ""
+
     def traces(self, of: Of, start: datetime, end: datetime, by: str = "", key: Key = None) -> str:
         """The traces that the judge version scored, of the part of the traffic the page is about."""
         dims = {name: getattr(self.where, name) for name in ("feature", "model", "prompt_version")}
@@ -293,11 +299,11 @@ def _judge(
             missing = coverage.ended - coverage.states.get("scored", 0)
             why = ", ".join(f"{n:,} {reason or state}" for state, reason, n in coverage.reasons[:REASONS_SHOWN])
             nonresponse = (
-                f"{missing:,} of {coverage.ended:,} judgements ended without a score"
+                f"{missing:,} of {coverage.ended:,} judgements{links.of_all} ended without a score"
                 f" ({fmt.share(coverage.nonresponse)})" + (f": {why.replace('_', ' ')}" if why else "")
             )
         waiting = coverage.states.get("pending", 0) + coverage.states.get("running", 0)
-        pending = f"{waiting:,} still wait" if waiting else ""
+        pending = f"{waiting:,}{links.of_all} still wait" if waiting else ""
         if coverage.uncovered:
             uncovered = f"{coverage.uncovered:,} traces had no chance of being judged: no figure speaks of them"
     return JudgeView(

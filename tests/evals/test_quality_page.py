@@ -213,3 +213,42 @@ def test_a_question_that_takes_too_long_says_so(project, bobs, monkeypatch):
 
     assert answer.status_code == 503
     assert b"This took too long" in answer.content
+
+
+def test_a_part_of_the_traffic_is_covered_as_such(project, bobs):
+    make_traffic(project, make_judge(project), start=start(), failed=0.1)
+
+    def drawn(query):
+        page = read(bobs, query)
+        return [int(n.replace(",", "")) for n in re.search(r"Drew ([\d,]+) of ([\d,]+) traces", page).groups()], page
+
+    parts = [drawn(query)[0] for query in ("?feature=search", "?feature=chat", "?feature.missing=yes")]
+    whole, page = drawn("")
+    assert [sum(part[at] for part in parts) for at in (0, 1)] == whole
+    assert "judgements ended without" in page
+    assert "judgements of all its traffic ended without" in drawn("?feature=chat")[1]
+
+
+def test_what_is_lacking_says_how_many_more(project, bobs):
+    version = make_judge(project)
+    make_traffic(project, version, start=start(1), hours=1, an_hour=12)
+    page = read(bobs)
+
+    have = int(re.search(r"Too little data: (\d+) of 20 scores, (\d+) more", page)[1])
+    assert f"{20 - have} more {'is' if have == 19 else 'are'} needed" in page
+    assert "Not calibrated: no labels of people yet" in page
+
+    make_traffic(project, version, start=start(), an_hour=30, reviewed=0.04, plan_id=78, seed=9)
+    assert re.search(r"Not corrected: \d+ of 30 drawn reviews, \d+ more (is|are) needed", read(bobs))
+
+
+@pytest.mark.parametrize(("days", "words"), [(1, "an hour"), (10, "a day"), (90, "a week")])
+def test_points_stand_for_hours_days_or_weeks(project, bobs, days, words):
+    make_traffic(
+        project, make_judge(project), start=start(24 * days - 1), hours=24 * days - 1, an_hour=3 if days > 9 else 60
+    )
+
+    now = clock.now()
+    page = read(bobs, f"?from={now - timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}&to={now:%Y-%m-%dT%H:%M:%SZ}")
+
+    assert f"a point {words}; band: 95% interval" in page
