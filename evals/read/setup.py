@@ -222,7 +222,7 @@ def list_rubrics(project_id: int, *, with_archived: bool = False) -> list[Rubric
 
 def get_rubric(project_id: int, slug: str) -> RubricView | None:
     """One rubric of the project; None where it has none of this name."""
-    row = _rubrics(project_id).filter(slug=slug).first()
+    row = None if "\x00" in slug else _rubrics(project_id).filter(slug=slug).first()
     return None if row is None else _rubric(row)
 
 
@@ -241,7 +241,7 @@ def list_judges(project_id: int, *, with_archived: bool = False) -> list[JudgeVi
 
 def get_judge(project_id: int, slug: str) -> JudgeView | None:
     """One judge of the project; None where it has none of this name."""
-    row = _judges(project_id).filter(slug=slug).first()
+    row = None if "\x00" in slug else _judges(project_id).filter(slug=slug).first()
     return None if row is None else _judge(row)
 
 

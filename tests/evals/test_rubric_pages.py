@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import unescape
 
 import pytest
+from django.db import connection as database
+from django.test.utils import CaptureQueriesContext
 
 from evals import setup
 from evals.models import RubricVersion
@@ -176,3 +178,23 @@ def test_odd_row_counts_are_no_harm(owner, odd):
     answer = owner.post(RUBRICS + "new/", {"name": "x", "criteria": odd, "do": "add-example-77", "c-0-title": "a\x00b"})
 
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["", "answers/"])
+def test_pages_ask_the_same_number_of_questions_however_much_there_is(owner, project, path):
+    def count():
+        with CaptureQueriesContext(database) as asked:
+            assert owner.get(RUBRICS + path).status_code == 200
+        return len(asked)
+
+    yes = {"key": "a", "definition": "It has a greeting in it.", "scale": {"kind": "boolean"}}
+    setup.save_rubric(project, {"criteria": [yes]}, slug="answers", name="Answers")
+    count()
+    few = count()
+    for n in range(4):
+        version = setup.save_rubric(project, {"criteria": [yes], "instructions": f"Be brief, {n}."}, slug="answers")
+        setup.save_rubric(project, {"criteria": [yes]}, name=f"Other {n}")
+        setup.save_judge(project, name=f"Judge {n}", kind="person", rubric_version_id=version.id)
+        setup.make_live(project, f"judge-{n}")
+
+    assert count() <= few + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import unescape
+from urllib.parse import quote
 
 import pytest
 from django.http import QueryDict
@@ -219,3 +220,19 @@ def test_instructions_stay_with_the_rubric_they_were_typed_for(owner, project, b
     assert owner.post("/p/shop/judges/m/", typed).status_code == 302
     assert read.get_rubric(project.pk, "other").newest.spec["instructions"] == "Read the sources."
     assert read.get_judge(project.pk, "m").newest.rubric_version.id == other.id
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("odd", ["a\x00b", "../x", "9" * 400, "x" * 3000, "\u202e"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "judges/new/?kind=rule&rubric=", "judges/new/?preset=", "judges/new/?try=", "judges/short/runs/?before=",
+        "judges/short/backfill/?query=", "rubrics/new/?preset=", "judges/short/?try=",
+    ],
+)  # fmt: skip
+def test_addresses_that_nobody_wrote_are_answered(owner, project, brief, address, odd):
+    rule = {"criterion": "brief", "kind": "length", "at_most": 9}
+    setup.save_judge(project, slug="short", name="S", kind="rule", rubric_version_id=brief.id, config={"rules": [rule]})
+
+    assert owner.get(f"/p/shop/{address}{quote(odd)}").status_code == 200

@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import orjson
 import pytest
+from django.db import connection as database
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from evals import backfilling, judging
 from evals.models import Backfill, Connection
@@ -235,6 +237,33 @@ def test_the_list_of_judges_says_what_each_does(ask, rules):
     assert ask("GET", "judges/format/runs")["held_up"] == []
     ask("PATCH", "judges/format", {"is_archived": True})
     assert ask("GET", "judges")["items"][0]["state"] == "Put away"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["judges", "judges/format", "judges/format/runs", "rubrics", "connections", "judgements", "backfills",
+     "judges/format/plan"],
+)  # fmt: skip
+def test_answers_ask_the_same_number_of_questions_however_much_there_is(ask, rules, path):
+    def count():
+        with CaptureQueriesContext(database) as asked:
+            ask("GET", path)
+        return len(asked)
+
+    count()
+    few = count()
+    for n in range(3):
+        ask("POST", "judges/format/live", {})
+        longer = {"rules": [RULES["rules"][0] | {"at_most": 30 + n}]}
+        ask("PATCH", "judges/format", {"config": longer})
+        ask("POST", "judges/format/plan", {"spec": {"kind": "random", "share": 0.1 + n / 10}}, 201)
+        ask("POST", "rubrics", {"name": f"R {n}", "spec": SPEC}, 201)
+        ask("POST", "judges", {"name": f"J {n}", "kind": "rule", "rubric": "format", "config": longer}, 201)
+        where = {"name": f"C {n}", "kind": "openai", "base_url": "http://127.0.0.1:9/v1"}
+        ask("POST", "connections", where, 201)
+        ask("POST", "backfills", {"judge": "format", "query": "t=7d"}, 201)
+
+    assert count() <= few + 1
 
 
 def test_what_holds_a_judge_up_is_told(ask, rules):
