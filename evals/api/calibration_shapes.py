@@ -17,7 +17,7 @@ from telltale.rest.form import hex_span, moment
 STATES = ("proven", "not_proven", "failed", "stale")
 
 
-class ScopeShape(serializers.Serializer[Any]):
+class CalibrationScopeShape(serializers.Serializer[Any]):
     feature = serializers.CharField(required=False)
     model = serializers.CharField(required=False)
     prompt_version = serializers.CharField(required=False)
@@ -30,7 +30,7 @@ class CalibrationShape(serializers.Serializer[Any]):
     judge = serializers.CharField()
     version = serializers.IntegerField()
     criterion = serializers.CharField()
-    scope = ScopeShape()
+    scope = CalibrationScopeShape()
     state = serializers.ChoiceField(choices=STATES, help_text="The verdict, or stale.")
     verdict = serializers.ChoiceField(choices=STATES[:3])
     words = serializers.CharField(help_text="As the badge beside every number of the judge says it.")
@@ -52,7 +52,7 @@ class CalibrationBody(serializers.Serializer[Any]):
     judge = serializers.CharField(max_length=60)
     version = serializers.IntegerField(required=False, min_value=1, max_value=2**31 - 1)
     criterion = serializers.CharField(required=False, max_length=100, help_text="Empty: every criterion.")
-    scope = ScopeShape(required=False)
+    scope = CalibrationScopeShape(required=False)
 
 
 class CalibrationsMadeShape(serializers.Serializer[Any]):

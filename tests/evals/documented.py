@@ -30,7 +30,7 @@ def commands(name):
     return found
 
 
-def run(client, words, secret, **names):
+def run(client, words, secret, *, files=None, **names):
     """The answer to one curl; `names` replace what a reader would put in, the key and files are the test's."""
     method, path, data, headers, as_query, file = "", "", [], {}, False, None
     rest = iter(words[1:])
@@ -62,5 +62,6 @@ def run(client, words, secret, **names):
     sent = {"Authorization": f"Bearer {secret}"}
     if as_query:
         return client.get(f"{path}?{body}", headers=sent)
-    assert file is None, words
+    if file is not None:
+        body = files[file]
     return client.generic(method or ("POST" if body else "GET"), path, body, kind, headers=sent)
