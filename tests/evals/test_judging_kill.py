@@ -195,6 +195,8 @@ def test_a_budget_holds_to_the_calls_under_way_though_workers_are_killed(committ
         assert model.bill_pico <= budget + THREADS * most
         assert model.answered > 5
         assert states(project) == tallies(project)
-        assert set(reason_tallies(project)) == {("scored", ""), ("pending", "budget")}
+        # Some may just have been looked at again, where a call of a killed worker was cheaper than set aside for.
+        assert reasons(project) == reason_tallies(project)
+        assert {("scored", ""), ("pending", "budget")} <= set(reasons(project))
     finally:
         model.close()
