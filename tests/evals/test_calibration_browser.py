@@ -22,7 +22,8 @@ def pages(committed_db, project):
     note = "Right policy, wrong amount, and a reason that goes on for quite a while so that a line must break"
     pairs = [(1 + i % 5, min(5, 1 + i % 5 + (i % 6 == 0))) for i in range(120)] + [(1, 4)] * 12
     at = clock.now() - timedelta(days=2)
-    add_pairs(project, version, pairs, note=note, at=at)
+    add_pairs(project, version, pairs[:70], note=note, at=at, pi_judge=1.0, pi_review=0.5)
+    add_pairs(project, version, pairs[70:], note=note, at=at, pi_judge=0.1, pi_review=0.5, start=70)
     for i, (person, _) in enumerate(pairs):
         add_judge_score(project, newer, trace_of(i), person)
     for each in (version, newer, version):
