@@ -40,13 +40,17 @@ class SessionPart:
 
 @dataclass(frozen=True, slots=True)
 class ExtraColumn:
-    """A column of the list. `read` gives the inside of the cells of some traces, in one query."""
+    """A column of the list. `read` gives the inside of the cells of some traces, in one query.
+
+    `values` gives the same for files: text, numbers, truth or None; without it no file has the column.
+    """
 
     key: str
     label: str
     read: Callable[[Project, Sequence[UUID]], Mapping[UUID, SafeString]]
     width: str = "w-text"
     is_number: bool = False
+    values: Callable[[Project, Sequence[UUID]], Mapping[UUID, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from html import escape
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest
@@ -20,7 +21,9 @@ from evals.read import score_terms
 from evals.read.judgements import Why, why
 from evals.read.scores import (
     API,
+    BOOLEAN,
     JUDGE,
+    LABEL,
     OF_ONE_MAX,
     PERSON,
     SPAN,
@@ -217,25 +220,59 @@ def _flag_cells(project: Project, trace_ids: Sequence[UUID]) -> Mapping[UUID, Sa
     return {trace_id: mark_safe(cell) for trace_id, cell in cells.items()}  # noqa: S308 - by `_text`
 
 
+def _score_values(project: Project, trace_ids: Sequence[UUID]) -> Mapping[UUID, str]:
+    found = scores_of_traces(project.pk, trace_ids)
+    return {
+        trace_id: "; ".join(f"{brief.name} {_brief_words(brief)}" for brief in briefs if brief.data_type != TEXT)
+        for trace_id, briefs in found.items()
+    }
+
+
+def _flag_values(project: Project, trace_ids: Sequence[UUID]) -> Mapping[UUID, str]:
+    """The slugs of the judges that flagged a trace; "" where it was judged and by none flagged."""
+    found = scores_of_traces(project.pk, trace_ids)
+    return {
+        trace_id: ", ".join(sorted({brief.judge_slug for brief in briefs if brief.is_flagged}))
+        for trace_id, briefs in found.items()
+        if any(brief.source == JUDGE for brief in briefs)
+    }
+
+
 def score_column(name: str) -> ExtraColumn | None:
     """The column of one name of scores, or of one judge's (`<judge>/<name>`)."""
     who, rest = score_terms.split_name(name)
     if not rest or len(name) > score_terms.NAME_CHARS_MAX:
         return None
 
-    def cells(project: Project, trace_ids: Sequence[UUID]) -> Mapping[UUID, SafeString]:
+    def newest(project: Project, trace_ids: Sequence[UUID]) -> dict[UUID, tuple[Brief, int]]:
+        """The newest such score of each trace, and of how many."""
         sources = {score_terms.PEOPLE: PERSON, score_terms.PROGRAMS: API}
         slug = "" if who in sources else who.partition("@")[0]
         found = {}
         for trace_id, briefs in scores_of_traces(project.pk, trace_ids, rest, slug).items():
             wanted = [brief for brief in briefs if who not in sources or brief.source == sources[who]]
             if wanted:
-                newest = max(wanted, key=lambda brief: brief.made_at)
-                more = f'<br><span class="mut">of {len(wanted)}</span>' if len(wanted) > 1 else ""
-                found[trace_id] = mark_safe(_value_html(newest) + more)  # noqa: S308 - by `_text`
+                found[trace_id] = (max(wanted, key=lambda brief: brief.made_at), len(wanted))
         return found
 
-    return ExtraColumn(f"score.{name}", f"Score: {rest}", cells, "w-text", is_number=True)
+    def cells(project: Project, trace_ids: Sequence[UUID]) -> Mapping[UUID, SafeString]:
+        found = {}
+        for trace_id, (brief, n) in newest(project, trace_ids).items():
+            more = f'<br><span class="mut">of {n}</span>' if n > 1 else ""
+            found[trace_id] = mark_safe(_value_html(brief) + more)  # noqa: S308 - by `_text`
+        return found
+
+    def values(project: Project, trace_ids: Sequence[UUID]) -> Mapping[UUID, Any]:
+        return {trace_id: _plain(brief) for trace_id, (brief, _) in newest(project, trace_ids).items()}
+
+    return ExtraColumn(f"score.{name}", f"Score: {rest}", cells, "w-text", is_number=True, values=values)
+
+
+def _plain(brief: Brief) -> Any:
+    """What was said as a file has it: a number, true or false, a label; text of its own is no value of a list."""
+    if brief.number is None or brief.data_type == LABEL:
+        return brief.label
+    return bool(brief.number) if brief.data_type == BOOLEAN else brief.number
 
 
 def _value_html(brief: Brief) -> str:
@@ -252,7 +289,7 @@ def _names(project: Project) -> Sequence[str]:
 
 
 COLUMNS = (
-    ExtraColumn("scores", "Scores", _scores_cells),
-    ExtraColumn("flagged", "Flagged", _flag_cells),
+    ExtraColumn("scores", "Scores", _scores_cells, values=_score_values),
+    ExtraColumn("flagged", "Flagged", _flag_cells, values=_flag_values),
 )
 FAMILY = ColumnFamily("score", _names, score_column)

@@ -298,3 +298,24 @@ def test_scores_of_another_project_are_not_seen(shop, charlie, sign_in):
     assert scores_of_trace(far.pk, UUID(trace_id)) == ()
     assert scores_of_traces(far.pk, [UUID(trace_id)]) == {}
     assert sign_in(charlie).get(f"{BASE}{trace_id}/").status_code == 404
+
+
+def test_files_of_a_list_have_its_columns_of_scores(shop):
+    version, first, second = shop.judge(), shop.trace(1), shop.trace(2)
+    shop.judged(version, first, 7, flagged=True, correctness=2, polite=1)
+    shop.score(first, name="tone", value="rude")
+    columns = "columns=score.correctness,score.polite,score.tone,flagged,scores"
+
+    answer = shop.bob.get(f"{BASE}?t=all&format=ndjson&{columns},time")
+    rest = shop.client.get(f"/api/v1/traces?format=ndjson&{columns}", headers=shop.headers)
+
+    for found in (answer, rest):
+        rows = {row["trace_id"]: row for row in map(orjson.loads, b"".join(found.streaming_content).splitlines())}
+        scored = {key: rows[first][key] for key in ("score.correctness", "score.polite", "score.tone", "flagged")}
+        assert scored == {"score.correctness": 2.0, "score.polite": True, "score.tone": "rude", "flagged": "quality"}
+        assert rows[first]["scores"] == "correctness 2 of 5; polite yes; tone rude"
+        assert [rows[second][key] for key in (*scored, "scores")] == [None] * 5
+    csv = b"".join(shop.bob.get(f"{BASE}?t=all&format=csv&{columns}").streaming_content).decode()
+    assert csv.splitlines()[0].endswith("score.correctness,score.polite,score.tone,flagged,scores")
+    wrong = shop.client.get("/api/v1/traces?format=csv&columns=colour", headers=shop.headers)
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (400, "columns")

@@ -18,6 +18,8 @@ from telltale.rest.problems import FieldError, Problem, bad_field, not_found
 from telltale.rest.views import ProjectView
 from traces import read
 from traces.api import search, trace_json, trace_shapes
+from traces.extras import find_column
+from traces.forms import COLUMNS_MAX
 from traces.ingest.views import native_traces
 from traces.own_calls import without_calls
 from traces.pages.export import FORMATS, RETRY_AFTER_SECONDS, Busy, export_traces
@@ -58,8 +60,20 @@ def _filter_parameter(name: str) -> OpenApiParameter:
     )
 
 
+def _columns(raw: str) -> tuple[str, ...]:
+    """The further columns of a file that are asked for."""
+    keys = tuple(dict.fromkeys(key.strip() for key in raw.split(",") if key.strip()))
+    if len(keys) > COLUMNS_MAX:
+        raise bad_field("columns", "are too many", limit=f"{COLUMNS_MAX} columns", value=len(keys))
+    for key in keys:
+        column = find_column(key)
+        if column is None or column.values is None:
+            raise bad_field("columns", "has no such column", limit="score.<name>, scores or flagged", value=key[:80])
+    return keys
+
+
 class TraceListView(ProjectView):
-    query = {"GET": ("from", "to", "q", "sort", "limit", "cursor", "format", "judging", *FILTERS)}
+    query = {"GET": ("from", "to", "q", "sort", "limit", "cursor", "format", "columns", "judging", *FILTERS)}
     query_prefixes = FAMILIES
 
     @shapes.describe(
@@ -84,6 +98,10 @@ class TraceListView(ProjectView):
                 "format", OpenApiTypes.STR, enum=["json", *FORMATS],
                 description="csv and ndjson send the whole list as a file, whatever `limit` says.",
             ),
+            OpenApiParameter(
+                "columns", OpenApiTypes.STR,
+                description="Of files: further columns, with commas, such as `score.tone` or `flagged`.",
+            ),
             JUDGING,
             *(_filter_parameter(name) for name in FILTERS),
         ),
@@ -91,6 +109,7 @@ class TraceListView(ProjectView):
     def get(self, request: Request) -> HttpResponseBase:
         query = request.query_params
         kind = params.choice(query, "format", ("json", *FORMATS), "json")
+        columns = _columns(params.text(query, "columns"))
         side, _, cursor = params.text(query, "cursor").partition(".")
         if side not in {"", "older", "newer"}:
             raise paging.bad_cursor(side)
@@ -104,7 +123,8 @@ class TraceListView(ProjectView):
         with answers():
             wanted = wanted_of(self, query)
             if kind in FORMATS:
-                return export_traces(self.project, wanted, sort, kind, is_head=request.method == "HEAD")
+                is_head = request.method == "HEAD"
+                return export_traces(self.project, wanted, sort, kind, columns=columns, is_head=is_head)
             page = read.list_traces(self.project.pk, wanted, sort, ask)
         older = f"older.{page.older}" if page.older else None
         newer = f"newer.{page.newer}" if page.newer else None

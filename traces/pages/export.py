@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from telltale.lib.patience import answer_within
 from telltale.projects.models import Project
 from telltale.rest import form
 from traces.canonical.types import BUCKETS
+from traces.extras import ExtraColumn, find_column
 from traces.read import TraceFilter, TraceRow, each_trace
 
 FORMATS = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson; charset=utf-8"}
@@ -194,13 +196,31 @@ def _json(value: Any) -> Any:
 
 
 def export_traces(
-    project: Project, wanted: TraceFilter, sort: str, kind: str, *, is_head: bool = False
+    project: Project,
+    wanted: TraceFilter,
+    sort: str,
+    kind: str,
+    *,
+    columns: Sequence[str] = (),
+    is_head: bool = False,
 ) -> HttpResponseBase:
-    """All traces of a list as a download."""
-    records = iter(()) if is_head else (record(row) for row in each_trace(project.pk, wanted, sort))
-    return download(f"{project.slug}-traces", kind, NAMES, records, is_head=is_head)
+    """All traces of a list as a download; those of `columns` that rooms above bring stand behind its own."""
+    more = [column for key in columns if (column := find_column(key)) is not None and column.values is not None]
+    records = iter(()) if is_head else _records(project, each_trace(project.pk, wanted, sort), more)
+    names = (*NAMES, *(column.key for column in more))
+    return download(f"{project.slug}-traces", kind, names, records, is_head=is_head)
 
 
+def _records(project: Project, rows: Iterator[TraceRow], more: Sequence[ExtraColumn]) -> Iterator[dict[str, Any]]:
+    while chunk := list(islice(rows, CHUNK)):
+        ids = [row.trace_id for row in chunk]
+        values = {column.key: column.values(project, ids) for column in more if column.values is not None}
+        for row in chunk:
+            yield record(row) | {key: found.get(row.trace_id) for key, found in values.items()}
+
+
+# Traces whose further columns are read together.
+CHUNK = 500
 NAMES = (
     "trace_id", "foreign_trace_id", "started_at", "ended_at", "name", "duration_ms", "ttft_ms", "spans", "generations",
     "errors", "error_type", "finish_reason", "cost_usd", "cost_state", "cost_reported_usd", "unpriced_spans", *BUCKETS,

@@ -125,7 +125,8 @@ def trace_list(request: HttpRequest, project: Project) -> HttpResponseBase:
             wanted = replace(wanted, q="")
         if request.GET.get("format") in FORMATS:
             is_head = request.method == "HEAD"
-            return export_traces(project, wanted, state.sort, request.GET["format"], is_head=is_head)
+            kind = request.GET["format"]
+            return export_traces(project, wanted, state.sort, kind, columns=state.columns, is_head=is_head)
         try:
             exactly = request.GET.get("count") == "exact"
             ask = Ask(before=state.before, after=state.after, exactly=exactly, is_window=state.is_window)
