@@ -147,6 +147,7 @@ class TriedTraceShape(serializers.Serializer[Any]):
 class PreflightShape(serializers.Serializer[Any]):
     id = serializers.CharField()
     state = serializers.ChoiceField(choices=("pending", "running", "done", "failed", "cancelled"))
+    is_stand_in = serializers.BooleanField(help_text="Its connection leads to no real model.")
     error = serializers.CharField(allow_null=True)
     cost_usd = serializers.CharField(allow_null=True)
     items = TriedTraceShape(many=True)

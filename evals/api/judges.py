@@ -417,6 +417,7 @@ def preflight_json(found: Preflight) -> dict[str, Any]:
     return {
         "id": str(found.id),
         "state": found.state,
+        "is_stand_in": found.is_stand_in,
         "error": found.error or None,
         "cost_usd": form.usd(found.cost_pico) if found.tried else None,
         "items": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -55,7 +56,7 @@ def estimate_plan(project: Project, judge: JudgeView, version: JudgeVersionView,
     signals = signals_of(project.pk, [row.trace_id for row in rows]) if plan.needs_signals else {}
     none: frozenset[str] = frozenset()
     seen = [covariates_of(row, kinds.get(row.trace_id, none), signals.get(row.trace_id, none)) for row in rows]
-    share = sum(clause_of(plan, each).share for each in seen if covers(plan, each)) / len(seen)
+    share = round(math.fsum(clause_of(plan, each).share for each in seen if covers(plan, each)) / len(seen), 9)
     traces = page.count.n if page.count else None
     judgements = None if traces is None else round(traces * share)
     cost = None if judgements is None or one is None else judgements * one

@@ -15,6 +15,7 @@ from django.db import connection as database
 from evals.judges import Unusable, Verdict, parse_config
 from evals.judging.trying import PREFLIGHT_MAX, PreflightRefused, Tried, preflight
 from evals.models import Connection
+from evals.read.setup import get_connection
 from evals.rubrics import RubricRefused, parse_rubric, to_json
 from evals.setup.judges import checked_settings
 from evals.setup.refusals import SetupRefused, refused_rubric
@@ -45,6 +46,7 @@ class Preflight:
     tried: tuple[dict[str, Any], ...]
     cost_pico: int | None
     typed: Mapping[str, Any] = field(default_factory=dict)
+    is_stand_in: bool = False
 
     @property
     def is_over(self) -> bool:
@@ -82,11 +84,16 @@ def start_preflight(
     params = {
         "judge": slug, "kind": kind, "rubric": to_json(parsed), "traces": [each.hex for each in chosen],
         "config": values["config"], "connection_id": values["connection_id"], "model": values["model"],
-        "typed": dict(typed or {}),
+        "typed": dict(typed or {}), "is_stand_in": _is_stand_in(project.pk, values["connection_id"]),
     }  # fmt: skip
     job = work.start(KIND, project_id=project.pk, created_by_id=by_id, params=params)
     wake(sweep)
     return int(job.pk)
+
+
+def _is_stand_in(project_id: int, connection_id: int | None) -> bool:
+    found = None if connection_id is None else get_connection(project_id, connection_id)
+    return found is not None and found.is_stand_in
 
 
 def newest_traces(project_id: int) -> list[UUID]:
@@ -113,6 +120,7 @@ def find_preflight(project_id: int, job_id: int) -> Preflight | None:
         tried=tried,
         cost_pico=None if None in prices else sum(prices),
         typed=job.params.get("typed", {}),
+        is_stand_in=job.params.get("is_stand_in", False),
     )
 
 

@@ -16,6 +16,7 @@ from evals.setup import preflights
 from telltale.jobs import work
 from telltale.lib import clock
 from telltale.projects.keys import make_key
+from telltale.projects.models import Project
 from tests.evals.judging_kit import store_traces
 from tests.web.looks import forget_stored
 
@@ -320,3 +321,22 @@ def test_limits_are_read_and_changed(ask):
     assert ask("PATCH", "evaluation", {"budget_usd_day": None, "budget_calls_day": 9})["budget_usd_day"] is None
     assert first(ask("PATCH", "evaluation", {"settle_seconds": 0}, 400))["field"] == "settle_seconds"
     assert first(ask("PATCH", "evaluation", {}, 400))["field"] == "budget_usd_day"
+
+
+def test_what_belongs_to_others_is_not_there(ask, rules, project):
+    other = Project.objects.create(organisation=project.organisation, slug="far", name="Far")
+    stranger = Client(headers={"Authorization": f"Bearer {make_key(other, 'All', ('read', 'write', 'admin')).secret}"})
+    made = ask("POST", "connections", {"name": "House", "kind": "openai", "base_url": "http://127.0.0.1:9/v1"}, 201)
+    store_traces(project, 1)
+    tried = ask("POST", "judges/try", {"kind": "rule", "rubric": "format", "config": RULES}, 202)
+    past = ask("POST", "backfills", {"judge": "format", "query": "t=7d"}, 201)
+
+    for path in (f"connections/{made['id']}", "rubrics/format", "judges/format", "judges/format/plan",
+                 "judges/format/runs", f"judges/try/{tried['id']}", f"backfills/{past['id']}"):  # fmt: skip
+        assert stranger.get(f"/api/v1/{path}").status_code == 404, path
+    for path, body in ((f"connections/{made['id']}/test", {"model": "m"}), ("judges/format/live", {})):
+        assert stranger.post(f"/api/v1/{path}", body, "application/json").status_code == 404, path
+    body = {"name": "x", "kind": "model", "rubric_spec": SPEC, "connection_id": made["id"], "model": "m"}
+    refused = stranger.post("/api/v1/judges/try", body, "application/json")
+    assert first(refused.json())["field"] == "connection_id"
+    assert stranger.get("/api/v1/judges").json()["items"] == []
