@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import connection
 
 from evals.models import Judge, SamplingPlan
+from evals.sampling import FLOOR
 from telltale.lib import clock
 from traces.read.asking import asking, fetch
 
@@ -359,8 +360,9 @@ class Why:
 
 
 _DECISIONS = """
-SELECT p.judge_id, p.number, d.draw, d.pi, d.rule, d.is_taken, d.phase FROM evals_decision AS d
+SELECT p.judge_id, p.number, d.draw, d.pi, d.rule, d.is_taken, d.phase, r.factor FROM evals_decision AS d
 JOIN evals_samplingplan AS p ON p.id = d.plan_id
+LEFT JOIN evals_planrate AS r ON r.plan_id = d.plan_id AND r.hour = date_trunc('hour', d.decided_at, 'UTC')
 WHERE d.project_id = %(project_id)s AND d.trace_id = %(trace_id)s
 """
 _WAITS = "SELECT due_at FROM evals_candidate WHERE project_id = %(project_id)s AND trace_id = %(trace_id)s"
@@ -390,10 +392,12 @@ def _why(
     base: dict[str, Any] = {"judge_id": judge.pk, "judge_slug": judge.slug, "judge_name": judge.name}
     chance = ""
     if decided is not None:
-        number, draw, pi, rule, is_taken, phase = decided
+        number, draw, pi, rule, is_taken, phase, factor = decided
         base |= {"pi": pi, "draw": draw, "rule": rule, "plan_number": number}
         chance = f" Plan {number} gave it a chance of {_percent(pi)} ({rule})"
-        chance += ", after a second draw." if phase == 2 else "."
+        chance += ", after a second draw" if phase == 2 else ""
+        is_lowered = factor is not None and factor < 1.0
+        chance += f", of which the day’s budget left {_percent(max(factor, FLOOR))}." if is_lowered else "."
     if row is not None:
         base |= {
             "state": row.state, "reason": row.reason, "attempts": row.attempts, "judgement_id": row.judgement_id,

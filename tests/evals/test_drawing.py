@@ -15,8 +15,10 @@ from evals.models import Judge, PlanRate, SamplingPlan
 from evals.read import judgements as read
 from evals.read.decisions import money_factor
 from evals.read.spend import ends_at
+from evals.write.decisions import add_candidates
 from evals.write.tallies import hour_of
 from telltale.lib import clock
+from telltale.lib.db import raw_cursor
 from tests.evals.judging_kit import (
     LENGTH_RULE,
     YES_NO,
@@ -285,13 +287,40 @@ def test_two_judges_decide_apart(project):
 
 def test_a_trace_says_why_it_was_not_drawn(project):
     rules(project, {"kind": "random", "share": 0.001})
-    ids = store_traces(project, 1)
+    ids = store_traces(project, 5)
     draw(project, ids)
+    trace_id = next(each for each, found in decisions(project).items() if not found[1])
 
-    told = read.why(project.pk, ids[0])[0]
+    told = read.why(project.pk, trace_id)[0]
 
     assert (told.state, told.reason, told.pi, told.plan_number) == ("", "not_drawn", 0.001, 1)
     assert told.words.startswith("Not drawn: its number is 0.")
+
+
+def test_a_trace_says_of_every_judge_why_there_is_no_judgement(project):
+    rules(project, {"kind": "strata", "by": "feature", "shares": {"other": 1}, "other": 0}, slug="a-none")
+    rules(project, {"kind": "all", "filter": {"feature": ["other"]}}, slug="b-filter")
+    rules(project, slug="c-no-plan")
+    rules(project, {"kind": "all"}, slug="d-paused")
+    rules(project, {"kind": "all"}, slug="e-not-live")
+    rules(project, {"kind": "all"}, slug="f-archived")
+    Judge.objects.filter(slug="d-paused").update(paused_at=clock.now())
+    Judge.objects.filter(slug="e-not-live").update(live_version=None)
+    Judge.objects.filter(slug="f-archived").update(archived_at=clock.now(), live_version=None)
+    (trace_id,) = store_traces(project)
+    with raw_cursor() as cursor:
+        add_candidates(cursor, project.pk, [trace_id], clock.now())
+
+    waits = {each.judge_slug: each.reason for each in read.why(project.pk, trace_id)}
+    assert set(waits.values()) == {"waiting"}
+    draw(project, [trace_id])
+
+    told = {each.judge_slug: each for each in read.why(project.pk, trace_id)}
+    assert {slug: each.reason for slug, each in told.items()} == {
+        "a-none": "not_covered", "b-filter": "not_seen", "c-no-plan": "no_plan", "d-paused": "paused",
+        "e-not-live": "not_live",
+    }  # fmt: skip
+    assert all(each.words.endswith(".") and each.state == "" for each in told.values())
 
 
 def model_judge(project):
@@ -342,6 +371,8 @@ def test_money_lowers_the_shares_of_the_first_hour_too(project):
 
     queued = draw(project, ids, now)
 
+    told = read.why(project.pk, ids[0])[0]
+    assert "of which the day’s budget left 2." in told.words
     rate = PlanRate.objects.get()
     one, hours = 2_500 * 150_000 + 500 * 600_000, (ends_at(now, ZoneInfo(project.time_zone)) - now) / timedelta(hours=1)
     assert rate.factor == pytest.approx(5 * 10**10 / hours / (300 * one), rel=0.01)
