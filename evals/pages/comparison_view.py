@@ -157,7 +157,7 @@ def word_of(measure: Measure, value: float | None, *, signed: bool = False) -> s
     if measure.key == LATENCY:
         return f"{'-' if value < 0 else sign}{fmt.latency(abs(value))}".replace("-", "−")
     if measure.key == COST:
-        return f"{'-' if value < 0 else sign}${abs(value):.3g}".replace("-", "−")
+        return f"{'−' if value < 0 else sign}{fmt.cost_exact(round(abs(value) * 1e8) * 10_000)}"
     if measure.is_binary:
         points = 100 * value
         return f"{sign}{points:.1f}{' points' if signed else '%'}".replace("-", "−")

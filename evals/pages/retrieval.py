@@ -90,7 +90,7 @@ def retrieval(request: HttpRequest, project: Project) -> HttpResponse:
         "is_empty": not found.choices and not found.stages,
         "headline": headline(found, at_k),
         "words": _words(found, at_k),
-        "reciprocal": told(found.reciprocal),
+        "reciprocal": told(found.reciprocal, is_share=False),
         "depths": [(query_string(request.GET, k=str(each)), each, each == k) for each in DEPTHS],
         "qualities": [_quality(each, f"First {each.k}" if each.k > 1 else "First alone") for each in found.qualities],
         "features": [
@@ -227,7 +227,7 @@ def distribution(found: RetrievalPage) -> Figure | None:
     return Figure(
         finding, f"Documents by the retriever’s own score, n = {n:,}", finding,
         charts.bar_picture(stacks, labels, charts.COUNT, size=charts.HALF), ("Score", "Of use", "Of no use"), rows,
-        (("f1", "of use"), ("f2", "of no use")), True,
+        (("s1", "of use"), ("s2", "of no use")), True,
     )  # fmt: skip
 
 

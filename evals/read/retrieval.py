@@ -338,7 +338,7 @@ def _stages(
             return (), (), 0
         only = (feature,) if feature is not None else tuple(key[0] for key in told)
         found = r.ask(
-            calls(feature=only), start, end, by=("kind",), want=("counts", "cost"), sketches=("duration",)
+            calls(feature=only), start, end, by=("kind",), want=("counts", "statuses", "cost"), sketches=("duration",)
         )
         asked = r.ask(requests(feature=only), start, end, want=("counts",)).total.n
     rows = {int(row.key[0] or 0): row for row in found.rows}

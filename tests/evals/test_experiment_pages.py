@@ -17,7 +17,9 @@ from django.test.utils import CaptureQueriesContext
 from evals import keeping
 from evals.keeping import By, NewItem
 from evals.models import Dataset, Experiment, ExperimentResult
+from evals.pages.comparison_view import word_of
 from evals.read import datasets as read
+from evals.read.comparison import Measure
 from telltale.jobs import work
 from tests.evals.judging_kit import LENGTH_RULE, YES_NO, make_version, sql, store_traces
 from tests.evals.retrieval_rows import store_retrievals
@@ -239,6 +241,14 @@ def test_the_comparison_says_first_what_is_proven(inside, project):
     assert "Cannot tell" in nothing
     assert "differs from itself in nothing" in page(inside, f"{EXPERIMENTS}{new}/?against={new}")
     assert inside.get(f"{EXPERIMENTS}{new}/?against=999999").status_code == 404
+
+
+def test_small_money_is_written_out():
+    cost = Measure("cost_usd", "Cost", "own")
+
+    assert [word_of(cost, value, signed=True) for value in (-2.13e-05, 0.0001, 0.0)] == [
+        "−$0.0000213", "+$0.000100", "$0.00",
+    ]  # fmt: skip
 
 
 def test_figures_of_an_experiment_carry_interval_and_n(inside, project):

@@ -53,7 +53,7 @@ def test_a_project_that_retrieves_nothing_is_told_what_appears_here(inside):
     assert "Nothing was retrieved for this feature" in read(inside, "?feature=x")
 
 
-def test_stages_stand_without_any_verdict(project, inside):
+def test_stages_stand_without_any_verdict(project, inside, key):
     store_retrievals(project, 3)
     folding.fold_roll_ups()
 
@@ -64,6 +64,10 @@ def test_stages_stand_without_any_verdict(project, inside):
     assert re.search(r"Retrieval</th><td[^>]*>3</td>", page)
     assert re.search(r"Generation</th><td[^>]*>3</td>", page)
     assert "3 requests of features that retrieve" in page
+    stages = {each["stage"]: each for each in ask(inside, key)["stages"]}
+    # 900 and 20 tokens of gpt-4o-mini, three times: 3 x (900 x 0.15 + 20 x 0.60) / 1,000,000.
+    assert (stages["retriever"]["cost_usd"], float(stages["generation"]["cost_usd"])) == (None, pytest.approx(0.000441))
+    assert "$0.0004" in page
 
 
 def test_too_few_traces_are_said_to_be_too_few(project, inside, key):
