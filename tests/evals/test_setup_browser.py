@@ -57,6 +57,9 @@ def test_judges_are_set_up_in_a_browser(surroundings, project, page, alice, sign
             assert axe(page) == [], (address, scheme)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (address, width)
 
+    # Cards are as wide as the phone, not as the mark of a span's kind.
+    page.goto(JUDGES + "new/")
+    assert page.get_by_role("link", name="Privacy and injected text").bounding_box()["width"] > 300
     page.goto(JUDGES + "basics/")
     page.locator("#f-r-4-kind").select_option("contains")
     page.locator("#f-r-4-texts").wait_for()
