@@ -143,7 +143,7 @@ class LabelsImportView(ProjectView):
             OpenApiParameter("rubric", OpenApiTypes.STR, description="For rows that name none: a slug."),
             OpenApiParameter("dry_run", OpenApiTypes.BOOL, description="Try everything, keep nothing."),
         ),
-        problems={413: "The body is too large."},
+        problems={413: "The body is too large.", 415: "It is of no kind that can be read."},
     )
     def post(self, request: Request) -> Response:
         rubric: Any = params.text(request.query_params, "rubric")

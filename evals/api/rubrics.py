@@ -50,7 +50,9 @@ class RubricCriterionShape(serializers.Serializer[Any]):
     definition = serializers.CharField(help_text="What can be seen in the text itself.")
     scale = RubricScaleShape()
     examples = RubricExampleShape(many=True, required=False)
-    flag_at_most = serializers.FloatField(required=False, help_text="This level or a worse one flags the answer.")
+    flag_at_most = serializers.JSONField(
+        required=False, help_text="This level or a worse one flags the answer: a number, or a label of the scale."
+    )
 
 
 class RubricSpecShape(serializers.Serializer[Any]):
