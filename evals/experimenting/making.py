@@ -316,6 +316,7 @@ def find_judges(project_id: int, wanted: Sequence[tuple[str, int | None]]) -> li
     """The judge versions asked for; without a number the live one, else the newest. ExperimentRefused."""
     if len(wanted) > JUDGES_MAX:
         raise ExperimentRefused("judges", "are too many", f"{JUDGES_MAX}", str(len(wanted)))
+    wanted = [(str(clean(slug, "judges")), number) for slug, number in wanted]
     versions = JudgeVersion.objects.select_related("judge").filter(
         judge__project_id=project_id, judge__slug__in=[slug for slug, _ in wanted]
     )

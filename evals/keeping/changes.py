@@ -107,12 +107,12 @@ def put_items(project: Project, slug: str, items: Sequence[NewItem], *, note: st
             raise DatasetRefused(f"items[{place}].key", "is there twice", "each key once", item.key)
         seen.add(item.key)
     with transaction.atomic():
-        held = _hold(project, slug, is_open=True)
-        put = write.put_items(held, ready, by_id=by.id, note=_noted(note))
+        held, note = _hold(project, slug, is_open=True), _noted(note)
+        put = write.put_items(held, ready, by_id=by.id, note=note)
         if put.items > ITEMS_MAX:
             raise DatasetRefused("items", "are too many", f"{ITEMS_MAX:,} items a dataset", f"{put.items:,}")
         if put.is_change:
-            told = {"version": put.version, "added": put.added, "changed": put.changed, "note": note[:NOTE_MAX]}
+            told = {"version": put.version, "added": put.added, "changed": put.changed, "note": note}
             _audit(project, "dataset.items", slug, by, {"version": put.version - 1}, told)
     return put
 
@@ -120,10 +120,10 @@ def put_items(project: Project, slug: str, items: Sequence[NewItem], *, note: st
 def remove_items(project: Project, slug: str, keys: Sequence[str], *, note: str = "", by: By) -> Put:
     """Leave items out from a new version on; versions before keep them. Http404."""
     with transaction.atomic():
-        held = _hold(project, slug, is_open=True)
-        put = write.remove_items(held, keys, by_id=by.id, note=_noted(note))
+        held, note = _hold(project, slug, is_open=True), _noted(note)
+        put = write.remove_items(held, [str(clean(key, "keys")) for key in keys], by_id=by.id, note=note)
         if put.is_change:
-            told = {"version": put.version, "removed": put.removed, "note": note[:NOTE_MAX]}
+            told = {"version": put.version, "removed": put.removed, "note": note}
             _audit(project, "dataset.items", slug, by, {"version": put.version - 1}, told)
     return put
 

@@ -96,7 +96,7 @@ def list_datasets(project_id: int, *, with_archived: bool = False, limit: int = 
 
 def get_dataset(project_id: int, slug: str) -> DatasetRow | None:
     """One dataset of the project, archived or not."""
-    row = _rows().filter(project_id=project_id, slug=slug).first()
+    row = _rows().filter(project_id=project_id, slug=slug).first() if _may_be_stored(slug) else None
     return None if row is None else _dataset(row)
 
 
@@ -138,12 +138,16 @@ def all_items(dataset_id: int, version: int) -> list[ItemRow]:
 
 def get_item(dataset_id: int, version: int, key: str) -> ItemRow | None:
     """One item as a version holds it."""
+    if not _may_be_stored(key):
+        return None
     row = DatasetItem.objects.filter(valid_at(version), dataset_id=dataset_id, item_key=key).first()
     return None if row is None else item_row(row)
 
 
 def item_history(dataset_id: int, key: str) -> list[ItemRow]:
     """Every content an item ever had, newest first."""
+    if not _may_be_stored(key):
+        return []
     rows = DatasetItem.objects.filter(dataset_id=dataset_id, item_key=key).order_by("-from_version")
     return [item_row(row) for row in rows[:100]]
 
@@ -176,6 +180,11 @@ def item_row(row: DatasetItem) -> ItemRow:
         row.pk, row.item_key, row.input, row.expected, row.metadata, row.origin, row.origin_trace_id,
         row.origin_span_id, row.origin_ref, row.pi, row.from_version, row.to_version, row.created_at,
     )  # fmt: skip
+
+
+def _may_be_stored(text: str) -> bool:
+    """Whether PostgreSQL could hold a text at all; what it could not is in no row."""
+    return "\x00" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def _content(item: ItemRow) -> tuple[str, str, str]:
