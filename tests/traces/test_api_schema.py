@@ -64,6 +64,7 @@ def test_the_document_is_served_as_json_and_yaml():
     assert yaml.safe_load(as_yaml.content) == json.json()
 
 
+schemathesis.serializer.alias(["application/x-ndjson", "application/jsonl"], "application/json")
 schema = schemathesis.openapi.from_wsgi("/api/schema/", application)
 rest = schema.include(path_regex="^/api/v1/")
 
