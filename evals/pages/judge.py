@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, cast
+from urllib.parse import quote
 
 from django.contrib import messages
 from django.db import transaction
@@ -151,7 +152,8 @@ def _page(
     fields = form.fields_of(typed, refused, connections, rubrics)
     rules = form.rule_lines(typed, rubric, refused)
     rows = newest(project.pk, judge_id=view.id, version_id=version.id)
-    row = calibration_of(rows, request.GET.get("criterion", ""))
+    calibrated = {each.criterion for each in rows}
+    row = calibration_of(rows, request.GET.get("criterion", ""), version)
     gate = setup.gate_of(project, version)
     may_change = may(project, "measure") and version.id == view.newest.id and view.archived_at is None
     ribbon, word = state_of(view, plan)
@@ -169,8 +171,10 @@ def _page(
         "rows": rows,
         "gate": None if row is None else gate_view(row.result),
         "confusion": None if row is None else confusion_view(row.result, version.number),
+        "gate_of": "" if row is None else rubric_title(version, row.criterion),
         "marks": [
             (
+                f"?v={version.number}&criterion={quote(key)}#gate" if key in calibrated else "",
                 rubric_title(version, key),
                 badge.words.removeprefix("not calibrated: "),
                 STATE_CSS[badge.state],
@@ -216,10 +220,13 @@ def rubric_title(version: JudgeVersionView, key: str) -> str:
     return next((each["title"] for each in version.rubric_version.spec["criteria"] if each["key"] == key), key)
 
 
-def calibration_of(rows: tuple[CalibrationRow, ...], criterion: str) -> CalibrationRow | None:
-    """The calibration that the page shows: of the criterion asked for, over all traffic."""
-    whole = [row for row in rows if row.scope == EVERYTHING]
-    return next((row for row in whole if row.criterion == criterion), whole[0] if whole else None)
+def calibration_of(
+    rows: tuple[CalibrationRow, ...], criterion: str, version: JudgeVersionView
+) -> CalibrationRow | None:
+    """The calibration that the page shows, over all traffic: of the criterion asked for, else of the rubric's first."""
+    whole = {row.criterion: row for row in rows if row.scope == EVERYTHING}
+    keys = [criterion, *(each["key"] for each in version.rubric_version.spec["criteria"]), *whole]
+    return next((whole[key] for key in keys if key in whole), None)
 
 
 def share_text(plan: PlanView | None) -> str:

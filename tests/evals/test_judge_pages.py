@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from html import unescape
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ from django.db import connection as database
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from evals import setup
+from evals import calibrating, setup
 from evals.forms.rules import row_of
 from evals.judges import JUDGE_PRESETS
 from evals.models import Backfill, Judge, JudgeVersion
@@ -22,6 +23,7 @@ from telltale.jobs import work
 from telltale.lib import clock
 from telltale.projects.keys import make_key
 from telltale.projects.models import ProjectMember
+from tests.evals import calibration_rows
 from tests.web.looks import forget_stored
 
 pytestmark = pytest.mark.django_db
@@ -420,3 +422,21 @@ def test_pages_ask_the_same_number_of_questions_however_much_there_is(owner, mad
         setup.set_plan(project, "quality", {"kind": "random", "share": 0.1 + n / 10})
 
     assert count() <= few + 1
+
+
+def test_the_gate_says_which_criterion_it_is_about(owner, project):
+    rubric = calibration_rows.make_rubric(project, calibration_rows.spec("tone", "detail"))
+    version = calibration_rows.make_version(project, rubric)
+    view = read.get_judge_version(project.pk, version.pk)
+    for criterion in view.rubric_version.rubric.criteria:
+        pairs = [(1, 1)] * 40 + [(5, 5 if criterion.key == "tone" else 1)] * 40
+        calibration_rows.add_pairs(project, version, pairs, name=criterion.key, at=clock.now() - timedelta(days=1))
+        calibrating.calibrate(project.pk, view, criterion)
+
+    first = unescape(owner.get("/p/shop/judges/quality/").content.decode())
+    other = unescape(owner.get("/p/shop/judges/quality/?v=1&criterion=detail").content.decode())
+
+    assert "Gate to production: Tone" in first
+    assert "Tone, calibrated on 80 answers" in first
+    assert 'href="?v=1&criterion=detail#gate"' in first
+    assert "Gate to production: Detail" in other
