@@ -94,6 +94,17 @@ def fresh_key_cache():
     cache.clear()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cheap_hashes():
+    """Passwords of tests are hashed as others are, with a thousandth of the work."""
+    from django.contrib.auth.hashers import Argon2PasswordHasher
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"time_cost": 1, "memory_cost": 64, "parallelism": 1}.items():
+            patch.setattr(Argon2PasswordHasher, name, value)
+        yield
+
+
 @pytest.fixture
 def alice(db):
     """The owner."""
