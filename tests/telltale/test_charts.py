@@ -55,6 +55,14 @@ def test_a_single_value_between_gaps_is_still_seen():
     assert "h.1" in picture.paths[0].d
 
 
+def test_a_share_that_is_always_whole_has_no_grid_above_it():
+    line = Line([0, 1], [1.0, 1.0])
+
+    picture = charts.line_picture([line], [], SHARE, x_range=(0, 1), from_zero=False)
+
+    assert [text.text for text in picture.texts if text.anchor == "end"] == ["75%", "100%"]
+
+
 def test_a_band_is_closed_and_breaks_with_its_data():
     line = Line([0, 1, 2, 3, 4], [1.0] * 5, low=[0.5, 0.5, None, 0.5, 0.5], high=[2.0, 2.0, None, 2.0, 2.0])
 

@@ -263,6 +263,8 @@ def _plane(
     low: float, high: float, unit: Unit, x_range: tuple[float, float], size: tuple[int, int], right: float
 ) -> tuple[Plane, list[Rule], list[Text]]:
     step = nice_step((high - low) or abs(high) or 1.0)
+    if low == high > 0:  # a flat line is drawn at the top: what is always 100 % has nothing above
+        low = max(high - step, 0.0)
     y0 = math.floor(low / step + 1e-9) * step
     count = max(math.ceil((high - y0) / step - 1e-9), 1)
     plane = Plane(*x_range, y0, y0 + count * step, LEFT, size[0] - right, TOP, size[1] - BOTTOM)
