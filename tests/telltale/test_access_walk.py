@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 from allauth.account.models import EmailAddress
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import URLPattern, get_resolver
 
@@ -97,9 +98,33 @@ class Ids:
 ABSENT = 987_654_321
 
 
+@pytest.fixture(scope="module")
+def made_world(django_db_setup: None, django_db_blocker: Any) -> Iterator[SimpleNamespace]:
+    """`shop` with people of every role and one of everything; `far` of charlie with one of everything, too.
+
+    Made once in a transaction that ends with the module; each test works in a savepoint of it.
+    """
+    with django_db_blocker.unblock():
+        around = transaction.atomic()
+        around.__enter__()
+        try:
+            yield _make_world()
+        finally:
+            transaction.set_rollback(True)
+            around.__exit__(None, None, None)
+
+
 @pytest.fixture
-def world(db: None) -> Iterator[SimpleNamespace]:
-    """`shop` with people of every role and one of everything; `far` of charlie with one of everything, too."""
+def world(made_world: SimpleNamespace, db: None) -> Iterator[SimpleNamespace]:
+    """`made_world` as it was made, with the cookies that its clients had."""
+    _forget()
+    for name, client in made_world.clients.items():
+        client.cookies = copy.deepcopy(made_world.cookies[name])
+    yield made_world
+    _forget()
+
+
+def _forget() -> None:
     from traces.ingest import refusals
     from traces.ingest import rules as ingest_rules
     from traces.write import metrics, partitions, spans
@@ -107,6 +132,10 @@ def world(db: None) -> Iterator[SimpleNamespace]:
     for module in (partitions, spans, metrics, ingest_rules, refusals):
         module.forget()
     keys.cache.clear()
+
+
+def _make_world() -> SimpleNamespace:
+    _forget()
     people = {name: User.objects.create(email=f"{name}@example.com") for name in (*PERSON_ROLES, "charlie")}
     for person in people.values():  # as signing in by form leaves it
         EmailAddress.objects.create(user=person, email=person.email, primary=True)
@@ -123,8 +152,8 @@ def world(db: None) -> Iterator[SimpleNamespace]:
     ours = _furnish(shop, people["bob"], clients["own"], TRACE)
     theirs = _furnish(far, User.objects.create(email="far-member@example.com"), clients["foreign"], FAR_TRACE)
     missing = Ids("no-such", NO_TRACE.hex(), ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT)
-    yield SimpleNamespace(clients=clients, ours=ours, theirs=theirs, missing=missing, people=people)
-    keys.cache.clear()
+    cookies = {name: copy.deepcopy(client.cookies) for name, client in clients.items()}
+    return SimpleNamespace(clients=clients, cookies=cookies, ours=ours, theirs=theirs, missing=missing, people=people)
 
 
 def _project(slug: str, owner: User) -> Project:
