@@ -55,7 +55,7 @@ _DAY_KEYS["week"] = "date_trunc('week', h.day)::date"
 
 _HASHES = """
     SELECT set_config('enable_nestloop', %s, true), set_config('enable_mergejoin', %s, true),
-        set_config('jit', %s, true)
+        set_config('jit', %s, true), set_config('enable_seqscan', %s, true)
 """
 _JUDGES = """
     SELECT id, slug, name, kind, live_version_id IS NOT NULL FROM evals_judge
@@ -285,9 +285,10 @@ def _read(
     }
     with asking() as cursor:
         # How many rows a window has is in no planner's figures: it would look through all hours once for each of them.
-        cursor.execute(_HASHES, ["off"] * 3)
+        cursor.execute(_HASHES, ["off", "off", "off", "on"])
         sums = fetch(cursor, _query("read_estimate_sums", by), params)
-        cursor.execute(_HASHES, ["on"] * 3)
+        # Reviews are looked up by key, also while the planner still takes the tables for empty.
+        cursor.execute(_HASHES, ["on", "on", "on", "off"])
         versions = _versions(cursor, project_id, {row[1] for row in sums})
         if reviewed is None:
             names = sorted({row[2] for row in sums if row[2] != FLAG})
