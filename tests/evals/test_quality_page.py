@@ -252,12 +252,3 @@ def test_points_stand_for_hours_days_or_weeks(project, bobs, days, words):
     page = read(bobs, f"?from={now - timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}&to={now:%Y-%m-%dT%H:%M:%SZ}")
 
     assert f"a point {words}; band: 95% interval" in page
-
-
-def test_it_is_quick_while_the_planner_still_takes_the_tables_for_empty(project, bobs):
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE evals_score, evals_judgement, evals_review")
-    make_traffic(project, make_judge(project), start=start(96), hours=96, an_hour=25, reviewed=0.2)
-    make_traffic(project, make_judge(project, slug="rules"), start=start(96), hours=96, seed=3, plan_id=5)
-
-    assert bobs.get("/p/shop/quality/").status_code == 200
