@@ -20,29 +20,35 @@ WITH said AS MATERIALIZED (
     LIMIT %(most)s
 )
 SELECT
-    h.judge_version_id, said.name, h.feature, h.model, h.prompt_version, h.hour, h.judgement_id, said.number, h.number, h.pi, said.pi_review,
-    said.is_adjudication, said.rubric_version_id, h.rubric_version_id
+    f.judge_version_id, said.name, g.feature, g.model, g.prompt_version, g.hour, f.judgement_id, said.number, f.number,
+    g.pi, said.pi_review, said.is_adjudication, said.rubric_version_id, f.rubric_version_id
 FROM said
 CROSS JOIN LATERAL (
+    SELECT o.judge_version_id, o.judgement_id, o.number, o.rubric_version_id
+    FROM evals_score AS o
+    WHERE o.project_id = %(project_id)s
+        AND o.trace_id = said.trace_id
+        AND o.span_id = said.span_id
+        AND o.name = said.name
+        AND o.source = 1
+        AND o.number IS NOT NULL
+        AND (%(judge_id)s::bigint IS NULL OR o.judge_id = %(judge_id)s)
+        AND (%(version_id)s::bigint IS NULL OR o.judge_version_id = %(version_id)s)
+    OFFSET 0  -- each looked up by its key in turn, whatever the planner takes the tables for
+) AS f
+CROSS JOIN LATERAL (
     SELECT
-        f.judge_version_id, f.number, f.rubric_version_id, f.name, g.judgement_id, g.pi, g.feature, g.model,
-        g.prompt_version, (floor(extract(epoch FROM g.started_at) / 3600) * 3600)::bigint AS hour
-    FROM evals_score AS f
-    JOIN evals_judgement AS g ON g.project_id = f.project_id AND g.judgement_id = f.judgement_id
-    WHERE f.project_id = %(project_id)s
-        AND f.trace_id = said.trace_id
-        AND f.span_id = said.span_id
-        AND f.name = said.name
-        AND f.source = 1
-        AND f.number IS NOT NULL
-        AND (%(judge_id)s::bigint IS NULL OR f.judge_id = %(judge_id)s)
-        AND (%(version_id)s::bigint IS NULL OR f.judge_version_id = %(version_id)s)
-        AND g.pi IS NOT NULL
-        AND g.repeat = 0
-        AND g.purpose IN (1, 2)
-        AND (%(feature)s::text IS NULL OR g.feature = %(feature)s)
-        AND (%(model)s::text IS NULL OR g.model = %(model)s)
-        AND (%(prompt_version)s::text IS NULL OR g.prompt_version = %(prompt_version)s)
+        o.pi, o.feature, o.model, o.prompt_version,
+        (floor(extract(epoch FROM o.started_at) / 3600) * 3600)::bigint AS hour
+    FROM evals_judgement AS o
+    WHERE o.project_id = %(project_id)s
+        AND o.judgement_id = f.judgement_id
+        AND o.pi IS NOT NULL
+        AND o.repeat = 0
+        AND o.purpose IN (1, 2)
+        AND (%(feature)s::text IS NULL OR o.feature = %(feature)s)
+        AND (%(model)s::text IS NULL OR o.model = %(model)s)
+        AND (%(prompt_version)s::text IS NULL OR o.prompt_version = %(prompt_version)s)
     OFFSET 0
-) AS h
+) AS g
 ORDER BY said.created_at DESC
