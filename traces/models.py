@@ -137,3 +137,45 @@ class ForwardTarget(Leased):
 
     def __str__(self) -> str:
         return self.name
+
+
+class SignalDefinition(models.Model):
+    """One version of what a project takes for an end user's signal: names of signals, and rules over traces.
+
+    The newest version is in force; rows made by older ones are made again in the background. None: the shipped one.
+    """
+
+    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="+")
+    version = models.PositiveIntegerField()
+    spec = models.JSONField()
+    created_by = models.ForeignKey("accounts.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "version"], name="signal_definition_once")]
+
+    def __str__(self) -> str:
+        return f"{self.project_id} v{self.version}"
+
+
+class Outcome(models.Model):
+    """A named business measure over sessions: a ratio of two sums, defined by people (traces.outcomes).
+
+    A change of what it measures makes a new row of figures: `revision` grows, and its sums are booked anew.
+    """
+
+    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="+")
+    slug = models.SlugField(max_length=60)
+    name = models.CharField(max_length=120)
+    spec = models.JSONField()
+    revision = models.PositiveIntegerField(default=1)
+    created_by = models.ForeignKey("accounts.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "slug"], name="outcome_slug")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -90,6 +90,8 @@ class ApiKey(models.Model):
     last_used_at = models.DateTimeField(null=True, blank=True)
     # How many spans, log records and metric points it may send a second; None is what the installation says.
     spans_a_second = models.PositiveIntegerField(null=True, blank=True)
+    # Pages that may send signals with it from a browser, as `https://shop.example`; `*` is any, none is none.
+    origins = ArrayField(models.CharField(max_length=300), default=list, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:

@@ -1,0 +1,1 @@
+"""What the users of a session did, from its turns and signals alone, by stated definitions. Pure."""

@@ -1,0 +1,1 @@
+"""Outcomes: defined by people, kept by the fold of behaviour."""

@@ -1,0 +1,1 @@
+"""What sessions came to: measures that people define over signals, behaviour and cost. Pure."""
