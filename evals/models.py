@@ -498,3 +498,50 @@ class ExperimentResult(Leased):
 
     def __str__(self) -> str:
         return f"{self.experiment_id}/{self.item_key}"
+
+
+class SurvivorshipSettings(models.Model):
+    """What the survivorship check of a project takes for satisfied. No row: found by name (evals.surviving).
+
+    judge: the score that `judge` gives `criterion` is at least `at_least`, corrected by reviews; reviews: what people
+    alone said of drawn answers; none: no anchor.
+    """
+
+    project = models.OneToOneField(PROJECT, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    method = models.CharField(max_length=8)  # judge, reviews, none
+    judge = models.ForeignKey(Judge, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    criterion = models.CharField(max_length=100, blank=True, default="")
+    at_least = models.FloatField(null=True, blank=True)  # a number of the criterion's scale
+    tolerance = models.FloatField(default=0.05)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"survivorship of {self.project_id}: {self.method}"
+
+
+class SurvivorshipDay(models.Model):
+    """The verdict at the end of one day (of the project's zone) over the 28 days before, and its figures.
+
+    `basis` names definitions and settings; rows of another basis are made again. Counts alone: no person is in it.
+    """
+
+    project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
+    day = models.DateField()
+    is_whole = models.BooleanField()  # all features together; else `feature`, "" where none was told
+    feature = models.TextField(blank=True, default="")
+    colour = models.CharField(max_length=5)
+    rule = models.CharField(max_length=40)
+    sessions = models.BigIntegerField()
+    figures = models.JSONField()  # evals.surviving.days: votes, calibrated, anchor, coverage, with limits and n
+    definition = models.IntegerField()
+    basis = models.CharField(max_length=64)
+    revision = models.PositiveIntegerField(default=1)  # how often late votes, sessions or reviews changed it
+    computed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "is_whole", "feature", "day"], name="survivorship_day_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.project_id} {self.day}: {self.colour}"
