@@ -1,0 +1,154 @@
+"""What one session adds to each outcome: the x and y of a ratio of sums, or that it is not known.
+
+A session that an outcome does not speak about (another feature, without Y, without X where it is a mean over those with
+X) adds nothing. What cannot be told (a cost without a price, a signal without its number, a derived fact of a trace
+without a session) is unknown: it is counted apart and never taken for 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+from traces.behaviour.types import Seen, Stratum
+from traces.outcomes.spec import NUMBER_MAX, Check, Condition, Measure, OutcomeSpec, Per
+from traces.outcomes.types import Figure, Unit
+from traces.signals.kinds import Kind
+
+ZERO, ONE = Decimal(0), Decimal(1)
+# Told numbers are kept to a billionth, times to a microsecond, money to the pico-dollar it is counted in.
+_NUMBER_DIGITS, _SECOND_DIGITS = Decimal("1e-9"), Decimal("1e-6")
+
+
+def figures(specs: Sequence[tuple[int, OutcomeSpec]], unit: Unit) -> tuple[Figure, ...]:
+    """What a unit adds to each of the outcomes, (id, measure) each; nothing for one that is not closed."""
+    if not unit.behaviour.is_closed:
+        return ()
+    found = ((outcome_id, figure(spec, unit)) for outcome_id, spec in specs)
+    return tuple(Figure(outcome_id, *each) for outcome_id, each in found if each is not None)
+
+
+def figure(spec: OutcomeSpec, unit: Unit) -> tuple[Decimal | None, Decimal | None] | None:
+    """(x, y) of a closed unit, (None, None) where it is unknown; None where the outcome does not speak about it."""
+    unknown = (None, None)
+    if spec.features and unit.behaviour.feature not in spec.features:
+        return None
+    if spec.among:
+        is_among = _has(spec.among, unit)
+        if is_among is None:
+            return unknown
+        if not is_among:
+            return None
+    has = _has(spec.of, unit)
+    if has is None:
+        return unknown
+    match spec.measure:
+        case Measure.SHARE:
+            return ONE, ONE if has else ZERO
+        case Measure.COST:
+            if unit.cost_pico is None:
+                return unknown
+            return ONE if has else ZERO, Decimal(unit.cost_pico).scaleb(-12)
+        case Measure.VALUE:
+            if not has:
+                return (ONE, ZERO) if spec.per is Per.SESSION else None
+            value = _value(spec.of, unit)
+        case Measure.TIME:
+            if not has:
+                return None
+            value = _seconds(spec.of, unit)
+        case Measure.ANSWERS:
+            if not has:
+                return None
+            value = _answers(spec.of, unit)
+    return unknown if value is None else (ONE, value)
+
+
+def matches(condition: Condition, seen: Seen) -> bool:
+    """Whether a signal is what the condition speaks of, by its name or kind and its value.
+
+    A signal told as false says that something did not happen, unless it is a thumb, where false is a thumb down.
+    """
+    if condition.name is not None:
+        if seen.name != condition.name:
+            return False
+    elif condition.kind is None or seen.kind != condition.kind:
+        return False
+    match condition.check:
+        case None:
+            return seen.truth is not False or seen.kind == Kind.THUMB
+        case Check.IS:
+            return truth(seen) is condition.wanted
+        case Check.LABEL:
+            return seen.label == condition.wanted
+        case Check.AT_LEAST:
+            return _is_number(seen) and seen.number >= condition.wanted  # type: ignore[operator]
+        case Check.AT_MOST:
+            return _is_number(seen) and seen.number <= condition.wanted  # type: ignore[operator]
+
+
+def truth(seen: Seen) -> bool | None:
+    """What a signal says of yes or no: its own word, or the sign of its number; None where it says neither."""
+    if seen.truth is not None:
+        return seen.truth
+    if _is_number(seen):
+        return seen.number > 0  # type: ignore[operator]
+    return None
+
+
+def _has(conditions: Sequence[Condition], unit: Unit) -> bool | None:
+    """Whether any of the conditions holds; None where none does and one of them cannot be told."""
+    is_unsure = False
+    for condition in conditions:
+        if condition.fact is not None:
+            if unit.behaviour.facts & condition.fact:
+                return True
+            # What came after a trace without a session is not known.
+            is_unsure = is_unsure or unit.behaviour.stratum == Stratum.UNKNOWN
+        elif any(matches(condition, seen) for seen in unit.seen):
+            return True
+    return None if is_unsure else False
+
+
+def _of(conditions: Sequence[Condition], unit: Unit) -> Iterator[Seen]:
+    for seen in unit.seen:
+        if any(condition.fact is None and matches(condition, seen) for condition in conditions):
+            yield seen
+
+
+def _first(conditions: Sequence[Condition], unit: Unit) -> Seen | None:
+    return min(_of(conditions, unit), key=lambda seen: seen.happened_at, default=None)
+
+
+def _value(conditions: Sequence[Condition], unit: Unit) -> Decimal | None:
+    total = ZERO
+    for seen in _of(conditions, unit):
+        if not _is_number(seen) or abs(seen.number) > NUMBER_MAX:  # type: ignore[arg-type]
+            return None
+        total += Decimal(repr(seen.number)).quantize(_NUMBER_DIGITS)
+    return total
+
+
+def _seconds(conditions: Sequence[Condition], unit: Unit) -> Decimal | None:
+    first = _first(conditions, unit)
+    if first is None:
+        return None
+    since = (first.happened_at - unit.behaviour.first_at).total_seconds()
+    # Clocks that disagree: value before the first turn is no value of it.
+    return None if since < 0 else Decimal(repr(since)).quantize(_SECOND_DIGITS)
+
+
+def _answers(conditions: Sequence[Condition], unit: Unit) -> Decimal | None:
+    first = _first(conditions, unit)
+    if first is None or unit.turns is None or len(unit.turns) < unit.behaviour.turns:
+        return None
+    turns = sorted(unit.turns, key=lambda turn: (turn.started_at, turn.trace_id))
+    at = next((at for at, turn in enumerate(turns) if turn.trace_id == first.trace_id), None)
+    until = turns[: at + 1] if at is not None else [turn for turn in turns if turn.started_at <= first.happened_at]
+    answered = sum(turn.has_answer for turn in until)
+    return Decimal(answered) if until else None
+
+
+def _is_number(seen: Seen) -> bool:
+    return seen.number is not None and math.isfinite(seen.number)
