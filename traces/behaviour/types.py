@@ -11,7 +11,7 @@ from traces.signals.kinds import Kind, Source
 
 
 class Fact(IntFlag):
-    """What was seen in a session. The first eight come from traces or signals, TOLD says that a signal told one."""
+    """What was seen in a session, by a rule over traces or told by a signal (`Why` says which)."""
 
     ABANDONED = 1
     RETRIED = 2
@@ -26,6 +26,9 @@ class Fact(IntFlag):
     CLOSING_WORDS = 1024
     ERROR = 2048  # a turn failed
     SINGLE_SHOT = 4096  # its feature is one answer by design: leaving after it says nothing
+    WORDLESS = 8192  # nothing that its user said is recorded: no rule about words can see anything
+    LONE = 16384  # a trace that names no session: what came after it is not known
+    UNANSWERED = 32768  # no turn of it was answered: a page of rates counts it apart
 
 
 class Stratum(IntEnum):
@@ -56,6 +59,17 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """What is known of the turns of a long session before those that are looked at."""
+
+    first_at: datetime
+    feature: str
+    turns: int
+    answers: int
+    has_failed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """One signal of a session, as its row says it."""
 
@@ -69,6 +83,7 @@ class Seen:
     label: str | None = None
     text: str | None = None
     author: str | None = None
+    vote: int | None = None  # of a thumb, by the project's names: 1 up, -1 down, 0 nothing
 
 
 @dataclass(frozen=True, slots=True)
