@@ -6,6 +6,7 @@ Missing votes cannot touch it, for whether a session was drawn has nothing to do
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,28 +46,60 @@ def anchor_from_reviews(
     n = int(reviewed.sum())
     if n < REVIEWS_MIN:
         return TooLittle(n, REVIEWS_MIN, "reviews")
+    alone = _alone(people[reviewed], pi_one[reviewed] * pi_two[reviewed], level)
     judged = ~np.isnan(scored)
     both = reviewed & judged
     beside = int((judged & ~reviewed).sum())
     if beside and both.sum() >= max(REVIEWS_MIN, (1 - UNJUDGED_MOST) * n):
-        found = ppi_nested(
-            people[both],
-            scored[both],
-            pi_one[both],
-            pi_two[both],
-            Sums.of(scored[judged], pi_one[judged]),
-            level,
-            (0.0, 1.0),
-        )
-        if isinstance(found, TooLittle):
-            return found
-        method = "random sample judged, corrected by reviews (PPI++)"
-        return _anchor(as_share(found.estimate), n, method, beside, level)
-    pi = pi_one[reviewed] * pi_two[reviewed]
-    sums = Sums.of(people[reviewed], pi)
-    is_share = bool(np.isin(people[reviewed], (0.0, 1.0)).all())
-    alone = wilson_eff(sums, level) if is_share else hajek(sums, level, "process", (0.0, 1.0))
+        sums = Sums.of(scored[judged], pi_one[judged])
+        corrected = _corrected(people[both], scored[both], pi_one[both], pi_two[both], sums, level)
+        if _width(corrected) < _width(alone):
+            return _anchor(corrected, n, "random sample judged, corrected by reviews (PPI++)", beside, level)
     return _anchor(alone, n, "reviews of a random sample alone", 0, level)
+
+
+def _alone(people: Floats, pi: Floats, level: float) -> Estimate | TooLittle:
+    sums = Sums.of(people, pi)
+    if np.isin(people, (0.0, 1.0)).all():
+        return wilson_eff(sums, level)
+    return hajek(sums, level, "process", (0.0, 1.0))
+
+
+def _corrected(
+    people: Floats, judge: Floats, pi: Floats, pi_review: Floats, judged: Sums, level: float
+) -> Estimate | TooLittle:
+    """PPI++ with Wilson's interval on its effective number of reviews.
+
+    A judge that erred in none of a few reviews may err yet, and its errors are what the interval is about; so the error
+    is the larger of that and of the same with two reviews more, one that finds the judge too kind and one too strict,
+    as in Agresti and Coull's interval of a share (1998).
+    """
+    found = ppi_nested(people, judge, pi, pi_review, judged, level, (0.0, 1.0))
+    if isinstance(found, TooLittle):
+        return found
+    # Two of the mean weight; their own probabilities do not matter.
+    weight = max(1.0, float((1 / (pi * pi_review)).mean()))
+    first = max(1.0, judged.sw / judged.n)
+    share = np.full(2, min(1.0, first / weight))
+    more = ppi_nested(
+        np.append(people, (0.0, 1.0)),
+        np.append(judge, (1.0, 0.0)),
+        np.append(pi, np.full(2, 1 / first)),
+        np.append(pi_review, share),
+        judged + Sums.of((1.0, 0.0), 1 / first),
+        level,
+        (0.0, 1.0),
+    )
+    estimate = found.estimate
+    if isinstance(more, TooLittle) or estimate.error is None or more.estimate.error is None:
+        return as_share(estimate)
+    return as_share(replace(estimate, error=max(estimate.error, more.estimate.error)))
+
+
+def _width(found: Estimate | TooLittle) -> float:
+    if isinstance(found, TooLittle) or found.low is None or found.high is None:
+        return math.inf
+    return found.high - found.low
 
 
 def _anchor(found: Estimate | TooLittle, n: int, method: str, judged: int, level: float) -> Anchor | TooLittle:
