@@ -11,6 +11,7 @@ from evals import backfilling, calibrating, drawing, erasing, experimenting, jud
 from evals.read import judgements
 from evals.reviewing import filling
 from evals.setup import preflights as preflights  # registers its jobs with every worker
+from evals.surviving import keeping as surviving
 from evals.write import day_sums
 from telltale.jobs import quiet
 from telltale.jobs.wake import wake
@@ -115,3 +116,9 @@ def date_scores() -> int:
 def build_days() -> int:
     """Make the sums of days that are past, which pages over weeks and months read; the next run goes on from there."""
     return day_sums.build_all(120.0)
+
+
+@shared_task(name="evals.tend_survivorship", time_limit=600, ignore_result=True)
+def tend_survivorship() -> int:
+    """Keep the verdict of each day on whether votes can be trusted; days that have theirs cost nothing."""
+    return surviving.tend()

@@ -75,6 +75,8 @@ INGEST_CONCURRENCY = env_int("TELLTALE_INGEST_CONCURRENCY", 5)
 INGEST_MAX_TEXT_BYTES = env_int("TELLTALE_INGEST_MAX_TEXT_BYTES", 4 * 1024 * 1024)
 INGEST_METRIC_SERIES_MAX = env_int("TELLTALE_INGEST_METRIC_SERIES_MAX", 1000)
 INGEST_KEY_SPANS_A_SECOND = env_int("TELLTALE_INGEST_KEY_SPANS_A_SECOND", 0)
+# Of one key for browsers that has no limit of its own: it lies open in the page.
+BROWSER_SIGNALS_A_SECOND = env_int("TELLTALE_BROWSER_SIGNALS_A_SECOND", 100)
 # Combinations of dimensions that roll-ups of a project keep apart; docs/data-model.md ("Roll-ups").
 ROLLUP_SCOPES_MAX = env_int("TELLTALE_ROLLUP_SCOPES_MAX", 2000)
 # Calls of models that a worker makes at a time for judging.
@@ -302,6 +304,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "evals.sweep_retention": {"task": "evals.sweep_retention", "schedule": 3600.0},
     "evals.date_scores": {"task": "evals.date_scores", "schedule": 30.0},
     "evals.build_days": {"task": "evals.build_days", "schedule": 600.0},
+    "evals.tend_survivorship": {"task": "evals.tend_survivorship", "schedule": 3600.0},
 }
 # How often these look for work while nothing is going on (telltale.jobs.quiet).
 QUIET_TASKS = dict.fromkeys(
