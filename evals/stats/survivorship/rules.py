@@ -39,6 +39,8 @@ P_MOST = 0.001
 RATIOS = (0.67, 1.5)
 # More reviews than this nobody gives to settle one verdict.
 REVIEWS_MOST = 5_000
+# What rounding may do to a width that is .1 or a difference that is .05.
+_HAIR = 1e-9
 _GREY: dict[Missing | None, Rule] = {
     "anchor": "no_anchor",
     "reviews": "few_reviews",
@@ -132,8 +134,9 @@ def _doubts(found: Verdict, votes: Estimate, share: float) -> list[_Doubt]:
     doubts = []
     if isinstance(found.calibrated, Calibrated):
         estimate = found.calibrated.estimate
-        if estimate.low is not None and estimate.high is not None and not estimate.low <= votes.value <= estimate.high:
-            numbers = {"calibrated_low": estimate.low, "calibrated_high": estimate.high, "votes": votes.value}
+        low, high = estimate.low, estimate.high
+        if low is not None and high is not None and not low - _HAIR <= votes.value <= high + _HAIR:
+            numbers = {"calibrated_low": low, "calibrated_high": high, "votes": votes.value}
             doubts.append(_Doubt("calibrated_excludes_votes", numbers, by_coverage=False))
     unequal = _unequal(found)
     left, others = found.counts[Stratum.ABANDONED], found.counts.rest(Stratum.ABANDONED)
@@ -157,8 +160,7 @@ def _unequal(found: Verdict) -> tuple[StratumCoverage, ...]:
 
 def _agrees(anchor: Anchor, votes: Estimate, tolerance: float) -> bool:
     """Whether the anchor is narrow enough and not below the votes' rate by more than the tolerance."""
-    # Widths and differences that are .1 or .05 but for rounding hold.
-    return anchor.half_width <= HALF_WIDTH_MOST + 1e-9 and anchor.estimate >= votes.value - tolerance - 1e-9
+    return anchor.half_width <= HALF_WIDTH_MOST + _HAIR and anchor.estimate >= votes.value - tolerance - _HAIR
 
 
 def _to_see(anchor: Anchor | TooLittle | None) -> int:
@@ -177,12 +179,12 @@ def _lacking(found: Verdict, votes: Estimate) -> Verdict:
         missing = "anchor" if anchor is None or not anchor.have else "reviews"
         have, need = (anchor.have, anchor.need) if isinstance(anchor, TooLittle) else (0, REVIEWS_MIN)
         return replace(found, missing=missing, have=have, need=need, reviews_needed=_to_see(anchor))
-    if anchor.half_width > HALF_WIDTH_MOST + 1e-9:
+    if anchor.half_width > HALF_WIDTH_MOST + _HAIR:
         need = anchor.n + anchor.reviews_to_ten
         return replace(found, missing="narrower_anchor", have=anchor.n, need=need, reviews_needed=anchor.reviews_to_ten)
     # Narrow, and below the votes by more than the tolerance, but not clearly: how narrow would make it clear?
     room = (votes.value if votes.low is None else votes.low) - found.tolerance - anchor.estimate
-    more = reviews_to_reach(room, anchor.high - anchor.estimate, anchor.n) if room > 1e-9 else REVIEWS_MOST + 1
+    more = reviews_to_reach(room, anchor.high - anchor.estimate, anchor.n) if room > _HAIR else REVIEWS_MOST + 1
     told = more if 0 < more <= REVIEWS_MOST else None
     need = anchor.n + (told or 0)
     return replace(found, missing="clearer_anchor", have=anchor.n, need=need, reviews_needed=told)
