@@ -1,1 +1,422 @@
-"""Behaviour of sessions: folded from changed traces and signals, and made anew when a definition changes."""
+"""Behaviour of sessions: folded from changed traces and signals, and made anew when a definition changes.
+
+A project whose sessions were never looked at, or by an older version than the one in force, is folded again by itself:
+so an upgrade of an installation with data needs no step of anybody. That job is exact the moment each of its slices
+commits; pages say which share is counted by the new version meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from django.db import DatabaseError, connection, transaction
+from django.http import HttpRequest
+from psycopg import Cursor, errors
+
+from telltale.audit.log import record_in
+from telltale.jobs import work
+from telltale.jobs.models import Job, JobState
+from telltale.jobs.tasks import sweep
+from telltale.jobs.wake import wake
+from telltale.lib import clock
+from telltale.lib.db import raw_cursor
+from telltale.projects.models import Project
+from traces import signalling
+from traces.behaviour.definition import Definition, parse_definition, to_json
+from traces.cost.judging import JUDGE_SERVICE
+from traces.models import SignalDefinition
+from traces.read.behaviour import REFOLD, definition_of, read_definition
+from traces.read.behaviour_units import UnitRef
+from traces.signals.names import Names
+from traces.write import behaviour as write
+from traces.write import feed, signals
+
+log = logging.getLogger(__name__)
+
+# One run of the task; the next comes two seconds after it began.
+RUN_SECONDS = 15.0
+# What changes a session comes in bursts: it is looked at once for all that comes within this time.
+SETTLE = timedelta(seconds=2)
+TAKE_ENTRIES = 100
+# About 0.1 s: senders of signals about a unit wait no longer for its fold.
+FOLD_UNITS = 200
+# A unit that cannot be folded is tried again so much later.
+PUT_OFF = timedelta(hours=1)
+REFOLD_UNITS = 200
+REFOLD_TRACES = 1000
+# Between two slices of a refold, so that folds of what is new have their turn.
+BREATH_SECONDS = 0.02
+BUSY_SECONDS = 0.5
+# Processes that take signals know the names of a project as old as this (signalling.HOLD_SECONDS), and a little more.
+NAMES_SETTLE = timedelta(seconds=signalling.HOLD_SECONDS + 1)
+_OPEN = (JobState.PENDING, JobState.RUNNING)
+_BUSY = (errors.LockNotAvailable, errors.DeadlockDetected)
+pause = time.sleep
+_running = threading.Lock()
+
+# A project whose first traces all wait in the feed is new: nothing has to be made up for.
+_NEW_PROJECTS = """
+    INSERT INTO traces_behaviour_state (project_id, version)
+    SELECT p.id, CASE WHEN EXISTS (
+        SELECT 1
+        FROM (SELECT trace_id FROM traces_trace WHERE project_id = p.id LIMIT 1000) AS t
+        WHERE NOT EXISTS (
+            SELECT 1 FROM traces_feed AS f
+            WHERE f.consumer = %s AND f.project_id = p.id AND t.trace_id = ANY(f.trace_ids)
+        )
+    ) THEN -1 ELSE coalesce((SELECT max(d.version) FROM traces_signaldefinition AS d WHERE d.project_id = p.id), 0) END
+    FROM projects_project AS p
+    WHERE NOT EXISTS (SELECT 1 FROM traces_behaviour_state AS s WHERE s.project_id = p.id)
+    ON CONFLICT DO NOTHING
+"""
+_STALE = """
+    SELECT s.project_id, d.version
+    FROM traces_behaviour_state AS s
+    JOIN projects_project AS p ON p.id = s.project_id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(max(version), 0) AS version FROM traces_signaldefinition WHERE project_id = s.project_id
+    ) AS d
+    WHERE s.version <> d.version
+"""
+_FOLDED = """
+    INSERT INTO traces_behaviour_state (project_id, version) VALUES (%(project_id)s, %(version)s)
+    ON CONFLICT (project_id) DO UPDATE SET version = excluded.version, checked_at = clock_timestamp()
+"""
+_TOTAL = """
+    SELECT (SELECT count(*) FROM traces_session WHERE project_id = %(project_id)s AND turns > 0)
+        + (SELECT count(*) FROM traces_trace WHERE project_id = %(project_id)s)
+        + (SELECT count(*) FROM traces_signal WHERE project_id = %(project_id)s)
+"""
+_SESSIONS = """
+    SELECT session_key, session_id, last_started_at FROM traces_session
+    WHERE project_id = %(project_id)s AND turns > 0
+        AND (%(at)s::timestamptz IS NULL OR (last_started_at, session_key) < (%(at)s::timestamptz, %(key)s::uuid))
+    ORDER BY last_started_at DESC, session_key DESC
+    LIMIT %(limit)s
+"""
+_TRACES = """
+    SELECT trace_id, session_id IS NULL AND service IS DISTINCT FROM %(judge)s, started_at FROM traces_trace
+    WHERE project_id = %(project_id)s
+        AND (%(at)s::timestamptz IS NULL OR (started_at, trace_id) < (%(at)s::timestamptz, %(key)s::uuid))
+    ORDER BY started_at DESC, trace_id DESC
+    LIMIT %(limit)s
+"""
+_ROWS = """
+    SELECT unit_key, session_id, definition <> %(version)s FROM traces_behaviour
+    WHERE project_id = %(project_id)s AND (%(key)s::uuid IS NULL OR unit_key > %(key)s::uuid)
+    ORDER BY unit_key
+    LIMIT %(limit)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a run did: units folded, and those that could not be."""
+
+    units: int
+    put_off: int
+
+
+# --- the fold -----------------------------------------------------------------------------------------------------
+
+
+def fold_behaviour(seconds: float = RUN_SECONDS) -> int:
+    """Take in what changed and fold what is due, until nothing is left or `seconds` are over; units folded.
+
+    Safe to run twice, and at once: another run in this process returns at once.
+    """
+    if not _running.acquire(blocking=False):
+        return 0
+    try:
+        began, units = time.monotonic(), 0
+        start_stale()
+        while True:
+            taken = take_changes()
+            done = fold_due()
+            units += done.units
+            if not (taken or done.units or done.put_off) or time.monotonic() - began > seconds:
+                return units
+    finally:
+        _running.release()
+
+
+def take_changes(limit: int = TAKE_ENTRIES) -> int:
+    """Bind signals to traces that came, and mark the units of changed traces; how many traces were taken.
+
+    Binding may be done twice and is done first, in a transaction of its own; marks and the entries they stand for go
+    together. So each transaction locks units in one pass, in their order.
+    """
+    with raw_cursor() as cursor:
+        projects = feed.open_projects(cursor, feed.Consumer.BEHAVIOUR)
+    taken = 0
+    for project_id in projects:
+        try:
+            taken += _take(project_id, limit)
+        except _BUSY:
+            continue  # it is all there for the next run
+    return taken
+
+
+def _take(project_id: int, limit: int) -> int:
+    with transaction.atomic(), raw_cursor() as cursor:
+        entries = feed.peek(cursor, feed.Consumer.BEHAVIOUR, project_id, limit)
+        signals.bind(cursor, project_id, _traces(entries))
+    if not entries:
+        return 0
+    with transaction.atomic(), raw_cursor() as cursor:
+        mine = feed.take(cursor, feed.Consumer.BEHAVIOUR, project_id, [entry.feed_id for entry in entries])
+        trace_ids = _traces(mine)
+        write.mark_traces(cursor, project_id, trace_ids, clock.now() + SETTLE)
+    return len(trace_ids)
+
+
+def _traces(entries: Sequence[feed.Told]) -> list[UUID]:
+    return list(dict.fromkeys(trace_id for entry in entries for trace_id in entry.trace_ids))
+
+
+def fold_due(limit: int = FOLD_UNITS) -> Done:
+    """Fold up to `limit` units whose time has come, in one transaction.
+
+    A project that fails is folded unit by unit, and a unit that fails is put off: nobody else waits for it.
+    """
+    now = clock.now()
+    units = put_off = 0
+    with transaction.atomic(), raw_cursor() as cursor:
+        for project_id, refs in write.claim(cursor, now, limit).items():
+            try:
+                with transaction.atomic():
+                    _fold(cursor, project_id, refs, now)
+                units += len(refs)
+            except _BUSY:
+                continue  # they are due still
+            except (psycopg.Error, DatabaseError, ArithmeticError, LookupError, TypeError, ValueError):
+                for ref in refs:
+                    if _fold_alone(cursor, project_id, ref, now):
+                        units += 1
+                    else:
+                        put_off += 1
+    return Done(units, put_off)
+
+
+def _fold(cursor: Cursor[Any], project_id: int, refs: Sequence[UnitRef], now: datetime) -> None:
+    write.settle(cursor, project_id, write.fold(cursor, project_id, refs, now))
+
+
+def _fold_alone(cursor: Cursor[Any], project_id: int, ref: UnitRef, now: datetime) -> bool:
+    try:
+        with transaction.atomic():
+            _fold(cursor, project_id, [ref], now)
+    except (psycopg.Error, DatabaseError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        log.exception(
+            "unit %s of project %s cannot be folded; again in an hour", ref.unit_key, project_id, exc_info=error
+        )
+        write.put_off(cursor, project_id, ref.unit_key, now + PUT_OFF)
+        return False
+    return True
+
+
+# --- definitions --------------------------------------------------------------------------------------------------
+
+
+def save_definition(
+    project: Project, told: Any, *, by_id: int | None, actor: str = "", request: HttpRequest | None = None
+) -> tuple[int, Definition]:
+    """Put a definition in force and have all sessions counted by it; (version, definition).
+
+    DefinitionError for one that cannot be. The same as in force makes no version.
+    """
+    wanted = parse_definition(told)
+    with transaction.atomic(), raw_cursor() as cursor:
+        write.lock_definition(cursor, project.pk)
+        version, current = definition_of(project.pk)
+        if to_json(wanted) == to_json(current):
+            return version, current
+        made = SignalDefinition.objects.create(
+            project=project, version=version + 1, spec=to_json(wanted), created_by_id=by_id
+        )
+        before, after = difference(current, wanted)
+        record_in(
+            project, "signals.definition", f"version {made.version}", request=request, actor=actor, before=before,
+            after=after,
+        )  # fmt: skip
+        _start_refold(project.pk, made.version, by_id)
+    signalling.forget()
+    wake(sweep)
+    return made.version, wanted
+
+
+def difference(old: Definition, new: Definition) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What two definitions say differently, as each says it."""
+    before, after = to_json(old), to_json(new)
+    names = [name for name in after if before[name] != after[name]]
+    return {name: before[name] for name in names}, {name: after[name] for name in names}
+
+
+def start_stale() -> int:
+    """Start the refold of projects that were never looked at, or by an older version; how many.
+
+    One that failed is left alone until somebody tries it again or the definition changes.
+    """
+    with raw_cursor() as cursor:
+        cursor.execute(_NEW_PROJECTS, (int(feed.Consumer.BEHAVIOUR),))
+        cursor.execute(_STALE)
+        stale = cursor.fetchall()
+    started = 0
+    for project_id, version in stale:
+        last = Job.objects.filter(kind=REFOLD, project_id=project_id).order_by("-pk").first()
+        if last is not None and last.params.get("version") == version and last.state in (*_OPEN, JobState.FAILED):
+            continue
+        with transaction.atomic():
+            _start_refold(project_id, version, None)
+        started += 1
+    if started:
+        wake(sweep)
+    return started
+
+
+def retry_refold(project_id: int) -> bool:
+    """Go on with a refold that failed, from where it stopped; False where there is none."""
+    last = Job.objects.filter(kind=REFOLD, project_id=project_id).order_by("-pk").first()
+    if last is None or not work.retry(last.pk):
+        return False
+    wake(sweep)
+    return True
+
+
+def _start_refold(project_id: int, version: int, by_id: int | None) -> Job:
+    for job in Job.objects.filter(kind=REFOLD, project_id=project_id, state__in=_OPEN):
+        if job.params.get("version") == version:
+            return job
+        work.cancel(job.pk)
+    return work.start(REFOLD, project_id=project_id, created_by_id=by_id, params={"version": version})
+
+
+@work.register(REFOLD)
+def _refold(run: work.Run) -> dict[str, Any]:
+    """Say anew what signals mean, then fold every session, newest first, then every trace without one."""
+    project_id = run.job.project_id
+    if project_id is None:
+        raise work.JobFailed("The job names no project.")
+    version = int(run.params["version"])
+    row = SignalDefinition.objects.filter(project_id=project_id, version=version).first()
+    if not run.cursor and row is not None:
+        left = NAMES_SETTLE - (clock.now() - row.created_at)
+        if timedelta(0) < left <= NAMES_SETTLE:
+            pause(left.total_seconds())
+    if run.job.total is None:
+        with connection.cursor() as cursor:
+            cursor.execute(_TOTAL, {"project_id": project_id})
+            run.step(cursor=run.cursor, progress=run.job.progress, total=int(cursor.fetchone()[0]))
+    names = Names(read_definition(row.spec).names) if row is not None else Names()
+    steps: dict[str, _Names | _Sessions | _Traces | _Rest] = {
+        "names": _Names(project_id, names),
+        "sessions": _Sessions(project_id),
+        "traces": _Traces(project_id),
+        "rest": _Rest(project_id, version),
+    }
+    phases = list(steps)
+    phase, place = run.cursor.get("phase", phases[0]), run.cursor.get("place", {})
+    done = run.job.progress
+    while True:
+        try:
+            with transaction.atomic(), raw_cursor() as cursor:
+                place, seen = steps[phase].step(cursor, place)
+                done += seen
+                if not place:
+                    at = phases.index(phase) + 1
+                    phase = phases[at] if at < len(phases) else "end"
+                if phase == "end":
+                    cursor.execute(_FOLDED, {"project_id": project_id, "version": version})
+                run.step(cursor={"phase": phase, "place": place}, progress=done)
+        except _BUSY:
+            phase, place = run.cursor.get("phase", phases[0]), run.cursor.get("place", {})
+            done = run.job.progress
+            pause(BUSY_SECONDS)
+            continue
+        if phase == "end":
+            return {"units": done}
+        pause(BREATH_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Signals, whose names may mean something else by now."""
+
+    project_id: int
+    names: Names
+
+    def step(self, cursor: Cursor[Any], place: dict[str, Any]) -> tuple[dict[str, Any], int]:
+        after = UUID(place["key"]) if place else None
+        last, _ = signals.rekind(cursor, self.project_id, self.names, after)
+        return ({"key": str(last)} if last is not None else {}), signals.SLICE if last is not None else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Sessions:
+    """Sessions, the last active first. One that becomes active meanwhile is folded because it changed."""
+
+    project_id: int
+
+    def step(self, cursor: Cursor[Any], place: dict[str, Any]) -> tuple[dict[str, Any], int]:
+        cursor.execute(_SESSIONS, _after(self.project_id, place, REFOLD_UNITS))
+        rows = cursor.fetchall()
+        _refold_units(cursor, self.project_id, [UnitRef(row[0], row[1]) for row in rows])
+        return _place(rows, REFOLD_UNITS), len(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Traces:
+    """Traces without a session, newest first."""
+
+    project_id: int
+
+    def step(self, cursor: Cursor[Any], place: dict[str, Any]) -> tuple[dict[str, Any], int]:
+        cursor.execute(_TRACES, _after(self.project_id, place, REFOLD_TRACES))
+        rows = cursor.fetchall()
+        _refold_units(cursor, self.project_id, [UnitRef(row[0], None) for row in rows if row[1]])
+        return _place(rows, REFOLD_TRACES), len(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """Rows that an older version has made still: of sessions so new that their sums were not there yet."""
+
+    project_id: int
+    version: int
+
+    def step(self, cursor: Cursor[Any], place: dict[str, Any]) -> tuple[dict[str, Any], int]:
+        params = {"project_id": self.project_id, "version": self.version, "key": place.get("key")}
+        cursor.execute(_ROWS, params | {"limit": REFOLD_TRACES})
+        rows = cursor.fetchall()
+        _refold_units(cursor, self.project_id, [UnitRef(row[0], row[1]) for row in rows if row[2]])
+        return ({"key": str(rows[-1][0])} if len(rows) == REFOLD_TRACES else {}), 0
+
+
+def _after(project_id: int, place: dict[str, Any], limit: int) -> dict[str, Any]:
+    at = datetime.fromisoformat(place["at"]) if place else None
+    return {"project_id": project_id, "at": at, "key": place.get("key"), "limit": limit, "judge": JUDGE_SERVICE}
+
+
+def _place(rows: Sequence[Any], limit: int) -> dict[str, Any]:
+    return {"at": rows[-1][2].isoformat(), "key": str(rows[-1][0])} if len(rows) == limit else {}
+
+
+def _refold_units(cursor: Cursor[Any], project_id: int, refs: Sequence[UnitRef]) -> None:
+    if refs:
+        now = clock.now()
+        write.hold(cursor, project_id, refs, now)
+        _fold(cursor, project_id, refs, now)
+
+
+__all__ = [
+    "Done", "difference", "fold_behaviour", "fold_due", "retry_refold", "save_definition", "start_stale",
+    "take_changes",
+]  # fmt: skip

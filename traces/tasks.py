@@ -6,7 +6,8 @@ from celery import shared_task
 
 from telltale.jobs import quiet
 from telltale.jobs.wake import wake
-from traces import accounting, folding, indexing, sending
+from traces import accounting, behaving, folding, indexing, sending, signalling
+from traces import measuring as measuring  # registers its jobs with every worker
 from traces import reprice as reprice  # registers its jobs with every worker
 from traces.read import flow
 from traces.write import account_age, partitions, retention, sessions
@@ -24,6 +25,12 @@ def fold_batches() -> int:
 def fold_roll_ups() -> int:
     """Take changed traces into the roll-ups."""
     return folding.fold_roll_ups(linger=folding.LINGER_UNTIL).traces
+
+
+@shared_task(name="traces.fold_behaviour", time_limit=120, ignore_result=True)
+def fold_behaviour() -> int:
+    """Take changed traces and signals into what users did."""
+    return behaving.fold_behaviour()
 
 
 @shared_task(name="traces.tend_roll_ups", time_limit=600, ignore_result=True)
@@ -88,3 +95,9 @@ def merge_search() -> int:
 def sweep_search() -> int:
     """Take out of the search index what retention has removed."""
     return indexing.sweep()
+
+
+@shared_task(name="traces.bind_signals", time_limit=120, expires=60, ignore_result=True)
+def bind_signals() -> int:
+    """Look again for what signals of the last minutes are about: whoever stored them may have died before."""
+    return signalling.bind_waiting()

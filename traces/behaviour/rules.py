@@ -12,7 +12,7 @@ from operator import attrgetter
 
 from traces.behaviour import words as spoken
 from traces.behaviour.definition import CLOSING_CHARS_MAX, Definition
-from traces.behaviour.types import Behaviour, Earlier, Fact, Seen, Stratum, Turn, Why
+from traces.behaviour.types import NOTHING, Behaviour, Earlier, Fact, Seen, Stratum, Turn, Why
 from traces.behaviour.votes import count_votes, is_denied
 from traces.signals.kinds import Kind, Source
 
@@ -79,7 +79,9 @@ def behaviour(
     is_closed = now >= closes_at
     answers = sum(turn.has_answer for turn in turns) + (earlier.answers if earlier else 0)
     has_failed = any(turn.failed for turn in turns) or (earlier is not None and earlier.has_failed)
-    facts = Fact.ERROR if has_failed else Fact(0)
+    facts = earlier.facts if earlier else NOTHING
+    if has_failed:
+        facts |= Fact.ERROR
     if all(turn.said is None for turn in turns):
         facts |= Fact.WORDLESS
     if rules.single_shot:
@@ -158,11 +160,11 @@ def _after(moment: datetime, idle: timedelta) -> datetime:
 
 def _told(turns: Sequence[Turn], signals: Sequence[Seen], rules: Definition, note: Note) -> Fact:
     """What signals say."""
-    facts = Fact(0)
+    facts = NOTHING
     for at, each in enumerate(signals):
         if is_denied(each):
             continue
-        found = _TOLD.get(each.kind, Fact(0))
+        found = _TOLD.get(each.kind, NOTHING)
         if each.kind in _SIGNS and _SIGNS[each.kind] in rules.completion:
             found |= Fact.COMPLETED
         elif each.kind is Kind.ABANDONED and not _came_back(each, turns, signals[at + 1 :]):
@@ -207,10 +209,10 @@ class _Said:
 
 def _derived(turns: Sequence[Turn], rules: Definition, note: Note, *, has_earlier_answer: bool) -> Fact:
     """What the turns themselves show."""
-    facts = Fact(0)
+    facts = NOTHING
     said: list[_Said] = []
     is_answered = has_earlier_answer
-    closing: Fact = Fact(0)
+    closing: Fact = NOTHING
     for turn in turns:
         text = turn.said
         mine = _Said(
@@ -219,7 +221,7 @@ def _derived(turns: Sequence[Turn], rules: Definition, note: Note, *, has_earlie
             text is not None and spoken.is_cut(text),
             max(turn.ended_at or turn.started_at, turn.started_at),
         )
-        closing = Fact(0)
+        closing = NOTHING
         if mine.words != " ":
             found, closing = _heard(mine, rules, note, is_answered=is_answered)
             facts |= found
@@ -235,13 +237,13 @@ def _derived(turns: Sequence[Turn], rules: Definition, note: Note, *, has_earlie
 
 def _heard(mine: _Said, rules: Definition, note: Note, *, is_answered: bool) -> tuple[Fact, Fact]:
     """(What phrases tell, whether these words would take leave if they were the last)."""
-    facts = Fact(0)
+    facts = NOTHING
     has_end = not mine.is_cut
     if phrase := rules.phrases("escalation_phrases").find(mine.words, has_end=has_end):
         facts |= Fact.ESCALATED
         note(Fact.ESCALATED, mine.turn, f"asks for a human: “{phrase}”")
     if not is_answered:
-        return facts, Fact(0)
+        return facts, NOTHING
     if phrase := rules.phrases("correction_phrases").find(mine.words, has_end=has_end):
         facts |= Fact.CORRECTED
         note(Fact.CORRECTED, mine.turn, f"asks for a correction: “{phrase}”")
@@ -254,7 +256,7 @@ def _heard(mine: _Said, rules: Definition, note: Note, *, is_answered: bool) -> 
         and not spoken.asks(text)
         and rules.phrases("turning").find(mine.words) is None
     )
-    return facts, Fact.CLOSING_WORDS if takes_leave else Fact(0)
+    return facts, Fact.CLOSING_WORDS if takes_leave else NOTHING
 
 
 def _compared(mine: _Said, before: Sequence[_Said], rules: Definition, note: Note, *, is_other: bool) -> Fact:
@@ -269,19 +271,19 @@ def _compared(mine: _Said, before: Sequence[_Said], rules: Definition, note: Not
         gap = (mine.turn.started_at - theirs.end).total_seconds()
         if gap < rules.least_gap_seconds:
             # Made by the application itself, or begun before the other had ended.
-            return Fact(0)
+            return NOTHING
         if follows is None and theirs.turn.has_answer and gap <= rules.follow_up_seconds:
             follows = theirs
         if gap > window or theirs.words == " ":
             continue
         if theirs.words == mine.words and not (is_long or failed):
-            return Fact(0)
+            return NOTHING
         if mine.is_cut or theirs.is_cut:
             # Two beginnings of 200 characters are no proof; after an error the same one is.
             if theirs.words != mine.words:
                 continue
             if not failed:
-                return Fact(0)
+                return NOTHING
         if theirs.words == mine.words and gap <= rules.retry_seconds:
             note(
                 Fact.RETRIED, mine.turn, f"the same question {gap:,.0f} s after {'an error' if failed else 'an answer'}"
@@ -295,4 +297,4 @@ def _compared(mine: _Said, before: Sequence[_Said], rules: Definition, note: Not
     if follows is not None and is_other and is_long and follows.words not in (" ", mine.words):
         note(Fact.FOLLOWED_UP, mine.turn, "another question after an answer")
         return Fact.FOLLOWED_UP
-    return Fact(0)
+    return NOTHING

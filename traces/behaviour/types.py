@@ -31,6 +31,9 @@ class Fact(IntFlag):
     UNANSWERED = 32768  # no turn of it was answered: a page of rates counts it apart
 
 
+NOTHING = Fact(0)
+
+
 class Stratum(IntEnum):
     """The one group a closed session is in: the first that matches, in this order; UNKNOWN: nothing can be told."""
 
@@ -60,13 +63,14 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What is known of the turns of a long session before those that are looked at."""
+    """What is known of the turns of a session before those that are looked at; `facts`: what was seen in them."""
 
     first_at: datetime
     feature: str
     turns: int
     answers: int
     has_failed: bool
+    facts: Fact = NOTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,10 +132,22 @@ def cells(
     with connection.cursor() as cursor:
         found = fetch(cursor, query, params)
     return [
-        Cell(row[0], row[1], Stratum(row[2]), Fact(row[3]), row[4], row[5], *(int(value) for value in row[6:9]),
-             Decimal(row[9]), Decimal(row[10]), int(row[11]))
+        Cell(
+            key=row[0],
+            feature=row[1],
+            stratum=Stratum(row[2]),
+            facts=Fact(row[3]),
+            vote=row[4],
+            is_closed=row[5],
+            n=int(row[6]),
+            answers=int(row[7]),
+            answers_squared=int(row[8]),
+            seconds=Decimal(row[9]),
+            seconds_squared=Decimal(row[10]),
+            seconds_n=int(row[11]),
+        )
         for row in found
-    ]  # fmt: skip
+    ]
 
 
 def unit_of_session(project_id: int, session_id: str) -> BehaviourRow | None:

@@ -25,10 +25,11 @@ class Consumer(IntEnum):
     SEARCH = 2
     FORWARD = 3
     ABOVE = 4  # whoever stands on this room (traces.changes)
+    BEHAVIOUR = 5  # what users did, and signals that wait for their traces (traces.behaving)
 
 
 # Whoever shows or sums what is stored; forwarding and the rooms above are told by project, of new spans.
-EVERY_CHANGE = (Consumer.ROLL_UP, Consumer.SEARCH)
+EVERY_CHANGE = (Consumer.ROLL_UP, Consumer.SEARCH, Consumer.BEHAVIOUR)
 
 _TELL = """
     INSERT INTO traces_feed (consumer, project_id, feed_id, batch_id, trace_ids)
@@ -41,6 +42,22 @@ _CLAIM = """
         WHERE consumer = %(consumer)s AND project_id = %(project_id)s
         ORDER BY feed_id
         LIMIT %(limit)s
+        FOR UPDATE SKIP LOCKED
+    ) AS mine
+    WHERE f.consumer = mine.consumer AND f.project_id = mine.project_id AND f.feed_id = mine.feed_id
+    RETURNING f.feed_id, f.changed_at, f.batch_id, f.trace_ids
+"""
+_PEEK = """
+    SELECT feed_id, changed_at, batch_id, trace_ids FROM traces_feed
+    WHERE consumer = %(consumer)s AND project_id = %(project_id)s
+    ORDER BY feed_id
+    LIMIT %(limit)s
+"""
+_TAKE = """
+    DELETE FROM traces_feed AS f
+    USING (
+        SELECT consumer, project_id, feed_id FROM traces_feed
+        WHERE consumer = %(consumer)s AND project_id = %(project_id)s AND feed_id = ANY(%(feed_ids)s)
         FOR UPDATE SKIP LOCKED
     ) AS mine
     WHERE f.consumer = mine.consumer AND f.project_id = mine.project_id AND f.feed_id = mine.feed_id
@@ -87,6 +104,18 @@ def claim(cursor: Cursor[Any], consumer: Consumer, project_id: int, limit: int) 
     cursor.execute(_CLAIM, {"consumer": int(consumer), "project_id": project_id, "limit": limit})
     rows = [Told(row[0], row[1], row[2], tuple(row[3])) for row in cursor.fetchall()]
     return sorted(rows, key=lambda told: told.feed_id)
+
+
+def peek(cursor: Cursor[Any], consumer: Consumer, project_id: int, limit: int) -> list[Told]:
+    """The oldest entries, which stay where they are: for work that may be done twice before they are taken."""
+    cursor.execute(_PEEK, {"consumer": int(consumer), "project_id": project_id, "limit": limit})
+    return [Told(row[0], row[1], row[2], tuple(row[3])) for row in cursor.fetchall()]
+
+
+def take(cursor: Cursor[Any], consumer: Consumer, project_id: int, feed_ids: Sequence[int]) -> list[Told]:
+    """Take these entries, as `claim` does; those that somebody else has taken or holds are left out."""
+    cursor.execute(_TAKE, {"consumer": int(consumer), "project_id": project_id, "feed_ids": list(feed_ids)})
+    return [Told(row[0], row[1], row[2], tuple(row[3])) for row in cursor.fetchall()]
 
 
 def open_projects(cursor: Cursor[Any], consumer: Consumer) -> list[int]:

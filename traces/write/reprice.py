@@ -203,7 +203,8 @@ def _write(cursor: Cursor[dict[str, Any]], project_id: int, changed: Sequence[_P
         load("traces", "reprice_update_spans"),
         {"project_id": project_id, "rows": _json(spans), "oldest": min(starts), "newest": max(starts)},
     )
-    feed.tell(cursor, project_id, {pair.row["trace_id"] for pair in changed}, (feed.Consumer.ROLL_UP,))
+    told = (feed.Consumer.ROLL_UP, feed.Consumer.BEHAVIOUR)
+    feed.tell(cursor, project_id, {pair.row["trace_id"] for pair in changed}, told)
     cursor.execute(
         load("traces", "reprice_update_traces"), {"project_id": project_id, "rows": _json(_trace_rows(changed))}
     )

@@ -14,7 +14,7 @@ from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from telltale.projects.models import Project
 from traces.rollup.booking import RateOf
-from traces.write import partitions, rollups, sessions
+from traces.write import behaviour, partitions, rollups, sessions, signals
 
 SLICE_TRACES = 500
 
@@ -59,6 +59,7 @@ def sweep(max_slices: int = 200, rates_of: Callable[[int], RateOf] = lambda proj
             left -= 1
             if count < SLICE_TRACES:
                 break
+        left -= signals.remove_old(project_id, cutoff, left)
         # A session whose traces are gone is told of as long again.
         sessions.drop_removed(project_id, now - timedelta(days=2 * kept_days))
     dropped = drop_partitions(now - timedelta(days=longest)) if days else 0
@@ -82,6 +83,7 @@ def _remove_slice(project_id: int, cutoff: datetime, with_spans: bool, rate_of: 
                 (project_id, trace_ids),
             )
         sessions.refresh_removed(cursor, project_id, session_ids)
+        behaviour.leave(cursor, project_id, trace_ids, session_ids)
     return len(trace_ids)
 
 

@@ -24,6 +24,7 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.pq import Format
 
+from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from telltale.lib.sql import load as load_sql
 from traces.read.filters import DURATION_NS
@@ -32,7 +33,7 @@ from traces.rollup.booking import SPAN_COLUMNS, Building, Contribution, RateOf, 
 from traces.rollup.buckets import calendar_of, minute_of
 from traces.rollup.covering import Horizon
 from traces.rollup.deltas import Delta
-from traces.write import feed, rollup_memory, rollup_rows, sessions
+from traces.write import behaviour, feed, rollup_memory, rollup_rows, sessions
 from traces.write.rollup_memory import State
 from traces.write.rows import PG_EPOCH_US
 
@@ -307,6 +308,9 @@ def _book(
     _write_ledger(cursor, project_id, now, written, kept)
     named = {session_id for t in now for session_id in (t.session_id, t.old and t.old.session_id) if session_id}
     sessions.refresh(cursor, project_id, named)
+    # Of a session that a trace has left nobody else is told.
+    left = {t.old.session_id for t in now if t.old and t.old.session_id and t.old.session_id != t.session_id}
+    behaviour.mark_sessions(cursor, project_id, left, clock.now())
     return Folded(traces=len(now), spans=spans, deferred=len(later))
 
 
