@@ -1,1 +1,165 @@
-"""Signals of end users: taken in, bound to what they are about, read."""
+"""Signals: what end users did. Taken in one by one, bound to what they are about, removed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from psycopg import errors
+
+from telltale.lib import clock
+from telltale.lib.db import raw_cursor
+from traces.models import SignalDefinition
+from traces.read.signals import ORPHAN_AFTER
+from traces.signals.items import CLIENT_ID_CHARS_MAX, Fault, ItemRefused, NewSignal, read_item
+from traces.signals.keys import key_of_client_id
+from traces.signals.names import NO_NAMES, Names, NamesRefused
+from traces.write import signals as write
+from traces.write.signals import Placed, Told
+
+__all__ = [
+    "ITEMS_MAX", "ORPHAN_AFTER", "Fault", "Placed", "Result", "Sender", "also", "bind_waiting", "forget", "names_of",
+    "put_signals", "remove_signal",
+]  # fmt: skip
+
+ITEMS_MAX = 1000
+# Who died between storing a signal and looking again did so within the last minutes.
+LOOK_BACK = timedelta(minutes=15)
+HOLD_SECONDS = 5.0
+TRIES = 4
+_held: dict[int, tuple[float, Names]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends signals: a key, or a person (no key)."""
+
+    key_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one item.
+
+    accepted (new), updated, unchanged, rejected, or superseded: a later item has its id, or what is stored is later.
+    """
+
+    status: str
+    key: UUID | None
+    client_id: str | None
+    is_bound: bool
+    faults: tuple[Fault, ...] = ()
+
+
+def also(work: Told) -> Told:
+    """Decorator: `work(project_id, placed)` is told of new or changed signals about traces that are here.
+
+    In the transaction that changes them: what it writes and what they say stand or fall together.
+    """
+    write.told.append(work)
+    return work
+
+
+def names_of(project_id: int) -> Names:
+    """What names of signals mean to a project, at most `HOLD_SECONDS` old."""
+    now = monotonic()
+    held = _held.get(project_id)
+    if held and held[0] > now:
+        return held[1]
+    spec = (
+        SignalDefinition.objects.filter(project_id=project_id)
+        .order_by("-version")
+        .values_list("spec", flat=True)
+        .first()
+    )
+    try:
+        names = Names.parse(spec.get("names")) if isinstance(spec, dict) else NO_NAMES
+    except NamesRefused:
+        names = NO_NAMES
+    if len(_held) > 1000:
+        _held.clear()
+    _held[project_id] = (now + HOLD_SECONDS, names)
+    return names
+
+
+def forget() -> None:
+    """Forget which names projects have (tests; after they changed)."""
+    _held.clear()
+
+
+def put_signals(project_id: int, items: Sequence[Any], sender: Sender) -> list[Result]:
+    """Keep what can be kept of `items`, each an object of a request; a result for each, in their order. Committed.
+
+    Of several items with one key the last counts. What finds no target is kept unbound, and bound once that comes.
+    """
+    now, names = clock.now(), names_of(project_id)
+    results: list[Result | None] = [None] * len(items)
+    read: dict[int, NewSignal] = {}
+    for at, item in enumerate(items):
+        try:
+            read[at] = read_item(item, now, names)
+        except ItemRefused as refused:
+            results[at] = Result("rejected", None, _client_id(item), False, refused.faults)
+    last = {signal.key: at for at, signal in read.items()}
+    done = _store(project_id, [read[at] for at in last.values()], sender)
+    for at, signal in read.items():
+        put = done[signal.key]
+        if last[signal.key] != at or put.is_late:
+            status = "superseded"
+        else:
+            status = "unchanged" if put.revision is None else "accepted" if put.revision == 1 else "updated"
+        results[at] = Result(status, signal.key, signal.client_id, put.is_bound)
+    return [result for result in results if result is not None]
+
+
+def _store(project_id: int, signals: Sequence[NewSignal], sender: Sender) -> dict[UUID, write.Put]:
+    if not signals:
+        return {}
+    for attempt in range(TRIES):
+        try:
+            with transaction.atomic(), raw_cursor() as cursor:
+                done = write.put(cursor, project_id, signals, sender.key_id)
+            break
+        except (errors.DeadlockDetected, errors.SerializationFailure):
+            if attempt + 1 == TRIES:
+                raise
+    waiting = [key for key, put in done.items() if not put.is_bound]
+    if waiting:
+        # A trace that was committed meanwhile has not seen them.
+        with transaction.atomic(), raw_cursor() as cursor:
+            found = write.look(cursor, project_id, waiting)
+        done |= {key: write.Put(done[key].revision, True, done[key].is_late) for key in found}
+    return done
+
+
+def remove_signal(project_id: int, key: UUID) -> bool:
+    """Remove a signal; False where there is none."""
+    with transaction.atomic(), raw_cursor() as cursor:
+        return write.remove(cursor, project_id, key)
+
+
+def remove_told(project_id: int, client_id: str) -> bool:
+    """Remove the signal that was told under this id; False where there is none."""
+    return remove_signal(project_id, key_of_client_id(client_id))
+
+
+def bind_waiting() -> int:
+    """Look again for targets of signals that came in the last minutes and found none, in all projects; units found."""
+    until = clock.now()
+    found = 0
+    with raw_cursor() as cursor:
+        projects = write.projects_waiting(cursor)
+    for project_id in projects:
+        with transaction.atomic(), raw_cursor() as cursor:
+            found += len(write.bind_waiting(cursor, project_id, until - LOOK_BACK, until))
+    return found
+
+
+def _client_id(item: Any) -> str | None:
+    found = (item.get("client_id") or item.get("id")) if isinstance(item, dict) else None
+    return found[:CLIENT_ID_CHARS_MAX] if isinstance(found, str) and found.isprintable() else None

@@ -15,6 +15,7 @@ from traces.api import (
     prices,
     sessions,
     traces,
+    signals,
     users,
     views,
 )
@@ -47,6 +48,10 @@ urlpatterns = [
     path("cost", cost.CostView.as_view(), name="api-cost"),
     path("cost/days", cost.CostDaysView.as_view(), name="api-cost-days"),
     path("cost/change", cost.CostChangeView.as_view(), name="api-cost-change"),
+    path("signals", signals.signals, name="api-signals"),
+    path("signals/names", signals.SignalNamesView.as_view(), name="api-signal-names"),
+    # Words of their own stand before this one.
+    path("signals/<str:signal_id>", signals.OneSignalView.as_view(), name="api-signal"),
     path("cost/forecast", cost.CostForecastView.as_view(), name="api-cost-forecast"),
     path("prices", prices.PricesView.as_view(), name="api-prices"),
     path("prices/unpriced", prices.UnpricedView.as_view(), name="api-prices-unpriced"),

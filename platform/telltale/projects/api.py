@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -13,12 +14,13 @@ from rest_framework.response import Response
 
 from telltale.projects import read, write
 from telltale.projects.forms import FEATURES_MAX, RETENTION_MAX_DAYS, ROLE_CHOICES
-from telltale.projects.keys import RATE_MAX, SCOPES
+from telltale.projects.keys import RATE_MAX, SCOPES, check_origins
 from telltale.projects.models import ApiKey, Invitation, Project, ProjectMember, Role
+from telltale.projects.origins import FORM, ORIGIN_CHARS_MAX, ORIGINS_MAX, OriginRefused, read_origins
 from telltale.rest import form, shapes
 from telltale.rest.body import checked
 from telltale.rest.params import row_id
-from telltale.rest.problems import Problem, not_found
+from telltale.rest.problems import Problem, bad_field, not_found
 from telltale.rest.views import ProjectView
 
 RULES_MAX = 50
@@ -81,7 +83,26 @@ class ProjectSettingsView(ProjectView):
         return Response(project_json(Project.objects.select_related("organisation").get(pk=self.project.pk)))
 
 
-class KeyBody(serializers.Serializer[Any]):
+def _origins() -> serializers.ListField:
+    return serializers.ListField(
+        child=serializers.CharField(max_length=ORIGIN_CHARS_MAX),
+        max_length=ORIGINS_MAX,
+        required=False,
+        help_text=f"Pages that may send signals with it from a browser: {FORM}. Such a key has the scope signal alone.",
+    )
+
+
+class OriginsBody(serializers.Serializer[Any]):
+    """What bodies with origins share: each is read as a browser writes it."""
+
+    def validate_origins(self, value: list[str]) -> list[str]:
+        try:
+            return list(read_origins(value))
+        except OriginRefused as refused:
+            raise serializers.ValidationError(str(refused)) from None
+
+
+class KeyBody(OriginsBody):
     name = serializers.CharField(max_length=120)
     scopes = serializers.ListField(
         child=serializers.ChoiceField(choices=list(SCOPES)), min_length=1, max_length=len(SCOPES)
@@ -89,10 +110,14 @@ class KeyBody(serializers.Serializer[Any]):
     spans_a_second = serializers.IntegerField(
         min_value=1, max_value=RATE_MAX, required=False, allow_null=True, help_text="Null: as the installation says."
     )
+    origins = _origins()
 
 
-class LimitBody(serializers.Serializer[Any]):
-    spans_a_second = serializers.IntegerField(min_value=1, max_value=RATE_MAX, allow_null=True)
+class LimitBody(OriginsBody):
+    spans_a_second = serializers.IntegerField(
+        min_value=1, max_value=RATE_MAX, allow_null=True, required=False, help_text="Null: as the installation says."
+    )
+    origins = _origins()
 
 
 class KeyShape(serializers.Serializer[Any]):
@@ -106,6 +131,7 @@ class KeyShape(serializers.Serializer[Any]):
     last_used_at = serializers.DateTimeField(allow_null=True)
     revoked_at = serializers.DateTimeField(allow_null=True)
     spans_a_second = serializers.IntegerField(allow_null=True, help_text="Null: as the installation says.")
+    origins = serializers.ListField(child=serializers.CharField(), help_text="Pages that may use it from a browser.")
 
 
 class NewKeyShape(KeyShape):
@@ -127,12 +153,14 @@ class KeysView(ProjectView):
     @shapes.describe("Make a key", NewKeyShape, tag="Keys", status=201, body=KeyBody)
     def post(self, request: Request) -> Response:
         body = checked(KeyBody, request)
-        scopes = tuple(dict.fromkeys(body["scopes"]))
+        scopes, origins = tuple(dict.fromkeys(body["scopes"])), tuple(body.get("origins", ()))
+        _check_origins(scopes, origins)
         made = write.create_key(
             self.project,
             body["name"],
             scopes,
             spans_a_second=body.get("spans_a_second"),
+            origins=origins,
             by=self.person,
             request=self.http,
         )
@@ -147,12 +175,19 @@ class KeyView(ProjectView):
         KeyShape,
         tag="Keys",
         body=LimitBody,
-        detail="How many spans, log records and metric points it may send a second; beyond it ingest answers 429.",
+        detail="How many spans, log records and metric points (of a key for browsers: signals) it may send a second; "
+        "beyond it the answer is 429. And which pages may send signals with it. What is left out stays.",
     )
     def patch(self, request: Request, key_id: str) -> Response:
         key = self._key(key_id)
         body = checked(LimitBody, request)
-        write.limit_key(key, body["spans_a_second"], request=self.http)
+        if not body:
+            raise bad_field("spans_a_second", "or origins is required", limit="at least one of the two")
+        if "origins" in body:
+            _check_origins(key.scopes, body["origins"])
+            write.set_origins(key, tuple(body["origins"]), request=self.http)
+        if "spans_a_second" in body:
+            write.limit_key(key, body["spans_a_second"], request=self.http)
         key.refresh_from_db()
         return Response(key_json(read.key_row(key)))
 
@@ -173,6 +208,13 @@ class KeyView(ProjectView):
         if key is None:
             raise not_found()
         return key
+
+
+def _check_origins(scopes: Iterable[str], origins: Iterable[str]) -> None:
+    try:
+        check_origins(scopes, origins)
+    except ValueError as error:
+        raise bad_field("origins", str(error), limit="the scope signal alone", value=", ".join(scopes)) from None
 
 
 class MemberShape(serializers.Serializer[Any]):
@@ -300,6 +342,7 @@ def key_json(row: read.KeyRow) -> dict[str, Any]:
         "last_used_at": form.moment(row.last_used_at),
         "revoked_at": form.moment(row.revoked_at),
         "spans_a_second": row.spans_a_second,
+        "origins": list(row.origins),
     }
 
 

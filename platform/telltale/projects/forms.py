@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
 from django import forms
 
 from telltale.accounts.models import Organisation
-from telltale.projects.keys import RATE_MAX, SCOPES
+from telltale.projects.keys import RATE_MAX, SCOPES, check_origins
 from telltale.projects.models import Project, Role
+from telltale.projects.origins import ORIGIN_CHARS_MAX, ORIGINS_MAX, OriginRefused, read_origins
 from telltale.projects.write import ProjectSettings
 
 RETENTION_MAX_DAYS = 3650
 FEATURES_MAX = 200
 SCOPE_WORDS = {
     "ingest": "Send traces, logs and metrics",
-    "signal": "Send user signals; safe in a browser",
+    "signal": "Send user signals; alone it is safe in a browser",
     "read": "Read what this project holds",
     "write": "Change log, experiments, scores, reviews",
     "admin": "Settings, members and keys",
@@ -158,10 +160,30 @@ class LimitForm(forms.Form):
     )
 
 
-class KeyForm(LimitForm):
+class OriginsForm(LimitForm):
+    """How much a key for browsers may send, and from which pages."""
+
+    origins = forms.CharField(
+        label="Pages that may use it",
+        required=False,
+        max_length=ORIGINS_MAX * (ORIGIN_CHARS_MAX + 2),
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "placeholder": "https://shop.example"}),
+        help_text="For a key that only sends signals: origins as https://shop.example, one a line; * is any. "
+        "Empty: no browser may use it.",
+    )
+
+    def clean_origins(self) -> tuple[str, ...]:
+        """Origins as browsers write them."""
+        try:
+            return read_origins(re.split(r"[\s,]+", self.cleaned_data["origins"]))
+        except OriginRefused as refused:
+            raise forms.ValidationError(str(refused)) from None
+
+
+class KeyForm(OriginsForm):
     """A new key."""
 
-    field_order = ("name", "scopes", "spans_a_second")
+    field_order = ("name", "scopes", "spans_a_second", "origins")
     name = forms.CharField(max_length=120, help_text="Where it is used: checkout-service, notebook.")
     scopes = forms.MultipleChoiceField(
         choices=[(scope, scope) for scope in SCOPES],
@@ -169,6 +191,15 @@ class KeyForm(LimitForm):
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": "Choose at least one thing the key may do."},
     )
+
+    def clean(self) -> dict[str, Any]:
+        """A key that pages may use only sends signals."""
+        data = super().clean() or {}
+        try:
+            check_origins(data.get("scopes", ()), data.get("origins", ()))
+        except ValueError as error:
+            self.add_error("origins", f"{error}"[:1].upper() + f"{error}"[1:] + ".")
+        return data
 
 
 class OrganisationForm(forms.Form):

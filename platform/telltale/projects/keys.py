@@ -7,7 +7,9 @@ import hashlib
 import secrets
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote
 
 from django.conf import settings
@@ -15,13 +17,17 @@ from django.http import HttpRequest
 
 from telltale.lib import clock
 from telltale.projects.models import ApiKey, Project
+from telltale.projects.origins import read_origins
 
 SCOPES = ("ingest", "signal", "read", "write", "admin")
+# What a key that lies open in a browser may have, and nothing else.
+BROWSER_SCOPES = frozenset({"signal"})
 RATE_MAX = 10_000_000
 SECRET_PREFIX = "tt_sk_"  # noqa: S105
 PUBLIC_PREFIX = "tt_pk_"
 LAST_USED_EVERY_SECONDS = 60.0
 _CACHE_MAX = 4096
+_PUBLIC_CHARS_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,7 @@ class KeyHolder:
     project_slug: str
     scopes: frozenset[str]
     spans_a_second: int | None = None  # None: as the installation says
+    origins: tuple[str, ...] = ()  # pages that may use it from a browser
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +61,20 @@ def make_key(
     scopes: tuple[str, ...] = ("ingest",),
     *,
     spans_a_second: int | None = None,
+    origins: tuple[str, ...] = (),
     created_by_id: int | None = None,
     public_part: str = "",
     secret: str = "",
 ) -> NewKey:
-    """A new key of `project`; ValueError where a scope or a given part has the wrong form.
+    """A new key of `project`; ValueError where a scope, an origin or a given part has the wrong form.
 
     Random parts hold 192 bits. Given parts (provisioning) must carry the prefixes and at least 16 characters more.
     """
     unknown = set(scopes) - set(SCOPES)
     if unknown or not scopes:
         raise ValueError(f"scopes must be some of {', '.join(SCOPES)}, not {', '.join(sorted(unknown)) or 'none'}")
+    origins = read_origins(origins)
+    check_origins(scopes, origins)
     public_part = public_part or PUBLIC_PREFIX + secrets.token_hex(12)
     secret = secret or SECRET_PREFIX + secrets.token_hex(24)
     if not public_part.startswith(PUBLIC_PREFIX):
@@ -79,9 +89,16 @@ def make_key(
         last_four=secret[-4:],
         scopes=list(scopes),
         spans_a_second=spans_a_second,
+        origins=list(origins),
         created_by_id=created_by_id,
     )
     return NewKey(key, secret)
+
+
+def check_origins(scopes: Iterable[str], origins: Iterable[str]) -> None:
+    """ValueError where a key that pages may use would be allowed more than to send signals."""
+    if tuple(origins) and set(scopes) != BROWSER_SCOPES:
+        raise ValueError("a key with origins must have the scope signal alone: whoever opens the page can read it")
 
 
 def secret_from_headers(request: HttpRequest) -> str:
@@ -97,14 +114,31 @@ def secret_from_headers(request: HttpRequest) -> str:
     return ""
 
 
-def _secret_in(value: str) -> str:
-    value = unquote(value.strip()) if "%" in value else value.strip()
-    if value.startswith(SECRET_PREFIX):
+def public_from_headers(request: HttpRequest) -> str:
+    """The public part of a key where the headers hold one instead of a secret, or ""."""
+    for name in ("HTTP_X_API_KEY", "HTTP_AUTHORIZATION"):
+        found = _key_in(request.META.get(name, ""), PUBLIC_PREFIX)
+        if found:
+            return found
+    return ""
+
+
+def _key_in(value: str, prefix: str) -> str:
+    """The key of this prefix in a header, alone or as a bearer's."""
+    if value.startswith(prefix):
         return value
     scheme, _, rest = value.partition(" ")
     rest = rest.strip()
-    if scheme.lower() == "bearer" and rest.startswith(SECRET_PREFIX):
-        return rest
+    return rest if scheme.lower() == "bearer" and rest.startswith(prefix) else ""
+
+
+def _secret_in(value: str) -> str:
+    value = unquote(value.strip()) if "%" in value else value.strip()
+    found = _key_in(value, SECRET_PREFIX)
+    if found:
+        return found
+    scheme, _, rest = value.partition(" ")
+    rest = rest.strip()
     if scheme.lower() == "basic":
         try:
             decoded = base64.b64decode(rest, validate=False).decode("utf-8", "replace")
@@ -158,14 +192,30 @@ def find_holder(secret: str) -> KeyHolder | None:
     if not secret.startswith(SECRET_PREFIX):
         return None
     digest = hash_secret(secret)
+    return _held_or_found(digest, {"secret_sha256": digest})
+
+
+def find_browser_holder(public_part: str) -> KeyHolder | None:
+    """Whose key for browsers `public_part` is; None for an unknown or revoked one, and for any other kind of key.
+
+    Only keys that list origins may be named so: they may send signals and nothing else, at a bounded rate, and lie
+    open in the page whichever part it holds.
+    """
+    if not public_part.startswith(PUBLIC_PREFIX) or len(public_part) > _PUBLIC_CHARS_MAX or "\x00" in public_part:
+        return None
+    holder = _held_or_found(hash_secret(public_part), {"public_part": public_part})
+    return holder if holder is not None and holder.origins and holder.scopes == BROWSER_SCOPES else None
+
+
+def _held_or_found(digest: bytes, where: dict[str, Any]) -> KeyHolder | None:
     known, holder = cache.get(digest)
     if not known:
         row = (
-            ApiKey.objects.filter(secret_sha256=digest, revoked_at=None)
-            .values_list("id", "project_id", "project__slug", "scopes", "spans_a_second")
+            ApiKey.objects.filter(revoked_at=None, **where)
+            .values_list("id", "project_id", "project__slug", "scopes", "spans_a_second", "origins")
             .first()
         )
-        holder = KeyHolder(row[0], row[1], row[2], frozenset(row[3]), row[4]) if row else None
+        holder = KeyHolder(row[0], row[1], row[2], frozenset(row[3]), row[4], tuple(row[5])) if row else None
         cache.put(digest, holder)
     if holder and cache.is_due(holder.key_id):
         ApiKey.objects.filter(pk=holder.key_id).update(last_used_at=clock.now())

@@ -14,7 +14,15 @@ from telltale.accounts.models import User
 from telltale.lib import clock
 from telltale.projects import read, write
 from telltale.projects.access import get_key_for, may, project_page, require
-from telltale.projects.forms import SCOPE_WORDS, KeyForm, LimitForm, RuleFormSet, SettingsForm, rules_of
+from telltale.projects.forms import (
+    SCOPE_WORDS,
+    KeyForm,
+    LimitForm,
+    OriginsForm,
+    RuleFormSet,
+    SettingsForm,
+    rules_of,
+)
 from telltale.projects.models import Project, Role
 from telltale.projects.snippets import PLACEHOLDER, snippets
 
@@ -67,10 +75,12 @@ def key_create(request: HttpRequest, project: Project) -> HttpResponse:
         form.cleaned_data["name"],
         tuple(form.cleaned_data["scopes"]),
         spans_a_second=form.cleaned_data["spans_a_second"],
+        origins=form.cleaned_data["origins"],
         by=me(request),
         request=request,
     )
-    return _keys_page(request, project, KeyForm(), name=made.key.name, secret=made.secret, public=made.key.public_part)
+    told = {"name": made.key.name, "secret": made.secret, "public": made.key.public_part}
+    return _keys_page(request, project, KeyForm(), **told, origins=", ".join(made.key.origins))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -88,18 +98,24 @@ def key_revoke(request: HttpRequest, project: Project, key_id: int) -> HttpRespo
 @require_http_methods(["GET", "HEAD", "POST"])
 @project_page(Role.ADMIN)
 def key_limit(request: HttpRequest, project: Project, key_id: int) -> HttpResponse:
-    """How much a key may send a second."""
+    """How much a key may send a second, and one that only sends signals from which pages."""
     key = get_key_for(request.user, project.slug, key_id)
-    form = LimitForm(request.POST if request.method == "POST" else None, initial={"spans_a_second": key.spans_a_second})
+    row = read.key_row(key)
+    initial = {"spans_a_second": key.spans_a_second, "origins": "\n".join(key.origins)}
+    kind = OriginsForm if row.is_signals_only else LimitForm
+    form = kind(request.POST if request.method == "POST" else None, initial=initial)
     if request.method == "POST" and form.is_valid():
         write.limit_key(key, form.cleaned_data["spans_a_second"], request=request)
+        if "origins" in form.cleaned_data:
+            write.set_origins(key, form.cleaned_data["origins"], request=request)
         messages.success(request, f"The limit of key “{key.name}” is saved. It holds everywhere within 5 seconds.")
         return redirect("project_keys", slug=project.slug)
     context = {
         "project": project,
-        "key": read.key_row(key),
+        "key": row,
         "form": form,
         "of_installation": django_settings.INGEST_KEY_SPANS_A_SECOND,
+        "of_browsers": django_settings.BROWSER_SIGNALS_A_SECOND,
     }
     return render(request, "projects/key_limit.html", context)
 

@@ -52,6 +52,12 @@ class KeyRow:
     revoked_at: datetime | None
     is_unused: bool
     spans_a_second: int | None
+    origins: tuple[str, ...] = ()
+
+    @property
+    def is_signals_only(self) -> bool:
+        """Whether it may send signals and nothing else: then pages may use it."""
+        return self.scopes == ("signal",)
 
 
 def list_members(project: Project) -> list[MemberRow]:
@@ -119,4 +125,5 @@ def key_row(key: ApiKey) -> KeyRow:
         revoked_at=key.revoked_at,
         is_unused=key.revoked_at is None and clock.now() - used > UNUSED_AFTER,
         spans_a_second=key.spans_a_second,
+        origins=tuple(key.origins),
     )

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 from django.http import HttpRequest
@@ -16,6 +17,7 @@ from telltale.audit.log import record, record_in
 from telltale.lib import clock
 from telltale.projects import keys
 from telltale.projects.models import ApiKey, Invitation, Project, ProjectMember, Role
+from telltale.projects.origins import read_origins
 
 INVITATION_LASTS = timedelta(days=7)
 _SLUG_MAX = 60
@@ -216,13 +218,17 @@ def create_key(
     scopes: tuple[str, ...],
     *,
     spans_a_second: int | None = None,
+    origins: tuple[str, ...] = (),
     by: User | None = None,
     request: HttpRequest | None = None,
 ) -> keys.NewKey:
-    """A new key of the project. Its secret is in the answer and nowhere else."""
+    """A new key of the project. Its secret is in the answer and nowhere else. ValueError as `keys.make_key`."""
     with transaction.atomic():
-        made = keys.make_key(project, name, scopes, spans_a_second=spans_a_second, created_by_id=by.pk if by else None)
-        told = {} if spans_a_second is None else {"spans_a_second": spans_a_second}
+        made = keys.make_key(
+            project, name, scopes, spans_a_second=spans_a_second, origins=origins, created_by_id=by.pk if by else None
+        )
+        told: dict[str, Any] = {} if spans_a_second is None else {"spans_a_second": spans_a_second}
+        told |= {"origins": list(made.key.origins)} if made.key.origins else {}
         record_in(
             made.key.project,
             "key.create",
@@ -250,6 +256,32 @@ def limit_key(key: ApiKey, spans_a_second: int | None, *, request: HttpRequest |
             request=request,
             before={"spans_a_second": before},
             after={"spans_a_second": spans_a_second},
+        )
+    return True
+
+
+def set_origins(
+    key: ApiKey, origins: tuple[str, ...], *, request: HttpRequest | None = None, actor: str = ""
+) -> bool:
+    """Change the pages that may use a key from a browser; False where they are these already.
+
+    OriginRefused where one is no origin; ValueError where the key may do more than send signals.
+    """
+    wanted = list(read_origins(origins))
+    keys.check_origins(key.scopes, wanted)
+    with transaction.atomic():
+        before = ApiKey.objects.select_for_update(no_key=True).values_list("origins", flat=True).get(pk=key.pk)
+        if before == wanted:
+            return False
+        ApiKey.objects.filter(pk=key.pk).update(origins=wanted)
+        record_in(
+            key.project,
+            "key.origins",
+            key.public_part,
+            request=request,
+            actor=actor,
+            before={"origins": before},
+            after={"origins": wanted},
         )
     return True
 

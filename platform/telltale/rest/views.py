@@ -27,7 +27,7 @@ class ProjectView(APIView):
     """
 
     acts: ClassVar[dict[str, str]] = {"GET": "read"}
-    # Where a key needs another scope than the act's own, by method.
+    # Where a key needs another scope than the act's own, by method; "signal|write": one of the two.
     key_scopes: ClassVar[dict[str, str]] = {}
     # Accepted query parameters besides `project`, by method.
     query: ClassVar[dict[str, tuple[str, ...]]] = {}
@@ -56,8 +56,8 @@ class ProjectView(APIView):
         if isinstance(request.auth, KeyHolder):
             self.project = _project_of_key(request.auth, slug)
             scope = self.key_scopes.get(method, act.scope)
-            if scope not in request.auth.scopes:
-                raise Problem(403, f"This needs a key with the scope {scope}.")
+            if request.auth.scopes.isdisjoint(scope.split("|")):
+                raise Problem(403, f"This needs a key with the scope {scope.replace('|', ' or ')}.")
         else:
             if not slug:
                 raise bad_field("project", "is required: the slug of a project of yours")

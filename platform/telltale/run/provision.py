@@ -17,6 +17,7 @@ from telltale.accounts.models import Organisation, OrganisationMember, User
 from telltale.audit.log import record
 from telltale.projects.keys import SCOPES, hash_secret, make_key
 from telltale.projects.models import ApiKey, Project
+from telltale.projects.write import set_origins
 
 DEFAULT_EMAIL = "admin@localhost.localdomain"
 DEFAULT_SCOPES = ("ingest", "signal", "read", "write")
@@ -38,6 +39,7 @@ class Wanted:
     public_key: str = ""
     secret_key: str = ""
     scopes: tuple[str, ...] = ()
+    origins: tuple[str, ...] | None = None  # None: as they are
     is_operator: bool = False
     must_change_password: bool = False
 
@@ -50,6 +52,8 @@ def provision(wanted: Wanted) -> dict[str, Any]:
     OrganisationMember.objects.update_or_create(organisation=organisation, user=user, defaults={"is_owner": True})
     project = _project(wanted, organisation)
     key, secret = _key(wanted, project, user)
+    if key is not None:
+        _give_origins(key, wanted.origins)
     return {
         "email": user.email,
         "user_id": user.pk,
@@ -61,6 +65,7 @@ def provision(wanted: Wanted) -> dict[str, Any]:
         "public_key": key.public_part if key else None,
         "secret_key": secret,
         "scopes": sorted(key.scopes) if key else [],
+        "origins": list(key.origins) if key else [],
     }
 
 
@@ -142,6 +147,15 @@ def _slug(name: str) -> str:
     if not slug:
         raise ProvisionError("the name of a project or organisation needs a letter or a digit")
     return slug
+
+
+def _give_origins(key: ApiKey, origins: tuple[str, ...] | None) -> None:
+    try:
+        # Scopes may have changed under origins that are to stay.
+        if set_origins(key, tuple(key.origins) if origins is None else origins, actor=ACTOR):
+            key.refresh_from_db(fields=["origins"])
+    except ValueError as error:
+        raise ProvisionError(str(error)) from None
 
 
 def _key(wanted: Wanted, project: Project, user: User) -> tuple[ApiKey | None, str | None]:

@@ -19,12 +19,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--public-key", default="", help="tt_pk_...; with --secret-key")
     parser.add_argument("--secret-key", default="", help="tt_sk_...; made where none of this name is there")
     parser.add_argument("--scopes", default="", help=f"comma-separated, of {', '.join(SCOPES)}")
+    parser.add_argument(
+        "--origins",
+        default=None,
+        help="comma-separated: pages that may send signals with it (https://shop.example); needs --scopes signal",
+    )
     parser.add_argument("--operator", action="store_true", help="make the person an operator of the installation")
 
 
 def handle(options: argparse.Namespace, out: TextIO) -> int:
     """Print as JSON what is there now. A secret part is printed only where it was made just now."""
     scopes = tuple(part.strip() for part in options.scopes.split(",") if part.strip())
+    origins = options.origins
     wanted = Wanted(
         email=options.email,
         password=options.password,
@@ -33,6 +39,7 @@ def handle(options: argparse.Namespace, out: TextIO) -> int:
         public_key=options.public_key,
         secret_key=options.secret_key,
         scopes=scopes,
+        origins=None if origins is None else tuple(part.strip() for part in origins.split(",") if part.strip()),
         is_operator=options.operator,
     )
     try:

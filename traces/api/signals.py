@@ -1,0 +1,565 @@
+"""REST: signals, sent by servers, SDKs and pages in browsers, and read by those who may."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import IO, Any
+from uuid import UUID
+
+import orjson
+from django.conf import settings
+from django.http import HttpRequest, QueryDict
+from django.http.response import HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from telltale.projects.keys import BROWSER_SCOPES, KeyHolder, find_browser_holder, find_holder, public_from_headers
+from telltale.projects.origins import is_listed
+from telltale.rest import cors, form, paging, params, shapes
+from telltale.rest.auth import CHALLENGE, BrowserAuthentication, KeyAuthentication, KeyUser
+from telltale.rest.body import JsonParser
+from telltale.rest.problems import FieldError, Problem, bad_field, not_found, shown_value
+from telltale.rest.views import ProjectView
+from traces import signalling
+from traces.api.traces import answers
+from traces.canonical.text import clean_text, parse_int
+from traces.ingest.quota import Quota
+from traces.pages.export import FORMATS, RETRY_AFTER_SECONDS, download
+from traces.read import signals as read
+from traces.read.signals import KIND_NAMES, SOURCE_WORDS, STATES, TARGET_NAMES, Signal, SignalFilter
+from traces.signals import items as rules
+from traces.signals.kinds import Kind
+from traces.signals.names import MEANINGS, NAME_CHARS_MAX
+
+BODY_MAX_BYTES = 8 * 1024 * 1024
+NAMES = (
+    "id", "client_id", "name", "kind", "value", "vote", "target", "trace_id", "span_id", "session_id", "request_id",
+    "comment", "user_id", "source", "happened_at", "is_dated", "received_at", "updated_at", "revision", "state",
+    "bound_at", "feature",
+)  # fmt: skip
+VOTES = {"up": 1, "down": -1, "none": 0}
+_VOTE_WORDS = {number: word for word, number in VOTES.items()}
+SIGNAL_ID = OpenApiParameter("signal_id", OpenApiTypes.UUID, OpenApiParameter.PATH, description="The signal's id.")
+# Before gunicorn forks, as the one of ingest: all web processes of the machine count together.
+quota = Quota()
+
+
+class SignalShape(serializers.Serializer[Any]):
+    id = serializers.CharField(help_text="Ours; the same for as long as the signal is there.")
+    client_id = serializers.CharField(allow_null=True, help_text="The caller's id.")
+    name = serializers.CharField(help_text="As told.")
+    kind = serializers.ChoiceField(list(KIND_NAMES.values()), help_text="What the name means in this project.")
+    value = serializers.JSONField(help_text="As told: a number, true or false, or text; null where the name says it.")
+    vote = serializers.ChoiceField(list(VOTES), allow_null=True, help_text="Of a thumb; null: it is none.")
+    target = serializers.ChoiceField(list(TARGET_NAMES.values()))
+    trace_id = serializers.CharField(allow_null=True, help_text="As told, or the trace that its request is.")
+    span_id = serializers.CharField(allow_null=True)
+    session_id = serializers.CharField(allow_null=True)
+    request_id = serializers.CharField(allow_null=True)
+    comment = serializers.CharField(allow_null=True)
+    user_id = serializers.CharField(allow_null=True)
+    source = serializers.ChoiceField(list(rules.SOURCES))  # type: ignore[assignment]
+    happened_at = serializers.DateTimeField()
+    is_dated = serializers.BooleanField(help_text="Whether its sender told when; else it is when it came.")
+    received_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+    revision = serializers.IntegerField(help_text="1; one more each time it was told with something else in it.")
+    state = serializers.ChoiceField(
+        list(STATES), help_text="waiting: its target is not here yet; orphan: nothing came within 7 days."
+    )
+    bound_at = serializers.DateTimeField(allow_null=True)
+    feature = serializers.CharField(allow_null=True)
+    metadata = serializers.JSONField(allow_null=True)
+
+
+class UnboundShape(serializers.Serializer[Any]):
+    waiting = serializers.IntegerField()
+    orphans = serializers.IntegerField()
+
+
+class SignalPageShape(serializers.Serializer[Any]):
+    items = SignalShape(many=True)
+    next = serializers.CharField(allow_null=True, help_text="Address of the next page.")
+    previous = serializers.CharField(allow_null=True, help_text="Address of the page before.")
+    unbound = UnboundShape(
+        help_text=f"Of the whole project: signals whose target is not here, counted up to {read.UNBOUND_MAX:,} each."
+    )
+
+
+class NewSignalShape(serializers.Serializer[Any]):
+    name = serializers.CharField(help_text=f"At most {NAME_CHARS_MAX} characters: thumbs_up, rating, retry, ….")
+    value = serializers.JSONField(
+        required=False,
+        help_text="A number, true or false, or text; left out where the name says it. At most "
+        f"{rules.TEXT_CHARS_MAX} characters, or {rules.NUMBER_MAX:g} either way.",
+    )
+    trace_id = serializers.CharField(required=False, help_text="Of the trace. Or session_id, or request_id.")
+    span_id = serializers.CharField(required=False, help_text="16 hex digits, with trace_id.")
+    session_id = serializers.CharField(required=False)
+    request_id = serializers.CharField(
+        required=False, help_text="Your own id of the request, as the trace's metadata say it, or its provider's."
+    )
+    comment = serializers.CharField(required=False, help_text=f"At most {rules.COMMENT_CHARS_MAX} characters.")
+    user_id = serializers.CharField(required=False, help_text="The end user.")
+    source = serializers.ChoiceField(  # type: ignore[assignment]
+        list(rules.SOURCES), required=False, help_text="end_user where left out; model and code are no user's."
+    )
+    happened_at = serializers.DateTimeField(required=False, help_text="Now where left out.")
+    client_id = serializers.CharField(
+        required=False,
+        help_text=f"Yours, at most {rules.CLIENT_ID_CHARS_MAX} characters: sent again it replaces. `id` says the same.",
+    )
+    metadata = serializers.JSONField(required=False, help_text=f"An object, at most {rules.METADATA_BYTES_MAX} bytes.")
+
+
+class NewSignalsShape(serializers.Serializer[Any]):
+    signals = NewSignalShape(
+        many=True, help_text=f"1 to {signalling.ITEMS_MAX}; or one signal, or a bare array of them."
+    )
+    key = serializers.CharField(
+        required=False, help_text="The key of a page that cannot set headers (sendBeacon): one that lists origins."
+    )
+
+
+class SignalResultShape(serializers.Serializer[Any]):
+    index = serializers.IntegerField()
+    status = serializers.ChoiceField(["accepted", "updated", "unchanged", "superseded", "rejected"])
+    id = serializers.CharField(allow_null=True)
+    client_id = serializers.CharField(allow_null=True)
+    bound = serializers.BooleanField(help_text="Whether its target is here; else it is bound once that comes.")
+    errors = shapes.FieldErrorShape(many=True, required=False)  # type: ignore[assignment]
+
+
+class SignalResultsShape(serializers.Serializer[Any]):
+    accepted = serializers.IntegerField(help_text="New.")
+    updated = serializers.IntegerField(help_text="Known, and replaced.")
+    unchanged = serializers.IntegerField(help_text="Known, and told the same.")
+    superseded = serializers.IntegerField(help_text="Not kept: a later one of the same id was.")
+    rejected = serializers.IntegerField(help_text="Not kept: `errors` say why.")
+    items = SignalResultShape(many=True)
+
+
+class NameShape(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    kind = serializers.ChoiceField(list(KIND_NAMES.values()))
+    n = serializers.IntegerField(help_text="Among the newest 20,000 signals.")
+
+
+class SignalNamesShape(serializers.Serializer[Any]):
+    items = NameShape(many=True)
+    meanings = serializers.ListField(child=serializers.CharField(), help_text="What a project may say a name means.")
+
+
+class SignalParser(JsonParser):
+    """A signal, an array of signals, or an object with `signals`; UTF-8, at most `BODY_MAX_BYTES`.
+
+    Text that no UTF-8 can hold costs its own characters (U+FFFD), not the request.
+    """
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        raw = stream.read(BODY_MAX_BYTES + 1)
+        if len(raw) > BODY_MAX_BYTES:
+            raise Problem(413, f"The body is larger than the limit of {BODY_MAX_BYTES} bytes; send fewer at once.")
+        try:
+            return orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            if b"\\u" not in raw and b"\\U" not in raw:
+                raise Problem(400, f"The body is not JSON: {error}.") from None
+        try:  # lone surrogates, which scripts cut out of emoji
+            return json.loads(raw, parse_int=parse_int, parse_constant=str)
+        except (ValueError, RecursionError):
+            raise Problem(400, "The body is not JSON.") from None
+
+
+class BeaconParser(SignalParser):
+    """The same as text: `navigator.sendBeacon` sends a string so, without asking first."""
+
+    media_type = "text/plain"
+
+
+class PublicKeyAuthentication(BaseAuthentication):
+    """A key for browsers by its public part, in a header, or by either part as `key` of the body."""
+
+    def authenticate(self, request: Request) -> tuple[KeyUser, KeyHolder] | None:
+        public = public_from_headers(request._request)
+        if public:
+            return self._user(find_browser_holder(public))
+        if request.method != "POST" or any(request.META.get(name) for name in ("HTTP_AUTHORIZATION", "HTTP_X_API_KEY")):
+            return None
+        told = request.data.get("key") if isinstance(request.data, dict) else None
+        if told is None:
+            return None
+        key = clean_text(told) if isinstance(told, str) else ""
+        holder = find_browser_holder(key) or find_holder(key)
+        if holder is not None and not holder.origins:
+            raise Problem(403, "A key in a body must be one for browsers: scope signal alone, with origins.")
+        return self._user(holder)
+
+    def authenticate_header(self, request: Request) -> str:
+        return CHALLENGE
+
+    def _user(self, holder: KeyHolder | None) -> tuple[KeyUser, KeyHolder]:
+        if holder is None:
+            raise AuthenticationFailed("The key is unknown or revoked, or no key for browsers.")
+        return KeyUser(holder), holder
+
+
+def _parameter(name: str, description: str, kind: Any = OpenApiTypes.STR, **more: Any) -> OpenApiParameter:
+    return OpenApiParameter(name, kind, description=description, **more)
+
+
+_QUERY = (
+    "from", "to", "name", "kind", "source", "vote", "trace_id", "span_id", "session_id", "request_id", "client_id",
+    "user_id", "feature", "bound", "state", "limit", "cursor", "format",
+)  # fmt: skip
+_FILE_NAMES = (*NAMES, "metadata")
+
+
+class SignalsView(ProjectView):
+    acts = {"GET": "read", "POST": "note"}
+    key_scopes = {"POST": "signal|write"}
+    query = {"GET": _QUERY}
+    parser_classes = (SignalParser, BeaconParser)  # type: ignore[assignment]
+    authentication_classes = (  # type: ignore[assignment]
+        PublicKeyAuthentication, KeyAuthentication, BrowserAuthentication,
+    )  # fmt: skip
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """A key that a page uses may send signals alone, from pages that it lists."""
+        holder = request.auth if isinstance(request.auth, KeyHolder) else None
+        if holder is not None and request.method == "POST":
+            request._request.listed_origins = holder.origins  # type: ignore[attr-defined]
+            _check_browser(holder, _foreign_origin(request._request))
+        super().initial(request, *args, **kwargs)
+
+    @shapes.describe(
+        "List signals",
+        SignalPageShape,
+        tag="Signals",
+        detail="Newest first, by when they happened. `bound=no` lists those whose target is not here. `format` csv and "
+        "ndjson send all that match as a file.",
+        query=(
+            shapes.FROM,
+            shapes.TO,
+            _parameter("name", "Any of these names, as told.", many=True),
+            _parameter("kind", "Any of these kinds.", enum=list(KIND_NAMES.values()), many=True),
+            _parameter("source", "Who says so.", enum=list(rules.SOURCES), many=True),
+            _parameter("vote", "Thumbs of this direction.", enum=list(VOTES)),
+            _parameter("trace_id", "On this trace and its spans."),
+            _parameter("span_id", "On this span; with `trace_id`."),
+            _parameter("session_id", "That name this session."),
+            _parameter("request_id", "That name this request."),
+            _parameter("client_id", "The caller's id."),
+            _parameter("user_id", "Of this end user."),
+            _parameter("feature", "About traces of this feature."),
+            _parameter("bound", "Whether the target is here.", enum=["yes", "no"]),
+            _parameter("state", "The same, with orphans apart.", enum=list(STATES)),
+            shapes.LIMIT,
+            shapes.CURSOR,
+            _parameter("format", "The whole list as a file.", enum=["json", *FORMATS]),
+        ),
+    )
+    def get(self, request: Request) -> HttpResponseBase:
+        query = request.query_params
+        kind = params.choice(query, "format", ("json", *FORMATS), "json")
+        limit = params.page_size(query)
+        position = paging.read_cursor(params.text(query, "cursor"), str, str, int)
+        if position is not None and position[0] not in {"before", "after"}:
+            raise paging.bad_cursor(str(position[0]))
+        wanted = wanted_of(query)
+        with answers():
+            if kind in FORMATS:
+                records = (record(signal) | {"metadata": _text(signal.metadata)} for signal in
+                           read.each_signal(self.project.pk, wanted))  # fmt: skip
+                is_head = request.method == "HEAD"
+                return download(f"{self.project.slug}-signals", kind, _FILE_NAMES, records, is_head=is_head)
+            side: dict[str, Any] = {}
+            if position is not None:
+                side[position[0]] = (params.parse_moment("cursor", position[1]), position[2])
+            page = read.list_signals(self.project.pk, wanted, limit, **side)
+            unbound = read.unbound_counts(self.project.pk)
+        older = _cursor("before", page.older)
+        newer = _cursor("after", page.newer)
+        body = paging.page(request, [signal_json(signal) for signal in page.rows], older, newer)
+        return Response(body | {"unbound": {"waiting": unbound.waiting, "orphans": unbound.orphans}})
+
+    @shapes.describe(
+        "Put signals",
+        SignalResultsShape,
+        tag="Signals",
+        body=NewSignalsShape,
+        detail=f"One signal, or up to {signalling.ITEMS_MAX} as `signals` or a bare array. Each is judged alone: a bad "
+        "one is told with its field, limit and value, the others are kept, and the answer is 200 (400 where none could "
+        "be kept). A signal may come before its trace, and without it. A `client_id` sent again replaces what it had; "
+        "without one, what is told twice of one target by one user at one time is one signal. Committed when answered, "
+        "so a request without an answer can be sent again. From a browser: docs/signals.md.",
+        problems={413: "The body is too large.", 429: "A key for browsers sent more than it may; see `Retry-After`."},
+    )
+    def post(self, request: Request) -> Response:
+        told = _items(request.data)
+        holder = request.auth if isinstance(request.auth, KeyHolder) else None
+        if holder is not None and holder.origins:
+            _within_rate(holder, len(told))
+        sender = signalling.Sender(holder.key_id if holder is not None else None)
+        results = signalling.put_signals(self.project.pk, told, sender)
+        counts = dict.fromkeys(("accepted", "updated", "unchanged", "superseded", "rejected"), 0)
+        for result in results:
+            counts[result.status] += 1
+        if counts["rejected"] == len(results):
+            errors = [
+                FieldError(_path(at, fault.field, len(results)), fault.message, fault.limit or None, fault.value)
+                for at, result in enumerate(results)
+                for fault in result.faults
+            ]
+            detail = "; ".join(f"{error.field} {error.message}" for error in errors[:5])
+            raise Problem(400, detail, *errors[:100])
+        return Response(counts | {"items": [_result(at, result) for at, result in enumerate(results)]})
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """What has to wait says how long."""
+        response: Response = super().handle_exception(exc)
+        if response.status_code == 503:
+            response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        if isinstance(exc, TooMany):
+            response["Retry-After"] = str(exc.seconds)
+        return response
+
+
+class TooMany(Problem):
+    """More than a key for browsers may send."""
+
+    def __init__(self, rate: int, seconds: int) -> None:
+        super().__init__(429, f"This key may send {rate} signals a second and has sent more. Try again in {seconds} s.")
+        self.seconds = seconds
+
+
+_signals = SignalsView.as_view()
+
+
+@csrf_exempt
+def signals(request: HttpRequest) -> HttpResponseBase:
+    """The address of signals: pages of other origins are told whether they may, before and after."""
+    if request.method == "OPTIONS":
+        return cors.preflight(request, "GET, HEAD, POST, OPTIONS")
+    response = _signals(request)
+    listed = getattr(request, "listed_origins", ())
+    return cors.share(response, cors.origin_of(request) if request.method == "POST" else "", listed)
+
+
+# For the OpenAPI document, which looks for the class behind an address.
+signals.cls = SignalsView  # type: ignore[attr-defined]
+signals.initkwargs = {}  # type: ignore[attr-defined]
+
+
+class OneSignalView(ProjectView):
+    acts = {"GET": "read", "DELETE": "note"}
+
+    @shapes.describe("One signal", SignalShape, tag="Signals", path=(SIGNAL_ID,))
+    def get(self, request: Request, signal_id: str) -> Response:
+        with answers():
+            found = read.get_signal(self.project.pk, _key_of(signal_id))
+        if found is None:
+            raise not_found()
+        return Response(signal_json(found))
+
+    @shapes.describe(
+        "Remove a signal",
+        None,
+        tag="Signals",
+        status=204,
+        path=(SIGNAL_ID,),
+        detail="The behaviour of its session is looked at again without it.",
+    )
+    def delete(self, request: Request, signal_id: str) -> Response:
+        if not signalling.remove_signal(self.project.pk, _key_of(signal_id)):
+            raise not_found()
+        return Response(status=204)
+
+
+class SignalNamesView(ProjectView):
+    @shapes.describe(
+        "The names of signals of a project",
+        SignalNamesShape,
+        tag="Signals",
+        detail="With what each means here; the definitions of signals say so for names of your own.",
+    )
+    def get(self, request: Request) -> Response:
+        with answers():
+            found = read.signal_names(self.project.pk)
+        items = [{"name": one.name, "kind": KIND_NAMES[one.kind], "n": one.n} for one in found]
+        return Response({"items": items, "meanings": list(MEANINGS)})
+
+
+def signal_json(signal: Signal) -> dict[str, Any]:
+    """A signal as REST shows it."""
+    shown = record(signal)
+    for name in ("happened_at", "received_at", "updated_at", "bound_at"):
+        shown[name] = form.moment(shown[name])
+    return shown | {"metadata": signal.metadata}
+
+
+def record(signal: Signal) -> dict[str, Any]:
+    """A signal as a file has it."""
+    values = (
+        str(signal.key),
+        signal.client_id,
+        signal.name,
+        KIND_NAMES[signal.kind],
+        signal.value,
+        None if signal.vote is None else _VOTE_WORDS[signal.vote],
+        TARGET_NAMES[signal.target],
+        signal.trace_id.hex if signal.trace_id is not None else None,
+        signal.span_hex,
+        signal.session_id,
+        signal.request_id,
+        signal.comment,
+        signal.author,
+        SOURCE_WORDS[signal.source],
+        signal.happened_at,
+        signal.is_dated,
+        signal.received_at,
+        signal.updated_at,
+        signal.revision,
+        signal.state,
+        signal.bound_at,
+        signal.feature,
+    )
+    return dict(zip(NAMES, values, strict=True))
+
+
+def wanted_of(query: QueryDict) -> SignalFilter:
+    """What a list's parameters ask for."""
+    start, end = params.moment(query, "from"), params.moment(query, "to")
+    if start is not None and end is not None and start >= end:
+        raise bad_field("from", "must be before `to`", limit=end.isoformat(), value=start.isoformat())
+    trace, span = params.text(query, "trace_id"), params.text(query, "span_id")
+    trace_id, span_id = params.trace_id(trace) if trace else None, params.span_id(span) if span else None
+    if trace and trace_id is None:
+        raise bad_field("trace_id", "is no trace's id", limit="32 hex digits or a UUID", value=trace)
+    if span and span_id is None:
+        raise bad_field("span_id", "is no span's id", limit="16 hex digits", value=span)
+    if span and not trace:
+        raise bad_field("span_id", "needs the trace it is in", limit="trace_id with span_id")
+    vote = params.choice(query, "vote", tuple(VOTES))
+    bound = params.choice(query, "bound", ("yes", "no"))
+    kinds = {word: kind for kind, word in KIND_NAMES.items()}
+    return SignalFilter(
+        start=start,
+        end=end,
+        names=tuple(params.texts(query, "name")),
+        kinds=tuple(Kind(value) for value in _among(query, "kind", kinds)),
+        sources=tuple(_among(query, "source", rules.SOURCES)),
+        vote=VOTES[vote] if vote else None,
+        trace_id=trace_id,
+        span_id=span_id,
+        session_id=params.text(query, "session_id") or None,
+        request_id=params.text(query, "request_id") or None,
+        client_id=params.text(query, "client_id") or None,
+        author=params.text(query, "user_id") or None,
+        feature=params.text(query, "feature") or None,
+        state=params.choice(query, "state", STATES) or {"yes": read.BOUND, "no": "no"}.get(bound, ""),
+    )
+
+
+def _among(query: QueryDict, name: str, accepted: Mapping[str, Any]) -> list[Any]:
+    for word in params.texts(query, name):
+        if word not in accepted:
+            raise bad_field(name, "is not accepted", limit=f"one of {', '.join(accepted)}", value=word)
+    return [accepted[word] for word in params.texts(query, name)]
+
+
+def _foreign_origin(request: HttpRequest) -> str:
+    """The origin of a page that is not ours; the documents of the API send from our own."""
+    origin = cors.origin_of(request)
+    return "" if origin == f"{request.scheme}://{request.get_host()}" else origin
+
+
+def _check_browser(holder: KeyHolder, origin: str) -> None:
+    """403 where a page uses a key that may do more than send signals, or that does not list it."""
+    if not origin:
+        return
+    if holder.scopes != BROWSER_SCOPES:
+        raise Problem(
+            403,
+            "A key that a page uses must have the scope signal alone, since whoever opens the page can read it. Make "
+            f"one for {shown_value(origin)} under Settings, API keys, and revoke this one if it is in a public page.",
+        )
+    if not is_listed(origin, holder.origins):
+        raise Problem(
+            403,
+            f"This key does not list the origin {shown_value(origin)}. An admin of the project can add it under "
+            "Settings, API keys.",
+            FieldError("Origin", "is not listed by this key", "an origin of the key", origin),
+        )
+
+
+def _within_rate(holder: KeyHolder, n: int) -> None:
+    """TooMany where the key, which lies open in a page, has sent more than it may."""
+    if holder.spans_a_second is None:
+        holder = replace(holder, spans_a_second=settings.BROWSER_SIGNALS_A_SECOND)
+    seconds = quota.wait_seconds(holder)
+    if seconds:
+        raise TooMany(holder.spans_a_second or 0, seconds)
+    quota.charge(holder, n)
+
+
+def _items(data: Any) -> list[Any]:
+    limit = f"1 to {signalling.ITEMS_MAX} signals"
+    if isinstance(data, dict):
+        data = {name: value for name, value in data.items() if name != "key"}
+        if "signals" in data:
+            unknown = sorted(str(name) for name in data if name != "signals")
+            if unknown:
+                raise bad_field(str(shown_value(unknown[0])), "unknown field", limit="one of signals, key")
+            data = data["signals"]
+            if not isinstance(data, list):
+                raise bad_field("signals", "is no array", limit=limit)
+    found = data if isinstance(data, list) else [data]
+    if not 1 <= len(found) <= signalling.ITEMS_MAX:
+        raise bad_field("signals", "has too many items" if found else "is empty", limit=limit, value=len(found))
+    return found
+
+
+def _path(at: int, field: str, n: int) -> str:
+    return field if n == 1 else f"signals[{at}].{field}"
+
+
+def _result(at: int, result: signalling.Result) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "index": at,
+        "status": result.status,
+        "id": str(result.key) if result.key is not None and result.status != "rejected" else None,
+        "client_id": result.client_id,
+        "bound": result.is_bound,
+    }
+    if result.faults:
+        shown["errors"] = [
+            FieldError(fault.field, fault.message, fault.limit or None, fault.value).as_json()
+            for fault in result.faults
+        ]
+    return shown
+
+
+def _cursor(side: str, place: read.Place | None) -> str | None:
+    return None if place is None else paging.write_cursor(side, place[0].isoformat(), place[1])
+
+
+def _text(metadata: dict[str, Any] | None) -> str | None:
+    return None if metadata is None else orjson.dumps(metadata).decode()
+
+
+def _key_of(raw: str) -> UUID:
+    try:
+        return UUID(raw)
+    except ValueError:
+        raise not_found() from None

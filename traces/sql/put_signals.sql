@@ -1,0 +1,123 @@
+-- One row: a signal of %(rows)s that is new or says something else than its row did. Those that say the same, or are a
+-- late retry (they happened before what is stored, and both were told when), change nothing and give no row.
+-- Binds each to its trace or session where that is here, and marks the units whose behaviour has to be looked at: the
+-- ones they are about, and the ones they were about before. Rows and units are locked in order of their keys.
+-- Takes project_id, key_id, now, judge (the service of the product's own calls, which are nobody's behaviour).
+-- Stands on the keys of traces_signal, traces_trace and traces_behaviour, and on traces_trace_session.
+WITH told AS MATERIALIZED (
+    SELECT *
+    FROM jsonb_to_recordset(%(rows)s::jsonb) AS r (
+        signal_key uuid, signal_id bigint, client_id text, target_kind smallint, trace_id uuid, span_id bigint,
+        session_id text, request_id text, name text, kind smallint, value_number double precision, value_bool boolean,
+        value_label text, value_text text, vote smallint, comment text, source smallint, author text,
+        happened_at timestamptz, is_dated boolean, metadata jsonb
+    )
+), aimed AS MATERIALIZED (
+    SELECT
+        told.*,
+        CASE WHEN t.trace_id IS NULL THEN of_session.session_id
+             WHEN t.service IS DISTINCT FROM %(judge)s THEN t.session_id END AS unit_session,
+        CASE WHEN t.trace_id IS NULL THEN md5(of_session.session_id)::uuid
+             WHEN t.service IS DISTINCT FROM %(judge)s THEN coalesce(md5(t.session_id)::uuid, t.trace_id) END
+            AS unit_key,
+        CASE WHEN t.trace_id IS NOT NULL OR of_session.session_id IS NOT NULL THEN %(now)s::timestamptz END AS bound_at,
+        coalesce(t.feature, of_session.feature) AS feature
+    FROM told
+    LEFT JOIN traces_trace AS t ON t.project_id = %(project_id)s AND t.trace_id = told.trace_id
+    LEFT JOIN LATERAL (
+        SELECT s.session_id, s.feature
+        FROM traces_trace AS s
+        WHERE s.project_id = %(project_id)s AND s.session_id = told.session_id
+        ORDER BY s.started_at DESC
+        LIMIT 1
+    ) AS of_session ON t.trace_id IS NULL
+), before AS (
+    SELECT s.signal_key, s.unit_key
+    FROM told
+    JOIN traces_signal AS s ON s.project_id = %(project_id)s AND s.signal_key = told.signal_key
+    WHERE told.client_id IS NOT NULL AND s.unit_key IS NOT NULL
+), put AS (
+    INSERT INTO traces_signal AS s (
+        project_id, signal_key, signal_id, client_id, target_kind, trace_id, span_id, session_id, request_id, name,
+        kind, value_number, value_bool, value_label, value_text, vote, comment, source, author, happened_at, is_dated,
+        received_at, updated_at, key_id, unit_key, bound_at, feature, metadata
+    )
+    SELECT
+        %(project_id)s, signal_key, signal_id, client_id, target_kind, trace_id, span_id, session_id, request_id, name,
+        kind, value_number, value_bool, value_label, value_text, vote, comment, source, author, happened_at, is_dated,
+        %(now)s, %(now)s, %(key_id)s, unit_key, bound_at, feature, metadata
+    FROM aimed
+    ORDER BY signal_key
+    ON CONFLICT (project_id, signal_key) DO UPDATE SET
+        target_kind = excluded.target_kind,
+        trace_id = CASE WHEN excluded.trace_id IS NULL AND s.request_id = excluded.request_id THEN s.trace_id
+            ELSE excluded.trace_id END,
+        span_id = excluded.span_id,
+        session_id = excluded.session_id,
+        request_id = excluded.request_id,
+        name = excluded.name,
+        kind = excluded.kind,
+        value_number = excluded.value_number,
+        value_bool = excluded.value_bool,
+        value_label = excluded.value_label,
+        value_text = excluded.value_text,
+        vote = excluded.vote,
+        comment = excluded.comment,
+        source = excluded.source,
+        author = excluded.author,
+        happened_at = excluded.happened_at,
+        is_dated = excluded.is_dated,
+        updated_at = excluded.updated_at,
+        revision = s.revision + 1,
+        key_id = excluded.key_id,
+        -- What retention has taken since is no reason to forget where it belonged; another target is.
+        unit_key = CASE WHEN excluded.bound_at IS NULL AND (
+            s.target_kind, s.session_id, s.request_id, CASE WHEN s.request_id IS NULL THEN s.trace_id END
+        ) IS NOT DISTINCT FROM (
+            excluded.target_kind, excluded.session_id, excluded.request_id,
+            CASE WHEN s.request_id IS NULL THEN excluded.trace_id END
+        ) THEN s.unit_key ELSE excluded.unit_key END,
+        bound_at = CASE WHEN excluded.bound_at IS NULL AND (
+            s.target_kind, s.session_id, s.request_id, CASE WHEN s.request_id IS NULL THEN s.trace_id END
+        ) IS NOT DISTINCT FROM (
+            excluded.target_kind, excluded.session_id, excluded.request_id,
+            CASE WHEN s.request_id IS NULL THEN excluded.trace_id END
+        ) THEN s.bound_at ELSE excluded.bound_at END,
+        feature = CASE WHEN excluded.bound_at IS NULL AND (
+            s.target_kind, s.session_id, s.request_id, CASE WHEN s.request_id IS NULL THEN s.trace_id END
+        ) IS NOT DISTINCT FROM (
+            excluded.target_kind, excluded.session_id, excluded.request_id,
+            CASE WHEN s.request_id IS NULL THEN excluded.trace_id END
+        ) THEN s.feature ELSE excluded.feature END,
+        metadata = excluded.metadata
+    WHERE NOT (s.is_dated AND excluded.is_dated AND excluded.happened_at < s.happened_at)
+        AND (
+            s.target_kind, s.trace_id, s.span_id, s.session_id, s.request_id, s.name,
+            s.kind, s.value_number, s.value_bool, s.value_label, s.value_text, s.vote, s.comment, s.source, s.author,
+            s.metadata, CASE WHEN excluded.is_dated THEN s.happened_at END
+        ) IS DISTINCT FROM (
+            excluded.target_kind, CASE WHEN excluded.trace_id IS NULL AND s.request_id = excluded.request_id
+            THEN s.trace_id ELSE excluded.trace_id END, excluded.span_id, excluded.session_id, excluded.request_id, excluded.name, excluded.kind, excluded.value_number, excluded.value_bool,
+            excluded.value_label, excluded.value_text, excluded.vote, excluded.comment, excluded.source,
+            excluded.author, excluded.metadata, CASE WHEN excluded.is_dated THEN excluded.happened_at END
+        )
+    RETURNING s.signal_key, s.revision, s.unit_key, s.trace_id, s.bound_at IS NOT NULL AS is_bound
+), touched AS (
+    SELECT put.unit_key, aimed.unit_session
+    FROM put
+    JOIN aimed USING (signal_key)
+    WHERE put.unit_key = aimed.unit_key
+    UNION ALL
+    SELECT b.unit_key, b.session_id
+    FROM put
+    JOIN before USING (signal_key)
+    JOIN traces_behaviour AS b ON b.project_id = %(project_id)s AND b.unit_key = before.unit_key
+    WHERE before.unit_key IS DISTINCT FROM put.unit_key
+), marked AS (
+    INSERT INTO traces_behaviour_due AS d (project_id, unit_key, session_id, due_at)
+    SELECT DISTINCT ON (unit_key) %(project_id)s, unit_key, unit_session, %(now)s::timestamptz
+    FROM touched
+    ORDER BY unit_key
+    ON CONFLICT (project_id, unit_key) DO UPDATE SET due_at = least(d.due_at, excluded.due_at)
+)
+SELECT signal_key, revision, trace_id, is_bound FROM put
