@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from traces import pages
-from traces.pages import notes, views
+from traces.pages import notes, outcomes, views
 from traces.pages.session import session_page
 from traces.pages.session_list import session_list
 from traces.pages.user import user_page
@@ -33,6 +33,14 @@ urlpatterns = [
     path("p/<slug:slug>/performance/", performance, name="performance"),
     path("p/<slug:slug>/sessions/", session_list, name="session_list"),
     path("p/<slug:slug>/sessions/<path:session>/", session_page, name="session_page"),
+    path("p/<slug:slug>/outcomes/", outcomes.outcome_list, name="outcomes"),
+    path("p/<slug:slug>/outcomes/new/", outcomes.outcome_new, name="outcome_new"),
+    path("p/<slug:slug>/outcomes/preset/", outcomes.outcome_preset, name="outcome_preset"),
+    path("p/<slug:slug>/outcomes/<slug:outcome>/", outcomes.outcome_page, name="outcome"),
+    path("p/<slug:slug>/outcomes/<slug:outcome>/edit/", outcomes.outcome_edit, name="outcome_edit"),
+    path("p/<slug:slug>/outcomes/<slug:outcome>/archive/", outcomes.outcome_archive, name="outcome_archive"),
+    path("p/<slug:slug>/outcomes/<slug:outcome>/recount/", outcomes.outcome_recount, name="outcome_recount"),
+    path("p/<slug:slug>/outcomes/<slug:outcome>/sessions/", outcomes.outcome_sessions, name="outcome_sessions"),
     path("p/<slug:slug>/users/", user_list, name="user_list"),
     path("p/<slug:slug>/users/<path:user>/", user_page, name="user_page"),
 ]

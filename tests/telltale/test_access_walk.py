@@ -75,6 +75,7 @@ class Ids:
     tried: int = 987_654_321
     calibration: int = 987_654_321
     routine: int = 987_654_321
+    outcome: str = "no-such-outcome"
     signal: str = "00000000-0000-0000-0000-000000000001"
 
     def fill(self, route: str) -> str:
@@ -90,6 +91,7 @@ class Ids:
             "dataset": self.dataset, "item_key": "k1", "experiment_id": self.experiment,
             "queue": self.queue, "item_id": self.review_item, "review_id": self.review,
             "judge": self.judge, "calibration_id": self.calibration, "routine_id": self.routine,
+            "outcome": self.outcome,
         }  # fmt: skip
         route = re.sub(r"\(\?P<uidb36>.*\$$", "1-sample-token/", route.replace("^", ""))
         route = re.sub(r"\(\?:[^)]*\)\?(.*?)/\?\$$", r"\1", route)
@@ -203,6 +205,8 @@ def _furnish(project: Project, member: User, holder: Client, trace: bytes) -> Id
     judge, calibration, routine = _judged(project)
     queue, item, review = _reviewed(project, holder, trace)
     set_up = _set_up(project, holder, judge)
+    told = {"name": f"{project.slug} sales", "spec": {"measure": "share", "of": [{"kind": "conversion"}]}}
+    outcome = holder.post("/api/v1/outcomes", told, **key_of).json()["slug"]
     membership, _ = ProjectMember.objects.get_or_create(project=project, user=member, defaults={"role": Role.VIEWER})
     invited = write.invite(project, f"new@{project.slug}.example", Role.VIEWER, by=None)
     key = keys.make_key(project, "spare", ("read",)).key
@@ -211,7 +215,7 @@ def _furnish(project: Project, member: User, holder: Client, trace: bytes) -> Id
         comment.json()["id"], view.json()["id"],
         target=target.json()["id"], score=score, signal=signal, dataset=dataset, experiment=experiment,
         queue=queue, review_item=item, review=review,
-        judge=judge, calibration=calibration, routine=routine, **set_up,
+        judge=judge, calibration=calibration, routine=routine, outcome=outcome, **set_up,
     )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 A session that an outcome does not speak about (another feature, without Y, without X where it is a mean over those with
 X) adds nothing. What cannot be told (a cost without a price, a signal without its number, a derived fact of a trace
-without a session) is unknown: it is counted apart and never taken for 0.
+without a session) is unknown: it is counted apart and never taken for 0. Whether it can be told never depends on what
+it is: else those with X would be known, those without unknown, and every share 100 %.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ import math
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from traces.behaviour.types import Seen, Stratum
+from traces.behaviour.types import Fact, Seen
+from traces.behaviour.votes import is_denied
 from traces.outcomes.spec import NUMBER_MAX, Check, Condition, Measure, OutcomeSpec, Per
 from traces.outcomes.types import Figure, Unit
 from traces.signals.kinds import Kind
 
 ZERO, ONE = Decimal(0), Decimal(1)
+_VALUED = (Kind.RATING, Kind.TEXT, Kind.OTHER, Kind.OUTSIDE)
+_BY_WORDS = Fact.REPHRASED | Fact.CORRECTED | Fact.ESCALATED
 # Told numbers are kept to a billionth, times to a microsecond, money to the pico-dollar it is counted in.
 _NUMBER_DIGITS, _SECOND_DIGITS = Decimal("1e-9"), Decimal("1e-6")
 
@@ -68,16 +72,19 @@ def figure(spec: OutcomeSpec, unit: Unit) -> tuple[Decimal | None, Decimal | Non
 def matches(condition: Condition, seen: Seen) -> bool:
     """Whether a signal is what the condition speaks of, by its name or kind and its value.
 
-    A signal told as false says that something did not happen, unless it is a thumb, where false is a thumb down.
+    Without a check a signal that was told as false does not count: it says that something did not happen. Of a thumb
+    false is a thumb down, and one that was taken back is none.
     """
     if condition.name is not None:
         if seen.name != condition.name:
             return False
     elif condition.kind is None or seen.kind != condition.kind:
         return False
+    if seen.vote == 0:
+        return False
     match condition.check:
         case None:
-            return seen.truth is not False or seen.kind == Kind.THUMB
+            return _has_happened(seen)
         case Check.IS:
             return truth(seen) is condition.wanted
         case Check.LABEL:
@@ -89,7 +96,9 @@ def matches(condition: Condition, seen: Seen) -> bool:
 
 
 def truth(seen: Seen) -> bool | None:
-    """What a signal says of yes or no: its own word, or the sign of its number; None where it says neither."""
+    """What a signal says of yes or no: a vote, its own word, or the sign of its number; None where it says neither."""
+    if seen.vote:
+        return seen.vote > 0
     if seen.truth is not None:
         return seen.truth
     if _is_number(seen):
@@ -97,18 +106,25 @@ def truth(seen: Seen) -> bool | None:
     return None
 
 
+def _has_happened(seen: Seen) -> bool:
+    if seen.kind is Kind.THUMB:
+        return True
+    # The number of these is a value, and 0 is one.
+    return seen.truth is not False if seen.kind in _VALUED else not is_denied(seen)
+
+
 def _has(conditions: Sequence[Condition], unit: Unit) -> bool | None:
-    """Whether any of the conditions holds; None where none does and one of them cannot be told."""
-    is_unsure = False
-    for condition in conditions:
-        if condition.fact is not None:
-            if unit.behaviour.facts & condition.fact:
-                return True
-            # What came after a trace without a session is not known.
-            is_unsure = is_unsure or unit.behaviour.stratum == Stratum.UNKNOWN
-        elif any(matches(condition, seen) for seen in unit.seen):
-            return True
-    return None if is_unsure else False
+    """Whether any of the conditions holds; None where one of them cannot be told of such a session."""
+    facts = unit.behaviour.facts
+    wanted = [condition.fact for condition in conditions if condition.fact is not None]
+    if wanted and (
+        # What came after a trace without a session is not known; without words, no rule about them sees anything.
+        facts & Fact.LONE or (facts & Fact.WORDLESS and any(fact & _BY_WORDS for fact in wanted))
+    ):
+        return None
+    if any(facts & fact for fact in wanted):
+        return True
+    return any(matches(each, seen) for each in conditions if each.fact is None for seen in unit.seen)
 
 
 def _of(conditions: Sequence[Condition], unit: Unit) -> Iterator[Seen]:

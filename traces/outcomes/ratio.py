@@ -13,11 +13,16 @@ from statistics import NormalDist
 
 from telltale.stats.proportions import LEVEL, wilson
 
-# Fewer tell nothing that a person should act on. With 30 sessions of heavily skewed values (log-normal, sigma 1) the
-# interval covers the mean in 93 % of runs, with 15 in 91 % (tests/traces/test_outcomes_ratio.py).
+# Fewer tell nothing that a person should act on.
 SESSIONS_MIN = 30
-# Sessions with X below a ratio, and how many equally large sessions a sum must be worth.
+# Sessions with X below a ratio.
 WITH_MIN = 10
+# A mean of skewed values needs more: of log-normal ones (sigma 1) the interval covers the truth in 91.6 % of runs with
+# 30 sessions, 92.1 % with 60, 93.5 % with 100; of exponential ones in 94.3 % with 30 (3,000 runs each).
+MEAN_MIN = 50
+# How many equally large sessions a sum must be worth. Not higher: what is left out by what was seen makes the rest
+# look surer than it is (with 10, revenue of 100 sessions with 10 buyers covered 90 % instead of 98 %).
+WORTH_MIN = 4
 _PLACES = 80  # of the sums below, exact: squares of 21 digits, 10^15 of them
 
 
@@ -91,8 +96,9 @@ def ratio(sums: Sums, *, is_share: bool, level: float = LEVEL) -> Ratio | TooLit
     """sum(y) / sum(x), or what there is too little of.
 
     A share (x is 1, y is 0 or 1 in each session) has Wilson's interval and needs `SESSIONS_MIN` sessions. Any other
-    ratio also needs `WITH_MIN` sessions with X below it, and a sum worth `WITH_MIN` equally large sessions: (sum y)^2 /
-    sum y^2 (Kish 1965, 8.1), so that one huge order is no mean. ValueError where the sums are of no share.
+    ratio also needs `WITH_MIN` sessions with X below it, a mean (x is alike in all sessions) `MEAN_MIN` sessions, and a
+    sum must be worth `WORTH_MIN` equally large sessions, (sum y)^2 / sum y^2 (Kish 1965, 8.1): one huge order is no
+    mean. ValueError where the sums are of no share.
     """
     if sums.n < SESSIONS_MIN:
         return TooLittle(sums.n, SESSIONS_MIN, "sessions")
@@ -102,9 +108,14 @@ def ratio(sums: Sums, *, is_share: bool, level: float = LEVEL) -> Ratio | TooLit
         return Ratio(share, low, high, sums.n, "wilson", level)
     if sums.x < WITH_MIN:
         return TooLittle(int(sums.x), WITH_MIN, "sessions with it")
-    if sums.yy and (worth := sums.y * sums.y / sums.yy) < WITH_MIN:
-        return TooLittle(int(worth), WITH_MIN, "equally large sessions that the sum is worth")
-    return _delta(sums, level)
+    with localcontext(prec=_PLACES):
+        is_mean = sums.n * sums.xx == sums.x * sums.x
+        worth = min(sums.x * sums.x / sums.xx, sums.y * sums.y / sums.yy if sums.yy else Decimal(sums.n))
+    if is_mean and sums.n < MEAN_MIN:
+        return TooLittle(sums.n, MEAN_MIN, "sessions")
+    if worth < WORTH_MIN:
+        return TooLittle(int(worth), WORTH_MIN, "equally large sessions that the sum is worth")
+    return _delta(sums, float(worth), level)
 
 
 def change(later: Ratio, earlier: Ratio) -> Change:
@@ -119,11 +130,12 @@ def change(later: Ratio, earlier: Ratio) -> Change:
     return Change(value, value - below, value + above)
 
 
-def _delta(sums: Sums, level: float) -> Ratio:
-    """The delta method for sum(y) / sum(x) (Cochran 1977, 6.3), with Student's t of n - 1 degrees of freedom.
+def _delta(sums: Sums, worth: float, level: float) -> Ratio:
+    """The delta method for sum(y) / sum(x) (Cochran 1977, 6.3), with Student's t of `worth` - 1 degrees of freedom.
 
     Where both sums are positive it is applied to the logarithm of the ratio: the limits are then as skewed as money and
-    time are, and never below 0. (Friedrich, Adhikari & Beyene 2008 compare the two for ratios of means.)
+    time are, and never below 0. In simulation that covers better than the plain form everywhere, and better than
+    Fieller's limits where values are skewed.
     """
     with localcontext(prec=_PLACES):
         n = Decimal(sums.n)
@@ -132,21 +144,35 @@ def _delta(sums: Sums, level: float) -> Ratio:
         squares = max(sums.yy - 2 * value * sums.xy + value * value * sums.xx, Decimal(0))
         error = (squares * n / (n - 1)).sqrt() / sums.x
         relative = float(error / value) if value > 0 else math.inf
-    middle, half = float(value), student(level, sums.n - 1) * float(error)
+    middle, t = float(value), student(level, worth - 1)
     if value > 0:
-        times = math.exp(student(level, sums.n - 1) * relative)
+        times = math.exp(t * relative)
         return Ratio(middle, middle / times, middle * times, sums.n, "delta, log", level)
+    half = t * float(error)
     return Ratio(middle, middle - half, middle + half, sums.n, "delta", level)
 
 
-def student(level: float, df: int) -> float:
+def student(level: float, df: float) -> float:
     """The two-sided quantile of Student's t: 2.045 for .95 and 29.
 
-    Expansion in 1/df (Abramowitz & Stegun 26.7.5): within 1e-4 of tables from 10 degrees of freedom on.
+    Hill's expansion (1970, Algorithm 396): within 1e-4 of tables from 3 degrees of freedom on.
     """
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    first = (z**3 + z) / 4
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    fourth = (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160
-    return z + first / df + second / df**2 + third / df**3 + fourth / df**4
+    p = 1 - level
+    a = 1 / (df - 0.5)
+    b = 48 / a**2
+    c = ((20700 * a / b - 98) * a - 16) * a + 96.36
+    d = ((94.5 / (b + c) - 3) / b + 1) * math.sqrt(a * math.pi / 2) * df
+    y = (d * p) ** (2 / df)
+    if y > 0.05 + a:
+        x = NormalDist().inv_cdf(p * 0.5)
+        y = x * x
+        if df < 5:
+            c += 0.3 * (df - 4.5) * (x + 0.6)
+        c += (((0.05 * d * x - 5) * x - 7) * x - 2) * x + b
+        y = (((((0.4 * y + 6.3) * y + 36) * y + 94.5) / c - y - 3) / b + 1) * x
+        y = math.expm1(a * y * y)
+    else:
+        y = ((1 / (((df + 6) / (df * y) - 0.089 * d - 0.822) * (df + 2) * 3) + 0.5 / (df + 4)) * y - 1) * (df + 1) / (
+            df + 2
+        ) + 1 / y
+    return math.sqrt(df * y)

@@ -60,9 +60,17 @@ class Check(StrEnum):
 
 KINDS = {kind.name.lower(): kind for kind in Kind if kind not in {Kind.OTHER, Kind.OUTSIDE}}
 FACTS = {
-    fact.name.lower(): fact
-    for fact in Fact
-    if fact.name is not None and fact not in {Fact.CLOSING_WORDS, Fact.SINGLE_SHOT}
+    "abandoned": Fact.ABANDONED,
+    "retried": Fact.RETRIED,
+    "rephrased": Fact.REPHRASED,
+    "corrected": Fact.CORRECTED,
+    "followed_up": Fact.FOLLOWED_UP,
+    "escalated": Fact.ESCALATED,
+    "completed": Fact.COMPLETED,
+    "converted": Fact.CONVERTED,
+    "copied": Fact.COPIED,
+    "edited": Fact.EDITED,
+    "error": Fact.ERROR,
 }
 BETTER = ("higher", "lower")
 _SUBJECTS = ("kind", "name", "fact")

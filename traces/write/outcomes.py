@@ -14,13 +14,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
-from psycopg import Cursor
+from psycopg import Cursor, sql
 
 from traces.outcomes.figures import figures
-from traces.outcomes.spec import OutcomeSpec, SpecRefused, parse_outcome
+from traces.outcomes.spec import Measure, OutcomeSpec, SpecRefused, parse_outcome
 from traces.outcomes.types import Figure, Unit
+from traces.read.outcome_units import COLUMNS, units_of
 
 log = logging.getLogger(__name__)
 Booked = Mapping[str, Sequence[Any]]
@@ -47,6 +49,25 @@ _BOOK = """
     ON CONFLICT (project_id, outcome_id, hour, feature) DO UPDATE SET
         n = held.n + excluded.n, unknown = held.unknown + excluded.unknown, x = held.x + excluded.x,
         y = held.y + excluded.y, xx = held.xx + excluded.xx, xy = held.xy + excluded.xy, yy = held.yy + excluded.yy
+"""
+_NEXT = """
+    SELECT first_at, unit_key FROM traces_behaviour
+    WHERE project_id = %(project_id)s AND is_closed AND first_at >= %(since)s
+        AND (%(at)s::timestamptz IS NULL OR (first_at, unit_key) < (%(at)s::timestamptz, %(key)s::uuid))
+    ORDER BY first_at DESC, unit_key DESC
+    LIMIT %(limit)s
+"""
+# Whoever changes several rows takes them in this order.
+_LOCK = sql.SQL("""
+    SELECT {columns} FROM traces_behaviour
+    WHERE project_id = %(project_id)s AND unit_key = ANY(%(keys)s) AND is_closed
+    ORDER BY unit_key
+    FOR NO KEY UPDATE
+""").format(columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS)))
+_KEEP = """
+    UPDATE traces_behaviour AS held SET outcomes = told.outcomes
+    FROM jsonb_to_recordset(%(rows)s::jsonb) AS told (unit_key uuid, outcomes jsonb)
+    WHERE held.project_id = %(project_id)s AND held.unit_key = told.unit_key
 """
 
 
@@ -116,6 +137,55 @@ def book(
                     lines.append({**told, "sign": sign, "x": x, "y": y})
     if lines:
         cursor.execute(_BOOK, {"project_id": project_id, "lines": orjson.dumps(lines).decode()})
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What one step of counting again did: sessions looked at, and where the next one begins (None: at the end)."""
+
+    units: int
+    at: datetime | None
+    key: UUID | None
+
+
+def recount_slice(
+    cursor: Cursor[Any],
+    project_id: int,
+    outcome_id: int,
+    revision: int,
+    *,
+    since: datetime,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> Slice | None:
+    """Book one outcome anew for the next closed units before `after`, newest first, of those since `since`.
+
+    In the caller's transaction. None where this revision of the outcome is no longer in force.
+    """
+    measured = [each for each in load_measured(cursor, project_id) if each.outcome_id == outcome_id]
+    if not measured or measured[0].revision != revision:
+        return None
+    at, key = after if after is not None else (None, None)
+    params = {"project_id": project_id, "since": since, "at": at, "key": key, "limit": limit}
+    cursor.execute(_NEXT, params)
+    found = cursor.fetchall()
+    if not found:
+        return Slice(0, None, None)
+    cursor.execute(_LOCK, {"project_id": project_id, "keys": [row[1] for row in found]})
+    with_turns = measured[0].spec.measure is Measure.ANSWERS
+    changes, rows = [], []
+    for kept in units_of(cursor, project_id, cursor.fetchall(), with_turns=with_turns):
+        seen = kept.unit.behaviour
+        others = {key: told for key, told in (kept.outcomes or {}).items() if key != str(outcome_id)}
+        outcomes = others | figures_of(measured, kept.unit)
+        if outcomes != (kept.outcomes or {}):
+            before = Place(seen.first_at, seen.feature, kept.outcomes)
+            changes.append((before, Place(seen.first_at, seen.feature, outcomes)))
+            rows.append({"unit_key": str(kept.unit_key), "outcomes": outcomes})
+    if rows:
+        cursor.execute(_KEEP, {"project_id": project_id, "rows": orjson.dumps(rows).decode()})
+        book(cursor, project_id, measured, changes)
+    return Slice(len(found), *found[-1])
 
 
 def clear(cursor: Cursor[Any], project_id: int, outcome_id: int) -> None:
