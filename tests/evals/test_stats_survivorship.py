@@ -356,6 +356,37 @@ def test_unequal_draws_are_weighed():
     assert found.low < 0.75 < found.high
 
 
+def test_answers_that_people_disagree_on_count_as_their_mean():
+    human = np.array([1.0] * 28 + [0.5] * 2)
+
+    found = anchor_from_reviews(np.full(30, np.nan), 1.0, human, 1.0)
+
+    assert found.estimate == pytest.approx(29 / 30)
+    assert (found.low, found.high) == pytest.approx(proportion_confint(29, 30, method="wilson"), abs=1e-9)
+    assert found.n_eff == pytest.approx(30)
+
+
+def test_reviews_that_all_agree_are_no_certainty():
+    found = anchor_from_reviews(np.full(30, np.nan), 1.0, np.ones(30), 1.0)
+
+    assert (found.estimate, found.high) == (1.0, 1.0)
+    assert found.low == pytest.approx(proportion_confint(30, 30, method="wilson")[0], abs=1e-9)
+
+
+def test_a_missing_score_of_the_judge_in_20_is_passed_over_and_more_leave_reviews_alone():
+    random = np.random.default_rng(2)
+    truth = (random.random(1000) < 0.6).astype(float)
+    human = np.full(1000, np.nan)
+    human[:100] = truth[:100]
+    judge = np.where(random.random(1000) < 0.9, truth, 1 - truth)
+
+    some, many = judge.copy(), judge.copy()
+    some[:5], many[:6] = np.nan, np.nan
+
+    assert anchor_from_reviews(some, 1.0, human, 0.1).judged == 900
+    assert anchor_from_reviews(many, 1.0, human, 0.1).judged == 0
+
+
 def test_what_is_no_share_or_no_probability_is_refused():
     ones = np.ones(40)
     with pytest.raises(ValueError, match="within 0 and 1"):

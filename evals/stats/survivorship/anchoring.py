@@ -62,7 +62,12 @@ def _alone(people: Floats, pi: Floats, level: float) -> Estimate | TooLittle:
     sums = Sums.of(people, pi)
     if np.isin(people, (0.0, 1.0)).all():
         return wilson_eff(sums, level)
-    return hajek(sums, level, "process", (0.0, 1.0))
+    # Means of several people vary less than 0 and 1 do; near the ends of the scale that is no certainty either.
+    found = as_share(hajek(sums, level, "process", (0.0, 1.0)))
+    if isinstance(found, TooLittle) or found.n_eff <= sums.n_eff:
+        return found
+    low, high = wilson_limits(found.value, sums.n_eff, level)
+    return replace(found, low=low, high=high, n_eff=sums.n_eff)
 
 
 def _corrected(
