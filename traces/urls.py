@@ -8,6 +8,7 @@ from traces import pages
 from traces.pages import notes, outcomes, views
 from traces.pages.session import session_page
 from traces.pages.session_list import session_list
+from traces.pages.signal_list import signal_list
 from traces.pages.user import user_page
 from traces.pages.user_list import user_list
 from traces.pages_performance import performance
@@ -33,6 +34,7 @@ urlpatterns = [
     path("p/<slug:slug>/performance/", performance, name="performance"),
     path("p/<slug:slug>/sessions/", session_list, name="session_list"),
     path("p/<slug:slug>/sessions/<path:session>/", session_page, name="session_page"),
+    path("p/<slug:slug>/signals/all/", signal_list, name="signal_list"),
     path("p/<slug:slug>/outcomes/", outcomes.outcome_list, name="outcomes"),
     path("p/<slug:slug>/outcomes/new/", outcomes.outcome_new, name="outcome_new"),
     path("p/<slug:slug>/outcomes/preset/", outcomes.outcome_preset, name="outcome_preset"),

@@ -10,7 +10,7 @@ import orjson
 from django.db import connection
 
 from tests.traces.session_rows import NOON
-from traces.behaviour.types import Fact, Stratum
+from traces.behaviour.types import Stratum
 from traces.read.session_rows import session_key
 from traces.signals.kinds import Kind, Source, Target
 
@@ -23,12 +23,12 @@ def _put(table, row):
         cursor.execute(_INSERT.format(table=table), [orjson.dumps(row).decode()])
 
 
-def put_signal(project_id, kind=Kind.THUMB, *, trace=None, session=None, request=None, at=0.0, bound=True, **more):
-    """A signal about a trace, a session or a request, `at` seconds after noon; bound to its session unless told."""
+def put_signal(project_id, kind=Kind.THUMB, *, trace=None, session=None, request=None, at=0.0, bound=True, of=None, **more):
+    """A signal about a trace, a session or a request, `at` seconds after noon; bound, to session `of` where told."""
     n = next(_ids)
     when = (NOON + timedelta(seconds=at)).isoformat()
     target = Target.TRACE if trace is not None else Target.SESSION if session is not None else Target.REQUEST
-    unit = session_key(session) if session is not None else trace
+    unit = session_key(of or session) if of or session else trace
     row = {
         "project_id": project_id, "signal_key": str(UUID(int=n)), "signal_id": n, "target_kind": int(target),
         "trace_id": None if trace is None else str(trace), "session_id": session, "request_id": request,
@@ -41,7 +41,7 @@ def put_signal(project_id, kind=Kind.THUMB, *, trace=None, session=None, request
     return n
 
 
-def put_behaviour(project_id, session, stratum=Stratum.CARRIED_ON, *, facts=Fact(0), vote=0, rating=None, at=0.0):
+def put_behaviour(project_id, session, stratum=Stratum.CARRIED_ON, *, facts=0, vote=0, rating=None, at=0.0):
     """What the user of a session did, as the fold writes it."""
     when = (NOON + timedelta(seconds=at)).isoformat()
     _put("traces_behaviour", {

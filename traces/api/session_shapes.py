@@ -6,7 +6,9 @@ from typing import Any
 
 from rest_framework import serializers
 
+from telltale.rest import shapes
 from traces.api.trace_shapes import CostShape, TraceShape, UsageShape
+from traces.behaviour.types import Stratum
 from traces.read import CostState
 
 
@@ -41,6 +43,34 @@ class SessionShape(serializers.Serializer[Any]):
     last_answer = serializers.CharField(allow_null=True)
     summed_at = serializers.DateTimeField(help_text="When these sums were made.")
     is_behind = serializers.BooleanField(help_text="More has come since; a long session is summed now and then.")
+    behaviour = serializers.ChoiceField(
+        choices=[stratum.name.lower() for stratum in Stratum], allow_null=True,
+        help_text="The one group it is in (docs/behaviour.md); null where no rule has looked at it yet, as all below.",
+    )
+    seen = serializers.ListField(
+        child=serializers.CharField(), allow_null=True, help_text="All that rules or signals saw in it."
+    )
+    is_over = serializers.BooleanField(allow_null=True, help_text="Whether it counts in rates.")
+    vote = serializers.ChoiceField(choices=["up", "down", "none"], allow_null=True, help_text="Its last vote.")
+    rating = serializers.FloatField(allow_null=True)
+
+
+class TallyShape(serializers.Serializer[Any]):
+    sessions = serializers.IntegerField(help_text="The newest that match, of which all below is counted.")
+    is_whole = serializers.BooleanField(help_text="Whether these are all that match.")
+    behaviour = serializers.DictField(child=serializers.IntegerField(), help_text="Sessions by group.")
+    not_looked_at = serializers.IntegerField(help_text="No rule has looked at them yet.")
+    over = serializers.IntegerField(help_text="Sessions that are over.")
+    voted = serializers.IntegerField(help_text="Of these, how many have a vote.")
+    up = serializers.IntegerField()
+    down = serializers.IntegerField()
+
+
+def session_page() -> type[serializers.Serializer[Any]]:
+    """The shape of a page of sessions."""
+    page = shapes.page_of(SessionShape, "SessionPage")
+    tally = TallyShape(required=False, help_text="With include=tally.")
+    return type("SessionPage", (page,), {"tally": tally})
 
 
 class SpokenShape(serializers.Serializer[Any]):

@@ -19,8 +19,10 @@ from traces.canonical.content import Message
 from traces.canonical.types import BUCKETS
 from traces.pages.addresses import read_ids, write_id
 from traces.pages.export import FORMATS
+from traces.pages.session_columns import did_record
 from traces.pages.session_list import export_sessions
 from traces.read.asking import asking
+from traces.read.session_did import SAMPLE, Did, Tally, did_of_sessions, tally_sessions
 from traces.read.session_rows import SessionRow
 from traces.read.sessions import (
     DEFAULT_SORT,
@@ -42,11 +44,11 @@ ID = OpenApiParameter(
 
 
 class SessionListView(ProjectView):
-    query = {"GET": ("from", "to", "q", "sort", "limit", "cursor", "format", *FILTERS)}
+    query = {"GET": ("from", "to", "q", "sort", "limit", "cursor", "format", "include", *FILTERS)}
 
     @shapes.describe(
         "List sessions",
-        shapes.page_of(session_shapes.SessionShape, "SessionPage"),
+        session_shapes.session_page(),
         tag="Sessions",
         detail="Newest first unless sorted otherwise. The window is about what the list is sorted by: the last "
         "activity for `last_at`, else the start. Repeated keys mean any of them, different keys all of them.",
@@ -58,27 +60,39 @@ class SessionListView(ProjectView):
             shapes.LIMIT,
             shapes.CURSOR,
             listing.FORMAT,
+            OpenApiParameter(
+                "include", OpenApiTypes.STR, enum=["tally"],
+                description=f"How many of the newest {SAMPLE:,} sessions that match did what, and how many voted.",
+            ),
             *listing.filter_parameters(SESSION_FIELDS),
         ),
-    )
+    )  # fmt: skip
     def get(self, request: Request) -> HttpResponseBase:
         query = request.query_params
         wanted, ask = listing.read_filter(query, SESSION_FIELDS), listing.read_ask(query)
         kind, sort = listing.read_format(query), params.text(query, "sort") or DEFAULT_SORT
+        wants_tally = params.choice(query, "include", ("tally",)) == "tally"
         with answers():
             only = find_session_id(self.project.pk, wanted.q)
             if kind in FORMATS:
                 return export_sessions(self.project, wanted, sort, kind, only, request.method == "HEAD")
             page = list_sessions(self.project.pk, wanted, sort, ask, only)
-        items = [as_json(row) for row in page.rows]
-        return Response(paging.page(request, items, *listing.cursors(page.older, page.newer)))
+            did = did_of_sessions(self.project.pk, [row.key for row in page.rows])
+            tally = None
+            if wants_tally:
+                with asking() as cursor:
+                    tally = tally_sessions(cursor, self.project.pk, wanted)
+        items = [as_json(row, did.get(row.key)) for row in page.rows]
+        told = paging.page(request, items, *listing.cursors(page.older, page.newer))
+        return Response(told | ({"tally": tally_json(tally)} if tally is not None else {}))
 
 
 class SessionView(ProjectView):
     @shapes.describe("One session with its sums", session_shapes.SessionShape, tag="Sessions", path=(ID,))
     def get(self, request: Request, session: str) -> Response:
         with answers():
-            return Response(as_json(self._find(session)))
+            row = self._find(session)
+            return Response(as_json(row, did_of_sessions(self.project.pk, [row.key]).get(row.key)))
 
     def _find(self, session: str) -> SessionRow:
         with asking() as cursor:
@@ -126,8 +140,23 @@ class TurnListView(ProjectView):
         return Response(paging.page(request, items, *listing.cursors(page.later, page.earlier)))
 
 
-def as_json(row: SessionRow) -> dict[str, Any]:
-    """A session with its sums; unknown is null."""
+def tally_json(tally: Tally) -> dict[str, Any]:
+    """How many of the newest sessions that match did what."""
+    known = {stratum.name.lower(): n for stratum, n in tally.strata.items() if stratum is not None}
+    return {
+        "sessions": tally.n,
+        "is_whole": tally.is_whole,
+        "behaviour": known,
+        "not_looked_at": tally.strata.get(None, 0),
+        "over": tally.closed,
+        "voted": tally.voted,
+        "up": tally.up,
+        "down": tally.down,
+    }
+
+
+def as_json(row: SessionRow, did: Did | None) -> dict[str, Any]:
+    """A session with its sums, and what its user did; unknown is null."""
     return {
         "session_id": row.session_id,
         "address": write_id(row.session_id),
@@ -159,6 +188,7 @@ def as_json(row: SessionRow) -> dict[str, Any]:
         "last_answer": row.preview_out,
         "summed_at": form.moment(row.refreshed_at),
         "is_behind": row.is_stale,
+        **did_record(did),
     }
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from telltale.rest import form
 from traces.canonical.types import BUCKETS, SpanFlag
 from traces.read import CostSum, Count, Facets, SpanDetail, SpanRow, TraceRow
+from traces.read.signal_terms import words_of
+from traces.read.signals import Signal
 
 
-def trace(row: TraceRow) -> dict[str, Any]:
-    """A trace with its sums; unknown is null."""
-    return {
+def trace(row: TraceRow, signals: Sequence[Signal] | None = None) -> dict[str, Any]:
+    """A trace with its sums; unknown is null. With what end users did where that was read."""
+    words = {} if signals is None else {"signals": sorted(words_of((each.kind, each.vote) for each in signals))}
+    return words | {
         "trace_id": row.hex_id,
         "foreign_trace_id": row.foreign_trace_id,
         "name": row.name,

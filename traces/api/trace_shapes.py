@@ -76,6 +76,9 @@ class TraceShape(serializers.Serializer[Any]):
     preview_in = _text()
     preview_out = _text()
     flags = serializers.ListField(child=serializers.CharField(), help_text="What was repaired, cut or assumed.")
+    signals = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="With include=signals: what end users did about it."
+    )
     updated_at = serializers.DateTimeField()
 
 

@@ -24,6 +24,7 @@ from traces.ingest.views import native_traces
 from traces.own_calls import without_calls
 from traces.pages.export import FORMATS, RETRY_AFTER_SECONDS, Busy, export_traces
 from traces.read.filters import find_field, ops_of
+from traces.read.signals import signals_of_traces
 
 _SUFFIX = {"is": ""} | {op: f".{op}" for op in ("not", "min", "max", "missing", "exists")}
 FILTERS = tuple(
@@ -68,12 +69,13 @@ def _columns(raw: str) -> tuple[str, ...]:
     for key in keys:
         column = find_column(key)
         if column is None or column.values is None:
-            raise bad_field("columns", "has no such column", limit="score.<name>, scores or flagged", value=key[:80])
+            limit = "signals, score.<name>, scores or flagged"
+            raise bad_field("columns", "has no such column", limit=limit, value=key[:80])
     return keys
 
 
 class TraceListView(ProjectView):
-    query = {"GET": ("from", "to", "q", "sort", "limit", "cursor", "format", "columns", "judging", *FILTERS)}
+    query = {"GET": ("from", "to", "q", "sort", "limit", "cursor", "format", "columns", "include", "judging", *FILTERS)}
     query_prefixes = FAMILIES
 
     @shapes.describe(
@@ -100,7 +102,10 @@ class TraceListView(ProjectView):
             ),
             OpenApiParameter(
                 "columns", OpenApiTypes.STR,
-                description="Of files: further columns, with commas, such as `score.tone` or `flagged`.",
+                description="Of files: further columns, with commas, such as `score.tone`, `flagged` or `signals`.",
+            ),
+            OpenApiParameter(
+                "include", OpenApiTypes.STR, enum=["signals"], description="What else to tell of each: `signals`.",
             ),
             JUDGING,
             *(_filter_parameter(name) for name in FILTERS),
@@ -109,6 +114,7 @@ class TraceListView(ProjectView):
     def get(self, request: Request) -> HttpResponseBase:
         query = request.query_params
         kind = params.choice(query, "format", ("json", *FORMATS), "json")
+        wants_users = params.choice(query, "include", ("signals",)) == "signals"
         columns = _columns(params.text(query, "columns"))
         side, _, cursor = params.text(query, "cursor").partition(".")
         if side not in {"", "older", "newer"}:
@@ -126,9 +132,10 @@ class TraceListView(ProjectView):
                 is_head = request.method == "HEAD"
                 return export_traces(self.project, wanted, sort, kind, columns=columns, is_head=is_head)
             page = read.list_traces(self.project.pk, wanted, sort, ask)
+            users = signals_of_traces(self.project.pk, [row.trace_id for row in page.rows]) if wants_users else {}
         older = f"older.{page.older}" if page.older else None
         newer = f"newer.{page.newer}" if page.newer else None
-        items = [trace_json.trace(row) for row in page.rows]
+        items = [trace_json.trace(row, users.get(row.trace_id, ()) if wants_users else None) for row in page.rows]
         told = search.search_json(self.project.pk, wanted, page.rows)
         return Response(paging.page(request, items, older, newer) | {"search": told})
 

@@ -257,7 +257,9 @@ def headings(state: ListState) -> list[Heading]:
     return shown
 
 
-FACET_KEYS = {"status", "feature", "model", "prompt_version", "environment", "service", "error_type", "cost_status"}
+FACET_KEYS = {
+    "status", "feature", "model", "prompt_version", "environment", "service", "error_type", "cost_status", "signal",
+}  # fmt: skip
 
 
 def facet_views(facets: Facets, state: ListState) -> list[FacetView]:

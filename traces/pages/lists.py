@@ -6,11 +6,12 @@ is escaped where it enters (`text`), and what a sender controls is made visible 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from html import escape
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.utils.safestring import SafeString, mark_safe
@@ -20,6 +21,7 @@ from traces.forms import ListState, window_of
 from traces.pages.words import COSTS
 from traces.read import CostSum, Count
 from traces.read.filters import Field, ops_of
+from traces.read.session_did import Did
 
 Row = TypeVar("Row")
 OPS = (
@@ -40,6 +42,7 @@ class Page:
     suffix: str
     zone: ZoneInfo
     now: datetime
+    did: Mapping[UUID, Did] = field(default_factory=dict)  # of sessions, by key
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from traces.extras import parts_of_session
 from traces.forms import ListState, query_string, read_list
 from traces.pages.addresses import read_ids, write_id
 from traces.pages.session_list import SESSIONS
-from traces.pages.session_turns import view_turns
+from traces.pages.session_signals import BehaviourView, session_signals
+from traces.pages.session_turns import anchor_of, view_turns
 from traces.pages.words import COSTS
 from traces.read import FilterError, TooSlow
 from traces.read.asking import asking
@@ -68,7 +69,7 @@ def session_page(request: HttpRequest, project: Project, session: str) -> HttpRe
     with suppress(TooSlow), asking() as cursor:
         # Neighbours and medians are a convenience: without them the page still answers what it was asked.
         context |= _around(cursor, project, context["session"], state)
-    context["stats"] = stats(context["session"], context.get("medians"), context["trace_base"])
+    context["stats"] = stats(context["session"], context.get("medians"), context["trace_base"], context.get("did"))
     return render(request, "traces/session.html", context)
 
 
@@ -97,14 +98,21 @@ def _context(
     listing, suffix = reverse("session_list", args=[project.slug]), query_string(state.pairs()) if state.pairs() else ""
     trace_base = reverse("trace_list", args=[project.slug])
     parts, notes = parts_of_session(project, session_id, [turn.trace.trace_id for turn in page.turns])
+    numbered = enumerate(page.turns, page.first)
+    places = {turn.trace.trace_id: (number, anchor_of(turn.trace)) for number, turn in numbered}
+    users = session_signals(project, session_id, places)
+    for trace_id, told in notes.items():
+        users.notes[trace_id] = (*users.notes.get(trace_id, ()), *told)
     return {
         "project": project,
         "session": row,
         "parts": parts,
+        "did": users.did,
+        "signals": users.signals,
         "errors": errors,
         "title": row.preview_in or f"Session {session_id}",
         "is_quote": bool(row.preview_in),
-        "turns": view_turns(page, words, zone, trace_base, row.user_count > 1, notes),
+        "turns": view_turns(page, words, zone, trace_base, row.user_count > 1, users.notes),
         "trace_base": trace_base,
         "traces_href": trace_base + query_string([("session", session_id), ("t", "all")]),
         "list_href": listing + suffix,
@@ -153,8 +161,10 @@ def _around(cursor: CursorWrapper, project: Project, row: SessionRow, state: Lis
     }
 
 
-def stats(row: SessionRow, medians: Medians | None, trace_base: str) -> list[Stat]:
-    """The figures of the head, each beside what is usual in the project."""
+def stats(
+    row: SessionRow, medians: Medians | None, trace_base: str, did: BehaviourView | None = None
+) -> list[Stat]:
+    """The figures of the head, each beside what is usual in the project; behind them what its users did."""
     before, word = COSTS[row.cost.state]
     m = medians
     usual_turns = f"median {m.turns:g}" if m is not None and m.turns is not None else ""
@@ -181,6 +191,7 @@ def stats(row: SessionRow, medians: Medians | None, trace_base: str) -> list[Sta
         ),
         Stat("Turns with errors", fmt.count(n) if n else "none", failed if n else f"of {row.turns:,}"),
         Stat("Tokens", tokens, f"{fmt.share(cached)} of input cached" if cached else ""),
+        *([Stat("What they did", did.word, did.note), Stat("Vote", did.vote, did.vote_note)] if did else []),
     ]
 
 

@@ -6,10 +6,13 @@ from html import escape
 from typing import Any
 
 from telltale.lib import format as fmt
+from traces.behaviour.types import Fact, Stratum
 from traces.canonical.types import BUCKETS
 from traces.pages.addresses import write_id
 from traces.pages.lists import Column, Page, below, cost_cell, count_cell, errors_cell, text, tokens_cell, when
+from traces.read.session_did import Did
 from traces.read.session_rows import SessionRow
+from traces.read.signal_terms import STRATUM_WORDS
 
 
 def said(row: SessionRow) -> tuple[str, str]:
@@ -52,11 +55,37 @@ def _length(row: SessionRow, page: Page) -> str:
     return f'<td class="num nowrap" data-l="Length">{fmt.latency(row.length_ms, short=True)}</td>'
 
 
+_CSS = {
+    Stratum.ABANDONED: "bad", Stratum.RETRIED: "watch", Stratum.CORRECTED: "bad", Stratum.ESCALATED: "bad",
+    Stratum.COMPLETED: "ok",
+}  # fmt: skip
+_VOTES = {1: ("ok", "up"), -1: ("bad", "down")}
+
+
+def _did(row: SessionRow, page: Page) -> str:
+    did = page.did.get(row.key)
+    if did is None:
+        return '<td class="nowrap" data-l="What they did"><span class="mut">not known yet</span></td>'
+    word, css = STRATUM_WORDS[did.stratum], _CSS.get(did.stratum, "")
+    shown = f'<span class="badge {css}">{word}</span>' if css else f'<span class="mut">{word}</span>'
+    return f'<td class="nowrap" data-l="What they did">{shown}</td>'
+
+
+def _vote(row: SessionRow, page: Page) -> str:
+    did = page.did.get(row.key)
+    if did is None or did.vote not in _VOTES:
+        return '<td class="nowrap" data-l="Vote"><span class="mut">none</span></td>'
+    css, word = _VOTES[did.vote]
+    return f'<td class="nowrap" data-l="Vote"><span class="badge {css}">{word}</span></td>'
+
+
 COLUMNS: tuple[Column[SessionRow], ...] = (
     Column("started", "Started", "started_at", "w-time", _started),
     Column("said", "First question, last answer", "", "w-said", _said),
     Column("user", "User", "", "w-text", _user),
     Column("last", "Last active", "last_at", "w-time", _last),
+    Column("did", "What they did", "", "w-text", _did),
+    Column("vote", "Vote", "", "w-num", _vote),
     Column("turns", "Turns", "turns", "w-num", lambda row, page: count_cell("Turns", row.turns), is_number=True),
     Column("errors", "Errors", "errors", "w-num", lambda row, page: errors_cell(row.error_turns), is_number=True),
     Column(
@@ -73,10 +102,11 @@ NAMES = (
     "session_id", "started_at", "last_at", "ended_at", "length_ms", "turns", "turns_with_errors", "turns_failed",
     "spans", "generations", "slowest_ms", "cost_usd", "cost_state", "cost_reported_usd", "unpriced_spans", *BUCKETS,
     "user_id", "users", "features", "models", "service", "environment", "release", "first_question", "last_answer",
+    "behaviour", "seen", "is_over", "vote", "rating",
 )  # fmt: skip
 
 
-def record(row: SessionRow) -> dict[str, Any]:
+def record(row: SessionRow, did: Did | None) -> dict[str, Any]:
     """A session as an export has it: flat, unknown as None, money exact."""
     tokens: dict[str, int | None] = dict.fromkeys(BUCKETS)
     if row.usage_count:
@@ -107,4 +137,18 @@ def record(row: SessionRow) -> dict[str, Any]:
         "release": row.release,
         "first_question": row.preview_in,
         "last_answer": row.preview_out,
+        **did_record(did),
+    }
+
+
+def did_record(did: Did | None) -> dict[str, Any]:
+    """What its user did, as files and REST have it; all None where no rule has looked at it yet."""
+    if did is None:
+        return dict.fromkeys(("behaviour", "seen", "is_over", "vote", "rating"))
+    return {
+        "behaviour": did.stratum.name.lower(),
+        "seen": [str(fact.name).lower() for fact in Fact if fact & did.facts],
+        "is_over": did.is_closed,
+        "vote": {1: "up", -1: "down"}.get(did.vote, "none"),
+        "rating": did.rating,
     }

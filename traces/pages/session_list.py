@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
@@ -19,7 +22,11 @@ from traces.forms import ListKind, ListState, added_term, query_string, read_lis
 from traces.pages.export import FORMATS, Busy, busy_response, download
 from traces.pages.lists import Page, count_words, frame, headings, place_words, rows_html, ways_out
 from traces.pages.session_columns import COLUMNS, NAMES, record
+from traces.pages.session_tally import view_tally
 from traces.read import Ask, Count, FilterError, TooSlow, TraceFilter
+from traces.read.asking import asking
+from traces.read.session_did import Did, Tally, did_of_sessions, read_did, tally_sessions
+from traces.read.session_rows import SessionRow
 from traces.read.sessions import (
     DEFAULT_SORT,
     SESSION_FIELDS,
@@ -28,10 +35,12 @@ from traces.read.sessions import (
     count_each_sessions,
     each_session,
     find_session_id,
-    list_sessions,
+    page_of_sessions,
 )
 
 SESSIONS = ListKind("sessions", SESSION_FIELDS, tuple(SESSION_SORTS), DEFAULT_SORT)
+# Sessions of a file whose behaviour is read together.
+CHUNK = 500
 SORT_WORDS = {
     "started_at": ("Newest first", "Oldest first"),
     "last_at": ("Last active first", "Longest silent first"),
@@ -62,11 +71,11 @@ def session_list(request: HttpRequest, project: Project) -> HttpResponseBase:
             )
         try:
             ask = Ask(before=state.before, after=state.after)
-            page = list_sessions(project.pk, state.wanted, state.sort, ask, only)
+            found = _read(project, state, ask, only)
         except FilterError as error:
             errors.append(error)
-            page = list_sessions(project.pk, state.wanted, state.sort, Ask(), only)
-        context |= _answer(project, state, page, zone) if page.rows else _nothing(project, state)
+            found = _read(project, state, Ask(), only)
+        context |= _answer(project, state, *found, zone) if found[0].rows else _nothing(project, state)
     except TooSlow:
         return render(request, "traces/sessions.html", context | {"too_slow": True}, status=503)
     except Busy:
@@ -78,17 +87,38 @@ def export_sessions(
     project: Project, wanted: TraceFilter, sort: str, kind: str, only: str | None = None, is_head: bool = False
 ) -> HttpResponseBase:
     """All sessions of a list as a download."""
-    rows = iter(()) if is_head else each_session(project.pk, wanted, sort, only)
-    return download(f"{project.slug}-sessions", kind, NAMES, (record(row) for row in rows), is_head=is_head)
+    records = iter(()) if is_head else _records(project, each_session(project.pk, wanted, sort, only))
+    return download(f"{project.slug}-sessions", kind, NAMES, records, is_head=is_head)
 
 
-def _answer(project: Project, state: ListState, page: SessionPage, zone: ZoneInfo) -> dict[str, Any]:
+def _records(project: Project, rows: Iterator[SessionRow]) -> Iterator[dict[str, Any]]:
+    while chunk := list(islice(rows, CHUNK)):
+        did = did_of_sessions(project.pk, [row.key for row in chunk])
+        yield from (record(row, did.get(row.key)) for row in chunk)
+
+
+def _read(
+    project: Project, state: ListState, ask: Ask, only: str | None
+) -> tuple[SessionPage, dict[UUID, Did], Tally | None]:
+    """A page of the list, what the users of its sessions did, and how many of all that match did what."""
+    with asking() as cursor:
+        page = page_of_sessions(cursor, project.pk, state.wanted, state.sort, ask, only)
+        if not page.rows:
+            return page, {}, None
+        did = read_did(cursor, project.pk, [row.key for row in page.rows])
+        return page, did, tally_sessions(cursor, project.pk, state.wanted) if only is None else None
+
+
+def _answer(
+    project: Project, state: ListState, page: SessionPage, did: dict[UUID, Did], tally: Tally | None, zone: ZoneInfo
+) -> dict[str, Any]:
     suffix = query_string(state.pairs()) if state.pairs() else ""
     base = reverse("session_list", args=[project.slug])
     key, is_descending = page.sort.removeprefix("-"), page.sort.startswith("-")
     return {
         "page": page,
-        "rows": rows_html(page.rows, COLUMNS, Page(base, escape(suffix), zone, clock.now())),
+        "rows": rows_html(page.rows, COLUMNS, Page(base, escape(suffix), zone, clock.now(), did)),
+        "tally": view_tally(tally, state) if tally is not None else None,
         "headings": headings(COLUMNS, state),
         "sort_words": SORT_WORDS[key][0 if is_descending else 1],
         "when_words": "last active" if key == "last_at" else "started",

@@ -91,7 +91,7 @@ def _view(
     models = row.models
     return TurnView(
         number=number,
-        anchor=f"t-{row.hex_id[:8]}",
+        anchor=anchor_of(row),
         href=f"{trace_base}{row.hex_id}/",
         started_at=row.started_at,
         at=at,
@@ -108,6 +108,11 @@ def _view(
         user=row.user_id or "" if has_users else "",
         notes=(*_notes(row), *notes.get(row.trace_id, ())),
     )
+
+
+def anchor_of(row: TraceRow) -> str:
+    """Where on the page a turn is."""
+    return f"t-{row.hex_id[:8]}"
 
 
 def message_html(turn: Turn) -> SafeString:

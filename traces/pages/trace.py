@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,6 +23,7 @@ from traces.pages.chat import view_chat
 from traces.pages.naming import span_id_of, trace_of
 from traces.pages.notes import notes_context
 from traces.pages.panel import TABS, raw_json, view_panel
+from traces.pages.signal_view import view_signals
 from traces.pages.waterfall import (
     Slice,
     headline,
@@ -40,6 +42,7 @@ from traces.read import (
     neighbours,
     read_labels,
 )
+from traces.read.signals import OF_ONE_MAX, Signal, signals_of_traces
 from traces.tree import Tree, build_tree, fold_tree, make_scale
 from traces.wire.ids import hex_span_id
 
@@ -97,11 +100,13 @@ def _answer(request: HttpRequest, project: Project, row: TraceRow) -> HttpRespon
         "is_chat": query.get("view") == "chat",
         "span_missing": query.get("span", "") if asked is not None and tree.place_of(asked) is None else "",
     }
+    signals = signals_of_traces(project.pk, [row.trace_id], OF_ONE_MAX).get(row.trace_id, ())
     context |= notes_context(request, project, row) | {"parts": parts_of_trace(request, project, row)}
+    context["signals"] = view_signals(project, signals, _signals_href(project, row))
     if query.get("view") == "chat":
         context["chat"] = view_chat(project.pk, row, tree, keep)
     if chosen is not None:
-        context |= _panel(project, row, tree.steps[chosen].span_id, tab, keep)
+        context |= _panel(project, row, tree.steps[chosen].span_id, tab, keep, signals)
     return _varies(render(request, "traces/trace.html", context))
 
 
@@ -151,13 +156,24 @@ def _opened(tree: Tree, query: QueryDict) -> list[int]:
     return [at for at, step in enumerate(tree.steps) if step.span_id in ids] if ids else []
 
 
-def _panel(project: Project, row: TraceRow, span_id: int, tab: str, keep: list[Pair]) -> dict[str, Any]:
+def _panel(
+    project: Project, row: TraceRow, span_id: int, tab: str, keep: list[Pair], signals: Sequence[Signal] | None = None
+) -> dict[str, Any]:
+    """What the panel of a span shows; `signals` are those of the trace, read here where they are not at hand."""
     detail = get_span(project.pk, row, span_id)
     if detail is None:
         raise Http404
     panel = view_panel(project.pk, detail, tab, keep, _trace_base(project))
-    parts = parts_of_span(project, row.trace_id, span_id) if tab == TABS[0] else []
-    return {"panel": panel, "panel_parts": parts}
+    if tab != TABS[0]:
+        return {"panel": panel}
+    if signals is None:
+        signals = signals_of_traces(project.pk, [row.trace_id], OF_ONE_MAX).get(row.trace_id, ())
+    own = [signal for signal in signals if signal.span_id == span_id]
+    return {
+        "panel": panel,
+        "panel_parts": parts_of_span(project, row.trace_id, span_id),
+        "panel_signals": view_signals(project, own, _signals_href(project, row)),
+    }
 
 
 def _head(project: Project, row: TraceRow, state: ListState, zone: ZoneInfo) -> dict[str, Any]:
@@ -245,6 +261,10 @@ def _views(query: QueryDict, keep: list[Pair]) -> list[tuple[str, str, bool]]:
         ("Waterfall", query_string([*span, *keep]), not is_chat),
         ("Chat", query_string([("view", "chat"), *span, *keep]), is_chat),
     ]
+
+
+def _signals_href(project: Project, row: TraceRow) -> str:
+    return f"/p/{project.slug}/signals/all/{query_string([('trace', row.hex_id), ('t', 'all')])}"
 
 
 def _trace_base(project: Project) -> str:

@@ -23,16 +23,23 @@ from traces.pages.addresses import read_ids, write_id
 from traces.pages.lists import Page, headings, rows_html
 from traces.pages.session_columns import COLUMNS as SESSION_COLUMNS
 from traces.pages.session_list import SESSIONS
+from traces.pages.session_tally import view_tally
+from traces.pages.signal_columns import COLUMNS as ALL_SIGNAL_COLUMNS
 from traces.pages.user_list import USERS, day_words
 from traces.pages.words import COSTS
 from traces.read import Ask, Term, TooSlow, TraceFilter
 from traces.read.asking import asking
 from traces.read.listing import DEFAULT_SORT, page_of_traces
+from traces.read.session_did import read_did, tally_sessions
 from traces.read.sessions import page_of_sessions
+from traces.read.signals import signals_of_user
 from traces.read.users import UserDay, UserDetail, UserSums, read_user
 from traces.rollup.buckets import calendar_of
 
 SHOWN = 10
+SIGNALS_SHOWN = 10
+# The user's own page need not name the user on each line.
+SIGNAL_COLUMNS = tuple(column for column in ALL_SIGNAL_COLUMNS if column.key != "user")
 LABELS_MAX = 10
 
 
@@ -72,6 +79,9 @@ def _context(project: Project, user_id: str, state: ListState, zone: ZoneInfo, n
         sessions = page_of_sessions(cursor, project.pk, wanted, "-started_at", ask)
         traces = page_of_traces(cursor, project.pk, wanted, DEFAULT_SORT, ask)
         errors = page_of_traces(cursor, project.pk, failed, DEFAULT_SORT, ask)
+        did = read_did(cursor, project.pk, [row.key for row in sessions.rows])
+        tally = tally_sessions(cursor, project.pk, wanted)
+    signals = signals_of_user(project.pk, user_id, SIGNALS_SHOWN + 1)
     time = [("from", fmt.iso(found.days.start)), ("to", fmt.iso(found.days.end))]
     listing, session_base = reverse("trace_list", args=[project.slug]), reverse("session_list", args=[project.slug])
     pairs = [*time, ("user", user_id)]
@@ -89,7 +99,15 @@ def _context(project: Project, user_id: str, state: ListState, zone: ZoneInfo, n
         "list_href": reverse("user_list", args=[project.slug]) + (query_string(state.time) if state.time else ""),
         "stats": stats(found.total),
         "figure": figure(found, zone, listing, user_id),
-        "session_rows": rows_html(sessions.rows, SESSION_COLUMNS, Page(session_base, suffix, zone, now)),
+        "session_rows": rows_html(sessions.rows, SESSION_COLUMNS, Page(session_base, suffix, zone, now, did)),
+        "tally": view_tally(tally, _sessions_of(state, user_id, time)),
+        "session_base": session_base,
+        "signal_rows": rows_html(
+            signals[:SIGNALS_SHOWN], SIGNAL_COLUMNS, Page(f"/p/{project.slug}/", "", zone, now)
+        ),
+        "signal_headings": [(column.label, column.is_number, column.width) for column in SIGNAL_COLUMNS],
+        "signals_href": f"/p/{project.slug}/signals/all/{query_string([('t', 'all'), ('author', user_id)])}",
+        "signals_more": len(signals) > SIGNALS_SHOWN,
         "session_headings": headings(SESSION_COLUMNS, ListState(wanted, "", "", "", (), (), kind=SESSIONS)),
         "sessions_href": session_base + query_string(pairs),
         "trace_rows": trace_columns.rows_html(traces.rows, chosen, trace_page),
@@ -99,6 +117,12 @@ def _context(project: Project, user_id: str, state: ListState, zone: ZoneInfo, n
         "errors_href": listing + query_string([*pairs, ("status", "error")]),
         "errors_more": errors.older is not None,
     }
+
+
+def _sessions_of(state: ListState, user_id: str, time: list[tuple[str, str]]) -> ListState:
+    """The list of the user's sessions that the groups above lead to."""
+    wanted = TraceFilter(state.wanted.start, state.wanted.end, terms=(Term("user", "is", (user_id,)),))
+    return ListState(wanted, SESSIONS.default_sort, "", "", tuple(time), (), kind=SESSIONS)
 
 
 def stats(total: UserSums) -> list[tuple[str, str, str]]:

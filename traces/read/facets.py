@@ -22,7 +22,9 @@ SAMPLE = 1000
 SCAN_MAX = 3000
 # The same where looking at a trace means looking at its spans, at about 15 µs a trace.
 SPANS_SAMPLE, SPANS_SCAN_MAX = 300, 1000
-FACETS = ("status", "feature", "model", "prompt_version", "environment", "service", "error_type", "cost_status")
+FACETS = (
+    "status", "feature", "model", "prompt_version", "environment", "service", "error_type", "cost_status", "signal",
+)  # fmt: skip
 VALUES_MAX = 8
 BARS = 72
 _STEPS = (
@@ -143,7 +145,7 @@ def _ask(cursor: CursorWrapper, project_id: int, wanted: TraceFilter, names: tup
                 columns.append(sql.SQL("({})").format(sql.SQL(condition)))
         else:
             readers.append((name, ""))
-            columns.append(sql.Identifier("t", known.sql))
+            columns.append(sql.SQL(known.facet) if known.facet else sql.Identifier("t", known.sql))
     query = compose(
         "read_trace_facets",
         columns=sql.SQL(", ").join(
@@ -181,7 +183,7 @@ def _ask(cursor: CursorWrapper, project_id: int, wanted: TraceFilter, names: tup
 
 def _facet(name: str, counted: dict[str, int], chosen: tuple[str, ...], is_whole: bool) -> Facet:
     known = FIELDS[name]
-    if known.shape == "choice":
+    if known.choices:
         order = [value for value, _, _ in known.choices if counted.get(value) or value in chosen]
     else:
         order = sorted(counted, key=lambda value: (-counted[value], value))

@@ -18,6 +18,7 @@ from traces.read.filters import Field, FilterError, Term, TraceFilter, condition
 from traces.read.listing import COUNT_MAX, EXPORT_TIMEOUT_MS, PAGE_SIZE_MAX, Ask, Count, Sort
 from traces.read.places import Place, beyond, read_place, write_place
 from traces.read.session_rows import COLUMNS, SessionRow, session_row
+from traces.read.signal_terms import SESSION_FIELDS as _SIGNAL_FIELDS
 
 DEFAULT_SORT = "-started_at"
 FIRST_PAGE = Ask()
@@ -63,6 +64,7 @@ SESSION_FIELDS: dict[str, Field] = {
         Field("slowest_ms", "Slowest turn", "number", "t.worst_duration_ns", 10**6, "ms"),
         Field("tokens", "Tokens", "number", TOKENS, 1, "tokens", known=TOKENS_KNOWN),
         Field("users", "Users", "number", "t.user_count", 1, "users"),
+        *_SIGNAL_FIELDS,
     )
 }
 SESSION_SORTS = {
