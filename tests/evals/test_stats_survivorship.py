@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -497,6 +498,13 @@ def test_unequal_coverage_is_amber_only_if_those_who_left_vote_worse_and_an_anch
 
     assert (doubted.colour, doubted.rule) == ("amber", "unequal_coverage")
     assert [row.stratum for row in doubted.unequal] == [S.ABANDONED, S.COMPLETED]
+    assert words(doubted).headline == (
+        "Read the 91% with care: 1% of sessions that left after an answer voted, 17% of all others"
+    )
+    assert words(doubted).reason == (
+        "91% of 108 votes are up, given by 11% of sessions. Groups vote unequally often (p below .0001), and of the "
+        "votes of those who left 75% are up, of the others' 91%."
+    )
     assert doubted.deciding["votes_of_those_who_left"] == 0.75
     assert (lifted.colour, lifted.notes) == ("green", ("few_or_selective_votes",))
     assert words(lifted).notes == (
@@ -527,6 +535,21 @@ def test_an_anchor_above_the_votes_is_no_hidden_failure_but_the_votes_are_not_be
     said = words(found)
     assert "more than the votes' 50%" in said.headline
     assert said.notes == ("The votes understate: the random sample is 36 points above them.",)
+
+
+def test_what_behaviour_says_of_votes_that_nothing_speaks_against_is_told():
+    sparse = Counts({S.ABANDONED: (3, 0, 47), S.CARRIED_ON: (30, 2, 200)})
+
+    assert words(verdict(ALIKE)).headline == ("Cannot tell: the 90% is what voters say, and nobody asked the silent")
+    assert re.fullmatch(
+        r"90% of 100 votes are up, given by 10% of sessions. Weighed by what sessions did it is 89% \(8\d% to 9\d"
+        r"(\.\d)?%\), which holds that rate. Nothing else was measured.",
+        words(verdict(ALIKE)).reason,
+    )
+    assert words(verdict(sparse)).reason == (
+        "94% of 35 votes are up, given by 12% of sessions. It cannot be weighed by what sessions did: 1 group gave "
+        "fewer than 5 votes. Nothing else was measured."
+    )
 
 
 def test_how_many_reviews_would_do_is_told():

@@ -234,15 +234,18 @@ def _calibrated(verdict: Verdict) -> tuple[str, str]:
 
 def _unequal(verdict: Verdict) -> tuple[str, str]:
     row = verdict.unequal[0]
-    name = STRATUM_WORDS[row.stratum]
     own, rest = percent(row.coverage.value), percent(row.rest_coverage.value)
-    headline = f"Read the {_rate(verdict)} with care: some groups vote far more often than others"
+    headline = f"Read the {_rate(verdict)} with care: {own} of {STRATUM_WORDS[row.stratum]} voted, {rest} of all others"
     left, others = verdict.deciding["votes_of_those_who_left"], verdict.deciding["votes_of_others"]
     reason = (
-        f"{_of_votes(verdict)}. {own} of {name} voted, {rest} of all others. Of the votes of those who left "
+        f"{_of_votes(verdict)}. Groups vote unequally often (p {_p(row.p)}), and of the votes of those who left "
         f"{percent(left)} are up, of the others' {percent(others)}."
     )
     return headline, reason
+
+
+def _p(p: float) -> str:
+    return "below .0001" if p < 0.0001 else f"= {p:.4f}".replace("0.", ".", 1)
 
 
 def _below_five(verdict: Verdict) -> tuple[str, str]:
@@ -270,13 +273,26 @@ def _green(verdict: Verdict) -> tuple[str, str]:
 
 def _no_anchor(verdict: Verdict) -> tuple[str, str]:
     headline = f"Cannot tell: the {_rate(verdict)} is what voters say, and nobody asked the silent"
-    reason = f"{_of_votes(verdict)}. Nothing in the votes speaks against them, and nothing else was measured."
-    return headline, reason
+    return headline, f"{_of_votes(verdict)}. {_weighed(verdict)} Nothing else was measured."
+
+
+def _weighed(verdict: Verdict) -> str:
+    """What behaviour says of the votes where it does not speak against them."""
+    if isinstance(verdict.calibrated, Calibrated):
+        found = verdict.calibrated.estimate
+        low, high = found.value if found.low is None else found.low, found.value if found.high is None else found.high
+        return (
+            f"Weighed by what sessions did it is {percent(found.value)} ({interval(low, high)}), which holds that rate."
+        )
+    if isinstance(verdict.calibrated, NotIdentified):
+        groups = of_things(len(verdict.calibrated.strata), "group")
+        return f"It cannot be weighed by what sessions did: {groups} gave fewer than {verdict.calibrated.need} votes."
+    return ""
 
 
 def _few_reviews(verdict: Verdict) -> tuple[str, str]:
     headline = f"Cannot tell: {of_things(verdict.have, 'review')} of randomly drawn sessions, {verdict.need} are needed"
-    return headline, f"{_of_votes(verdict)}. Nothing in the votes speaks against them, and that is all there is yet."
+    return headline, f"{_of_votes(verdict)}. {_weighed(verdict)}".rstrip()
 
 
 def _wide(verdict: Verdict) -> tuple[str, str]:
