@@ -24,7 +24,7 @@ from traces.write import rollup_memory
 pytestmark = pytest.mark.django_db
 ALL = "/p/shop/signals/all/"
 EVERYTHING = [
-    "toxicity 0.25", "Thumb up", "Rating 2", "Conversion 129.5", "Corrected the answer", "Thumb down",
+    "toxicity 0.25", "Thumb up", "Rating 2", "Conversion 129.5", "Corrected", "Thumb down",
 ]  # fmt: skip
 EVIL = "<script>alert(1)</script>\u202e{{ 7*7 }}"
 
@@ -78,27 +78,27 @@ def test_the_list_shows_what_users_did_newest_first(told):
     [
         ("kind=thumb.down", ["Thumb down"]),
         ("kind=thumb", ["Thumb up", "Thumb down"]),
-        ("kind=correction&kind=thumb.up", ["Thumb up", "Corrected the answer"]),
-        ("kind.not=thumb&kind.not=outside", ["Rating 2", "Conversion 129.5", "Corrected the answer"]),
+        ("kind=correction&kind=thumb.up", ["Thumb up", "Corrected"]),
+        ("kind.not=thumb&kind.not=outside", ["Rating 2", "Conversion 129.5", "Corrected"]),
         ("vote=up", ["Thumb up"]),
-        ("vote=none&source=end_user", ["Rating 2", "Conversion 129.5", "Corrected the answer"]),
+        ("vote=none&source=end_user", ["Rating 2", "Conversion 129.5", "Corrected"]),
         ("name=like", ["Thumb up"]),
         ("source=model", ["toxicity 0.25"]),
         ("target=session", ["Rating 2", "Conversion 129.5"]),
         ("bound=no", ["Thumb up"]),
         ("bound=yes&vote=up", []),
         ("feature=orders", ["Conversion 129.5"]),
-        ("feature.missing=yes&source=end_user", ["Thumb up", "Rating 2", "Corrected the answer"]),
-        ("author=ada", ["Corrected the answer", "Thumb down"]),
+        ("feature.missing=yes&source=end_user", ["Thumb up", "Rating 2", "Corrected"]),
+        ("author=ada", ["Corrected", "Thumb down"]),
         ("session=s_1", ["Rating 2"]),
         ("session=s_1&session=s_2", ["Rating 2", "Conversion 129.5"]),
-        (f"trace={trace_id(2)}", ["Corrected the answer", "Thumb down"]),
-        ("comment=yes", ["Corrected the answer", "Thumb down"]),
+        (f"trace={trace_id(2)}", ["Corrected", "Thumb down"]),
+        ("comment=yes", ["Corrected", "Thumb down"]),
         ("value.min=2&value.max=129.5", ["Rating 2", "Conversion 129.5"]),
         ("q=UNOPENED", ["Thumb down"]),
         ("q=s_2", ["Conversion 129.5"]),
         ("q=%25", []),
-        ("sort=happened_at&author=ada", ["Thumb down", "Corrected the answer"]),
+        ("sort=happened_at&author=ada", ["Thumb down", "Corrected"]),
     ],
 )
 def test_filters_find_what_they_say(told, query, found):
@@ -110,7 +110,7 @@ def test_a_window_is_half_open_and_by_when_it_happened(told):
 
     html = read(told.bob, f"{ALL}?from={start:%Y-%m-%dT%H:%M:%SZ}&to={end:%Y-%m-%dT%H:%M:%SZ}")
 
-    assert whats(html) == ["Conversion 129.5", "Corrected the answer"]
+    assert whats(html) == ["Conversion 129.5", "Corrected"]
 
 
 def test_filters_are_chips_that_can_be_taken_away(told):
@@ -261,7 +261,7 @@ def test_a_span_shows_the_signals_about_it(shop, otlp):
     ).content.decode()
 
     assert "1 signal about this span" in asked
-    assert "Copied the answer" in asked
+    assert "Copied" in asked
     assert "about this span" not in other
 
 
@@ -270,7 +270,7 @@ def test_a_session_shows_signals_on_their_turns_and_its_own(told):
     turns = html.split('<article class="turn"')
 
     assert "Thumb down: “The page says unopened only.”" in turns[2]
-    assert "Corrected the answer: “Only if faulty.”" in turns[2]
+    assert "Corrected: “Only if faulty.”" in turns[2]
     assert "Thumb down" not in turns[1]
     assert "What the user did about the session as a whole" in html
     assert "Rating 2" in html
@@ -282,7 +282,7 @@ def test_a_session_says_what_its_user_did_and_by_which_rule(told):
 
     assert "What its user did" in html
     assert re.search(r"<dt>What they did</dt><dd class=\"v\">Corrected</dd>", html)
-    assert re.search(r"<dt>Vote</dt><dd class=\"v\">down</dd>", html)
+    assert re.search(r"<dt>Vote</dt><dd class=\"v\">Down</dd>", html)
     assert "/p/shop/signals/definitions/" in html
 
 
@@ -292,8 +292,8 @@ def test_the_list_of_sessions_shows_groups_votes_and_coverage(told):
 
     html = unescape(read(told.bob, "/p/shop/sessions/?t=all"))
 
-    assert re.search(r'data-l="What they did"><span class="badge bad">corrected</span>', html)
-    assert re.search(r'data-l="Vote"><span class="badge bad">down</span>', html)
+    assert re.search(r'data-l="What they did, vote"><span class="badge bad">corrected</span>', html)
+    assert '<span class="badge bad">vote down</span>' in html
     assert "Of the 2 sessions that match. Of 2 that are over, 1 voted (50%)." in html
     assert 'href="?t=all&behaviour=corrected">Corrected</a> <b>1</b>' in html
 

@@ -59,24 +59,20 @@ _CSS = {
     Stratum.ABANDONED: "bad", Stratum.RETRIED: "watch", Stratum.CORRECTED: "bad", Stratum.ESCALATED: "bad",
     Stratum.COMPLETED: "ok",
 }  # fmt: skip
+# A column has less room than a sentence.
+_SHORT = {Stratum.ABANDONED: "left"}
 _VOTES = {1: ("ok", "up"), -1: ("bad", "down")}
 
 
 def _did(row: SessionRow, page: Page) -> str:
     did = page.did.get(row.key)
     if did is None:
-        return '<td class="nowrap" data-l="What they did"><span class="mut">not known yet</span></td>'
-    word, css = STRATUM_WORDS[did.stratum], _CSS.get(did.stratum, "")
+        return '<td class="nowrap" data-l="What they did, vote"><span class="mut">not known yet</span></td>'
+    word, css = _SHORT.get(did.stratum, STRATUM_WORDS[did.stratum]), _CSS.get(did.stratum, "")
     shown = f'<span class="badge {css}">{word}</span>' if css else f'<span class="mut">{word}</span>'
-    return f'<td class="nowrap" data-l="What they did">{shown}</td>'
-
-
-def _vote(row: SessionRow, page: Page) -> str:
-    did = page.did.get(row.key)
-    if did is None or did.vote not in _VOTES:
-        return '<td class="nowrap" data-l="Vote"><span class="mut">none</span></td>'
-    css, word = _VOTES[did.vote]
-    return f'<td class="nowrap" data-l="Vote"><span class="badge {css}">{word}</span></td>'
+    css, word = _VOTES.get(did.vote, ("", ""))
+    vote = f'<span class="badge {css}">vote {word}</span>' if word else '<span class="mut">no vote</span>'
+    return f'<td class="nowrap" data-l="What they did, vote">{shown}<br>{vote}</td>'
 
 
 COLUMNS: tuple[Column[SessionRow], ...] = (
@@ -84,8 +80,7 @@ COLUMNS: tuple[Column[SessionRow], ...] = (
     Column("said", "First question, last answer", "", "w-said", _said),
     Column("user", "User", "", "w-text", _user),
     Column("last", "Last active", "last_at", "w-time", _last),
-    Column("did", "What they did", "", "w-text", _did),
-    Column("vote", "Vote", "", "w-num", _vote),
+    Column("did", "What they did, vote", "", "w-text", _did),
     Column("turns", "Turns", "turns", "w-num", lambda row, page: count_cell("Turns", row.turns), is_number=True),
     Column("errors", "Errors", "errors", "w-num", lambda row, page: errors_cell(row.error_turns), is_number=True),
     Column(

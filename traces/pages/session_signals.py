@@ -31,7 +31,7 @@ _CSS = {
     Stratum.ABANDONED: "bad", Stratum.RETRIED: "watch", Stratum.CORRECTED: "bad", Stratum.ESCALATED: "bad",
     Stratum.COMPLETED: "ok",
 }  # fmt: skip
-VOTE_WORDS = {1: "up", -1: "down", 0: "none"}
+VOTE_WORDS = {1: "Up", -1: "Down", 0: "None"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from traces.pages.lists import Column, Page, below, text, when
 from traces.pages.signal_view import brief_words, look, remarks
 from traces.read.signal_list import SOURCE_WORDS, TARGET_WORDS
 from traces.read.signals import Signal, signals_of_traces
-from traces.signals.kinds import Kind, Target
+from traces.signals.kinds import Kind, Source, Target
 from traces.wire.ids import hex_span_id
 
 # What a signal is as lists and files spell it, and as `kind` of the address takes it.
@@ -68,11 +68,9 @@ def _user(row: Signal, page: Page) -> str:
 
 def _name(row: Signal, page: Page) -> str:
     shown = text(row.name)
-    return f'<td class="nowrap" data-l="Name"><span class="cut" title="{shown}">{shown}</span></td>'
-
-
-def _source(row: Signal, page: Page) -> str:
-    return f'<td class="nowrap" data-l="Said by">{SOURCE_WORDS[row.source]}</td>'
+    by = "" if row.source is Source.END_USER else f"by {SOURCE_WORDS[row.source]}"
+    by = "sender not told" if row.source is Source.API else by
+    return f'<td class="nowrap" data-l="Name"><span class="cut" title="{shown}">{shown}</span>{below(by)}</td>'
 
 
 def _remarks(row: Signal, page: Page) -> str:
@@ -82,11 +80,10 @@ def _remarks(row: Signal, page: Page) -> str:
 
 COLUMNS: tuple[Column[Signal], ...] = (
     Column("happened", "Happened", "happened_at", "w-time", _happened),
-    Column("what", "What they did, what they said", "", "w-said", _what),
+    Column("what", "What they did and said", "", "w-said", _what),
     Column("about", "About", "", "w-text", _about),
     Column("user", "User", "", "w-text", _user),
     Column("name", "Name as told", "", "w-text", _name),
-    Column("source", "Said by", "", "w-wide", _source),
     Column("remarks", "To know", "", "w-text", _remarks),
 )
 NAMES = (

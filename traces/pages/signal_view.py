@@ -27,11 +27,11 @@ NOTES_MAX = 6
 LATE = timedelta(hours=1)
 # kind -> (class of the badge, icon, words)
 _LOOKS: dict[Kind, tuple[str, str, str]] = {
-    Kind.CORRECTION: ("bad", "pen", "Corrected the answer"),
+    Kind.CORRECTION: ("bad", "pen", "Corrected"),
     Kind.FOLLOW_UP: ("", "session", "Asked further"),
     Kind.RETRY: ("watch", "session", "Asked again"),
-    Kind.COPIED: ("ok", "check", "Copied the answer"),
-    Kind.EDITED: ("watch", "pen", "Edited the answer"),
+    Kind.COPIED: ("ok", "check", "Copied"),
+    Kind.EDITED: ("watch", "pen", "Edited"),
     Kind.ABANDONED: ("bad", "leave", "Left"),
     Kind.ESCALATED: ("bad", "people", "Wanted a person"),
     Kind.COMPLETED: ("ok", "check", "Task completed"),
@@ -171,5 +171,5 @@ def notes_by_trace(rows: Iterable[Signal]) -> Mapping[UUID, tuple[Note, ...]]:
 
 
 def brief_words(rows: Iterable[Signal]) -> str:
-    """The signals of one trace in a line, for files and cells: "Thumb down; Corrected the answer"."""
+    """The signals of one trace in a line, for files and cells: "Thumb down; Corrected"."""
     return "; ".join(dict.fromkeys(look(row)[2] for row in rows if row.kind is not Kind.OUTSIDE))
