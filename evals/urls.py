@@ -21,6 +21,7 @@ from evals.pages import (
     routines,
     rubrics,
     runs,
+    survivorship,
 )
 
 P = "p/<slug:slug>/"
@@ -34,6 +35,9 @@ EXPERIMENTS = P + "experiments/"
 
 urlpatterns: list[URLPattern] = [
     path(P + "quality/", quality.quality, name="quality"),
+    path(P + "signals/", survivorship.survivorship, name="survivorship"),
+    path(P + "signals/silent/", survivorship.silent, name="survivorship_silent"),
+    path(P + "signals/anchor/", survivorship.anchor, name="survivorship_anchor"),
     # Setting up: connections, rubrics, judges, plans
     path(CONNECTIONS, connections.connections, name="connections"),
     path(CONNECTIONS + "new/", connections.new, name="connection_new"),

@@ -1,0 +1,399 @@
+"""What the survivorship page says: bars, groups, checks, what is left out; each with its numbers, ready to be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+from evals.pages.survivorship_bars import limits_words, percent_x
+from evals.read.survivorship_sessions import Silent
+from evals.stats.results import Estimate, TooLittle
+from evals.stats.survivorship import Anchor, Bounds, Calibrated, StratumCoverage
+from evals.stats.survivorship.wording import (
+    behaviour_words,
+    interval,
+    of_things,
+    percent,
+)
+from evals.surviving import Look, Survivorship
+from telltale.lib import format as fmt
+from telltale.projects.models import Project
+from traces.behaviour.definition import Definition
+from traces.behaviour.types import Stratum
+from traces.pages.addresses import write_id
+
+STATES = {"red": "bad", "amber": "watch", "green": "ok", "grey": "none"}
+TITLES = {
+    "red": "Red: the votes overstate how many are satisfied",
+    "amber": "Amber: the votes may mislead",
+    "green": "Green: the votes hold",
+    "grey": "Grey: cannot tell",
+}
+SHORT = {"red": "Overstated", "amber": "May mislead", "green": "Holds", "grey": "Cannot tell"}
+# The rule of each verdict in words; docs/statistics.md has them in full.
+RULES = {
+    "no_sessions": "no session has ended",
+    "few_sessions": "fewer than 50 closed sessions",
+    "no_votes": "not one vote",
+    "low_coverage": "fewer than 1% of sessions voted",
+    "few_votes": "fewer than 30 votes, and no anchor",
+    "anchor_below_votes": "the anchor’s upper limit lies below the votes’ lower limit by more than the tolerance",
+    "calibrated_excludes_votes": "the interval of the adjusted rate does not hold the votes’ rate",
+    "unequal_coverage": "some group votes far more or less often than the others (p < .001, ratio under .67 or over "
+    "1.5), and the votes of those who left are worse",
+    "coverage_below_5": "fewer than 5% of sessions voted",
+    "anchor_agrees": "an anchor within 10 points that is not below the votes by more than the tolerance",
+    "no_anchor": "nothing speaks against the votes, and there is no anchor that could clear them",
+    "few_reviews": "nothing speaks against the votes, and the anchor has fewer than 30 reviews",
+    "wide_anchor": "nothing speaks against the votes, and the anchor is wider than 10 points either way",
+    "anchor_not_clear": "the anchor lies below the votes by more than the tolerance, but not clearly",
+}
+# In the order of the table.
+GROUPS = (
+    Stratum.COMPLETED,
+    Stratum.CARRIED_ON,
+    Stratum.RETRIED,
+    Stratum.CORRECTED,
+    Stratum.ESCALATED,
+    Stratum.ABANDONED,
+    Stratum.UNKNOWN,
+)
+NAMES = {
+    Stratum.COMPLETED: "Reached their goal",
+    Stratum.CARRIED_ON: "Carried on without trouble",
+    Stratum.RETRIED: "Asked again",
+    Stratum.CORRECTED: "Corrected the assistant",
+    Stratum.ESCALATED: "Asked for a person",
+    Stratum.ABANDONED: "Left after an answer",
+    Stratum.UNKNOWN: "Named no session",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One line of who votes and who does not."""
+
+    name: str
+    note: str
+    n: str
+    href: str
+    share: float
+    share_words: str
+    votes: str
+    votes_share: str
+    votes_href: str
+    of_votes: float
+    of_votes_words: str
+    up: str
+    up_interval: str
+    score: str
+    score_note: str
+    times: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """One figure above the table, with its share as a bar."""
+
+    label: str
+    value: str
+    share: float | None
+    note: str
+
+    @property
+    def percent(self) -> float:
+        """How far its bar goes, of 100."""
+        return percent_x(self.share or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureLine:
+    """One feature with its verdict."""
+
+    name: str
+    href: str
+    state: str
+    word: str
+    rule: str
+    n: str
+    coverage: str
+    votes: str
+    votes_interval: str
+    adjusted: str
+    adjusted_interval: str
+    anchor: str
+    anchor_interval: str
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Addresses of what is under the figures."""
+
+    project: Project
+    start: datetime
+    end: datetime
+    feature: str | None
+
+    @property
+    def base(self) -> str:
+        """The address of the project."""
+        return f"/p/{self.project.slug}/"
+
+    def _about(self) -> list[tuple[str, str]]:
+        pairs = []
+        if self.feature:
+            pairs.append(("feature", self.feature))
+        elif self.feature == "":
+            pairs.append(("feature.missing", "yes"))
+        return [*pairs, ("from", _iso(self.start)), ("to", _iso(self.end))]
+
+    def sessions(self, stratum: Stratum | None = None, *votes: str) -> str:
+        """The sessions of a group, by their votes (up, down, none). Traces without one are a list of their own."""
+        if stratum is Stratum.UNKNOWN:
+            return f"{self.base}traces/?{urlencode([('session.missing', 'yes'), *self._about()])}"
+        pairs = [] if stratum is None else [("behaviour", stratum.name.lower())]
+        pairs += [("vote", vote) for vote in votes]
+        return f"{self.base}sessions/?{urlencode([*pairs, *self._about()])}"
+
+    def read(self, **more: str) -> str:
+        """Twenty silent sessions of a group, drawn at random."""
+        return f"{self.base}signals/silent/?{urlencode([*more.items(), *self._about()])}"
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def as_of(found: Look) -> str:
+    """Who is counted, coverage first."""
+    total, unit = found.counts.total, unit_words(found)
+    if not total.n:
+        return f"No {unit[0]} has ended yet."
+    covered = found.verdict.coverage
+    limits = "" if covered is None or covered.low is None else f" (95% CI {limits_words(covered)})"
+    share = f"{percent(total.votes / total.n)} gave a vote{limits}"
+    return f"{share}: {fmt.count(total.votes)} of {fmt.count(total.n)} closed {unit[1] if total.n != 1 else unit[0]}."
+
+
+def unit_words(found: Look) -> tuple[str, str]:
+    """What one unit is called, and several."""
+    if found.has_lone and not found.units.sessions.n:
+        return "trace without a session", "traces without a session"
+    if found.has_lone:
+        return "session or trace without one", "sessions and traces without one"
+    return "session with an answer", "sessions with an answer"
+
+
+def note_lines(found: Look) -> list[str]:
+    """What stands in the note of the verdict, each a sentence or two, the reason first."""
+    bounds = [found.words.bounds or ""]
+    if found.counts[Stratum.ABANDONED].silent and isinstance(found.behaviour, Bounds):
+        bounds.append(behaviour_words(found.behaviour))
+    said = [found.words.reason, " ".join(bounds).strip(), found.words.who or "", *found.words.notes]
+    return [line for line in said if line]
+
+
+def stats(found: Look) -> list[Stat]:
+    """From everyone down to those who voted up."""
+    total, left = found.counts.total, found.counts[Stratum.ABANDONED].n
+    if not total.n:
+        return []
+    stayed = total.n - left
+    up = f"{percent(total.up / total.n)} of sessions, {percent(total.up / total.votes)} of votes" if total.votes else ""
+    name = "Sessions with an answer" if not found.has_lone else "Units with an answer"
+    return [
+        Stat(name, fmt.count(total.n), 1.0, "closed; everyone"),
+        Stat("Stayed, or ended well", fmt.count(stayed), stayed / total.n,
+             f"{percent(stayed / total.n)} of sessions"),
+        Stat("Gave a vote", fmt.count(total.votes), total.votes / total.n,
+             f"{percent(total.votes / total.n)} of sessions"),
+        Stat("Votes up", fmt.count(total.up) if total.votes else fmt.UNKNOWN,
+             total.up / total.n if total.votes else None, up or "nobody voted"),
+    ]  # fmt: skip
+
+
+def groups(found: Survivorship, definition: Definition, links: Links) -> list[Group]:
+    """Who votes and who does not, by what the session did."""
+    counts, total = found.whole.counts, found.whole.counts.total
+    notes = group_notes(definition)
+    rows = []
+    for stratum in GROUPS:
+        cell = counts[stratum]
+        if not cell.n:
+            continue
+        own = found.whole.verdict.strata.get(stratum)
+        score = found.scores.silent.get(stratum) if found.scores is not None else None
+        of_votes = cell.votes / total.votes if total.votes else 0.0
+        rate = None
+        if isinstance(own, StratumCoverage) and isinstance(own.rate, Estimate):
+            rate = own.rate
+        rows.append(
+            Group(
+                name=NAMES[stratum],
+                note=notes[stratum],
+                n=fmt.count(cell.n),
+                href=links.sessions(stratum),
+                share=percent_x(cell.n / total.n),
+                share_words=percent(cell.n / total.n),
+                votes=fmt.count(cell.votes),
+                votes_share=percent(cell.votes / cell.n),
+                votes_href=links.sessions(stratum, "up", "down"),
+                of_votes=percent_x(of_votes),
+                of_votes_words=percent(of_votes) if total.votes else fmt.UNKNOWN,
+                up=fmt.UNKNOWN if cell.rate is None else percent(cell.rate),
+                up_interval="" if rate is None else limits_words(rate),
+                score="" if score is None else fmt.score(score.value),
+                score_note="" if score is None else _score_note(score),
+                times=_times(own),
+            )
+        )
+    return rows
+
+
+def _score_note(score: Estimate) -> str:
+    limits = "" if score.low is None or score.high is None else f"{score.low:.2f} to {score.high:.2f}, "
+    return f"{limits}n = {score.n:,}"
+
+
+def totals(found: Survivorship) -> dict[str, str]:
+    """The last line of the table: all sessions."""
+    total = found.whole.counts.total
+    score = found.scores.all_silent if found.scores is not None else None
+    return {
+        "all_share": percent(total.votes / total.n) if total.n else "",
+        "all_up": percent(total.up / total.votes) if total.votes else fmt.UNKNOWN,
+        "all_score": "too few" if score is None else fmt.score(score.value),
+    }
+
+
+def _times(own: StratumCoverage | TooLittle | None) -> tuple[str, ...]:
+    """The interval of how often a group votes, and how that compares with all others."""
+    if not isinstance(own, StratumCoverage):
+        return ()
+    words = limits_words(own.coverage)
+    return (words,) if own.ratio is None else (words, f"{_factor(own.ratio)}× the others’")
+
+
+def _factor(ratio: float) -> str:
+    if ratio < 0.95:
+        return f"{ratio:.2f}" if ratio >= 0.005 else "under 0.01"
+    return f"{ratio:,.0f}" if ratio >= 9.95 else f"{ratio:.1f}"
+
+
+def group_notes(definition: Definition) -> dict[Stratum, str]:
+    """What makes a session one of a group, in a few words; the rules in full are on the page of definitions."""
+    idle = f"{definition.idle_minutes} minutes"
+    most = "one answer" if definition.abandon_answers == 1 else f"{definition.abandon_answers} answers"
+    left = f"At most {most}, no sign of completion, and nothing more for {idle}"
+    return {
+        Stratum.COMPLETED: "A completion, a conversion, a copied answer or words of leave-taking",
+        Stratum.CARRIED_ON: "Asked something new; no sign of trouble",
+        Stratum.RETRIED: f"The same again within {_time(definition.retry_seconds)}, or rephrased within "
+        f"{_time(definition.rephrase_seconds)}",
+        Stratum.CORRECTED: "“No, I meant…”, or edited the answer",
+        Stratum.ESCALATED: "Asked for a human",
+        Stratum.ABANDONED: left if definition.abandon_answers and not definition.single_shot else "A signal says so",
+        Stratum.UNKNOWN: "What came after the answer is not known",
+    }
+
+
+def _time(seconds: int) -> str:
+    return f"{seconds // 60} min" if seconds >= 60 and not seconds % 60 else f"{seconds} s"
+
+
+def reading_words(rows: Sequence[Group]) -> str:
+    """The two groups that are over- and underrepresented the most, to be read from both bars."""
+    if len(rows) < 2 or not any(row.of_votes for row in rows):
+        return ""
+    most = max(rows, key=lambda row: row.of_votes - row.share)
+    least = min(rows, key=lambda row: row.of_votes - row.share)
+    if most is least:
+        return ""
+    said = "; ".join(
+        f"“{row.name}” is {row.share_words} of sessions and {row.of_votes_words} of votes" for row in (most, least)
+    )
+    return f"Read the two bars together: {said}."
+
+
+def left_out(found: Look, links: Links, all_units: str) -> list[tuple[str, str, str, str]]:
+    """What is in no rate: (name, words, address, its words)."""
+    units, said = found.units, []
+    if units.open:
+        votes = fmt.count(units.open_votes)
+        words = f"{of_things(units.open, 'session')} not over yet, {votes} with a vote; counted once over"
+        said.append(("Open", words, "", ""))
+    if units.unanswered:
+        words = (
+            f"{of_things(units.unanswered, 'closed session')} in which nothing was ever answered, "
+            f"{fmt.count(units.unanswered_votes)} with a vote: nobody can be satisfied with an answer that never came"
+        )
+        said.append(("Without an answer", words, f"{links.sessions()}&seen=unanswered", "Open them"))
+    if units.lone.n and not found.has_lone:
+        votes = fmt.count(units.lone.total.votes)
+        words = f"{of_things(units.lone.n, 'trace')} that name no session, {votes} with a vote"
+        said.append(("Without a session", words, all_units, "Count them in"))
+    elif units.lone.n and units.sessions.n:
+        words = f"{of_things(units.lone.n, 'trace')} that name no session count as one unit each"
+        said.append(("Without a session", words, all_units, "Leave them out"))
+    elif units.lone.n:
+        words = "No trace names a session, so each trace is one unit; what its user did next is not known"
+        said.append(("Without a session", words, "", ""))
+    late = "count for their session whenever they come, and change what is said of its day"
+    said.append(("Late votes", late, "", ""))
+    return said
+
+
+def feature_line(found: Look, href: str) -> FeatureLine:
+    """One feature of the table."""
+    total, verdict = found.counts.total, found.verdict
+    weighed = found.calibrated.estimate if isinstance(found.calibrated, Calibrated) else None
+    anchor = found.anchor if isinstance(found.anchor, Anchor) else None
+    return FeatureLine(
+        name=found.feature or "no feature told",
+        href=href,
+        state=STATES[verdict.colour],
+        word=SHORT[verdict.colour],
+        rule=RULES[verdict.rule],
+        n=fmt.count(total.n) + (" traces" if found.has_lone else ""),
+        coverage=percent(total.votes / total.n) if total.n else fmt.UNKNOWN,
+        votes=fmt.UNKNOWN if verdict.votes is None else percent(verdict.votes.value),
+        votes_interval="" if verdict.votes is None else limits_words(verdict.votes),
+        adjusted="not identified" if weighed is None else percent(weighed.value),
+        adjusted_interval="" if weighed is None else limits_words(weighed),
+        anchor="none" if anchor is None else percent(anchor.estimate),
+        anchor_interval="" if anchor is None else interval(anchor.low, anchor.high),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SilentRow:
+    """One silent session to be read."""
+
+    href: str
+    name: str
+    feature: str
+    at: datetime
+    facts: str
+    asked: str
+    answered: str
+
+
+def silent_row(row: Silent, base: str) -> SilentRow:
+    """A silent session as the page shows it."""
+    if row.session_id is not None:
+        name, href = row.session_id, f"{base}sessions/{write_id(row.session_id)}/"
+    else:
+        hex_id = row.trace_id.hex if row.trace_id else ""
+        name, href = f"trace {hex_id[:8]}", f"{base}traces/{hex_id}/"
+    length = "" if row.length_seconds is None else f", {fmt.latency(1000 * row.length_seconds, short=True)}"
+    return SilentRow(
+        href,
+        name,
+        row.feature,
+        row.first_at,
+        f"{of_things(row.turns, 'turn')}, {of_things(row.answers, 'answer')}{length}",
+        row.asked or "",
+        row.answered or "",
+    )
