@@ -11,7 +11,7 @@ class EvalsConfig(AppConfig):
         from evals.pages import dataset_part, review_part, scores
         from evals.read import score_terms
         from evals.reviewing import filling
-        from traces import extras
+        from traces import extras, signalling
 
         for field in score_terms.FIELDS:
             extras.add_field(field)
@@ -28,3 +28,6 @@ class EvalsConfig(AppConfig):
         drawing.also(scoring.take_evaluations)
         # Random samples and errors come into review queues as traces are decided on.
         drawing.also(filling.settle)
+        # What end users told of traces draws them again, and brings them into queues.
+        signalling.also(drawing.hear)
+        signalling.also(filling.hear)

@@ -33,6 +33,7 @@ from traces import changes
 from traces.own_calls import JUDGE_SERVICE
 from traces.read import TraceRow
 from traces.read.contents import read_kinds, read_rows
+from traces.signalling import Placed
 
 RUN_SECONDS = 20.0
 # Requests taken at a time, and traces decided at a time (about 0.1 s each).
@@ -136,6 +137,11 @@ def look_again(project_id: int, trace_ids: Iterable[UUID]) -> None:
         due_at = now + timedelta(seconds=settings_for(project_id).settle_seconds)
         with raw_cursor() as cursor:
             write.add_candidates(cursor, project_id, ids, due_at)
+
+
+def hear(project_id: int, signals: Sequence[Placed]) -> None:
+    """Look again at traces that end users gave a thumbs-down, in the transaction that stores or binds it."""
+    look_again(project_id, {one.trace_id for one in signals if one.vote == -1})
 
 
 def draw_due(project_id: int, now: datetime | None = None) -> tuple[int, int]:

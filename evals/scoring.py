@@ -32,6 +32,7 @@ from evals.read.scores import (
     starts_of_traces,
 )
 from evals.sampling.signals import is_thumb_down
+from evals.telling import OF_SCORE, Word, forget_feedback, tell_feedback
 from evals.write import given
 from evals.write.scores import API, NewScore, Put
 from telltale.lib import clock
@@ -131,6 +132,13 @@ def put_scores(project_id: int, items: Sequence[Any], author: Author) -> list[Re
     with transaction.atomic():
         puts = given.put_given(project_id, dated)
         drawing.look_again(project_id, down)
+        words = [
+            Word(f"{OF_SCORE}{put.score_id}", score, score.made_at if _tells(items[at], "made_at") else None,
+                 score.author if _tells(items[at], "author") else None)
+            for at, score, put in zip(kept, dated, puts, strict=True)
+            if put is not None
+        ]  # fmt: skip
+        tell_feedback(project_id, words, author.key_id)
     for at, put in zip(kept, puts, strict=True):
         results[at] = _result(read[at], put)
     for at, score in read.items():
@@ -141,9 +149,17 @@ def put_scores(project_id: int, items: Sequence[Any], author: Author) -> list[Re
     return [result for result in results if result is not None]
 
 
+def _tells(item: Any, field: str) -> bool:
+    return bool(item.get(field))
+
+
 def delete_score(project_id: int, score_id: int) -> bool:
-    """Remove a score that a program gave; False where there is none."""
-    return given.delete_score(project_id, score_id)
+    """Remove a score that a program gave, and the signal it was told as; False where there is none."""
+    with transaction.atomic():
+        is_gone = given.delete_score(project_id, score_id)
+        if is_gone:
+            forget_feedback(project_id, score_id)
+    return is_gone
 
 
 def date_scores() -> int:
@@ -152,7 +168,9 @@ def date_scores() -> int:
 
 
 def take_evaluations(project_id: int, rows: Sequence[TraceRow]) -> None:
-    """Keep what events of these traces say of their answers as scores on their spans. Safe to repeat."""
+    """Keep what events of these traces say of their answers as scores on their spans, and an end user's word as a
+    signal too. Safe to repeat.
+    """
     now = clock.now()
     services = {row.trace_id: row.service or "" for row in rows}
     scores: dict[str, NewScore] = {}
@@ -163,6 +181,7 @@ def take_evaluations(project_id: int, rows: Sequence[TraceRow]) -> None:
             continue  # says nothing that could be a score; the span's page shows the event
         scores[score.external_id or ""] = score
     given.put_given(project_id, _dated(project_id, list(scores.values())))
+    tell_feedback(project_id, [Word(key, score, score.made_at) for key, score in scores.items()])
 
 
 def _told_score(told: Evaluation, service: str, now: datetime) -> NewScore:

@@ -42,6 +42,7 @@ from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from telltale.lib.sql import load
 from telltale.projects.models import Project
+from traces.signalling import Placed
 
 FLAGGED_AT_ONCE = 500
 # Of a new queue: so many scores of the last days are looked through.
@@ -60,6 +61,7 @@ def fill() -> int:
     for query, work in (
         ("SELECT DISTINCT project_id FROM evals_flagged", _fill_flagged),
         ("SELECT DISTINCT project_id FROM evals_feedback", _fill_feedback),
+        ("SELECT DISTINCT project_id FROM evals_told_signal", _fill_signals),
     ):
         with raw_cursor() as cursor:
             cursor.execute(query)
@@ -102,6 +104,30 @@ def _fill_feedback(project_id: int) -> tuple[int, int]:
     return taken, sum(_queue_feedback(queue, told) for queue in queues)
 
 
+def hear(project_id: int, signals: Sequence[Placed]) -> None:
+    """Remember signals about traces for the queues that wait for such, in the transaction that changes them."""
+    told = [
+        (one.key, one.name, one.vote == -1)
+        for one in signals
+        if one.vote == -1 or (one.vote is None and (one.number is not None or one.label is not None))
+    ]
+    write.tell_signals(project_id, told)
+
+
+@transaction.atomic
+def _fill_signals(project_id: int) -> tuple[int, int]:
+    taken, told = write.take_told_signals(project_id, FLAGGED_AT_ONCE)
+    queues = [queue for queue in read.list_queues(project_id) if queue.kind == RULES] if told else []
+    return taken, sum(_queue_feedback(queue, told) for queue in queues)
+
+
+def _is_wanted(config: QueueConfig, each: Feedback) -> bool:
+    """Whether a score or a signal is the thumbs-down that a queue waits for."""
+    if each.vote is not None and config.feedback == FEEDBACK:
+        return each.vote == -1
+    return is_thumb_down(config, each.name, each.number, each.label)
+
+
 def _queue_feedback(queue: QueueView, told: Sequence[Feedback]) -> int:
     config = stored_config(queue.config)
     if THUMBS_DOWN not in config.rules:
@@ -120,7 +146,7 @@ def _queue_feedback(queue: QueueView, told: Sequence[Feedback]) -> int:
             wanted=wanted_of(queue.reviewers_per_item, queue.double_share, config.salt, each.trace_id),
         )
         for each in told
-        if is_thumb_down(config, each.name, each.number, each.label)
+        if _is_wanted(config, each)
         and config.feature in ("", each.feature)
         and hash_share(config.salt, "review", each.trace_id) < config.share
     ]
@@ -141,6 +167,9 @@ def fill_new(queue: QueueView) -> int:
         params = {"project_id": queue.project_id, "names": names, "since": since, "limit": FEEDBACK_MAX}
         with raw_cursor() as cursor:
             cursor.execute(load("evals", "read_feedback"), params)
+            made += _queue_feedback(queue, [Feedback(*row) for row in cursor.fetchall()])
+            name = None if config.feedback == FEEDBACK else config.feedback
+            cursor.execute(load("evals", "read_signal_feedback"), params | {"name": name})
             made += _queue_feedback(queue, [Feedback(*row) for row in cursor.fetchall()])
     return made
 

@@ -13,7 +13,7 @@ SLICE_ROWS = 5_000
 ROWS = (
     "evals_candidate", "evals_decision", "evals_decision_hour", "evals_judgement", "evals_judgement_hour",
     "evals_score", "evals_score_hour", "evals_document_score", "evals_retrieval", "evals_flagged",
-    "evals_feedback", "evals_calibration_mark",
+    "evals_feedback", "evals_told_signal", "evals_calibration_mark",
     "evals_score_day", "evals_decision_day", "evals_day_built", "evals_day_stale",
 )  # fmt: skip
 _SLICE = sql.SQL("DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {wanted} LIMIT {limit}))")

@@ -260,6 +260,7 @@ class Feedback:
     feature: str
     model: str
     prompt_version: str
+    vote: int | None = None  # of a signal that is a thumb
 
 
 def take_feedback(project_id: int, limit: int, too_old: datetime) -> tuple[int, list[Feedback]]:
@@ -269,6 +270,23 @@ def take_feedback(project_id: int, limit: int, too_old: datetime) -> tuple[int, 
     """
     with raw_cursor() as cursor:
         cursor.execute(load("evals", "take_feedback"), {"project_id": project_id, "limit": limit, "too_old": too_old})
+        rows = cursor.fetchall()
+    return len(rows), [Feedback(*row) for row in rows if row[5] is not None]
+
+
+def tell_signals(project_id: int, signals: Sequence[tuple[UUID, str, bool]]) -> None:
+    """Tell queues that wait for them of signals (key, name, whether it is a thumbs-down), in the open transaction."""
+    if signals:
+        keys, names, is_down = zip(*signals, strict=True)
+        params = {"project_id": project_id, "keys": list(keys), "names": list(names), "is_down": list(is_down)}
+        with raw_cursor() as cursor:
+            cursor.execute(load("evals", "tell_signals"), params)
+
+
+def take_told_signals(project_id: int, limit: int) -> tuple[int, list[Feedback]]:
+    """Take up to `limit` told signals away: how many, and those whose trace is there."""
+    with raw_cursor() as cursor:
+        cursor.execute(load("evals", "take_told_signals"), {"project_id": project_id, "limit": limit})
         rows = cursor.fetchall()
     return len(rows), [Feedback(*row) for row in rows if row[5] is not None]
 

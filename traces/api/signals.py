@@ -16,7 +16,6 @@ from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
-from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -24,7 +23,7 @@ from rest_framework.response import Response
 from telltale.projects.keys import BROWSER_SCOPES, KeyHolder, find_browser_holder, find_holder, public_from_headers
 from telltale.projects.origins import is_listed
 from telltale.rest import cors, form, paging, params, shapes
-from telltale.rest.auth import CHALLENGE, BrowserAuthentication, KeyAuthentication, KeyUser
+from telltale.rest.auth import BrowserAuthentication, KeyAuthentication, KeyUser
 from telltale.rest.body import JsonParser
 from telltale.rest.problems import FieldError, Problem, bad_field, not_found, shown_value
 from telltale.rest.views import ProjectView
@@ -187,15 +186,16 @@ class BeaconParser(SignalParser):
     media_type = "text/plain"
 
 
-class PublicKeyAuthentication(BaseAuthentication):
-    """A key for browsers by its public part, in a header, or by either part as `key` of the body."""
+class SignalKeyAuthentication(KeyAuthentication):
+    """A key in any form; one for browsers also by its public part, and without a header as `key` of the body."""
 
     def authenticate(self, request: Request) -> tuple[KeyUser, KeyHolder] | None:
         public = public_from_headers(request._request)
         if public:
-            return self._user(find_browser_holder(public))
-        if request.method != "POST" or any(request.META.get(name) for name in ("HTTP_AUTHORIZATION", "HTTP_X_API_KEY")):
-            return None
+            return _user(find_browser_holder(public))
+        found = super().authenticate(request)
+        if found is not None or request.method != "POST":
+            return found
         told = request.data.get("key") if isinstance(request.data, dict) else None
         if told is None:
             return None
@@ -203,15 +203,13 @@ class PublicKeyAuthentication(BaseAuthentication):
         holder = find_browser_holder(key) or find_holder(key)
         if holder is not None and not holder.origins:
             raise Problem(403, "A key in a body must be one for browsers: scope signal alone, with origins.")
-        return self._user(holder)
+        return _user(holder)
 
-    def authenticate_header(self, request: Request) -> str:
-        return CHALLENGE
 
-    def _user(self, holder: KeyHolder | None) -> tuple[KeyUser, KeyHolder]:
-        if holder is None:
-            raise AuthenticationFailed("The key is unknown or revoked, or no key for browsers.")
-        return KeyUser(holder), holder
+def _user(holder: KeyHolder | None) -> tuple[KeyUser, KeyHolder]:
+    if holder is None:
+        raise AuthenticationFailed("The key is unknown or revoked, or no key for browsers.")
+    return KeyUser(holder), holder
 
 
 def _parameter(name: str, description: str, kind: Any = OpenApiTypes.STR, **more: Any) -> OpenApiParameter:
@@ -230,9 +228,7 @@ class SignalsView(ProjectView):
     key_scopes = {"POST": "signal|write"}
     query = {"GET": _QUERY}
     parser_classes = (SignalParser, BeaconParser)  # type: ignore[assignment]
-    authentication_classes = (  # type: ignore[assignment]
-        PublicKeyAuthentication, KeyAuthentication, BrowserAuthentication,
-    )  # fmt: skip
+    authentication_classes = (SignalKeyAuthentication, BrowserAuthentication)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """A key that a page uses may send signals alone, from pages that it lists."""

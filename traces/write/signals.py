@@ -38,10 +38,10 @@ SLICE = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A signal whose words or place changed just now, as rooms above are told of it. `trace_id` None: not bound."""
+    """A signal about a trace that is here, whose words or place changed just now. Of true and false `number` is 1, 0."""
 
     key: UUID
-    trace_id: UUID | None
+    trace_id: UUID
     session_id: str | None
     name: str
     kind: Kind
@@ -68,7 +68,8 @@ SELECT signal_key, bound_at IS NOT NULL, is_dated, happened_at FROM traces_signa
 WHERE project_id = %(project_id)s AND signal_key = ANY(%(keys)s)
 """
 _PLACED = """
-SELECT signal_key, trace_id, session_id, name, kind, vote, value_number, value_label FROM traces_signal
+SELECT signal_key, trace_id, session_id, name, kind, vote, coalesce(value_number, value_bool::integer), value_label
+FROM traces_signal
 WHERE project_id = %(project_id)s AND signal_key = ANY(%(keys)s) AND trace_id IS NOT NULL AND bound_at IS NOT NULL
 """
 

@@ -15,6 +15,7 @@ Endpoint = tuple[str, str, str, Any]
 
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "telltale.rest.auth.KeyAuthentication"
+    match_subclasses = True
     name = "key"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
