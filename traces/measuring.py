@@ -205,7 +205,7 @@ def try_outcome(project: Project, spec: OutcomeSpec) -> Tried:
             sums = sums + _one(*found)
     is_capped = len(rows) > len(taken)
     since = units[-1].unit.behaviour.first_at if is_capped else since
-    return Tried(spec, len(taken), is_capped, since, sums, ratio(sums, is_share=spec.measure is Measure.SHARE))
+    return Tried(spec, len(taken), is_capped, since, sums, ratio(sums, spec.shape))
 
 
 @work.register(RECOUNT)

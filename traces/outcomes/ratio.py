@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
+from enum import StrEnum
 from statistics import NormalDist
 
 from telltale.stats.proportions import LEVEL, wilson
@@ -24,6 +25,14 @@ MEAN_MIN = 50
 # look surer than it is (with 10, revenue of 100 sessions with 10 buyers covered 90 % instead of 98 %).
 WORTH_MIN = 4
 _PLACES = 80  # of the sums below, exact: squares of 21 digits, 10^15 of them
+
+
+class Shape(StrEnum):
+    """What x and y are: 1 and 0 or 1 (a share), 1 and a value (a mean), 0 or 1 and a value (a ratio)."""
+
+    SHARE = "share"
+    MEAN = "mean"
+    RATIO = "ratio"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,27 +101,24 @@ class Change:
         return self.low > 0 or self.high < 0
 
 
-def ratio(sums: Sums, *, is_share: bool, level: float = LEVEL) -> Ratio | TooLittle:
+def ratio(sums: Sums, shape: Shape, level: float = LEVEL) -> Ratio | TooLittle:
     """sum(y) / sum(x), or what there is too little of.
 
-    A share (x is 1, y is 0 or 1 in each session) has Wilson's interval and needs `SESSIONS_MIN` sessions. Any other
-    ratio also needs `WITH_MIN` sessions with X below it, a mean (x is alike in all sessions) `MEAN_MIN` sessions, and a
-    sum must be worth `WORTH_MIN` equally large sessions, (sum y)^2 / sum y^2 (Kish 1965, 8.1): one huge order is no
-    mean. ValueError where the sums are of no share.
+    A share has Wilson's interval and needs `SESSIONS_MIN` sessions, a mean `MEAN_MIN`; a ratio `WITH_MIN` sessions with
+    X below it, too. Sums of values must be worth `WORTH_MIN` equally large sessions, (sum y)^2 / sum y^2 (Kish 1965,
+    8.1): one huge order is no mean. ValueError where the sums are of no share.
     """
-    if sums.n < SESSIONS_MIN:
-        return TooLittle(sums.n, SESSIONS_MIN, "sessions")
-    if is_share:
+    need = MEAN_MIN if shape is Shape.MEAN else SESSIONS_MIN
+    if sums.n < need:
+        return TooLittle(sums.n, need, "sessions")
+    if shape is Shape.SHARE:
         found = wilson(int(sums.y), sums.n, level)
         share, low, high = (each or 0.0 for each in (found.share, found.low, found.high))  # n is not 0
         return Ratio(share, low, high, sums.n, "wilson", level)
     if sums.x < WITH_MIN:
         return TooLittle(int(sums.x), WITH_MIN, "sessions with it")
     with localcontext(prec=_PLACES):
-        is_mean = sums.n * sums.xx == sums.x * sums.x
         worth = min(sums.x * sums.x / sums.xx, sums.y * sums.y / sums.yy if sums.yy else Decimal(sums.n))
-    if is_mean and sums.n < MEAN_MIN:
-        return TooLittle(sums.n, MEAN_MIN, "sessions")
     if worth < WORTH_MIN:
         return TooLittle(int(worth), WORTH_MIN, "equally large sessions that the sum is worth")
     return _delta(sums, float(worth), level)

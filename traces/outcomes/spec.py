@@ -13,13 +13,13 @@ these, only of these features; empty: all.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from traces.behaviour.types import Fact
+from traces.outcomes.ratio import Shape
 from traces.signals.kinds import Kind
 
 NAME_MAX = 200
@@ -112,9 +112,15 @@ class OutcomeSpec:
     unit: str = ""
 
     @property
-    def needs_signals(self) -> bool:
-        """Whether signals themselves are looked at, not what was derived from them."""
-        return any(condition.fact is None for condition in (*self.of, *self.among))
+    def shape(self) -> Shape:
+        """What is divided by what, for its interval."""
+        shapes = {Measure.SHARE: Shape.SHARE, Measure.COST: Shape.RATIO}
+        return shapes.get(self.measure, Shape.MEAN)
+
+    @property
+    def is_over_all(self) -> bool:
+        """Whether it is over all sessions that it speaks about, not over those with X alone."""
+        return self.measure in {Measure.SHARE, Measure.COST} or self.per is Per.SESSION
 
     @property
     def counts(self) -> dict[str, Any]:
@@ -225,7 +231,7 @@ def _wanted(check: Check, told: Any, field: str) -> float | bool | str:
     if check is Check.LABEL:
         return _text(told, field, LABEL_MAX, is_needed=True)
     is_number = isinstance(told, int | float) and not isinstance(told, bool)
-    if not is_number or not math.isfinite(told) or abs(told) > NUMBER_MAX:
+    if not is_number or not abs(told) <= NUMBER_MAX:
         raise SpecRefused(field, "is no number", f"a number from -{NUMBER_MAX:g} to {NUMBER_MAX:g}", told)
     return float(told)
 

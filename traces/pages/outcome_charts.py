@@ -63,7 +63,7 @@ def figure(outcome: Defined, points: Sequence[Point], href: Callable[[Point], st
             charts.Row(
                 (
                     day_words(point.day),
-                    value_words(spec, one.value) if one else lacking_words(point.lacking) if point.lacking else "none",
+                    value_words(spec, one.value) if one else _lacking(outcome, point),
                     interval_words(spec, one) if one else "none",
                     f"{point.n:,}",
                     f"{point.unknown:,}",
@@ -119,9 +119,13 @@ def _finding(outcome: Defined, drawn: Sequence[Ratio]) -> str:
 
 def _title(outcome: Defined, point: Point, found: Ratio | None) -> str:
     if found is None:
-        return f"{day_words(point.day)}: {lacking_words(point.lacking) if point.lacking else 'none'}"
+        return f"{day_words(point.day)}: {_lacking(outcome, point)}"
     figure_ = f"{value_words(outcome.spec, found.value)}, {interval_words(outcome.spec, found)}"
     return f"{day_words(point.day)}: {figure_}, {point.n:,} sessions"
+
+
+def _lacking(outcome: Defined, point: Point) -> str:
+    return lacking_words(outcome.spec, point.lacking) if point.lacking else "none"
 
 
 def _ticks(points: Sequence[Point]) -> list[tuple[float, str]]:

@@ -1,7 +1,7 @@
 """The form of an outcome: its inputs with what was typed, and the measure that they say.
 
-It works without a script: each condition is a row of its own, empty rows say nothing, and there is always an empty one
-more than was filled in.
+It works without a script: each condition is a row of its own, empty rows say nothing, and there are always two more
+than were filled in.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ def _rows(
 ) -> tuple[ConditionRow, ...]:
     wrong = {at.partition(".")[0]: words for at, words in errors}
     empty = {"what": "", "name": "", "check": "", "value": ""}
-    most = min(max(len(filled) + 1, 2 if part == "of" else 1), CONDITIONS_MAX)
+    most = min(len(filled) + 2, CONDITIONS_MAX)
     rows = [*filled, *[empty] * max(most - len(filled), 0)]
     return tuple(ConditionRow(part, n, error=wrong.get(f"{part}{n}", ""), **row) for n, row in enumerate(rows))
 

@@ -128,7 +128,7 @@ def _figure_view(spec: OutcomeSpec, found: Ratio | TooLittle, sums: Sums) -> Fig
     known = known_words(spec, sums)
     n = f"{sums.n:,}"
     if isinstance(found, TooLittle):
-        return FigureView("", "", lacking_words(found), n, known)
+        return FigureView("", "", lacking_words(spec, found), n, known)
     return FigureView(value_words(spec, found.value), interval_words(spec, found), "", n, known)
 
 

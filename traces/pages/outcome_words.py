@@ -66,11 +66,12 @@ def noise_css(spec: OutcomeSpec, moved: Change) -> str:
     return "good" if (moved.value > 0) == (spec.better == "higher") else "up"
 
 
-def lacking_words(found: TooLittle) -> str:
+def lacking_words(spec: OutcomeSpec, found: TooLittle) -> str:
     """ "Too little data: 12 of 30 sessions, 18 more are needed"."""
     missing = found.need - found.have
     verb = "is" if missing == 1 else "are"
-    return f"Too little data: {found.have:,} of {found.need:,} {found.what}, {missing:,} more {verb} needed"
+    what = "sessions with it" if found.what == "sessions" and not spec.is_over_all else found.what
+    return f"Too little data: {found.have:,} of {found.need:,} {what}, {missing:,} more {verb} needed"
 
 
 def known_words(spec: OutcomeSpec, sums: Sums) -> str:

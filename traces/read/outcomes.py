@@ -22,7 +22,7 @@ from telltale.jobs.models import Job, JobState
 from telltale.lib.db import raw_cursor
 from traces.models import Outcome
 from traces.outcomes.ratio import Ratio, Sums, TooLittle, ratio
-from traces.outcomes.spec import Measure, OutcomeSpec, parse_outcome
+from traces.outcomes.spec import OutcomeSpec, parse_outcome
 from traces.read.asking import asking
 
 RECOUNT = "outcomes.recount"
@@ -65,11 +65,6 @@ class Defined:
     def spec(self) -> OutcomeSpec:
         """What it measures."""
         return parse_outcome(self.told)
-
-    @property
-    def is_share(self) -> bool:
-        """Whether it is a share of sessions, with the interval of one."""
-        return self.spec.measure is Measure.SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +205,7 @@ def sum_of(points: Sequence[Point]) -> Sums:
 
 def figure(outcome: Defined, sums: Sums) -> Ratio | TooLittle:
     """The outcome of these sums with its interval, or what there is too little of."""
-    return ratio(sums, is_share=outcome.is_share)
+    return ratio(sums, outcome.spec.shape)
 
 
 def names_seen(project_id: int) -> list[str]:
