@@ -12,6 +12,8 @@ from evals.stats.survivorship import Anchor, Calibrated, Cell, Counts, anchor_fr
 from evals.stats.weighted import Sums
 from traces.behaviour.types import Stratum
 
+Floats = NDArray[np.float64]
+
 # Wilson's own interval of 30 at 95 % holds the truth in 92 of 100.
 LEAST = 90
 # Weighing strata leaves less where 99 of 100 votes are up; the plain interval holds the truth in none there.
@@ -30,6 +32,8 @@ def measure_edges(report: Report, seeds: range) -> None:
         for name, judge in JUDGES.items():
             for reviews, n in ((30, 1_000), (60, 1_000), (150, 3_000)):
                 _judged(report, truth, name, judge, reviews, n, seeds)
+        for pi_judge, pi_low, pi_high in ((1.0, 0.2, 0.02), (0.3, 0.5, 0.05), (0.3, 1.0, 0.1)):
+            _unequal(report, truth, pi_judge, pi_low, pi_high, seeds)
 
 
 def _votes(report: Report, coverage: float, rate: float, seeds: range) -> None:
@@ -81,7 +85,7 @@ def _judged(
         if isinstance(found, Anchor) and isinstance(unjudged, Anchor):
             held += _holds((found.low, found.high), truth)
             width, alone = width + found.half_width, alone + unjudged.half_width
-        held_plain += _holds(_plain(happy[taken], scores[taken], reviews / n, scores), truth)
+        held_plain += _holds(_plain(happy[taken], scores[taken], np.full(reviews, reviews / n), scores), truth)
     runs = len(seeds)
     note = (
         f"plain PPI++ {100 * held_plain / runs:.1f}%, half-width {width / runs:.3f}, reviews alone {alone / runs:.3f}"
@@ -90,11 +94,37 @@ def _judged(
     report.add(title, 100 * held / runs, "%", LEAST, is_floor=True, note=note)
 
 
+def _unequal(
+    report: Report, truth: float, pi_judge: float, pi_low: float, pi_high: float, seeds: range, n: int = 3_000
+) -> None:
+    """Some sessions judged, and what the judge found bad reviewed more often than what it found good."""
+    held = held_plain = told = 0
+    width = 0.0
+    for seed in seeds:
+        random = np.random.default_rng([seed, int(100 * truth), int(100 * pi_judge), int(100 * pi_low)])
+        happy = (random.random(n) < truth).astype(float)
+        scores = (random.random(n) < np.where(happy == 1, *JUDGES["usual"])).astype(float)
+        is_judged = random.random(n) < pi_judge
+        happy, scores = happy[is_judged], scores[is_judged]
+        pi_review = np.where(scores == 0, pi_low, pi_high)
+        taken = random.random(scores.size) < pi_review
+        found = anchor_from_reviews(scores, pi_judge, np.where(taken, happy, np.nan), pi_review)
+        if isinstance(found, Anchor):
+            told += 1
+            held += _holds((found.low, found.high), truth)
+            width += found.half_width
+            held_plain += _holds(_plain(happy[taken], scores[taken], pi_review[taken], scores, pi_judge), truth)
+    runs = max(1, told)
+    title = f"anchor, {pi_judge:.0%} judged, {pi_low:.0%} and {pi_high:.0%} reviewed, true {truth:.0%}"
+    note = f"plain PPI++ {100 * held_plain / runs:.1f}%, half-width {width / runs:.3f}, told in {told}"
+    report.add(title, 100 * held / runs, "%", LEAST, is_floor=True, note=note)
+
+
 def _plain(
-    people: NDArray[np.float64], judge: NDArray[np.float64], share: float, scores: NDArray[np.float64]
+    people: Floats, judge: Floats, pi_review: Floats, scores: Floats, pi_judge: float = 1.0
 ) -> tuple[float | None, float | None]:
-    sums = Sums.of(scores, 1.0)
-    found = ppi_nested(people, judge, np.ones(people.size), np.full(people.size, share), sums, scale=(0.0, 1.0))
+    sums = Sums.of(scores, pi_judge)
+    found = ppi_nested(people, judge, np.full(people.size, pi_judge), pi_review, sums, scale=(0.0, 1.0))
     return (None, None) if isinstance(found, TooLittle) else (found.estimate.low, found.estimate.high)
 
 

@@ -181,6 +181,19 @@ def test_few_expected_votes_are_tested_exactly(a, n, b, m):
     assert p == pytest.approx(scipy_stats.fisher_exact([[a, n - a], [b, m - b]])[1], rel=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("a", "n", "b", "m"),
+    [(3, 30_000, 4, 9 * 10**9), (9, 10**9, 10, 6 * 10**17), (0, 10, 12, 10**15), (7, 10**6, 300_000, 7 * 10**11)],
+)
+def test_the_exact_test_is_exact_among_very_many(a, n, b, m):
+    p, test = two_proportions(a, n, b, m)
+
+    # So few among so many: binomial given all votes.
+    expected = scipy_stats.binomtest(a, a + b, n / (n + m)).pvalue
+    assert test == "Fisher's exact test"
+    assert p == pytest.approx(expected, rel=2e-3, abs=1e-12)
+
+
 @given(st.integers(1, 60), st.integers(1, 60), st.data())
 def test_the_test_of_two_proportions_is_that_of_the_packages(n, m, data):
     a, b = data.draw(st.integers(0, n)), data.draw(st.integers(0, m))
@@ -618,7 +631,7 @@ def test_the_designs_example_reads_as_its_page_does():
 
 # Whatever the counts
 
-cell = st.tuples(*[st.one_of(st.integers(0, 30), st.integers(0, 10**9))] * 3)
+cell = st.tuples(*[st.one_of(st.integers(0, 30), st.integers(0, 10**9), st.integers(0, 10**16))] * 3)
 any_counts = st.dictionaries(st.sampled_from([s for s in S if s != S.OPEN]), cell, max_size=7).map(Counts)
 share = st.floats(0, 1, allow_nan=False)
 any_anchor = st.one_of(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
 from benchmarks._products import BY_NAME, PRODUCTS, READINGS
 from benchmarks.survivorship import COVERED, simulate
+from evals.stats.survivorship import Anchor, anchor_from_reviews
 
-SEEDS = range(1, 41)
+SEEDS = range(1, 31)
 NONE, FEW, HUNDRED, JUDGED = (reading.name for reading in READINGS)
 # Chance takes a share this far once in 10,000 times.
 RARE = 1e-4
@@ -18,7 +20,7 @@ RARE = 1e-4
 
 @pytest.fixture(scope="module")
 def tallies():
-    return {product.name: simulate(product, SEEDS, resamples=500) for product in PRODUCTS}
+    return {product.name: simulate(product, SEEDS, resamples=300) for product in PRODUCTS}
 
 
 def may_be(share, least, runs):
@@ -47,7 +49,7 @@ def test_without_an_anchor_it_is_never_red_and_never_green(tallies):
 @pytest.mark.parametrize("product", [product.name for product in PRODUCTS if product.is_healthy])
 @pytest.mark.parametrize("reading", [FEW, HUNDRED, JUDGED])
 def test_a_healthy_product_is_not_red(tallies, product, reading):
-    # 4 of 40 would be one in 1,000 at 2 %.
+    # 4 of 30 are one in 300 at 2 %.
     assert tallies[product].share(reading, "red") * len(SEEDS) < 4
 
 
@@ -97,3 +99,32 @@ def test_what_is_not_identified_is_found_by_the_anchor_alone(tallies):
     assert tally.coverage("calibrated", 3000) < 0.1
     assert tally.coverage("weighted", 3000) < 0.1
     assert may_be(tally.coverage(f"anchor, {JUDGED}", 3000), COVERED, len(SEEDS))
+
+
+@pytest.mark.parametrize(
+    ("truth", "judge", "pi_judge", "pi_low", "pi_high"),
+    [
+        # A good judge that errs in none of most samples of 40: plain PPI++ holds the truth in three of four.
+        (0.95, (0.97, 0.05), 1.0, 0.04, 0.04),
+        # What the judge found bad is reviewed ten times as often: the few others weigh much.
+        (0.86, (0.92, 0.30), 0.3, 0.5, 0.05),
+    ],
+)
+def test_the_anchor_holds_the_truth_where_the_judge_hardly_errs_or_draws_are_unequal(
+    truth, judge, pi_judge, pi_low, pi_high
+):
+    held, runs = 0, 100
+    for seed in range(runs):
+        random = np.random.default_rng([seed, 17])
+        happy = (random.random(1500) < truth).astype(float)
+        scores = (random.random(1500) < np.where(happy == 1, *judge)).astype(float)
+        drawn = random.random(1500) < pi_judge
+        happy, scores = happy[drawn], scores[drawn]
+        pi_review = np.where(scores == 0, pi_low, pi_high)
+        human = np.where(random.random(happy.size) < pi_review, happy, np.nan)
+
+        found = anchor_from_reviews(scores, pi_judge, human, pi_review)
+
+        held += not isinstance(found, Anchor) or found.low <= truth <= found.high
+
+    assert may_be(held / runs, COVERED, runs)

@@ -82,16 +82,17 @@ def _corrected(
     found = ppi_nested(people, judge, pi, pi_review, judged, level, (0.0, 1.0))
     if isinstance(found, TooLittle):
         return found
-    # Two of the mean weight; their own probabilities do not matter.
-    weight = max(1.0, float((1 / (pi * pi_review)).mean()))
-    first = max(1.0, judged.sw / judged.n)
-    share = np.full(2, min(1.0, first / weight))
+    weights = 1 / (pi * pi_review)
+    kind = judge >= 0.5
+    # Each weighs as those do that the judge said the same of; how it was drawn in which step does not matter.
+    heavy = [float(weights[same].mean()) if same.any() else float(weights.mean()) for same in (kind, ~kind)]
+    first = np.full(2, judged.n / judged.sw)
     more = ppi_nested(
         np.append(people, (0.0, 1.0)),
         np.append(judge, (1.0, 0.0)),
-        np.append(pi, np.full(2, 1 / first)),
-        np.append(pi_review, share),
-        judged + Sums.of((1.0, 0.0), 1 / first),
+        np.append(pi, first),
+        np.append(pi_review, np.minimum(1.0, 1 / (first * heavy))),
+        judged + Sums.of((1.0, 0.0), first),
         level,
         (0.0, 1.0),
     )

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from statistics import NormalDist
 
+import numpy as np
+
 from evals.stats.quantiles import wilson_limits
 from evals.stats.results import LEVEL, Estimate, TooLittle
 from evals.stats.survivorship.counts import Cell, Counts
@@ -18,6 +20,7 @@ SESSIONS_MIN = 50
 STRATUM_MIN = 10
 # Of expected numbers below this the normal test is not to be trusted in its tails; the exact one is quick there.
 EXPECTED_MIN = 5.0
+_SUMMED = 100_000
 
 NOTHING_ASSUMED = "Every silent session unhappy, then every one happy."
 BEHAVIOUR_ASSUMED = (
@@ -176,11 +179,13 @@ def two_proportions(a: int, n: int, b: int, m: int) -> tuple[float, str]:
 
 def _fisher(k: int, row: int, column: int, whole: int) -> float:
     """P of all tables as likely as `k` or less, for the cell of the smaller row and column: few are expected in it."""
-    log_p = sum(
-        sign * math.lgamma(x + 1)
-        for sign, x in ((1, whole - row), (1, whole - column), (-1, whole), (-1, whole - row - column))
-    )
-    p = math.exp(min(0.0, log_p))
+    few, many = min(row, column), max(row, column)
+    # P(0), the chance that none of the few are among the many; of very many the middle one stands for each.
+    if few <= _SUMMED:
+        log_p = float(np.log1p(-many / (whole - np.arange(few))).sum())
+    else:
+        log_p = few * math.log1p(-many / (whole - (few - 1) / 2))
+    p = math.exp(log_p)
     terms = [p]
     for i in range(min(row, column)):
         p *= (row - i) * (column - i) / ((i + 1) * (whole - row - column + i + 1))

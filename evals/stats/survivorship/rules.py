@@ -70,7 +70,8 @@ def verdict(
 
     `anchor`: of the same sessions' population; TooLittle where it has fewer than 30 reviews, None where there is none.
     `tolerance`: by how much the truth may lie below the votes without alarm. `calibrated` may be handed in if it is
-    known, else it is drawn with `seed`. Never raises for any counts. ValueError for a tolerance outside of 0 and 1.
+    known, else it is drawn with `seed`. Never raises for counts up to 10**18. ValueError for a tolerance outside of 0
+    and 1.
     """
     if not 0 <= tolerance < 1:
         raise ValueError(f"a tolerance lies within 0 and 1, not {tolerance}")

@@ -340,9 +340,11 @@ def _missing(verdict: Verdict) -> str | None:
     if verdict.missing is None:
         return None
     if verdict.missing == "sessions":
-        return f"{count(verdict.need - verdict.have)} more closed sessions."
+        return f"{of_things(verdict.need - verdict.have, 'more closed session')}."
     if verdict.missing == "votes":
-        least = f"{count(verdict.need - verdict.have)} more votes"
+        least = of_things(verdict.need - verdict.have, "more vote")
+        if verdict.rule == "low_coverage":
+            least = f"Votes of 1% of sessions, {count(verdict.need)} of these; {count(verdict.have)} are there"
         if isinstance(verdict.anchor, Anchor) or not more:
             return f"{least}."
         return f"{least}; or about {count(more)} {drawn}, which tell the true rate within 10 points without any vote."
