@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 
 from telltale.lib.db import raw_cursor
-from tests.traces.signal_rows import OTHER, TRACE, consume, due, forget_due, rows, send
+from tests.traces.signal_door import OTHER, TRACE, consume, due, forget_due, rows, send
 from traces import signalling
 from traces.models import SignalDefinition
 from traces.own_calls import JUDGE_SERVICE
