@@ -33,6 +33,7 @@ from traces import signalling
 from traces.behaviour.definition import Definition, parse_definition, to_json
 from traces.cost.judging import JUDGE_SERVICE
 from traces.models import SignalDefinition
+from traces.read.asking import TooSlow
 from traces.read.behaviour import REFOLD, definition_of, read_definition
 from traces.read.behaviour_units import UnitRef
 from traces.signals.names import Names
@@ -115,6 +116,14 @@ _ROWS = """
     ORDER BY unit_key
     LIMIT %(limit)s
 """
+
+
+class Outdated(Exception):
+    """Another version is in force than the one that was changed."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"version {version} is in force")
+        self.version = version
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,16 +236,23 @@ def _fold_alone(cursor: Cursor[Any], project_id: int, ref: UnitRef, now: datetim
 
 
 def save_definition(
-    project: Project, told: Any, *, by_id: int | None, actor: str = "", request: HttpRequest | None = None
-) -> tuple[int, Definition]:
+    project: Project, told: Any, *, by_id: int | None, of_version: int | None = None, actor: str = "",
+    request: HttpRequest | None = None,
+) -> tuple[int, Definition]:  # fmt: skip
     """Put a definition in force and have all sessions counted by it; (version, definition).
 
-    DefinitionError for one that cannot be. The same as in force makes no version.
+    DefinitionError for one that cannot be; Outdated where another than `of_version` is in force; TooSlow where folds
+    take too long to wait for. The same as in force makes no version.
     """
     wanted = parse_definition(told)
     with transaction.atomic(), raw_cursor() as cursor:
-        write.lock_definition(cursor, project.pk)
+        try:
+            write.lock_definition(cursor, project.pk)
+        except errors.LockNotAvailable:
+            raise TooSlow from None
         version, current = definition_of(project.pk)
+        if of_version not in (None, version):
+            raise Outdated(version)
         if to_json(wanted) == to_json(current):
             return version, current
         made = SignalDefinition.objects.create(
@@ -417,6 +433,6 @@ def _refold_units(cursor: Cursor[Any], project_id: int, refs: Sequence[UnitRef])
 
 
 __all__ = [
-    "Done", "difference", "fold_behaviour", "fold_due", "retry_refold", "save_definition", "start_stale",
+    "Done", "Outdated", "difference", "fold_behaviour", "fold_due", "retry_refold", "save_definition", "start_stale",
     "take_changes",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from traces import pages
-from traces.pages import notes, outcomes, views
+from traces.pages import definitions, notes, outcomes, views
 from traces.pages.session import session_page
 from traces.pages.session_list import session_list
 from traces.pages.signal_list import signal_list
@@ -35,6 +35,10 @@ urlpatterns = [
     path("p/<slug:slug>/sessions/", session_list, name="session_list"),
     path("p/<slug:slug>/sessions/<path:session>/", session_page, name="session_page"),
     path("p/<slug:slug>/signals/all/", signal_list, name="signal_list"),
+    path("p/<slug:slug>/signals/definitions/", definitions.definitions, name="signal_definitions"),
+    path(
+        "p/<slug:slug>/signals/definitions/retry/", definitions.definitions_retry, name="signal_definitions_retry"
+    ),
     path("p/<slug:slug>/outcomes/", outcomes.outcome_list, name="outcomes"),
     path("p/<slug:slug>/outcomes/new/", outcomes.outcome_new, name="outcome_new"),
     path("p/<slug:slug>/outcomes/preset/", outcomes.outcome_preset, name="outcome_preset"),

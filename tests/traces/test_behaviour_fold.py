@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from django.db import connection, transaction
-from tests.traces.behaviour_rows import OF_RULES, ask, by_rules, kept, recounted, rows, settle
 
+from tests.traces.behaviour_rows import OF_RULES, ask, by_rules, kept, recounted, rows, settle
 from traces import behaving, signalling
 from traces.behaviour.definition import SHIPPED, to_json
 from traces.behaviour.types import Fact, Stratum
