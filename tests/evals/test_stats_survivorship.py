@@ -40,7 +40,7 @@ from evals.stats.survivorship import (
     votes_rate,
     words,
 )
-from evals.stats.survivorship.wording import behaviour_words, not_identified_words, percent, points
+from evals.stats.survivorship.wording import behaviour_words, not_identified_words, percent, points, weighted_words
 from traces.behaviour.types import Stratum as S
 
 # The design's example: a week of a shop's assistant.
@@ -294,7 +294,11 @@ def test_weighted_votes_are_the_calibrated_rate_without_its_half_votes():
     assert found.estimate.value == pytest.approx(expected)
     assert found.capped == 0
     assert found.estimate.n_eff < 4780 / 3
+    assert weighted_words(found) == (
+        "73% (69% to 76%), worth 558 equally weighted votes; one vote stands for up to 502 sessions."
+    )
     assert ipw(ALIKE) == TooLittle(100, 200, "votes")
+    assert weighted_words(ipw(ALIKE)) == "Too little data: 100 of 200 votes."
 
 
 def test_weights_are_cut_at_their_99th_percentile_and_what_never_votes_is_named():
@@ -307,6 +311,10 @@ def test_weights_are_cut_at_their_99th_percentile_and_what_never_votes_is_named(
     assert found.capped == 3
     assert found.uncovered == pytest.approx(0.2)
     assert found.estimate.value == pytest.approx(381 / 400)
+    assert weighted_words(found).endswith(
+        "one vote stands for up to 3 sessions, to which 3 votes were cut; it does not speak of the 20% of sessions in "
+        "groups without a vote."
+    )
 
 
 # The anchor
@@ -536,6 +544,15 @@ def test_what_decided_is_told_in_numbers():
         "90% of 100 votes are up, given by 10% of sessions. A random sample puts the true rate at 60% (95% interval "
         "51% to 69%; 93 reviews). Even its upper limit, 69%, lies below the votes' lower limit, 83%, by more than the "
         "5 points that are tolerated."
+    )
+
+
+def test_fewer_than_30_votes_are_told_as_a_number_and_not_as_a_rate():
+    few = Counts({S.COMPLETED: (19, 1, 80)})
+
+    assert words(verdict(few, an_anchor(0.93, 0.05))).headline == "The 19 of 20 up holds: a random sample says 93%"
+    assert words(verdict(few, an_anchor(0.40, 0.09))).headline == (
+        "Do not trust the 19 of 20 up: about 40% of sessions are satisfied"
     )
 
 

@@ -164,11 +164,7 @@ def ipw(counts: Counts, level: float = LEVEL) -> Weighted | TooLittle:
     the propensities as known. Fewer than 200 votes: TooLittle. Strata without a vote are not spoken of (`uncovered`).
     Source: Hájek 1971; Robins, Rotnitzky, Zhao 1994; cut weights: Cole and Hernán 2008.
     """
-    return _weigh(counts.array(), "strata", level)
-
-
-def _weigh(cells: Floats, used: str, level: float) -> Weighted | TooLittle:
-    """As `ipw`, from cells (groups, 3) with the share of each group's sessions that vote."""
+    cells = counts.array()
     votes = cells[:, 0] + cells[:, 1]
     whole = int(votes.sum())
     if whole < IPW_VOTES_MIN:
@@ -185,7 +181,7 @@ def _weigh(cells: Floats, used: str, level: float) -> Weighted | TooLittle:
         return found
     estimate = replace(found, method="votes weighed by 1/propensity, Wilson interval")
     uncovered = float(sizes[~seen].sum() / sizes.sum())
-    return Weighted(estimate, cap, above, uncovered, "signals" if used == "signals" else "strata")
+    return Weighted(estimate, cap, above, uncovered)
 
 
 def _sums(up: Floats, votes: Floats, w: Floats) -> Sums:

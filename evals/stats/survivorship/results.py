@@ -52,14 +52,14 @@ class NotIdentified:
 class Calibrated:
     """The votes' rate of each stratum, weighed by how many sessions the stratum has; the seed is that of its interval.
 
-    `silent_share` times delta is what the sensitivity line takes away.
+    `silent_share` times delta is what the sensitivity line takes away. `used`: what sessions are told apart by.
     """
 
     estimate: Estimate
     silent_share: float
     seed: int
     resamples: int
-    used: Literal["strata", "signals"] = "strata"
+    used: Literal["strata"] = "strata"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +89,15 @@ class Weighted:
     """Votes weighed by one over how likely such a session votes.
 
     `capped_at` is the largest weight, in sessions that one vote stands for, `capped` how many votes it held down.
-    `uncovered`: the share of sessions in strata without any vote, of which it does not speak.
+    `uncovered`: the share of sessions in strata without any vote, of which it does not speak. `used`: what the chance
+    to vote is told by.
     """
 
     estimate: Estimate
     capped_at: float
     capped: int
     uncovered: float
-    used: Literal["strata", "signals"]
+    used: Literal["strata"] = "strata"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
 from evals.stats.results import Estimate, TooLittle
+from evals.stats.survivorship.bounds import VOTES_MIN
 from evals.stats.survivorship.counts import Cell, Counts
-from evals.stats.survivorship.results import Anchor, Bounds, Calibrated, NotIdentified, Verdict
+from evals.stats.survivorship.results import Anchor, Bounds, Calibrated, NotIdentified, Verdict, Weighted
 from telltale.lib.format import EN_DASH, count
 from traces.behaviour.types import Stratum
 
@@ -140,6 +142,23 @@ def not_identified_words(found: NotIdentified | TooLittle) -> str:
     return f"Not identified: {text}; {found.need} in each are the least."
 
 
+def weighted_words(found: Weighted | TooLittle) -> str:
+    """73% (69% to 76%), worth 559 equally weighted votes; one vote stands for up to 502 sessions."""
+    if isinstance(found, TooLittle):
+        return f"Too little data: {count(found.have)} of {count(found.need)} {found.what}."
+    estimate = found.estimate
+    low, high = estimate.low, estimate.high
+    limits = "" if low is None or high is None else f" ({interval(low, high)})"
+    worth = of_things(math.floor(estimate.n_eff), "equally weighted vote")
+    stands_for = of_things(round(found.capped_at), "session")
+    text = f"{percent(estimate.value)}{limits}, worth {worth}; one vote stands for up to {stands_for}"
+    if found.capped:
+        text += f", to which {of_things(found.capped, 'vote')} were cut"
+    if found.uncovered:
+        text += f"; it does not speak of the {percent(found.uncovered)} of sessions in groups without a vote"
+    return f"{text}."
+
+
 def anchor_words(anchor: Anchor) -> str:
     """A random sample puts the true rate at 60% (95% interval 52% to 68%; 93 reviews)."""
     beside = f", {of_things(anchor.judged, 'more session')} judged" if anchor.judged else ""
@@ -163,6 +182,10 @@ def _anchor(verdict: Verdict) -> Anchor:
 
 
 def _rate(verdict: Verdict) -> str:
+    """90%, and 9 of 10 up where votes are too few for a rate."""
+    total = verdict.counts.total
+    if total.votes < VOTES_MIN:
+        return f"{count(total.up)} of {count(total.votes)} up"
     return percent(_votes(verdict).value)
 
 
@@ -170,7 +193,7 @@ def _of_votes(verdict: Verdict) -> str:
     """90% of 4,780 votes are up, given by 2.8% of sessions."""
     total = verdict.counts.total
     share = percent(total.votes / total.n)
-    if total.votes < 30:
+    if total.votes < VOTES_MIN:
         return f"{count(total.up)} of {of_things(total.votes, 'vote')} are up, given by {share} of sessions"
     return f"{_rate(verdict)} of {count(total.votes)} votes are up, given by {share} of sessions"
 
