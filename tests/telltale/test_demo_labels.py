@@ -80,4 +80,4 @@ def test_a_key_of_an_earlier_version_gets_the_scopes_it_needs():
     again = demo.ensure_project()
 
     assert again.key_id == made.key_id
-    assert ApiKey.objects.get(pk=made.key_id).scopes == ["ingest", "read", "write"]
+    assert ApiKey.objects.get(pk=made.key_id).scopes == ["ingest", "signal", "read", "write"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
+from uuid import UUID
 
 import pytest
 
@@ -13,10 +14,14 @@ from telltale.run.demo.hosts import FLEET, make_readings
 from telltale.run.demo.models import MODELS, count_tokens
 from telltale.run.demo.story import WEEKDAYS, Story, make_day, make_session, person_of, sessions_for, two_sentences
 from telltale.run.demo.values import DemoTrace, Totals
+from traces.behaviour.definition import SHIPPED
+from traces.behaviour.rules import behaviour
+from traces.behaviour.types import Fact, Turn
 
 DAY = date(2026, 11, 20)
 NOW = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)
 LATER = NOW + timedelta(days=40)
+MINUTE = timedelta(minutes=1)
 
 
 def days(count, sessions=60.0, story=None):
@@ -299,3 +304,63 @@ def test_readings_end_with_the_present():
 
     assert max(at for _, _, told in make_readings(Story(DAY), DAY, before) for at, _ in told) < before
     assert list(make_readings(Story(DAY), DAY + timedelta(days=1), before)) == []
+
+
+@pytest.fixture(scope="module")
+def many_sessions():
+    """Four weeks with enough sessions to count votes: session -> its traces, in production."""
+    sessions = {}
+    for trace in days(28, sessions=130.0):
+        if trace.environment == "production":
+            sessions.setdefault(trace.session_id, []).append(trace)
+    return sessions
+
+
+def votes(traces):
+    """What the user of a session voted at last: up or not; None where they did not."""
+    told = [(s.at, s.value, s.name) for trace in traces for s in trace.signals if "/thumb/" in s.client_id]
+    if not told:
+        return None
+    _, value, name = max(told, key=lambda each: each[0])
+    return name != "thumbs_down" and bool(value)
+
+
+def test_few_vote_and_those_who_leave_hardly_ever(many_sessions):
+    goals = {"conversion", "task_completed", "copied"}
+    left = [traces for traces in many_sessions.values()
+            if len(traces) == 1 and not any(s.name in goals for s in traces[0].signals)]  # fmt: skip
+    voted = [vote for traces in many_sessions.values() if (vote := votes(traces)) is not None]
+
+    # Five standard errors of so many sessions.
+    assert len(left) / len(many_sessions) == pytest.approx(0.4, abs=0.05)
+    assert len(voted) / len(many_sessions) == pytest.approx(0.028, abs=0.013)
+    assert sum(voted) / len(voted) > 0.78
+    assert sum(votes(traces) is not None for traces in left) / len(left) < 0.01
+
+
+def test_signals_come_in_every_way(many_sessions):
+    told = [(traces, signal) for traces in many_sessions.values() for trace in traces for signal in trace.signals]
+    here = {trace.trace_id.hex() for traces in many_sessions.values() for trace in traces}
+    client_ids = Counter(signal.client_id for _, signal in told)
+
+    assert {"conversion", "task_completed", "copied", "correction", "escalated", "rating"} < {s.name for _, s in told}
+    assert {signal.about for _, signal in told} == {"trace", "session", "request"}
+    assert max(client_ids.values()) == 2, "a changed mind is the same signal told twice"
+    assert any(signal.about == "trace" and signal.target not in here for _, signal in told), "orphans"
+    assert all(signal.value > 0 for _, signal in told if signal.name == "conversion")
+    for traces, signal in told:
+        assert signal.at.timestamp() * 1e9 > traces[0].spans[0].start_ns
+
+
+@pytest.mark.parametrize("language", texts.LANGUAGES)
+def test_manners_are_known_in_every_language_and_seen_by_the_shipped_rules(language):
+    thanks, person = texts.manners(language, "thanks"), texts.manners(language, "person")
+
+    assert all(texts.manners(language, kind) for kind in ("thanks", "welcome", "person", "handover", "again"))
+    for said, found in ((thanks, Fact.CLOSING_WORDS), (person, Fact.ESCALATED)):
+        for text in said:
+            turns = [
+                Turn(UUID(int=n), NOW + n * MINUTE, NOW + (n + 0.5) * MINUTE, "returns", words, "Yes.", True, False)
+                for n, words in enumerate(("Can I return it?", text))
+            ]
+            assert behaviour(turns, [], SHIPPED, LATER).facts & found, text

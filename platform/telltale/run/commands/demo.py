@@ -20,6 +20,7 @@ from telltale.run.demo.judging import set_up_judges
 from telltale.run.demo.labels import make_labels, send_labels, wait_for_judge
 from telltale.run.demo.progress import Progress
 from telltale.run.demo.project import SLUG, DemoError, DemoProject, ensure_project, remove_project
+from telltale.run.demo.shop import Desk, define_outcomes
 from telltale.run.demo.story import Story, make_day, sessions_for
 from telltale.run.demo.values import DemoTrace, Totals
 
@@ -84,12 +85,15 @@ def _fill(url: str, days: int, traces: int, stand_in: str, out: TextIO) -> int:
     # Whole hours on both sides, so that everything sent in between is inside.
     start = (now - timedelta(hours=1)).isoformat()
     before = read_account(address, demo.key_id, start, (now + timedelta(hours=1)).isoformat())
+    define_outcomes(address)
     totals = Totals()
     worse: dict[str, bool] = {}
-    made = _counted(_traces(demo, days, traces, now), totals, worse)
+    desk = Desk(now)
+    made = _counted(_traces(demo, days, traces, now), totals, worse, desk)
     progress = Progress(sys.stderr, "Demo", "spans", round(traces * SPANS_A_TRACE))
-    sent = play(address, made, progress.tell)
+    sent = play(address, made, progress.tell, now)
     progress.end(sent.spans_ended)
+    signals = sent.signals_sent + desk.send(address)
     story = Story(demo.day)
     readings = sum(send_readings(address, make_readings(story, day, now)) for day in _days(days, now))
     later = (clock.now() + timedelta(hours=1)).isoformat()
@@ -97,7 +101,7 @@ def _fill(url: str, days: int, traces: int, stand_in: str, out: TextIO) -> int:
     print(
         f"Sent {sent.spans_ended:,} spans of {totals.traces:,} traces: stored {account.stored:,}, "
         f"there already {account.duplicate:,}, rejected {account.rejected:,}. "
-        f"Readings of {len(FLEET)} machines: {readings:,}.",
+        f"Readings of {len(FLEET)} machines: {readings:,}. What users did: {signals:,} signals.",
         file=out,
     )
     # A request that was answered after its connection broke is sent, and counted, twice.
@@ -127,9 +131,12 @@ def _days(days: int, now: datetime) -> list[date]:
     return [now.date() - timedelta(days=before) for before in range(days)]
 
 
-def _counted(traces: Iterator[DemoTrace], totals: Totals, worse: dict[str, bool]) -> Iterator[DemoTrace]:
+def _counted(
+    traces: Iterator[DemoTrace], totals: Totals, worse: dict[str, bool], desk: Desk
+) -> Iterator[DemoTrace]:
     for trace in traces:
         totals.add(trace)
+        desk.note(trace)
         worse[trace.trace_id.hex()] = trace.is_worse
         yield trace
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 from telltale.run.demo.models import EMBEDDER, MODELS, PROMPTS, ROUTER, Model, count_tokens
 from telltale.run.demo.texts import passages
 from telltale.run.demo.turns import assistant_says, conversation, user_says
-from telltale.run.demo.values import MS, Call, DemoSpan, DemoTrace, Failure, Search, Value
+from telltale.run.demo.values import MS, Call, DemoSignal, DemoSpan, DemoTrace, Failure, Search, Value
 
 SESSION, USER, RELEASE = "s_9c41", "u_58f2", "5.11.0"
 ROUTER_IN, ROUTER_OUT = 600, 5
@@ -62,6 +62,9 @@ def known_session(day: date) -> list[DemoTrace]:
     for number, turn in enumerate(TURNS):
         made.append(_make(day, number, turn, tuple(history)))
         history.append((turn.question, turn.answer))
+    wrong, at = made[1], datetime.combine(day, TURNS[2].at, UTC) + timedelta(seconds=1)
+    said = TURNS[2].question
+    wrong.signals.append(DemoSignal("correction", said, at, f"demo/{SESSION}/{day}", "trace", wrong.trace_id.hex()))
     return made
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 import telltale_sdk as telltale
 from telltale.run.demo.account import Address, SendError
-from telltale.run.demo.values import Call, DemoSpan, DemoTrace
+from telltale.run.demo.values import Call, DemoSignal, DemoSpan, DemoTrace
 
 # Enough that the sender never waits for the next batch to be made, little enough to stop soon.
 WAITING_SPANS = 4_096
+# The SDK's own queue of signals holds twice as many.
+WAITING_SIGNALS = 500
 QUEUE_SPANS = 16_384
 QUEUE_BYTES = 512 * 1024 * 1024
 # How long a server may be away or busy before the sender gives up.
@@ -37,8 +40,10 @@ class GivenIds(IdGenerator):
         return int.from_bytes(self.span_id, "big")
 
 
-def play(address: Address, traces: Iterable[DemoTrace], tell: Tell) -> telltale.Stats:
-    """Send all traces; `tell` hears how many spans were confirmed. SendError where that cannot be.
+def play(address: Address, traces: Iterable[DemoTrace], tell: Tell, until: datetime | None = None) -> telltale.Stats:
+    """Send all traces, and what users did about them before `until`; `tell` hears how many spans were confirmed.
+
+    SendError where that cannot be.
 
     The SDK drops rather than wait, as is right in an application; here the one who waits is the story.
     """
@@ -64,6 +69,9 @@ def play(address: Address, traces: Iterable[DemoTrace], tell: Tell) -> telltale.
     try:
         for trace in traces:
             _play_trace(trace, ids)
+            for signal in trace.signals:
+                if not signal.from_shop and (until is None or signal.at < until):
+                    _tell_signal(trace, signal)
             _wait(address, WAITING_SPANS, tell)
         _wait(address, 0, tell)
         return telltale.stats()
@@ -79,10 +87,26 @@ def _wait(address: Address, spans: int, tell: Tell) -> None:
         if stats.spans_dropped:
             reasons = ", ".join(f"{number:,} {reason}" for reason, number in stats.dropped_by_reason)
             raise SendError(f"{address.url} did not take all spans ({reasons}). Is Telltale running?")
-        if stats.spans_queued <= spans:
+        if stats.signals_dropped:
+            raise SendError(f"{address.url} did not take {stats.signals_dropped:,} signals. Is Telltale running?")
+        if stats.spans_queued <= spans and stats.signals_queued <= (WAITING_SIGNALS if spans else 0):
             return
         # Also sends what is less than a batch.
         telltale.flush(0.2) if spans == 0 else time.sleep(0.01)
+
+
+def _tell_signal(trace: DemoTrace, signal: DemoSignal) -> None:
+    telltale.signal(
+        signal.name,
+        signal.value,
+        trace_id=signal.target if signal.about == "trace" else None,
+        request_id=signal.target if signal.about == "request" else None,
+        session=trace.session_id if signal.about == "session" else None,
+        comment=signal.comment,
+        user=trace.user_id,
+        at=signal.at,
+        client_id=signal.client_id,
+    )
 
 
 def _play_trace(trace: DemoTrace, ids: GivenIds) -> None:

@@ -23,7 +23,7 @@ NAME = "shop-assistant (demo)"
 SLUG = "shop-assistant-demo"
 LABEL = "(demo)"
 KEY_NAME = "Demo traffic"
-SCOPES = ("ingest", "read", "write")
+SCOPES = ("ingest", "signal", "read", "write")
 ACTOR = "telltale demo"
 # The story's day is the last one of which so much was over: enough answers of the new prompt to see what it does.
 SETTLED_AFTER = timedelta(hours=16)

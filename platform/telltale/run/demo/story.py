@@ -17,13 +17,14 @@ from itertools import accumulate
 from random import Random
 
 from telltale.run.demo.known import known_session
-from telltale.run.demo.texts import FEATURES, LANGUAGES, Product, Topic, next_steps, products_of, topics
+from telltale.run.demo.reactions import Visit, react
+from telltale.run.demo.texts import FEATURES, LANGUAGES, Product, Topic, manners, next_steps, products_of, topics
 from telltale.run.demo.turns import Ask, make_trace
 from telltale.run.demo.values import DemoTrace
 
 SEED = "telltale demo 2"
 # How many answers a session has on average, measured over four weeks of it.
-TURNS_MEAN = 2.6
+TURNS_MEAN = 2.74
 USERS = 1800
 # Those who ask most, as everybody who looks around here gets to know them.
 REGULARS = ("u_2b90", "u_58f2", "u_e013", "u_77aa", "u_19cd")
@@ -54,6 +55,12 @@ RELEASES = (
 )
 # The part of returns answers that the new prompt spoils: those about presents, and the others.
 WORSE_GIFT, WORSE_OTHER = 0.92, 0.35
+FIRST_ENOUGH = 0.29
+# How a visit ends: of those with one answer, and of longer ones; the rest leaves, or has carried on.
+ENDINGS = ("again", "person", "thanks", "goal")
+AFTER_ONE, AFTER_MORE = (0.05, 0.015, 0.04, 0.08), (0.05, 0.03, 0.24, 0.2)
+# People who got a wrong answer reach their goal that much less often.
+WORSE_GOAL = 0.3
 _HOURS_SUMMED = tuple(accumulate(HOURS))
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+|(?<=[。？！])")
 
@@ -146,9 +153,45 @@ class _Visit:
         self.session_id = "s_" + hashlib.blake2b(self.key.encode(), digest_size=4).hexdigest()
         self.history: list[tuple[str, str]] = []
         self.made: list[DemoTrace] = []
+        self.objected_to: DemoTrace | None = None
 
     def run(self) -> list[DemoTrace]:
-        """Everything this person asked; nearly half leave after the first answer."""
+        """Everything this person asked, and what they did about it."""
+        topic, product, filled = self.talk()
+        # A stream of its own: what people do about answers changes none of them.
+        mood = Random(f"{self.key}/mood")  # noqa: S311
+        ending = self.take_leave(topic, product, filled, mood)
+        if not self.is_staging:
+            person = self.person
+            price = float(product.price)
+            react(Visit(self.made, ending, self.objected_to, person.language, person.channel, price), mood)
+        return self.made
+
+    def take_leave(self, topic: Topic, product: Product, filled: dict[str, str], mood: Random) -> str:
+        """How the visit ends, in a word of `reactions`; some say so, or ask the same again, and are answered."""
+        is_single = len(self.made) == 1
+        is_worse = self.made[-1].is_worse or self.objected_to is not None
+        chances = [
+            chance * (WORSE_GOAL if is_worse and word in {"thanks", "goal"} else 1.0)
+            for word, chance in zip(ENDINGS, AFTER_ONE if is_single else AFTER_MORE, strict=True)
+        ]
+        rest = "left" if is_single else "carried on"
+        ending = mood.choices((*ENDINGS, rest), (*chances, 1 - sum(chances)))[0]
+        if ending in {"goal", rest}:
+            return ending
+        language = self.person.language
+        said, told = mood.choice(manners(language, ending)), self.history[-1][1]
+        if ending == "again":
+            said = said.replace("{question}", self.history[-1][0])
+            ended = datetime.fromtimestamp(self.made[-1].ended_ns / 1e9, UTC)
+            self.at = ended + timedelta(seconds=mood.uniform(6, 45))
+        else:
+            told = manners(language, "welcome" if ending == "thanks" else "handover")[0]
+        self.answer(topic, _plain(said), _plain(told), self.made[-1].is_worse and ending == "again", filled, product)
+        return ending
+
+    def talk(self) -> tuple[Topic, Product, dict[str, str]]:
+        """The questions; nearly half ask no more than one. What the last one was about."""
         rng = self.rng
         while True:
             topic = self.topic()
@@ -156,17 +199,18 @@ class _Visit:
             is_worse = self.is_worse(topic)
             asked = rng.choice(topic.asks)
             self.answer(topic, asked, _worse(topic) if is_worse else self.right(topic), is_worse, filled, product)
-            if len(self.made) == 1 and rng.random() < 0.22:
-                return self.made
+            if len(self.made) == 1 and rng.random() < FIRST_ENOUGH:
+                return topic, product, filled
             objects = is_worse and bool(topic.objections)
             further = topic.objections if objects else topic.further
             if further and rng.random() < (0.6 if objects else 0.45):
+                self.objected_to = self.made[-1] if objects else self.objected_to
                 told = topic.objection_answer if objects else topic.further_answer
                 self.answer(topic, rng.choice(further), told, False, filled, product)
             elif is_worse and rng.random() < 0.3:
                 self.answer(topic, rng.choice(topic.asks), _worse(topic), True, filled, product)
             if len(self.made) > 9 or rng.random() > 0.64:
-                return self.made
+                return topic, product, filled
 
     def topic(self) -> Topic:
         feature = self.rng.choices(FEATURES, FEATURE_WEIGHTS)[0]
@@ -222,6 +266,11 @@ def two_sentences(text: str) -> str:
     """The first two sentences of a text."""
     parts = [part for part in _SENTENCE_ENDS.split(text) if part]
     return " ".join(parts[:2]) if text.isascii() or " " in text else "".join(parts[:2])
+
+
+def _plain(text: str) -> str:
+    """Text for `answer`, which fills in blanks: what was filled in before has none."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _worse(topic: Topic) -> str:

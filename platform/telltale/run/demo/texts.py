@@ -104,6 +104,13 @@ def next_steps(language: str) -> str:
 
 
 @cache
+def manners(language: str, kind: str) -> tuple[str, ...]:
+    """How people of a language take their leave, want a person, or ask again, and what they are told then."""
+    rows = map(_row, _lines("manners"))
+    return tuple(text for spoken, of, text in rows if (spoken, of) == (language, kind))
+
+
+@cache
 def _read(language: str) -> tuple[Topic, ...]:
     found: list[Topic] = []
     objects = False

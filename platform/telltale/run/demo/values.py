@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 
 Value = str | bool | int | float | list[str]
 MS = 1_000_000
@@ -64,6 +65,23 @@ class DemoSpan:
 
 
 @dataclass(slots=True)
+class DemoSignal:
+    """What an end user did, about the `target` that is a trace or a request, or about the session (no target needed).
+
+    `from_shop`: the shop's own systems say so, not its front ends.
+    """
+
+    name: str
+    value: bool | float | str
+    at: datetime
+    client_id: str
+    about: str
+    target: str = ""
+    comment: str | None = None
+    from_shop: bool = False
+
+
+@dataclass(slots=True)
 class DemoTrace:
     """One answer of the assistant; the first span is its root."""
 
@@ -77,6 +95,7 @@ class DemoTrace:
     metadata: dict[str, Value] = field(default_factory=dict)
     is_worse: bool = False  # the story made this answer a wrong one; told to nobody
     spans: list[DemoSpan] = field(default_factory=list)
+    signals: list[DemoSignal] = field(default_factory=list)  # what its user did about it, or about the session so far
 
     @property
     def ended_ns(self) -> int:
