@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
@@ -149,7 +148,7 @@ def weighted_words(found: Weighted | TooLittle) -> str:
     estimate = found.estimate
     low, high = estimate.low, estimate.high
     limits = "" if low is None or high is None else f" ({interval(low, high)})"
-    worth = of_things(math.floor(estimate.n_eff), "equally weighted vote")
+    worth = of_things(round(estimate.n_eff), "equally weighted vote")
     stands_for = of_things(round(found.capped_at), "session")
     text = f"{percent(estimate.value)}{limits}, worth {worth}; one vote stands for up to {stands_for}"
     if found.capped:
