@@ -122,7 +122,7 @@ class OutcomeFeatureShape(OutcomeFigureShape):
     feature = serializers.CharField(allow_null=True)
 
 
-class FiguresShape(_WindowShape):
+class OutcomeFiguresShape(_WindowShape):
     figure = OutcomeFigureShape()
     before = OutcomeBeforeShape()
     change = OutcomeMovedShape(allow_null=True)
@@ -138,13 +138,13 @@ class OutcomeDayShape(OutcomeFigureShape):
     end = serializers.DateTimeField()
 
 
-class DaysShape(_WindowShape):
+class OutcomeDaysShape(_WindowShape):
     unit = serializers.CharField()
     items = OutcomeDayShape(many=True)
     recount = OutcomeProgressShape(allow_null=True)
 
 
-class BookedSessionShape(serializers.Serializer[Any]):
+class OutcomeSessionShape(serializers.Serializer[Any]):
     session_id = serializers.CharField(allow_null=True, help_text="Null: a trace without a session.")
     trace_id = serializers.CharField(allow_null=True)
     feature = serializers.CharField(allow_null=True)
@@ -156,7 +156,7 @@ class BookedSessionShape(serializers.Serializer[Any]):
     user_id = serializers.CharField(allow_null=True)
 
 
-class TriedShape(serializers.Serializer[Any]):
+class OutcomeTriedShape(serializers.Serializer[Any]):
     spec = OutcomeSpecShape()
     sentence = serializers.CharField()
     unit = serializers.CharField()
@@ -173,7 +173,7 @@ class OutcomePresetShape(serializers.Serializer[Any]):
     spec = OutcomeSpecShape()
 
 
-class PresetsShape(serializers.Serializer[Any]):
+class OutcomePresetsShape(serializers.Serializer[Any]):
     items = OutcomePresetShape(many=True)
 
 

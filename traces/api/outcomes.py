@@ -170,7 +170,7 @@ class OutcomePreviewView(ProjectView):
 
     @shapes.describe(
         "Try an outcome out",
-        said.TriedShape,
+        said.OutcomeTriedShape,
         tag="Outcomes",
         body=said.PreviewBody,
         detail=f"What a measure says of the sessions of the last {measuring.TRIED_DAYS} days, at most the newest "
@@ -187,7 +187,7 @@ class OutcomePreviewView(ProjectView):
 
 
 class OutcomePresetsView(ProjectView):
-    @shapes.describe("Outcomes to begin with", said.PresetsShape, tag="Outcomes")
+    @shapes.describe("Outcomes to begin with", said.OutcomePresetsShape, tag="Outcomes")
     def get(self, request: Request) -> Response:
         names = ("slug", "name", "about")
         items = [
@@ -202,7 +202,7 @@ class OutcomeFiguresView(ProjectView):
 
     @shapes.describe(
         "What an outcome comes to",
-        said.FiguresShape,
+        said.OutcomeFiguresShape,
         tag="Outcomes",
         path=(OUTCOME,),
         query=(shapes.FROM, shapes.TO, FEATURE),
@@ -231,7 +231,7 @@ class OutcomeDaysView(ProjectView):
 
     @shapes.describe(
         "An outcome day by day",
-        said.DaysShape,
+        said.OutcomeDaysShape,
         tag="Outcomes",
         path=(OUTCOME,),
         query=(shapes.FROM, shapes.TO, FEATURE, FORMAT),
@@ -257,7 +257,7 @@ class OutcomeSessionsView(ProjectView):
 
     @shapes.describe(
         "The sessions behind an outcome",
-        shapes.page_of(said.BookedSessionShape, "BookedSessionPage"),
+        shapes.page_of(said.OutcomeSessionShape, "OutcomeSessionPage"),
         tag="Outcomes",
         path=(OUTCOME,),
         query=(
