@@ -20,6 +20,7 @@ from evals.api import (
     rubrics,
     scores,
     spend,
+    survivorship,
 )
 
 urlpatterns: list[URLPattern] = [
@@ -28,6 +29,11 @@ urlpatterns: list[URLPattern] = [
     path("scores/names", scores.ScoreNamesView.as_view(), name="api-score-names"),
     path("scores/<str:score_id>", scores.ScoreView.as_view(), name="api-score"),
     path("estimates", estimates.EstimatesView.as_view(), name="api-estimates"),
+    # Whether votes can be trusted
+    path("survivorship", survivorship.SurvivorshipView.as_view(), name="api-survivorship"),
+    path("survivorship/history", survivorship.SurvivorshipHistoryView.as_view(), name="api-survivorship-history"),
+    path("survivorship/settings", survivorship.SurvivorshipSettingsView.as_view(), name="api-survivorship-settings"),
+    path("survivorship/silent", survivorship.SilentSessionsView.as_view(), name="api-survivorship-silent"),
     # Datasets and experiments
     path("datasets", datasets.DatasetsView.as_view(), name="api-datasets"),
     path("datasets/<str:dataset>", datasets.DatasetView.as_view(), name="api-dataset"),

@@ -24,6 +24,7 @@ from evals.stats.survivorship.wording import not_identified_words
 from evals.surviving import RefusedAnchor, Survivorship, anchoring_for, example, look_at, save_anchoring
 from evals.surviving.keeping import KEPT_DAYS
 from evals.surviving.looking import DELTAS
+from evals.surviving.rules import RULES
 from telltale.lib import clock
 from telltale.projects.access import may, project_page, require
 from telltale.projects.models import Project
@@ -136,7 +137,7 @@ def _answer(
         "whole": whole,
         "state": view.STATES[whole.verdict.colour],
         "title": view.TITLES[whole.verdict.colour],
-        "rule": view.RULES[whole.verdict.rule],
+        "rule": RULES[whole.verdict.rule],
         "lines": view.note_lines(whole),
         "as_of_words": view.as_of(whole),
         "bars": rows,

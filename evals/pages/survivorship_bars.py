@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from evals.stats.results import Estimate, TooLittle
 from evals.stats.survivorship import Anchor, Bounds, Calibrated, NotIdentified
+from evals.stats.survivorship.bounds import VOTES_MIN
 from evals.stats.survivorship.wording import interval, not_identified_words, of_things, percent, short_interval
 from evals.surviving import Look
 from telltale.lib import format as fmt
@@ -71,6 +72,10 @@ def _votes(found: Look) -> Bar:
     note = f"{percent(total.votes / total.n)} of sessions" if total.n else "no sessions"
     if votes is None:
         return _nothing("votes", "What the votes say", note, "unknown: nobody voted", "There is no vote to count.")
+    if total.votes < VOTES_MIN:
+        words = f"{total.up} of {of_things(total.votes, 'vote')} up: a rate takes {VOTES_MIN}"
+        made = f"Fewer than {VOTES_MIN} votes are no rate; the interval would be {limits_words(votes)}."
+        return _nothing("votes", "What the votes say", note, words, made)
     made = (
         f"Up ÷ (up + down) = {fmt.count(total.up)} ÷ {fmt.count(total.votes)}; of several votes in a session the last. "
         f"The interval, {limits_words(votes)} (Wilson), covers chance, not who chose to vote."

@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 from evals.pages.survivorship_bars import limits_words, percent_x
 from evals.read.survivorship_sessions import Silent
 from evals.stats.results import Estimate, TooLittle
-from evals.stats.survivorship import Anchor, Bounds, Calibrated, StratumCoverage
+from evals.stats.survivorship import Anchor, Bounds, Calibrated, Cell, StratumCoverage
+from evals.stats.survivorship.bounds import VOTES_MIN
 from evals.stats.survivorship.wording import (
     behaviour_words,
     interval,
@@ -18,6 +19,7 @@ from evals.stats.survivorship.wording import (
     percent,
 )
 from evals.surviving import Look, Survivorship
+from evals.surviving.rules import RULES
 from telltale.lib import format as fmt
 from telltale.projects.models import Project
 from traces.behaviour.definition import Definition
@@ -32,24 +34,6 @@ TITLES = {
     "grey": "Grey: cannot tell",
 }
 SHORT = {"red": "Overstated", "amber": "May mislead", "green": "Holds", "grey": "Cannot tell"}
-# The rule of each verdict in words; docs/statistics.md has them in full.
-RULES = {
-    "no_sessions": "no session has ended",
-    "few_sessions": "fewer than 50 closed sessions",
-    "no_votes": "not one vote",
-    "low_coverage": "fewer than 1% of sessions voted",
-    "few_votes": "fewer than 30 votes, and no anchor",
-    "anchor_below_votes": "the anchor’s upper limit lies below the votes’ lower limit by more than the tolerance",
-    "calibrated_excludes_votes": "the interval of the adjusted rate does not hold the votes’ rate",
-    "unequal_coverage": "some group votes far more or less often than the others (p < .001, ratio under .67 or over "
-    "1.5), and the votes of those who left are worse",
-    "coverage_below_5": "fewer than 5% of sessions voted",
-    "anchor_agrees": "an anchor within 10 points that is not below the votes by more than the tolerance",
-    "no_anchor": "nothing speaks against the votes, and there is no anchor that could clear them",
-    "few_reviews": "nothing speaks against the votes, and the anchor has fewer than 30 reviews",
-    "wide_anchor": "nothing speaks against the votes, and the anchor is wider than 10 points either way",
-    "anchor_not_clear": "the anchor lies below the votes by more than the tolerance, but not clearly",
-}
 # In the order of the table.
 GROUPS = (
     Stratum.COMPLETED,
@@ -201,7 +185,7 @@ def stats(found: Look) -> list[Stat]:
     if not total.n:
         return []
     stayed = total.n - left
-    up = f"{percent(total.up / total.n)} of sessions, {percent(total.up / total.votes)} of votes" if total.votes else ""
+    up = f"{percent(total.up / total.n)} of sessions, {up_words(total)} of votes" if total.votes else ""
     name = "Sessions with an answer" if not found.has_lone else "Units with an answer"
     return [
         Stat(name, fmt.count(total.n), 1.0, "closed; everyone"),
@@ -212,6 +196,13 @@ def stats(found: Look) -> list[Stat]:
         Stat("Votes up", fmt.count(total.up) if total.votes else fmt.UNKNOWN,
              total.up / total.n if total.votes else None, up or "nobody voted"),
     ]  # fmt: skip
+
+
+def up_words(total: Cell) -> str:
+    """Ups of votes: a share from 30 votes on, below that the bare numbers, "unknown" of none."""
+    if not total.votes:
+        return fmt.UNKNOWN
+    return percent(total.up / total.votes) if total.votes >= VOTES_MIN else f"{total.up} of {total.votes}"
 
 
 def groups(found: Survivorship, definition: Definition, links: Links) -> list[Group]:
@@ -263,7 +254,7 @@ def totals(found: Survivorship) -> dict[str, str]:
     score = found.scores.all_silent if found.scores is not None else None
     return {
         "all_share": percent(total.votes / total.n) if total.n else "",
-        "all_up": percent(total.up / total.votes) if total.votes else fmt.UNKNOWN,
+        "all_up": up_words(total),
         "all_score": "too few" if score is None else fmt.score(score.value),
     }
 
@@ -358,8 +349,8 @@ def feature_line(found: Look, href: str) -> FeatureLine:
         rule=RULES[verdict.rule],
         n=fmt.count(total.n) + (" traces" if found.has_lone else ""),
         coverage=percent(total.votes / total.n) if total.n else fmt.UNKNOWN,
-        votes=fmt.UNKNOWN if verdict.votes is None else percent(verdict.votes.value),
-        votes_interval="" if verdict.votes is None else limits_words(verdict.votes),
+        votes=up_words(total),
+        votes_interval="" if verdict.votes is None or total.votes < VOTES_MIN else limits_words(verdict.votes),
         adjusted="not identified" if weighed is None else percent(weighed.value),
         adjusted_interval="" if weighed is None else limits_words(weighed),
         anchor="none" if anchor is None else percent(anchor.estimate),

@@ -29,6 +29,7 @@ from evals.stats.survivorship import (
     verdict,
     words,
 )
+from evals.stats.survivorship.calibrating import DELTA_MOST as DELTA_MOST
 from evals.stats.weighted import Sums, hajek
 from evals.surviving.choosing import Anchoring, anchoring_for
 from traces.behaviour.types import Stratum
