@@ -11,7 +11,7 @@ from evals.read.survivorship import Units
 from evals.read.survivorship_kept import METHODS, Day, Judging
 from evals.read.survivorship_sessions import Silent
 from evals.stats.results import Estimate, TooLittle
-from evals.stats.survivorship import Anchor, Bounds, Calibrated, NotIdentified, StratumCoverage
+from evals.stats.survivorship import Anchor, Bounds, Calibrated, NotIdentified, StratumCoverage, Weighted
 from evals.surviving import Anchoring, JudgeScores, Look, Survivorship
 from evals.surviving.looking import DELTAS
 from evals.surviving.rules import RULES
@@ -45,6 +45,12 @@ class SurvivorshipBoundsShape(serializers.Serializer[Any]):
     level = serializers.FloatField()
     n = serializers.IntegerField()
     assumption = serializers.CharField()
+
+
+class SurvivorshipWeightedShape(SurvivorshipEstimateShape):
+    capped_at = serializers.FloatField(help_text="The largest weight: so many sessions one vote stands for.")
+    capped = serializers.IntegerField(help_text="Votes whose weight was cut to that, the 99th percentile.")
+    uncovered = serializers.FloatField(help_text="Share of sessions in groups without a vote, not spoken of.")
 
 
 class SurvivorshipAnchorShape(serializers.Serializer[Any]):
@@ -109,6 +115,9 @@ class SurvivorshipFigureShape(serializers.Serializer[Any]):
     adjusted = SurvivorshipEstimateShape(allow_null=True, help_text="The votes re-weighted to all sessions.")
     adjusted_lacks = SurvivorshipLackingShape(
         many=True, help_text="Groups of over 2 % of sessions with fewer than 5 votes: why there is no adjusted rate."
+    )
+    weighted = SurvivorshipWeightedShape(
+        allow_null=True, help_text="Votes weighted by how seldom such a session votes. Null: fewer than 200 votes."
     )
     anchor = SurvivorshipAnchorShape(allow_null=True)
     anchor_too_little = SurvivorshipTooLittleShape(allow_null=True)
@@ -276,6 +285,14 @@ def bounds(found: object) -> dict[str, Any] | None:
     return {name: getattr(found, name) for name in names}
 
 
+def weighted(found: object) -> dict[str, Any] | None:
+    """Weighted votes, or None where there are too few."""
+    if not isinstance(found, Weighted):
+        return None
+    told = {"capped_at": found.capped_at, "capped": found.capped, "uncovered": found.uncovered}
+    return (estimate(found.estimate) or {}) | told
+
+
 def anchor(found: object) -> dict[str, Any] | None:
     """An anchor, or None where there is none."""
     if not isinstance(found, Anchor):
@@ -307,6 +324,7 @@ def figure(found: Look) -> dict[str, Any]:
         "votes": estimate(found.verdict.votes),
         "adjusted": estimate(found.calibrated),
         "adjusted_lacks": [{"group": name(row.stratum), "share": row.share, "votes": row.votes} for row in lacks],
+        "weighted": weighted(found.weighted),
         "anchor": anchor(found.anchor),
         "anchor_too_little": None if short is None else {"have": short.have, "need": short.need, "what": short.what},
         "behaviour_bounds": bounds(found.behaviour),

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from evals.stats.results import Estimate, TooLittle
 from evals.stats.survivorship import Anchor, Bounds, Calibrated, NotIdentified
 from evals.stats.survivorship.bounds import VOTES_MIN
-from evals.stats.survivorship.wording import interval, not_identified_words, of_things, percent, short_interval
+from evals.stats.survivorship.wording import (
+    interval,
+    not_identified_words,
+    of_things,
+    percent,
+    short_interval,
+    weighted_words,
+)
 from evals.surviving import Look
 from telltale.lib import format as fmt
 
@@ -92,7 +99,9 @@ def _adjusted(found: Look) -> Bar:
     made = (
         "The votes’ rate within each group of behaviour, half a vote added each way, weighted by the group’s share of "
         "all sessions. Assumes that voters and silent users of one group feel alike. Interval: "
-        f"{fmt.count(weighed.resamples)} bootstrap samples of sessions, seed {weighed.seed}."
+        f"{fmt.count(weighed.resamples)} bootstrap samples of sessions, seed {weighed.seed}, or the groups’ own limits "
+        "where those are wider. Each vote weighted by how seldom such a session votes says: "
+        f"{weighted_words(found.weighted)}"
     )
     return _estimate("adjusted", name, note, weighed.estimate, "votes weighted by behaviour", made)
 

@@ -21,10 +21,12 @@ from evals.stats.survivorship import (
     Counts,
     NotIdentified,
     Verdict,
+    Weighted,
     Words,
     anchor_from_reviews,
     behaviour_bounds,
     calibrated,
+    ipw,
     sensitivity,
     verdict,
     words,
@@ -65,6 +67,7 @@ class Look:
     has_lone: bool
     behaviour: Bounds | TooLittle
     calibrated: Identified
+    weighted: Weighted | TooLittle
     anchor: Anchor | TooLittle | None
     verdict: Verdict
     words: Words
@@ -156,7 +159,8 @@ def look(
     anchor = anchor_of(counted(sample.of(feature), has_lone=has_lone)) if anchoring.is_on else None
     weighed = _calibrated(_key(counts), seed)
     found = verdict(counts, anchor, tolerance=anchoring.tolerance, seed=seed, calibrated=weighed)
-    return Look(feature, units, counts, has_lone, behaviour_bounds(counts), weighed, anchor, found, words(found), seed)
+    behaved, weighted = behaviour_bounds(counts), ipw(counts)
+    return Look(feature, units, counts, has_lone, behaved, weighed, weighted, anchor, found, words(found), seed)
 
 
 def counted(drawn: Sequence[Drawn], *, has_lone: bool) -> list[Drawn]:

@@ -54,6 +54,7 @@ def test_everything_of_the_page_is_told(project, ask):
     assert whole["anchor"]["reviews"] > 30
     assert whole["verdict"]["colour"] == "red"
     assert whole["verdict"]["rule_words"].startswith("the anchor")
+    assert whole["weighted"] is None  # of 100 votes
     assert whole["gap"] == pytest.approx(0.9 - whole["anchor"]["value"])
     groups = {row["group"]: row for row in found["groups"]}
     assert set(groups) == {"completed", "carried_on", "abandoned"}

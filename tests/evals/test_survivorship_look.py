@@ -114,6 +114,7 @@ def test_without_an_anchor_a_biased_product_is_amber_and_says_what_is_missing(pr
     assert (found.whole.verdict.colour, found.whole.verdict.rule) == ("amber", "calibrated_excludes_votes")
     assert isinstance(found.whole.calibrated, Calibrated)
     assert found.whole.calibrated.estimate.value == pytest.approx(0.73, abs=0.02)
+    assert found.whole.weighted.estimate.value == pytest.approx(found.whole.calibrated.estimate.value, abs=0.01)
     assert found.whole.verdict.reviews_needed == 93
     assert len(found.line) == 11
     assert found.line[0].value == found.whole.calibrated.estimate.value
