@@ -2,7 +2,8 @@
 
 A copy is the same spans under other trace ids, at another time of the same day. It takes the road of no sender, so it
 says nothing about ingest; rows, indexes and sizes are the same as if they had been sent. The feed is told of each copy,
-so roll-ups, sessions and the search index are what they would be, once the worker has taken it all in (`settle`).
+so roll-ups, sessions, behaviour and the search index are what they would be, once the worker has taken it all in
+(`settle`). Signals of users are rows made from traces that are there, spread over them at random.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ COPIED = ("traces_trace", "traces_span", "traces_payload")
 STEP_S = 977
 DAY_US = 86_400_000_000
 MARGIN_US = 600_000_000  # a trace that starts this close to midnight is moved to the day's beginning
-# Tells whoever takes changed traces in (1 roll-ups, 2 search) of a copy, 200 traces an entry.
+# Tells whoever takes changed traces in (1 roll-ups, 2 search, 5 behaviour) of a copy, 200 traces an entry.
 _TELL = """
     INSERT INTO traces_feed (consumer, project_id, feed_id, trace_ids)
     SELECT consumer, project_id, (extract(epoch FROM clock_timestamp()) * 1000)::bigint * 1048576 + part, trace_ids
@@ -34,9 +35,41 @@ _TELL = """
         ) AS numbered
         GROUP BY project_id, part
     ) AS parts
-    CROSS JOIN unnest(ARRAY[1, 2]) AS consumer
+    CROSS JOIN unnest(ARRAY[1, 2, 5]) AS consumer
 """
-_WAITING = "SELECT count(*) FROM traces_feed WHERE consumer IN (1, 2)"
+_WAITING = """
+    SELECT (SELECT count(*) FROM traces_feed WHERE consumer IN (1, 2, 5))
+        + (SELECT count(*) FROM traces_behaviour_due WHERE due_at <= now())
+"""
+# Signals {first} to {last}, each about a trace drawn at random: of ten three are thumbs (nine of ten up), then ratings,
+# corrections, follow-ups, copied, completed, conversions, free text; a third are told about the session. One in a
+# hundred waits for a trace that is not here.
+_SIGNALS = """
+    INSERT INTO traces_signal (
+        project_id, signal_key, signal_id, target_kind, trace_id, session_id, name, kind, vote, value_number,
+        value_text, comment, source, author, happened_at, is_dated, received_at, updated_at, unit_key, bound_at, feature
+    )
+    SELECT t.project_id, md5('signal ' || n)::uuid, n, CASE WHEN by_session THEN 3 ELSE 1 END,
+        CASE WHEN is_lost THEN md5('lost ' || n)::uuid WHEN NOT by_session THEN t.trace_id END,
+        CASE WHEN by_session THEN t.session_id END,
+        (ARRAY['thumbs_up', 'thumbs_up', 'thumbs_up', 'rating', 'correction', 'follow_up', 'copied', 'task_completed',
+            'conversion', 'comment'])[1 + dice],
+        (ARRAY[1, 1, 1, 2, 3, 4, 7, 10, 11, 12])[1 + dice],
+        CASE WHEN dice < 3 THEN CASE WHEN n / 10 % 10 = 7 THEN -1 ELSE 1 END END,
+        CASE dice WHEN 3 THEN 1 + n % 5 WHEN 8 THEN 10 + n % 90 END,
+        CASE WHEN dice IN (4, 9) THEN 'The page says something else, in number ' || n END,
+        CASE WHEN n % 25 = 0 THEN 'A comment of the usual length, such as people leave below an answer.' END,
+        1, t.user_id, t.started_at + interval '40 seconds', true, t.started_at + interval '41 seconds',
+        t.started_at + interval '41 seconds',
+        CASE WHEN NOT is_lost THEN coalesce(md5(t.session_id)::uuid, t.trace_id) END,
+        CASE WHEN NOT is_lost THEN t.started_at + interval '41 seconds' END, t.feature
+    FROM (
+        SELECT n, (n * 2654435761) %% (SELECT count(*) FROM bench_traces) AS place, n % 10 AS dice,
+            n % 3 = 0 AS by_session, n % 100 = 99 AND n % 3 <> 0 AS is_lost
+        FROM generate_series({first}::bigint, {last}::bigint) AS n
+    ) AS drawn
+    JOIN bench_traces AS t USING (place)
+"""
 
 
 def send(product: Product, spans: int, seed: int = 1, days: float = 7.0) -> int:
@@ -69,6 +102,30 @@ def multiply(product: Product, spans: int, say: Callable[[str], None]) -> int:
                 say(f"{total:,} spans after {copy} copies")
             copy += 1
     return total
+
+
+def add_signals(product: Product, signals: int, say: Callable[[str], None], slice_rows: int = 50_000) -> None:
+    """Put signals about the traces that are there until there are so many, and mark whose behaviour they change."""
+    with product.connect() as connection:
+        here = product.one("SELECT count(*) FROM traces_signal")
+        if here >= signals:
+            return
+        connection.execute(
+            "CREATE TEMPORARY TABLE bench_traces AS"
+            " SELECT row_number() OVER (ORDER BY md5(trace_id::text)) - 1 AS place, project_id, trace_id, session_id,"
+            " user_id, feature, started_at FROM traces_trace WHERE span_count < 100"
+        )
+        connection.execute("CREATE UNIQUE INDEX ON bench_traces (place)")
+        connection.execute("ANALYZE bench_traces")
+        for first in range(here + 1, signals + 1, slice_rows):
+            last = min(first + slice_rows - 1, signals)
+            connection.execute(_SIGNALS.replace("%%", "%").format(first=first, last=last).encode())
+            say(f"{last:,} signals")
+        connection.execute(
+            "INSERT INTO traces_behaviour_due (project_id, unit_key, session_id, due_at)"
+            " SELECT DISTINCT ON (project_id, session_id) project_id, md5(session_id)::uuid, session_id, now()"
+            " FROM bench_traces WHERE session_id IS NOT NULL ON CONFLICT DO NOTHING"
+        )
 
 
 def settle(product: Product, say: Callable[[str], None] = print, seconds: float = 7200.0) -> None:

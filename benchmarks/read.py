@@ -1,11 +1,13 @@
 """Whole HTML pages as a signed-in person gets them, with many spans stored: p50 and p95 until the last byte.
 
     python -m benchmarks.read --spans 100000 1000000 10000000
+    python -m benchmarks.read --spans 1000000 --signals 500000 --no-giants
 
 The first --sent spans (100,000) go through the public endpoint, the rest are copies made inside PostgreSQL
-(benchmarks/_seed.py says how), with VACUUM ANALYZE afterwards as autovacuum would. One kept-alive connection; every
-request asks for something else where it can: another trace, another session, another user. CPU is the whole product's;
-unlike a latency it hardly moves when other work uses the machine.
+(benchmarks/_seed.py says how), with VACUUM ANALYZE afterwards as autovacuum would; so are the --signals of users, half
+as many as spans unless said otherwise, and what users did in each session is what the worker made of it. One kept-alive
+connection; every request asks for something else where it can: another trace, another session, another user. CPU is the
+whole product's; unlike a latency it hardly moves when other work uses the machine.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ P50_AIM_MS, P95_AIM_MS = 20.0, 40.0
 GROWTH = {1_000_000: (1.5, 1.2), 10_000_000: (3.0, 1.5)}
 SEARCH_BAR_MS, SEARCH_AIM_MS = 150.0, 60.0
 GIANTS = {10_000: (1000.0, 300.0), 50_000: (2000.0, 600.0)}
+# Pages of what users did, at any size.
+SIGNALS_P95_BAR_MS = 150.0
 WARM = 3
 
 
@@ -38,6 +42,7 @@ class Page:
     path: Callable[[], str]
     is_barred: bool = True  # held to the bars of lists and traces
     is_flat: bool = False  # from roll-ups: held to the same bars at any size
+    is_of_signals: bool = False  # held to the bar of these at any size
 
 
 @dataclass(slots=True)
@@ -57,6 +62,7 @@ class Sample:
     traces: list[str] = field(default_factory=list)
     sessions: list[str] = field(default_factory=list)
     users: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)  # traces that some signal is about
 
 
 def sample(product: Product, count: int = 400) -> Sample:
@@ -71,6 +77,12 @@ def sample(product: Product, count: int = 400) -> Sample:
             found.traces.append(str(trace_id).replace("-", ""))
             found.sessions.append(str(session))
             found.users.append(str(user))
+        told = (
+            "SELECT DISTINCT trace_id FROM (SELECT trace_id FROM traces_signal WHERE bound_at IS NOT NULL"
+            " AND trace_id IS NOT NULL ORDER BY signal_id DESC LIMIT %s) AS newest"
+        )
+        found.told = [str(row[0]).replace("-", "") for row in connection.execute(told, (count,))]
+    found.told = found.told or found.traces
     return found
 
 
@@ -88,7 +100,8 @@ def pages(product: Product, found: Sample, rng: random.Random) -> list[Page]:
         Page("list sorted by cost", lambda: f"{traces}?t=7d&sort=-cost", is_barred=False),
         Page("trace page", lambda: f"{traces}{rng.choice(found.traces)}/"),
         Page("session list", lambda: f"{base}/sessions/?t=7d"),
-        Page("session page", lambda: f"{base}/sessions/{rng.choice(found.sessions)}/"),
+        Page("session page", lambda: f"{base}/sessions/{rng.choice(found.sessions)}/", is_of_signals=True),
+        *signal_pages(base, found, rng),
         Page("user page", lambda: f"{base}/users/{rng.choice(found.users)}/", is_barred=False),
         Page("cost, this month", lambda: f"{base}/cost/", is_flat=True),
         Page("cost by feature, 28 days", lambda: f"{base}/cost/?t=28d&by=feature", is_flat=True),
@@ -96,6 +109,31 @@ def pages(product: Product, found: Sample, rng: random.Random) -> list[Page]:
         Page("performance of a feature, 24 h", lambda: f"{base}/performance/?t=24h&feature={rng.choice(FEATURES)}",
              is_flat=True),
         Page("accounting", lambda: f"{base}/accounting/", is_barred=False),
+    ]
+
+
+def signal_pages(base: str, found: Sample, rng: random.Random) -> list[Page]:
+    """The pages of what users did, and the lists filtered by it."""
+    kinds = ("thumb.down", "correction", "conversion", "text")
+    groups = ("abandoned", "retried", "corrected", "completed")
+
+    def page(name: str, path: Callable[[], str]) -> Page:
+        return Page(name, path, is_barred=False, is_of_signals=True)
+
+    return [
+        page("user signals, 7 days", lambda: f"{base}/signals/?t=7d"),
+        page("user signals of a feature, 28 days", lambda: f"{base}/signals/?t=28d&feature={rng.choice(FEATURES)}"),
+        page("all signals, 7 days", lambda: f"{base}/signals/all/?t=7d"),
+        page("all signals: kind", lambda: f"{base}/signals/all/?t=7d&kind={rng.choice(kinds)}"),
+        page("all signals: user", lambda: f"{base}/signals/all/?t=all&author={rng.choice(found.users)}"),
+        page("outcomes", lambda: f"{base}/outcomes/?t=7d"),
+        page("definitions", lambda: f"{base}/signals/definitions/"),
+        page("trace page with signals", lambda: f"{base}/traces/{rng.choice(found.told)}/"),
+        page("trace list: signal", lambda: f"{base}/traces/?t=7d&signal={rng.choice(kinds)}"),
+        page("trace list: no signal", lambda: f"{base}/traces/?t=7d&signal=none"),
+        page("session list: behaviour", lambda: f"{base}/sessions/?t=7d&behaviour={rng.choice(groups)}"),
+        page("session list: vote down", lambda: f"{base}/sessions/?t=7d&vote=down"),
+        page("session list: signal", lambda: f"{base}/sessions/?t=7d&signal={rng.choice(kinds)}"),
     ]
 
 
@@ -130,7 +168,8 @@ def measure_size(report: Report, product: Product, spans: int, repeat: int, base
         label = f"{page.name}, {spans:,} spans"
         report.add(f"{label}, p50", timing.p50, "ms", P50_BAR_MS if barred else None, P50_AIM_MS if barred else None,
                    note=f"CPU {timing.cpu:.0f} ms, {timing.bytes / 1024:.0f} KiB")  # fmt: skip
-        report.add(f"{label}, p95", timing.p95, "ms", P95_BAR_MS if barred else None, P95_AIM_MS if barred else None)
+        p95_bar = P95_BAR_MS if barred else SIGNALS_P95_BAR_MS if page.is_of_signals else None
+        report.add(f"{label}, p95", timing.p95, "ms", p95_bar, P95_AIM_MS if barred else None)
         if is_first:
             base[page.name] = timing
         elif page.name in base:
@@ -162,6 +201,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--spans", type=int, nargs="+", default=[100_000], help="sizes to measure at, ascending")
     parser.add_argument("--sent", type=int, default=100_000, help="how many go through the endpoint before copying")
+    parser.add_argument("--signals", type=int, help="signals of users; half as many as spans if absent")
     parser.add_argument("--repeat", type=int, default=100)
     parser.add_argument("--no-giants", action="store_true", help="skip the traces of 10,000 and 50,000 spans")
     parser.add_argument("--seed", type=int, default=1)
@@ -176,6 +216,8 @@ def main() -> int:
                 here += _seed.send(product, min(spans, args.sent) - here, args.seed)
             if here < spans:
                 _seed.multiply(product, spans, report.say)
+            _seed.settle(product)
+            _seed.add_signals(product, spans // 2 if args.signals is None else args.signals, report.say)
             _seed.settle(product)
             measure_size(report, product, spans, args.repeat, base)
         if not args.no_giants:

@@ -172,6 +172,9 @@ def _ask(cursor: CursorWrapper, project_id: int, wanted: TraceFilter, names: tup
         for (name, value), held in zip(readers, cell, strict=True):
             if value:
                 groups[name][value] += n if held else 0
+            elif FIELDS[name].facet:
+                for bit, (choice, _, _) in enumerate(FIELDS[name].choices):
+                    groups[name][choice] += n if held >> bit & 1 else 0
             elif isinstance(held, list):
                 for one in held:
                     groups[name][one] += n

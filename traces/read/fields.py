@@ -76,7 +76,7 @@ class Field:
     is_call: bool = False
     known: LiteralString = ""
     extra: Extra | None = None
-    facet: LiteralString = ""  # gives the values of a row as text[], for lists that count them
+    facet: LiteralString = ""  # gives the choices that a row has, a bit each, for lists that count them
 
     @property
     def is_family(self) -> bool:
