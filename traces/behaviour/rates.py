@@ -58,6 +58,19 @@ class Mean:
     high: float | None
     n: int
 
+    @property
+    def value_ms(self) -> float | None:
+        """Of seconds, in milliseconds; so `low_ms` and `high_ms`."""
+        return None if self.value is None else self.value * 1000
+
+    @property
+    def low_ms(self) -> float | None:
+        return None if self.low is None else self.low * 1000
+
+    @property
+    def high_ms(self) -> float | None:
+        return None if self.high is None else self.high * 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Rates:

@@ -28,6 +28,8 @@ _UNSPACED = re.compile(f"([{_UNSPACED_CLASS}])")
 _APART = re.compile("[^\\w\u0900-\u0dff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]+|_+")
 _ASCII = {code: " " for code in range(128) if not chr(code).isalnum()} | {ord("'"): None, ord("`"): None}
 _PAIR = re.compile(f"([{_UNSPACED_CLASS}]) (?=[{_UNSPACED_CLASS}] )")
+_HIRAGANA = re.compile("[\u3040-\u309f]")
+_KANJI = re.compile("[\u30a0-\u30ff\u3400-\u4dbf\u4e00-\u9fff]{2,}")
 _QUESTION = re.compile("[?？؟፧\u037e]")
 _DIGITS = re.compile(r"\d+")
 # A preview that was cut ends so (traces.canonical.previews).
@@ -62,44 +64,41 @@ def is_cut(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
-    """Phrases made ready to be looked for; each with the text that a person wrote."""
+    """Phrases made ready to be looked for: their `normal` words, each with the text that a person wrote."""
 
-    anywhere: tuple[tuple[str, str], ...]
-    at_start: tuple[tuple[str, str], ...]
-    at_end: tuple[tuple[str, str], ...]
+    anywhere: dict[str, str]
+    at_start: dict[str, str]
+    at_end: dict[str, str]
     whole: dict[str, str]
+    starts: tuple[str, ...]
+    ends: tuple[str, ...]
 
     def find(self, words: str, *, has_end: bool = True) -> str | None:
         """The first phrase that `normal` words hold, as it was written. `has_end`: whether they are the whole text."""
         if has_end and words in self.whole:
             return self.whole[words]
-        for phrase, told in self.at_start:
-            if words.startswith(phrase):
-                return told
-        if has_end:
-            for phrase, told in self.at_end:
-                if words.endswith(phrase):
-                    return told
-        for phrase, told in self.anywhere:
+        if words.startswith(self.starts):
+            return next(told for phrase, told in self.at_start.items() if words.startswith(phrase))
+        if has_end and words.endswith(self.ends):
+            return next(told for phrase, told in self.at_end.items() if words.endswith(phrase))
+        for phrase in self.anywhere:
             if phrase in words:
-                return told
+                return self.anywhere[phrase]
         return None
 
 
 def prepare(phrases: Sequence[str]) -> Phrases:
     """Phrases as people write them, made ready. A phrase without a word in it finds nothing."""
-    kinds: tuple[list[tuple[str, str]], ...] = ([], [], [])
+    anywhere: dict[str, str] = {}
+    at_start: dict[str, str] = {}
+    at_end: dict[str, str] = {}
     whole: dict[str, str] = {}
+    places = {(False, False): anywhere, (True, False): at_start, (False, True): at_end, (True, True): whole}
     for told in phrases:
-        starts, ends = told.startswith("^"), told.endswith("$")
         words = normal(told.removeprefix("^").removesuffix("$"))
-        if words == " ":
-            continue
-        if starts and ends:
-            whole.setdefault(words, told)
-        else:
-            kinds[1 if starts else 2 if ends else 0].append((words, told))
-    return Phrases(tuple(kinds[0]), tuple(kinds[1]), tuple(kinds[2]), whole)
+        if words != " ":
+            places[told.startswith("^"), told.endswith("$")].setdefault(words, told)
+    return Phrases(anywhere, at_start, at_end, whole, tuple(at_start), tuple(at_end))
 
 
 def asks(text: str) -> bool:
@@ -115,15 +114,22 @@ def grams(words: str) -> frozenset[str]:
         return frozenset(group for at in range(len(words) - 2) if (group := words[at : at + 3])[1] != " ")
     found: set[str] = set()
     for run in _PAIR.sub(r"\1", words).split():
-        size = 2 if _UNSPACED.match(run) else 3
-        padded = f" {run} "
-        found.update(padded[at : at + size] for at in range(len(padded) - size + 1))
+        if _UNSPACED.match(run):
+            found.update(run[at : at + 2] for at in range(max(len(run) - 1, 1)))
+        else:
+            padded = f" {run} "
+            found.update(padded[at : at + 3] for at in range(len(run)))
     return frozenset(found)
 
 
 @lru_cache(maxsize=KEPT)
 def _subjects(words: str) -> tuple[frozenset[str], ...]:
-    """The groups of each word of five letters or more; scripts without spaces have none."""
+    """The groups of each word of five letters or more; in Japanese of each run of two kanji or katakana or more.
+
+    Other scripts without spaces do not show where a word begins: there are none.
+    """
+    if _HIRAGANA.search(words):
+        return tuple(grams(f" {' '.join(run)} ") for run in _KANJI.findall(words.replace(" ", "")))
     return tuple(grams(f" {word} ") for word in words.split() if len(word) >= SUBJECT_LETTERS)
 
 

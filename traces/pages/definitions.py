@@ -114,7 +114,9 @@ def _page(
 ) -> HttpResponse:
     held = in_force(project.pk)
     rules = held.definition.for_feature(feature)
-    seen = features_seen(project.pk, clock.now() - SEEN_SINCE)
+    now = clock.now()
+    seen = features_seen(project.pk, now - SEEN_SINCE)
+    cells = read.cells(project.pk, now - SEEN_SINCE, now, feature or None)
     names = list(dict.fromkeys([*sorted(held.definition.features), *seen, *([feature] if feature else [])]))
     context = {
         "project": project,
@@ -123,6 +125,7 @@ def _page(
         "may_measure": may(project, "measure"),
         "form": form or definition_form.form_of(held.definition, held.version, feature),
         "rules": [(key, label, rule(rules)) for key, label, rule in sentences.ALL],
+        "did": read.rates_of(cells, rules, held.version),
         "strata": sentences.STRATA,
         "previews": sentences.PREVIEWS,
         "versions": list_versions(project.pk),
