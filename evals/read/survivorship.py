@@ -27,9 +27,9 @@ from traces.read.asking import asking, fetch
 
 # A person reads an answer in a minute: this many in a window are a full-time job.
 REVIEWS_LOOKED_AT, REVIEWS_MAX = 6_000, 2_000
-# Beside some hundred reviews, more than a few thousand judged sessions make the interval no narrower (PPI's second
-# term); looking one up costs 4 microseconds.
-JUDGED_LOOKED_AT, JUDGED_KEPT = 20_000, 3_000
+# Beside some hundred reviews, more than a thousand or two judged sessions make the interval hardly narrower (the second
+# term of PPI's variance); looking one up costs 6 microseconds.
+JUDGED_LOOKED_AT, JUDGED_KEPT = 20_000, 2_000
 # The last answer of a session comes so much later than its first turn, at most: longer ones are in no sample.
 SESSION_MAX = timedelta(days=7)
 # What a person's verdict says of an answer, where they gave no score of the criterion.
@@ -80,11 +80,11 @@ class Units:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """One session that was drawn, by its last answer. `judge` and `person`: 1 satisfied, 0 not, None no score.
+    """A session that was drawn, by its last answer. `judge` and `person`: 1 satisfied, 0 not, None no score.
 
     `pi_judge`: the chance to be judged (1 where no judge scored it); `pi_review`: the chance that such a one was given
     to a person; `pi_person`: the chance to be given to a person, over all. `score`: the judge's, as it was given.
-    `is_lone`: a trace that names no session.
+    `is_lone`: a trace that names no session. `times`: so many are alike.
     """
 
     feature: str
@@ -97,6 +97,7 @@ class Drawn:
     pi_person: float = 1.0
     score: float | None = None
     is_lone: bool = False
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,19 +187,24 @@ def read_sample(
         rows = fetch(cursor, load("evals", "read_survivorship_reviews"), about | bounds)
         people = _people(rows, judging, least, _wordings(cursor, rows, judging))
         judged: list[tuple[Any, ...]] = []
+        n, oldest_at = 0, None
         if judging is not None:
-            bounds = {"newest": JUDGED_LOOKED_AT, "kept": JUDGED_KEPT}
-            reviewed = {"reviewed": [trace_id for trace_id, one in people.items() if one.judge is not None]}
-            judged = fetch(cursor, load("evals", "read_survivorship_judged"), about | bounds | reviewed)
-    since = judged[0][8] if judged and judged[0][7] >= JUDGED_LOOKED_AT else None
+            n, oldest_at = fetch(
+                cursor, load("evals", "read_survivorship_scores"), about | {"newest": JUDGED_LOOKED_AT}
+            )[0]
+        if n:
+            reviewed = [trace_id for trace_id, one in people.items() if one.judge is not None]
+            more = {"oldest": oldest_at, "share": min(1.0, JUDGED_KEPT / n), "reviewed": reviewed}
+            judged = fetch(cursor, load("evals", "read_survivorship_judged"), about | more)
     found = {row[0] for row in judged}
     # What people read corrects the judge only where it is among the scores that were looked at.
-    drawn = {key: one if key in found else replace(one, judge=None, score=None) for key, one in people.items()}
-    for trace_id, feature, stratum, has_voted, is_lone, score, pi, _, _ in judged:
-        if trace_id not in drawn:
+    drawn = [one if trace_id in found else replace(one, judge=None, score=None) for trace_id, one in people.items()]
+    for trace_id, feature, stratum, has_voted, is_lone, score, pi, times in judged:
+        if trace_id is None:
             value = _reaches(score, least)
-            drawn[trace_id] = Drawn(feature, Stratum(stratum), has_voted, value, pi, score=score, is_lone=is_lone)
-    return Sample(tuple(drawn.values()), since, len(rows) >= REVIEWS_MAX)
+            one = Drawn(feature, Stratum(stratum), has_voted, value, pi, score=score, is_lone=is_lone, times=times)
+            drawn.append(one)
+    return Sample(tuple(drawn), oldest_at if n >= JUDGED_LOOKED_AT else None, len(rows) >= REVIEWS_MAX)
 
 
 def _reaches(score: float, least: float | None) -> float:

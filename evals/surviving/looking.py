@@ -176,24 +176,28 @@ def anchor_of(drawn: Sequence[Drawn]) -> Anchor | TooLittle | None:
     """
     if not drawn:
         return None
-    alone = anchor_from_reviews(
-        np.full(len(drawn), np.nan),
-        1.0,
-        np.array([np.nan if each.person is None else each.person for each in drawn]),
-        np.array([each.pi_person for each in drawn]),
-    )
+    alone = _from([each for each in drawn if each.person is not None], is_nested=False)
     nested = [each for each in drawn if each.judge is not None]
     if sum(each.person is not None for each in nested) < REVIEWS_MIN:
         return alone
-    joined = anchor_from_reviews(
-        np.array([each.judge for each in nested]),
-        np.array([each.pi_judge for each in nested]),
-        np.array([np.nan if each.person is None else each.person for each in nested]),
-        np.array([each.pi_review for each in nested]),
-    )
+    joined = _from(nested, is_nested=True)
     if isinstance(joined, TooLittle) or (isinstance(alone, Anchor) and alone.n_eff > joined.n_eff):
         return alone
     return joined
+
+
+def _from(drawn: Sequence[Drawn], *, is_nested: bool) -> Anchor | TooLittle:
+    """The anchor from reviews alone, or from those of judged sessions with the judge beside."""
+    if not drawn:
+        return TooLittle(0, REVIEWS_MIN, "reviews")
+    table = np.array(
+        [(each.judge, each.pi_judge, each.person, each.pi_review, each.pi_person) for each in drawn],
+        dtype=np.float64,
+    )  # None becomes NaN: no score
+    judge, pi_judge, person, pi_review, pi_person = np.repeat(table, [each.times for each in drawn], axis=0).T
+    if is_nested:
+        return anchor_from_reviews(judge, pi_judge, person, pi_review)
+    return anchor_from_reviews(np.full(judge.size, np.nan), 1.0, person, pi_person)
 
 
 def judge_scores(drawn: Sequence[Drawn]) -> JudgeScores:
@@ -218,9 +222,12 @@ def judge_scores(drawn: Sequence[Drawn]) -> JudgeScores:
 
 
 def _mean(rows: Sequence[Drawn]) -> Estimate | None:
-    if len(rows) < SCORES_MIN:
+    times = [each.times for each in rows]
+    if sum(times) < SCORES_MIN:
         return None
-    found = hajek(Sums.of([each.score or 0.0 for each in rows], [each.pi_judge for each in rows]), of="process")
+    table = np.array([(each.score or 0.0, each.pi_judge) for each in rows])
+    scores, pi = np.repeat(table, times, axis=0).T
+    found = hajek(Sums.of(scores, pi), of="process")
     return found if isinstance(found, Estimate) else None
 
 
