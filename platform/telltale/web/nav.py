@@ -42,6 +42,7 @@ NAV = (
         "Quality",
         (
             NavItem("quality/", "Quality", "chart"),
+            NavItem("signals/", "User signals", "thumb"),
             NavItem("outcomes/", "Outcomes", "check"),
             NavItem("judges/", "Judges", "judge"),
             NavItem("review/", "Review queue", "review"),
