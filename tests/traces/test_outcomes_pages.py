@@ -126,8 +126,8 @@ def test_figures_stand_with_interval_n_change_and_coverage(shop, now):
     assert "Sessions that began 12 Nov 13:00 to Today 13:00" in re.sub(r"<[^>]+>", "", one)
     narrow = read(shop.bob, PAGE + "conversion/?t=7d&feature=checkout")
     assert "Remove the filter by feature" in narrow
-    assert "/sessions/?from=" in narrow
-    assert "&feature=checkout" in narrow
+    assert "/sessions/?from=" in one
+    assert "/sessions/?t=7d&feature=checkout&which=with" in narrow
 
 
 def test_the_sessions_behind_a_number_are_one_click_away(shop, now):
@@ -319,10 +319,10 @@ def test_outcomes_are_read_and_defined_in_a_browser(project, page, alice, sign_i
     sign_in_browser(page, alice)
     some = ("sales/", "new/?preset=order-value")
     addresses = ("", "order-value/?t=7d", "escalation/", "sales/sessions/", *some)
-    for scheme, width, addresses in (("light", 1440, some), ("dark", 390, addresses)):
+    for scheme, width, visited in (("light", 1440, some), ("dark", 390, addresses)):
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": 900})
-        for address in addresses:
+        for address in visited:
             assert page.goto(PAGE + address).status == 200
             assert axe(page) == [], (address, scheme, width)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (address, width)

@@ -74,7 +74,7 @@ CREATE TABLE traces_behaviour (
     cost_pico numeric(38, 0) NOT NULL DEFAULT 0,
     is_cost_known boolean NOT NULL DEFAULT false, -- whether every counted call had a price
     user_id text,
-    outcomes jsonb,                       -- outcome id -> [x, y] as booked in traces_outcome_hour
+    outcomes jsonb,                       -- outcome id -> [revision, x, y] as booked in traces_outcome_hour
     computed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (project_id, unit_key)
 );
