@@ -164,8 +164,21 @@ def test_a_wrong_key_is_told_and_the_application_goes_on(live, caplog):
     assert dict(telltale.stats().dropped_by_reason) == {"refused": 1}
 
 
-def test_a_server_without_signals_drops_them_without_a_word_to_the_application(shop):
-    assert telltale.signal("thumbs_up", session="s1") in (True, False)
-    assert telltale.flush(20)
+def test_what_end_users_did_is_stored_by_its_trace_and_by_requests(shop):
+    with telltale.observe_span("turn"), telltale.session("s1"):
+        telltale.metadata(request_id="req-1")
+        telltale.signal("thumbs_down", comment="The page says unopened only.", user="u1")
+        telltale.signal("thumbs_up", user="u1", client_id="one")
+    telltale.flush(20)
+    telltale.signal("thumbs_down", request_id="req-1", client_id="one")
+    telltale.signal("conversion", 49.5, session="s1")
+    telltale.signal("a" * 101, session="s1")
+
+    listed = shop("/api/v1/signals")["items"]
     stats = telltale.stats()
-    assert stats.signals_given == stats.signals_sent + stats.signals_dropped == 1
+    assert sorted((one["name"], one["vote"], one["value"], one["target"]) for one in listed) == [
+        ("conversion", None, 49.5, "session"), ("thumbs_down", "down", True, "request"),
+        ("thumbs_down", "down", True, "trace"),
+    ]  # fmt: skip
+    assert {one["trace_id"] for one in listed if one["trace_id"]} == {shop("/api/v1/traces")["items"][0]["trace_id"]}
+    assert (stats.signals_given, stats.signals_sent, stats.signals_rejected) == (5, 4, 1)

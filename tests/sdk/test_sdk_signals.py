@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from datetime import UTC, datetime
@@ -64,7 +65,7 @@ def test_a_signal_about_nothing_is_told(sdk, caplog):
 
     assert send().signals == []
     assert "about no trace" in caplog.text
-    assert caplog.text.count("no number, truth or text") == 1
+    assert caplog.text.count("no number of at most 1e15, truth or text") == 1
 
 
 def test_a_server_without_signals_is_told_once_and_counted(sdk, receiver, caplog):
@@ -142,3 +143,17 @@ def test_shutdown_sends_what_waits(sdk, receiver):
 
     assert len(receiver.signals) == 1
     assert telltale.signal("thumbs_up", session="s1") is False
+
+
+def test_a_signal_that_is_refused_among_others_is_told_and_counted(sdk, receiver, caplog):
+    send = sdk()
+    fault = {"field": "name", "message": "is too long", "limit": "100 characters"}
+    items = [{"status": "rejected", "errors": [fault]}]
+    receiver.body = json.dumps({"accepted": 0, "rejected": 1, "items": items}).encode()
+
+    telltale.signal("a" * 101, session="s1")
+    send()
+
+    stats = telltale.stats()
+    assert (stats.signals_given, stats.signals_sent, stats.signals_rejected, stats.signals_dropped) == (1, 0, 1, 0)
+    assert "Telltale refused a signal: name is too long (100 characters)" in caplog.text

@@ -17,7 +17,7 @@ from telltale_sdk._context import Setting, frame, with_labels, with_once, with_p
 from telltale_sdk._guard import forget_troubles, guarded, warn_once
 from telltale_sdk._span import Span, prompt_attributes, tag_list
 
-# What Telltale keeps of a score; a character is a byte at least.
+# What Telltale keeps of a score or a signal; a character is a byte at least.
 LABEL_CHARS, TEXT_BYTES, QUOTES_MAX, QUOTE_BYTES, SCORE_MAX = 200, 10_000, 20, 2_000, 1e15
 
 _NO_SPAN = Span("", "span", None, None, 0)
@@ -240,8 +240,9 @@ def signal(
         "client_id": to_label(client_id) or uuid.uuid4().hex,
         "metadata": {to_label(key): attribute_value(item, mask) for key, item in (metadata or {}).items()} or None,
     }
-    if not (isinstance(value, bool | str) or (isinstance(value, int | float) and abs(value) < 1e300)):
-        warn_once("signal/value", "signal %r has a value that is no number, truth or text; it is not sent", name)
+    if not (isinstance(value, bool | str) or (isinstance(value, int | float) and abs(value) <= SCORE_MAX)):
+        what = "no number of at most 1e15, truth or text"
+        warn_once("signal/value", "signal %r has a value that is %s; it is not sent", name, what)
         return False
     if not (told["trace_id"] or told["session_id"] or told["request_id"]):
         warn_once("signal/target", "signal %r is about no trace, session or request; it is not sent", name)

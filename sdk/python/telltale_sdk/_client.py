@@ -55,6 +55,7 @@ class Stats:
     signals_given: int = 0
     signals_queued: int = 0
     signals_sent: int = 0
+    signals_rejected: int = 0
     signals_dropped: int = 0
     scores_given: int = 0
     scores_queued: int = 0
@@ -211,7 +212,7 @@ def stats_of(client: Client | None) -> Stats:
         reasons = tuple(sorted(counts.dropped.items()))
         size = counts.queued_bytes
     with signals.lock:
-        told = (signals.given, signals.queued, signals.sent, signals.dropped + signals.rejected)
+        told = (signals.given, signals.queued, signals.sent, signals.rejected, signals.dropped)
     with scores.lock:
         said = (scores.given, scores.queued, scores.sent, scores.rejected, scores.dropped)
     return Stats(*spans, *told, *said, bytes_queued=size, troubles=_guard.trouble_count(), dropped_by_reason=reasons)

@@ -57,8 +57,18 @@ class Sender:
         return batch
 
     def read_refused(self, answer: bytes) -> int:
-        """How many of a batch Telltale did not take although it took the batch."""
-        return 0
+        """How many of a batch Telltale refused although it took the batch; the first reason is told."""
+        try:
+            told = json.loads(answer)
+            items = [item for item in told["items"] if item["status"] == "rejected"]
+        except (ValueError, LookupError, TypeError):
+            return 0
+        for fault in (items[0].get("errors") or [{}]) if items else ():
+            field, message, limit = (str(fault.get(key) or "")[:200] for key in ("field", "message", "limit"))
+            one = self.word.removesuffix("s")
+            warn_once(f"{self.word}/refused", "Telltale refused a %s: %s %s (%s)", one, field, message, limit)
+            break
+        return len(items)
 
     def put(self, item: dict[str, Any]) -> bool:
         """Take one in, or drop it where too many wait: never waits itself. Whether it was taken in."""
@@ -173,7 +183,7 @@ class Sender:
 
 
 class SignalSender(Sender):
-    """Sends what end users did."""
+    """Sends what end users did. Each is judged by itself, as scores are."""
 
     word, path = "signals", SIGNALS_PATH
 
@@ -196,16 +206,3 @@ class ScoreSender(Sender):
     def body(self, batch: list[dict[str, Any]]) -> Any:
         """What a batch is sent as."""
         return {"scores": batch}
-
-    def read_refused(self, answer: bytes) -> int:
-        """How many of a batch Telltale refused; the first reason is told."""
-        try:
-            told = json.loads(answer)
-            items = [item for item in told["items"] if item["status"] == "rejected"]
-        except (ValueError, LookupError, TypeError):
-            return 0
-        for fault in (items[0].get("errors") or [{}]) if items else ():
-            field, message, limit = (str(fault.get(key) or "")[:200] for key in ("field", "message", "limit"))
-            warn_once("scores/refused", "Telltale refused a score: %s %s (%s)", field, message, limit)
-            break
-        return len(items)
