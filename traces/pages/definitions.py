@@ -21,6 +21,7 @@ from telltale.projects.models import Project, Role
 from traces import behaving
 from traces.behaviour import sentences
 from traces.behaviour.definition import FEATURE_CHARS_MAX, Definition, DefinitionError, parse_definition
+from traces.behaviour.rates import rates_of
 from traces.pages import definition_form
 from traces.read import TooSlow
 from traces.read import behaviour as read
@@ -125,7 +126,7 @@ def _page(
         "may_measure": may(project, "measure"),
         "form": form or definition_form.form_of(held.definition, held.version, feature),
         "rules": [(key, label, rule(rules)) for key, label, rule in sentences.ALL],
-        "did": read.rates_of(cells, rules, held.version),
+        "did": rates_of(cells, rules, held.version),
         "strata": sentences.STRATA,
         "previews": sentences.PREVIEWS,
         "versions": list_versions(project.pk),
