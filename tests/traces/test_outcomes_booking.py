@@ -282,3 +282,22 @@ def test_trying_out_saves_nothing(project, monkeypatch):
     assert (tried.looked, tried.is_capped, tried.sums.n, tried.sums.y) == (3, True, 3, 1)
     assert tried.since == NOON - timedelta(minutes=3)
     assert not Outcome.objects.exists()
+
+
+@pytest.mark.usefixtures("committed_db")
+def test_a_measure_changes_when_nobody_folds_by_it(project):
+    from psycopg import connect, errors
+
+    from tests.conftest import database_url
+    from traces.write import outcomes
+
+    with connect(database_url()) as folding, connect(database_url()) as changing:
+        changing.execute("SET lock_timeout = '50ms'")
+        assert outcomes.load_measured(folding.cursor(), project.pk) == ()
+        with pytest.raises(errors.LockNotAvailable):
+            outcomes.lock_measures(changing.cursor(), project.pk)
+        changing.rollback()
+        folding.commit()
+        outcomes.lock_measures(changing.cursor(), project.pk)
+        # Another project's folds go on meanwhile.
+        assert outcomes.load_measured(folding.cursor(), project.pk + 1) == ()

@@ -12,6 +12,7 @@ import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from telltale.jobs import work
 from telltale.jobs.models import Job
 from tests.traces.outcome_rows import NOON, put_session, put_signal, run_jobs
 from traces import measuring
@@ -20,6 +21,7 @@ from traces.models import Outcome
 from traces.outcomes.spec import parse_outcome
 from traces.pages import outcomes as pages
 from traces.read import TooSlow
+from traces.read.behaviour import REFOLD
 from traces.signals.kinds import Kind
 
 PAGE = "/p/shop/outcomes/"
@@ -255,6 +257,19 @@ def test_what_takes_too_long_says_so_with_advice(shop, now, monkeypatch):
         assert "This took too long" in read(shop.bob, PAGE + path, 503)
     form = FORM | {"act": "preview"}
     assert "The preview took too long" in post(shop.erin, PAGE + "new/", **form).content.decode()
+
+
+def test_figures_say_that_definitions_have_changed(shop, now):
+    measuring.add_outcome(shop.project, "Sales", CONVERSION, by_id=None)
+    run_jobs()
+    assert "is being looked at again" not in read(shop.bob)
+    work.start(REFOLD, project_id=shop.project.pk)
+    Job.objects.filter(kind=REFOLD).update(progress=10, total=40)
+
+    for path in ("", "sales/"):
+        html = read(shop.bob, PAGE + path)
+        assert "What users did is being looked at again" in html
+        assert "25% of it is done. Until then" in html
 
 
 def test_an_outcome_put_away_can_be_taken_back(shop, now, monkeypatch):

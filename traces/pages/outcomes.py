@@ -25,7 +25,7 @@ from traces.pages import outcome_charts, outcome_form, outcome_view
 from traces.pages.export import FORMATS, Busy, busy_response
 from traces.pages.outcome_files import download_days, download_sessions, read_spot, write_spot
 from traces.pages_accounting import Window, query_string, read_window
-from traces.read import TooSlow
+from traces.read import TooSlow, behaviour
 from traces.read import outcomes as read
 from traces.read.outcome_sessions import choices, each_session, list_sessions
 from traces.read.outcomes import Defined, Point, period_of
@@ -56,6 +56,7 @@ def outcome_list(request: HttpRequest, project: Project) -> HttpResponse:
     except TooSlow:
         return render(request, "traces/outcomes.html", context | {"too_slow": True}, status=503)
     progress = read.progress_of(project.pk, live)
+    context["folding"] = _folding(project)
     context["lines"] = [
         outcome_view.line(each, read.sum_of(days[each.id]), before[each.id], days[each.id], progress.get(each.id))
         for each in live
@@ -100,6 +101,7 @@ def outcome_page(request: HttpRequest, project: Project, outcome: str) -> HttpRe
     except Busy:
         return busy_response()
     now = read.sum_of(days)
+    context["folding"] = _folding(project)
     sessions = reverse("outcome_sessions", args=[project.slug, found.slug])
 
     def of_day(point: Point) -> str:
@@ -295,6 +297,12 @@ def _form(
     except TooSlow:
         context["names"] = []
     return render(request, "traces/outcome_form.html", context)
+
+
+def _folding(project: Project) -> behaviour.Progress | None:
+    """How far sessions are looked at by new definitions; None where all of them are."""
+    found = behaviour.progress(project.pk)
+    return found if found.is_running else None
 
 
 def _lists(found: Defined, address: str, which: str = "") -> list[tuple[str, str, bool]]:
