@@ -158,9 +158,19 @@ def test_the_list_is_a_file_too(told):
     assert [line["name"] for line in lines] == ["thumbs_down", "correction", "conversion", "rating", "like", "toxicity"]
     assert lines[0]["vote"] == "down"
     assert lines[0]["trace_id"] == trace_id(2).hex
-    assert lines[4]["is_bound"] == "false"
+    assert lines[4]["bound_at"] == ""
     (record,) = records
-    assert (record["value_number"], record["session_id"], record["comment"]) == (129.5, "s_2", None)
+    assert (record["value"], record["session_id"], record["comment"]) == (129.5, "s_2", None)
+
+
+def test_the_pages_file_is_the_one_that_rest_gives(told):
+    odd = {"value_bool": False, "name": "=1+1", "metadata": {"a": [1]}}
+    put_signal(told.project.pk, Kind.OTHER, trace=trace_id(1), at=140, **odd)
+
+    for kind in ("csv", "ndjson"):
+        page = told.bob.get(f"{ALL}?t=all&format={kind}")
+        rest = told.nobody.get(f"/api/v1/signals?format={kind}", headers=told.key("read"))
+        assert b"".join(page.streaming_content) == b"".join(rest.streaming_content)
 
 
 def test_nobody_sees_another_projects_signals(told):
@@ -223,7 +233,8 @@ def test_what_senders_told_is_text_and_nothing_else(shop):
     put_signal(project, Kind.TEXT, session=EVIL, value_text=EVIL, metadata={"a": EVIL}, feature=EVIL)
     sessions = read(shop.bob, "/p/shop/sessions/?t=all")
     (session,) = re.findall(r'rowlink clip2"[^>]* href="(/p/shop/sessions/[^"?]*)', sessions)
-    paths = (ALL + "?t=all", f"/p/shop/traces/{trace_id(1).hex}/", session, "/p/shop/traces/?t=all&columns=said,signals")
+    listed = "/p/shop/traces/?t=all&columns=said,signals"
+    paths = (ALL + "?t=all", f"/p/shop/traces/{trace_id(1).hex}/", session, listed)
 
     for path in paths:
         # What a box of a facet would send is the text itself.

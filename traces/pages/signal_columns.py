@@ -86,43 +86,25 @@ COLUMNS: tuple[Column[Signal], ...] = (
     Column("name", "Name as told", "", "w-text", _name),
     Column("remarks", "To know", "", "w-text", _remarks),
 )
+# As `GET /api/v1/signals?format=csv` has them, which a test compares.
 NAMES = (
-    "signal_id", "client_id", "kind", "vote", "name", "value_number", "value_bool", "value_label", "value_text",
-    "comment", "target", "trace_id", "span_id", "session_id", "request_id", "feature", "author", "source",
-    "happened_at", "is_dated", "received_at", "updated_at", "revision", "is_bound", "bound_at", "metadata",
+    "id", "client_id", "name", "kind", "value", "vote", "target", "trace_id", "span_id", "session_id", "request_id",
+    "comment", "user_id", "source", "happened_at", "is_dated", "received_at", "updated_at", "revision", "state",
+    "bound_at", "feature", "metadata",
 )  # fmt: skip
 
 
 def record(row: Signal) -> dict[str, Any]:
-    """A signal as an export has it: flat, unknown as None."""
-    return {
-        "signal_id": str(row.id),
-        "client_id": row.client_id,
-        "kind": row.kind.name.lower(),
-        "vote": _VOTES.get(row.vote or 0),
-        "name": row.name,
-        "value_number": row.number,
-        "value_bool": row.truth,
-        "value_label": row.label,
-        "value_text": row.text,
-        "comment": row.comment,
-        "target": row.target.name.lower(),
-        "trace_id": row.trace_id,
-        "span_id": None if row.span_id is None else hex_span_id(row.span_id),
-        "session_id": row.session_id,
-        "request_id": row.request_id,
-        "feature": row.feature,
-        "author": row.author,
-        "source": row.source.name.lower(),
-        "happened_at": row.happened_at,
-        "is_dated": row.is_dated,
-        "received_at": row.received_at,
-        "updated_at": row.updated_at,
-        "revision": row.revision,
-        "is_bound": row.bound_at is not None,
-        "bound_at": row.bound_at,
-        "metadata": None if row.metadata is None else orjson.dumps(row.metadata).decode(),
-    }
+    """A signal as a file has it: flat, unknown as None."""
+    values = (
+        str(row.key), row.client_id, row.name, row.kind.name.lower(), row.value,
+        None if row.vote is None else _VOTES.get(row.vote, "none"), TARGET_WORDS[row.target], row.trace_id,
+        row.span_hex, row.session_id, row.request_id, row.comment, row.author, row.source.name.lower(),
+        row.happened_at, row.is_dated, row.received_at, row.updated_at, row.revision, row.state, row.bound_at,
+        row.feature,
+        None if row.metadata is None else orjson.dumps(row.metadata).decode(),
+    )  # fmt: skip
+    return dict(zip(NAMES, values, strict=True))
 
 
 def _by_trace(project: Project, trace_ids: Sequence[UUID]) -> dict[UUID, list[Signal]]:
