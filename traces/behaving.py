@@ -47,6 +47,8 @@ RUN_SECONDS = 15.0
 # What changes a session comes in bursts: it is looked at once for all that comes within this time.
 SETTLE = timedelta(seconds=2)
 TAKE_ENTRIES = 100
+# An entry names the traces of one request: some 60, seldom thousands.
+TAKE_TRACES = 5000
 # About 0.1 s: senders of signals about a unit wait no longer for its fold.
 FOLD_UNITS = 200
 # A unit that cannot be folded is tried again so much later.
@@ -60,6 +62,8 @@ BUSY_SECONDS = 0.5
 NAMES_SETTLE = timedelta(seconds=signalling.HOLD_SECONDS + 1)
 _OPEN = (JobState.PENDING, JobState.RUNNING)
 _BUSY = (errors.LockNotAvailable, errors.DeadlockDetected)
+# What rows nobody thought of may do to the rules, or to what they are written to.
+_WRONG = (psycopg.Error, DatabaseError, ArithmeticError, LookupError, TypeError, ValueError)
 pause = time.sleep
 _running = threading.Lock()
 
@@ -171,12 +175,14 @@ def take_changes(limit: int = TAKE_ENTRIES) -> int:
             taken += _take(project_id, limit)
         except _BUSY:
             continue  # it is all there for the next run
+        except _WRONG as error:
+            log.exception("changes of project %s cannot be taken; they wait", project_id, exc_info=error)
     return taken
 
 
 def _take(project_id: int, limit: int) -> int:
     with transaction.atomic(), raw_cursor() as cursor:
-        entries = feed.peek(cursor, feed.Consumer.BEHAVIOUR, project_id, limit)
+        entries = _some(feed.peek(cursor, feed.Consumer.BEHAVIOUR, project_id, limit))
         signals.bind(cursor, project_id, _traces(entries))
     if not entries:
         return 0
@@ -185,6 +191,16 @@ def _take(project_id: int, limit: int) -> int:
         trace_ids = _traces(mine)
         write.mark_traces(cursor, project_id, trace_ids, clock.now() + SETTLE)
     return len(trace_ids)
+
+
+def _some(entries: Sequence[feed.Told]) -> Sequence[feed.Told]:
+    """The first entries, one at least, that together name no more than `TAKE_TRACES`."""
+    traces = 0
+    for at, entry in enumerate(entries):
+        traces += len(entry.trace_ids)
+        if traces > TAKE_TRACES:
+            return entries[: max(at, 1)]
+    return entries
 
 
 def _traces(entries: Sequence[feed.Told]) -> list[UUID]:
@@ -206,7 +222,7 @@ def fold_due(limit: int = FOLD_UNITS) -> Done:
                 units += len(refs)
             except _BUSY:
                 continue  # they are due still
-            except (psycopg.Error, DatabaseError, ArithmeticError, LookupError, TypeError, ValueError):
+            except _WRONG:
                 for ref in refs:
                     if _fold_alone(cursor, project_id, ref, now):
                         units += 1
@@ -223,7 +239,7 @@ def _fold_alone(cursor: Cursor[Any], project_id: int, ref: UnitRef, now: datetim
     try:
         with transaction.atomic():
             _fold(cursor, project_id, [ref], now)
-    except (psycopg.Error, DatabaseError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+    except _WRONG as error:
         log.exception(
             "unit %s of project %s cannot be folded; again in an hour", ref.unit_key, project_id, exc_info=error
         )
@@ -287,15 +303,22 @@ def start_stale() -> int:
         stale = cursor.fetchall()
     started = 0
     for project_id, version in stale:
-        last = Job.objects.filter(kind=REFOLD, project_id=project_id).order_by("-pk").first()
-        if last is not None and last.params.get("version") == version and last.state in (*_OPEN, JobState.FAILED):
+        if _is_counted(project_id, version):
             continue
-        with transaction.atomic():
-            _start_refold(project_id, version, None)
-        started += 1
+        with transaction.atomic(), raw_cursor() as cursor:
+            cursor.execute("SELECT FROM traces_behaviour_state WHERE project_id = %s FOR UPDATE", (project_id,))
+            if not _is_counted(project_id, version):  # another worker was quicker
+                _start_refold(project_id, version, None)
+                started += 1
     if started:
         wake(sweep)
     return started
+
+
+def _is_counted(project_id: int, version: int) -> bool:
+    """Whether a job of this version waits, runs or has failed."""
+    last = Job.objects.filter(kind=REFOLD, project_id=project_id).order_by("-pk").first()
+    return last is not None and last.params.get("version") == version and last.state in (*_OPEN, JobState.FAILED)
 
 
 def retry_refold(project_id: int) -> bool:

@@ -193,6 +193,41 @@ def test_a_unit_that_cannot_be_folded_keeps_nobody_waiting(shop, otlp, clock, mo
     assert "cannot be folded" in caplog.text
 
 
+def test_only_what_is_due_keeps_the_worker_awake(shop, otlp, clock):
+    from traces.read.flow import has_open_work
+
+    send_turn(otlp, 1, "s", 0, "How do I reset my password?")
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM traces_feed WHERE consumer <> 5")
+        cursor.execute("UPDATE traces_ingest_batch SET accounted = true")
+    told = has_open_work()
+    settle(clock)
+    ask("UPDATE traces_behaviour_due SET due_at = now() + interval '1 hour' RETURNING 1")
+    waits = has_open_work()
+    ask("UPDATE traces_behaviour_due SET due_at = now() - interval '1 s' RETURNING 1")
+
+    assert (told, waits, has_open_work()) == (True, False, True)
+
+
+def test_changes_that_cannot_be_taken_wait_and_keep_nobody_waiting(shop, otlp, clock, monkeypatch, caplog):
+    send_turn(otlp, 1, "s", 0, "How do I reset my password?")
+    settle(clock)
+    send_turn(otlp, 2, "t", 0, "How do I reset my password?")
+    real = write.mark_traces
+    monkeypatch.setattr(write, "mark_traces", lambda *args: (_ for _ in ()).throw(ValueError("odd")))
+    clock.shift(timedelta(hours=1))
+
+    behaving.take_changes()
+    behaving.fold_due()
+    closed = rows(shop.project.pk, "session_id", "is_closed")
+    monkeypatch.setattr(write, "mark_traces", real)
+    settle(clock)
+
+    assert closed == [("s", True)]
+    assert "cannot be taken" in caplog.text
+    assert len(rows(shop.project.pk, "session_id")) == 2
+
+
 class Crash(Exception):
     """What ends a worker between two statements."""
 

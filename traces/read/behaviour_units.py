@@ -19,8 +19,8 @@ from traces.signals.kinds import Kind, Source
 TURNS_MAX = 500
 # Of a unit with more signals the newest count.
 SIGNALS_MAX = 2000
-# Read together: at most 25,000 turns (about 20 MB) are held at once.
-READ_UNITS = 50
+# Read together: at most 50,000 turns (about 50 MB) are held at once.
+READ_UNITS = 100
 _FAILED = 2
 
 
@@ -34,7 +34,8 @@ class UnitRef:
     @classmethod
     def of_session(cls, session_id: str) -> UnitRef:
         """The unit of a session, as `traces_session.session_key` has it."""
-        return cls(UUID(hashlib.md5(session_id.encode(), usedforsecurity=False).hexdigest()), session_id)
+        digest = hashlib.md5(session_id.encode("utf-8", "replace"), usedforsecurity=False)
+        return cls(UUID(digest.hexdigest()), session_id)
 
     @classmethod
     def of_trace(cls, trace_id: UUID) -> UnitRef:
@@ -83,7 +84,8 @@ def _read(cursor: Cursor[Any], project_id: int, refs: Sequence[UnitRef]) -> list
         "limit": TURNS_MAX + 1,
         "judge": JUDGE_SERVICE,
     }
-    cursor.execute(load("traces", "read_behaviour_turns"), params)
+    # Planned each time (0.3 ms): a plan kept from when a table was small would read it whole once it is large.
+    cursor.execute(load("traces", "read_behaviour_turns"), params, prepare=False)
     for row in cursor.fetchall():
         key, trace_id, started_at, ended_at, feature, said, has_answer, status, cost_pico, unknown, user_id = row
         unit = units[key]
@@ -94,7 +96,7 @@ def _read(cursor: Cursor[Any], project_id: int, refs: Sequence[UnitRef]) -> list
         unit.is_cost_known = unit.is_cost_known and not unknown
         # Rows come newest first: the last one kept is that of the first turn that names one.
         unit.user_id = user_id or unit.user_id
-    cursor.execute(load("traces", "read_behaviour_signals"), params | {"limit": SIGNALS_MAX})
+    cursor.execute(load("traces", "read_behaviour_signals"), params | {"limit": SIGNALS_MAX}, prepare=False)
     for key, kind, name, source, happened_at, trace_id, number, truth, label, author, vote in cursor.fetchall():
         units[key].seen.append(
             Seen(

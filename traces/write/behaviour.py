@@ -114,23 +114,24 @@ _TIDY = """
 """
 # Rows stay as counts; whose they were goes with the last of their traces.
 _LEAVE = """
+    WITH gone AS (
+        SELECT unnest(%(trace_ids)s::uuid[]) AS unit_key
+        UNION
+        SELECT md5(session_id)::uuid FROM unnest(%(session_ids)s::text[]) AS session_id
+        WHERE NOT EXISTS (
+            SELECT FROM traces_trace AS t
+            WHERE t.project_id = %(project_id)s AND t.session_id = session_id.session_id
+        )
+    ), mine AS (
+        SELECT b.unit_key
+        FROM gone
+        JOIN traces_behaviour AS b ON b.project_id = %(project_id)s AND b.unit_key = gone.unit_key
+        WHERE b.user_id IS NOT NULL
+        ORDER BY b.unit_key
+        FOR UPDATE OF b
+    )
     UPDATE traces_behaviour AS b SET user_id = NULL
-    FROM (
-        SELECT unit_key FROM traces_behaviour
-        WHERE project_id = %(project_id)s AND user_id IS NOT NULL
-            AND (
-                unit_key = ANY(%(trace_ids)s)
-                OR unit_key IN (
-                    SELECT md5(session_id)::uuid FROM unnest(%(session_ids)s::text[]) AS session_id
-                    WHERE NOT EXISTS (
-                        SELECT FROM traces_trace AS t
-                        WHERE t.project_id = %(project_id)s AND t.session_id = session_id.session_id
-                    )
-                )
-            )
-        ORDER BY unit_key
-        FOR UPDATE
-    ) AS mine
+    FROM mine
     WHERE b.project_id = %(project_id)s AND b.unit_key = mine.unit_key
 """
 
