@@ -7,6 +7,7 @@ import io
 import re
 from datetime import timedelta
 from html import unescape
+from pathlib import Path
 
 import orjson
 import pytest
@@ -18,6 +19,8 @@ from tests.traces.signal_rows import put_behaviour, put_signal
 from traces.behaviour.types import Fact, Stratum
 from traces.folding import fold_roll_ups
 from traces.read import TooSlow, signal_list
+from traces.read.filters import ops_of
+from traces.read.signal_list import SIGNAL_FIELDS
 from traces.signals.kinds import Kind, Source, Target
 from traces.write import rollup_memory
 
@@ -328,3 +331,13 @@ def test_a_user_has_their_signals_and_groups(shop, otlp):
     assert "Of the 2 sessions that match" in html
     assert "Of 1 that is over, 1 voted (100%)." in html
     assert re.search(r'href="/p/shop/sessions/\?[^"]*user=ada&behaviour=corrected">Corrected</a> <b>1</b>', html)
+
+
+def test_every_filter_of_the_list_is_documented_with_its_ways():
+    page = (Path(__file__).parents[2] / "docs" / "signals.md").read_text()
+    table = page[page.index("| key | ways | values |") :]
+    rows = dict(re.findall(r"^\| `(\w+)` \|((?: `[.\w]+`)*) \|", table, re.M))
+
+    assert set(rows) == set(SIGNAL_FIELDS)
+    for key, ways in rows.items():
+        assert set(re.findall(r"`([^`]+)`", ways)) == {f".{op}" for op in ops_of(SIGNAL_FIELDS[key]) if op != "is"}, key

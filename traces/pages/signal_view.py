@@ -77,7 +77,9 @@ class SignalsView:
 def look(row: Signal) -> tuple[str, str, str]:
     """(class, icon, words) of a signal."""
     if row.kind is Kind.THUMB:
-        return _THUMBS.get(row.vote or 0, ("", "thumb", "Thumb taken back"))
+        # A word that is neither up nor down is shown as it was told.
+        unread = f"Thumb “{row.label}”" if row.label is not None else "Thumb taken back"
+        return _THUMBS.get(row.vote or 0, ("", "thumb", unread))
     if row.kind is Kind.RATING:
         return "", "thumb", f"Rating {value_words(row) or 'without a value'}"
     if row.kind in _LOOKS:
