@@ -31,7 +31,10 @@ CHOICES = (
 WORDS = {"1h": "in the last hour", "24h": "in the last 24 h", "7d": "in the last 7 days", "28d": "in the last 28 days"}
 DEFAULT = "24h"
 WINDOW_MAX = timedelta(days=400)
-SOURCE_WORDS = {"traces": "OTLP traces", "native": "Native JSON", "logs": "OTLP logs", "metrics": "OTLP metrics"}
+SOURCE_WORDS = {
+    "traces": "OTLP traces", "native": "Native JSON", "logs": "OTLP logs", "metrics": "OTLP metrics",
+    "signals": "Signals",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

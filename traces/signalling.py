@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -16,10 +16,11 @@ from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from traces.models import SignalDefinition
 from traces.read.signals import ORPHAN_AFTER
-from traces.signals.items import CLIENT_ID_CHARS_MAX, Fault, ItemRefused, NewSignal, read_item
+from traces.signals.items import CLIENT_ID_CHARS_MAX, FIELDS, Fault, ItemRefused, NewSignal, read_item
 from traces.signals.keys import key_of_client_id
 from traces.signals.names import NO_NAMES, Names, NamesRefused
 from traces.write import signals as write
+from traces.write.batch import Batch, Outcome, write_batch_row
 from traces.write.signals import Placed, Told
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
 ITEMS_MAX = 1000
 # Who died between storing a signal and looking again did so within the last minutes.
 LOOK_BACK = timedelta(minutes=15)
+SWEEP_SECONDS = 20.0
 HOLD_SECONDS = 5.0
 TRIES = 4
 _held: dict[int, tuple[float, Names]] = {}
@@ -37,9 +39,10 @@ _held: dict[int, tuple[float, Names]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who sends signals: a key, or a person (no key)."""
+    """Who sends signals: a key, or a person (no key). `body_bytes`: of the request that is to be accounted for."""
 
     key_id: int | None = None
+    body_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,24 +109,30 @@ def put_signals(project_id: int, items: Sequence[Any], sender: Sender) -> list[R
         except ItemRefused as refused:
             results[at] = Result("rejected", None, _client_id(item), False, refused.faults)
     last = {signal.key: at for at, signal in read.items()}
-    done = _store(project_id, [read[at] for at in last.values()], sender)
+    outcome = Outcome(received=len(items))
+    for result in results:
+        if result is not None:
+            field, message = result.faults[0].field, result.faults[0].message
+            outcome.reject(f"bad_{field}" if field in FIELDS else "bad_item", f"{field} {message}")
+    done = _store(project_id, [read[at] for at in last.values()], sender, outcome)
     for at, signal in read.items():
         put = done[signal.key]
-        if last[signal.key] != at or put.is_late:
-            status = "superseded"
-        else:
-            status = "unchanged" if put.revision is None else "accepted" if put.revision == 1 else "updated"
-        results[at] = Result(status, signal.key, signal.client_id, put.is_bound)
+        is_kept = last[signal.key] == at and not put.is_late
+        results[at] = Result(put.status if is_kept else "superseded", signal.key, signal.client_id, put.is_bound)
     return [result for result in results if result is not None]
 
 
-def _store(project_id: int, signals: Sequence[NewSignal], sender: Sender) -> dict[UUID, write.Put]:
-    if not signals:
-        return {}
+def _store(project_id: int, signals: Sequence[NewSignal], sender: Sender, outcome: Outcome) -> dict[UUID, write.Put]:
+    began = clock.now()
     for attempt in range(TRIES):
         try:
             with transaction.atomic(), raw_cursor() as cursor:
                 done = write.put(cursor, project_id, signals, sender.key_id)
+                if sender.body_bytes is not None:
+                    outcome.stored = sum(put.revision is not None for put in done.values())
+                    outcome.duplicate = outcome.received - outcome.rejected_total - outcome.stored
+                    batch = Batch(project_id, sender.key_id or 0, "signals", began, sender.body_bytes)
+                    write_batch_row(cursor, batch, outcome)
             break
         except (errors.DeadlockDetected, errors.SerializationFailure):
             if attempt + 1 == TRIES:
@@ -154,9 +163,13 @@ def bind_waiting() -> int:
     found = 0
     with raw_cursor() as cursor:
         projects = write.projects_waiting(cursor)
+    ends = monotonic() + SWEEP_SECONDS
     for project_id in projects:
-        with transaction.atomic(), raw_cursor() as cursor:
-            found += len(write.bind_waiting(cursor, project_id, until - LOOK_BACK, until))
+        before: datetime | None = until
+        while before is not None and monotonic() < ends:
+            with transaction.atomic(), raw_cursor() as cursor:
+                units, before = write.bind_waiting(cursor, project_id, until - LOOK_BACK, before)
+            found += len(units)
     return found
 
 

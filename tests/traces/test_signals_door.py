@@ -14,6 +14,7 @@ from traces.models import SignalDefinition
 from traces.own_calls import JUDGE_SERVICE
 from traces.read.session_rows import session_key
 from traces.signals.names import Names
+from traces.write import retention
 from traces.write import signals as write
 
 pytestmark = pytest.mark.django_db
@@ -356,3 +357,34 @@ def test_who_may_send_and_who_may_read(shop):
 
     assert page.status_code == 403
     assert "scope read" in page.json()["detail"]
+
+
+def test_every_signal_of_a_request_is_accounted_for(shop, sender):
+    thumb = {"name": "thumbs_up", "trace_id": TRACE}
+    send(shop.nobody, [thumb, thumb, {"name": "retry"}, {"name": "copied", "session_id": "s", "x": 1}], sender)
+    send(shop.nobody, thumb, sender)
+    send(shop.nobody, {"name": "retry"}, sender, 400)
+
+    account = shop.nobody.get("/api/v1/accounting", headers=shop.key("read")).json()
+    (flow,) = [row for row in account["by_source"] if row["source"] == "signals"]
+
+    assert (flow["requests"], flow["received"], flow["stored"]) == (3, 6, 1)
+    assert (flow["duplicate"], flow["rejected"], flow["unit"]) == (2, 3, "signals")
+    assert flow["body_bytes"] > 100
+    assert {row["reason"]: row["n"] for row in account["reasons"]} == {"bad_trace_id": 2, "bad_item": 1}
+    assert "3 requests" in shop.alice.get("/p/shop/accounting/?source=signals").content.decode()
+
+
+def test_signals_are_kept_as_long_as_traces_by_the_later_of_when_they_happened_and_came(shop, sender):
+    told = [
+        {"name": "retry", "session_id": "s", "happened_at": "2001-01-01T00:00:00Z", "client_id": str(at)}
+        for at in range(3)
+    ]
+    send(shop.nobody, told, sender)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE traces_signal SET received_at = now() - interval '91 days' WHERE client_id <> '0'")
+        cursor.execute("UPDATE traces_signal SET happened_at = now() WHERE client_id = '1'")
+
+    retention.sweep()
+
+    assert sorted(rows(shop.project.pk, "client_id")) == ["0", "1"]

@@ -30,6 +30,7 @@ from telltale.rest.views import ProjectView
 from traces import signalling
 from traces.api.traces import answers
 from traces.canonical.text import clean_text, parse_int
+from traces.ingest import refusals
 from traces.ingest.quota import Quota
 from traces.pages.export import FORMATS, RETRY_AFTER_SECONDS, download
 from traces.read import signals as read
@@ -306,7 +307,7 @@ class SignalsView(ProjectView):
         holder = request.auth if isinstance(request.auth, KeyHolder) else None
         if holder is not None and holder.origins:
             _within_rate(holder, len(told))
-        sender = signalling.Sender(holder.key_id if holder is not None else None)
+        sender = signalling.Sender(holder.key_id if holder is not None else None, self.body_bytes(request))
         results = signalling.put_signals(self.project.pk, told, sender)
         counts = dict.fromkeys(("accepted", "updated", "unchanged", "superseded", "rejected"), 0)
         for result in results:
@@ -320,6 +321,11 @@ class SignalsView(ProjectView):
             detail = "; ".join(f"{error.field} {error.message}" for error in errors[:5])
             raise Problem(400, detail, *errors[:100])
         return Response(counts | {"items": [_result(at, result) for at, result in enumerate(results)]})
+
+    def body_bytes(self, request: Request) -> int:
+        """How large the body was said to be; 0 where it came in chunks."""
+        told = request.META.get("CONTENT_LENGTH") or ""
+        return int(told) if told.isdigit() else 0
 
     def handle_exception(self, exc: Exception) -> Response:
         """What has to wait says how long."""
@@ -505,7 +511,9 @@ def _within_rate(holder: KeyHolder, n: int) -> None:
         holder = replace(holder, spans_a_second=settings.BROWSER_SIGNALS_A_SECOND)
     seconds = quota.wait_seconds(holder)
     if seconds:
-        raise TooMany(holder.spans_a_second or 0, seconds)
+        refused = TooMany(holder.spans_a_second or 0, seconds)
+        refusals.note(holder.project_id, "signals", 429, "over_rate", refused.message)
+        raise refused
     quota.charge(holder, n)
 
 

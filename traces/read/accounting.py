@@ -15,7 +15,7 @@ from telltale.lib.sql import load
 K = TypeVar("K")
 HOUR = timedelta(hours=1)
 # What one received thing is called, by source.
-UNITS = {"traces": "spans", "native": "spans", "logs": "log records", "metrics": "metric points"}
+UNITS = {"traces": "spans", "native": "spans", "logs": "log records", "metrics": "metric points", "signals": "signals"}
 
 
 @dataclass(frozen=True, slots=True)

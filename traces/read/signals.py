@@ -16,6 +16,7 @@ from telltale.lib.db import raw_cursor
 from traces.behaviour.types import Seen
 from traces.read.asking import asking, fetch
 from traces.signals.items import SOURCES
+from traces.signals.keys import key_of_client_id
 from traces.signals.kinds import Kind, Source, Target
 from traces.wire.ids import hex_span_id
 
@@ -150,7 +151,6 @@ _TESTS: tuple[tuple[str, Any], ...] = (
     ("span_id", sql.SQL("g.span_id = %(span_id)s")),
     ("session_id", sql.SQL("g.session_id = %(session_id)s")),
     ("request_id", sql.SQL("g.request_id = %(request_id)s")),
-    ("client_id", sql.SQL("g.client_id = %(client_id)s")),
     ("author", sql.SQL("g.author = %(author)s")),
     ("feature", sql.SQL("g.feature = %(feature)s")),
 )
@@ -345,6 +345,13 @@ def _page(
             continue
         params[key] = list(value) if isinstance(value, tuple) else value
         parts.append(condition)
+    if wanted.vote is not None and not wanted.kinds:
+        # Thumbs alone have votes; and these have an index.
+        parts.append(sql.SQL("g.kind = {}").format(sql.Literal(int(Kind.THUMB))))
+    if wanted.client_id is not None:
+        # What has an id is found by the key made of it.
+        params["key"] = key_of_client_id(wanted.client_id)
+        parts.append(sql.SQL("g.signal_key = %(key)s"))
     if wanted.state:
         parts.append(_STATES[wanted.state])
     place = before or after

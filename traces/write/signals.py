@@ -31,14 +31,16 @@ from traces.signals.names import Names, kind_for, vote_of
 Unit = tuple[UUID, str | None]
 # A request's spans are looked for from so long before the signal; by metadata so many at once (0.1 ms each and day).
 REQUEST_SINCE = timedelta(days=7)
-DEEP_MAX = 50
+REQUEST_WINDOW = timedelta(days=35)
+DEEP_MAX, DEEP_SWEEP_MAX = 50, 500
+# More than one request may hold: those of one have one time, by which the sweep goes on.
 WAITING_MAX = 2_000
 SLICE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A signal about a trace that is here, whose words or place changed just now. Of true and false `number` is 1, 0."""
+    """A signal about a trace that is here, whose words or place changed just now. `number` of true is 1, of false 0."""
 
     key: UUID
     trace_id: UUID
@@ -57,6 +59,11 @@ class Put:
     revision: int | None
     is_bound: bool
     is_late: bool = False
+
+    @property
+    def status(self) -> str:
+        """In one word."""
+        return "unchanged" if self.revision is None else "accepted" if self.revision == 1 else "updated"
 
 
 Told = Callable[[int, Sequence[Placed]], None]
@@ -153,13 +160,17 @@ def find_requests(cursor: Cursor[Any], project_id: int, signals: Sequence[NewSig
     return _requests(cursor, project_id, asked) if asked else {}
 
 
-def _requests(cursor: Cursor[Any], project_id: int, asked: dict[str, datetime]) -> dict[str, UUID]:
+def _requests(
+    cursor: Cursor[Any], project_id: int, asked: dict[str, datetime], deep: int = DEEP_MAX
+) -> dict[str, UUID]:
+    last = max(asked.values()) + timedelta(days=1)
     params = {
         "project_id": project_id,
-        "ids": sorted(asked),
-        "deep": DEEP_MAX,
-        "since": min(asked.values()) - REQUEST_SINCE,
-        "until": max(max(asked.values()), clock.now()) + timedelta(days=1),
+        "ids": sorted(asked, key=lambda one: asked[one], reverse=True),
+        "deep": deep,
+        # Each day has a partition of its own, and each id is looked for in each of them.
+        "since": max(min(asked.values()) - REQUEST_SINCE, last - REQUEST_WINDOW),
+        "until": last,
     }
     cursor.execute(load("traces", "find_requests"), params)
     return dict(cursor.fetchall())
@@ -214,12 +225,12 @@ def _bind(cursor: Cursor[Any], project_id: int, pairs: Sequence[tuple[UUID, UUID
 
 
 _WAITING = """
-SELECT signal_key, request_id, trace_id, happened_at FROM traces_signal
+SELECT signal_key, request_id, trace_id, happened_at, received_at FROM traces_signal
 WHERE project_id = %(project_id)s AND bound_at IS NULL AND {which}
 """
 _WAITING_OF_KEYS = _WAITING.format(which="signal_key = ANY(%(keys)s)")
 _WAITING_SINCE = _WAITING.format(
-    which="received_at >= %(since)s AND received_at < %(until)s ORDER BY received_at DESC LIMIT %(limit)s"
+    which="received_at >= %(since)s AND received_at <= %(until)s ORDER BY received_at DESC LIMIT %(limit)s"
 )
 _PROJECTS_WAITING = """
 WITH RECURSIVE waiting AS (
@@ -250,16 +261,25 @@ def projects_waiting(cursor: Cursor[Any]) -> list[int]:
     return [row[0] for row in cursor.fetchall()]
 
 
-def bind_waiting(cursor: Cursor[Any], project_id: int, since: datetime, until: datetime) -> set[Unit]:
-    """Look again for the targets of the newest `WAITING_MAX` unbound signals that came in [since, until)."""
+def bind_waiting(
+    cursor: Cursor[Any], project_id: int, since: datetime, until: datetime
+) -> tuple[set[Unit], datetime | None]:
+    """Look again for the targets of the newest `WAITING_MAX` unbound signals that came from `since` to `until`.
+
+    The units they belong to, and until when to look next, or None where these were all.
+    """
     params = {"project_id": project_id, "since": since, "until": until, "limit": WAITING_MAX}
     cursor.execute(_WAITING_SINCE, params)
-    return _bind(cursor, project_id, _pairs(cursor, project_id, cursor.fetchall()))
+    waiting = cursor.fetchall()
+    units = _bind(cursor, project_id, _pairs(cursor, project_id, waiting, DEEP_SWEEP_MAX))
+    return units, (waiting[-1][4] if len(waiting) == WAITING_MAX else None)
 
 
-def _pairs(cursor: Cursor[Any], project_id: int, waiting: Sequence[tuple[Any, ...]]) -> list[tuple[UUID, UUID | None]]:
+def _pairs(
+    cursor: Cursor[Any], project_id: int, waiting: Sequence[tuple[Any, ...]], deep: int = DEEP_MAX
+) -> list[tuple[UUID, UUID | None]]:
     asked = {row[1]: row[3] for row in waiting if row[1] is not None and row[2] is None}
-    found = _requests(cursor, project_id, asked) if asked else {}
+    found = _requests(cursor, project_id, asked, deep) if asked else {}
     return [(row[0], found.get(row[1])) for row in waiting]
 
 
