@@ -34,6 +34,7 @@ from traces.behaviour.types import Stratum
 from traces.pages_accounting import Window, query_string, read_window
 from traces.read import TooSlow
 from traces.read.behaviour import definition_of, progress
+from traces.read.signals import unbound_counts
 
 KEEP = ("feature", "feature.missing", "units", "delta", "history")
 VALUE_CHARS_MAX = 1024
@@ -66,6 +67,9 @@ def survivorship(request: HttpRequest, project: Project) -> HttpResponse:
             context |= _around(project, query, feature)
             context |= {"version": version, "own_features": [] if feature else sorted(definition.features)[:8]}
         context |= _answer(project, query, found, definition.for_feature(found.whole.feature or ""), errors)
+        context["left_out"] = checks.left_out(
+            found.whole, context["links"], context["other_units"], context.get("unbound"), context.get("revised", "")
+        )
     except TooSlow:
         return render(request, "evals/survivorship.html", context | {"too_slow": True}, status=503)
     return render(request, "evals/survivorship.html", context)
@@ -113,8 +117,12 @@ def _around(project: Project, query: QueryDict, feature: str | None) -> dict[str
     """History, and how far sessions are counted by the definitions in force."""
     since = clock.now().date() - timedelta(days=KEPT_DAYS + 2)
     by = "day" if query.get("history") == "day" else "week"
+    days = read_days(project.pk, feature, since)
+    changed = sum(day.revision > 1 for day in days)
     return {
-        "history": charts.history(read_days(project.pk, feature, since), ZoneInfo(project.time_zone), by),
+        "history": charts.history(days, ZoneInfo(project.time_zone), by),
+        "revised": f"; of the last {len(days)} days, {changed} have changed since they were first told" if days else "",
+        "unbound": unbound_counts(project.pk),
         "history_tabs": [
             (query_string(query, history=name) + "#history", word, name == by)
             for name, word in (("week", "Weekly"), ("day", "Daily"))
@@ -134,6 +142,7 @@ def _answer(
     units = "all" if query.get("units") != "all" else None
     said: dict[str, Any] = {
         "found": found,
+        "links": links,
         "whole": whole,
         "state": view.STATES[whole.verdict.colour],
         "title": view.TITLES[whole.verdict.colour],
@@ -148,7 +157,7 @@ def _answer(
         "reading": view.reading_words(lines),
         **view.totals(found),
         "checks": checks.checks(found, links, may_measure=may(project, "measure")),
-        "left_out": view.left_out(whole, links, query_string(query, units=units)),
+        "other_units": query_string(query, units=units),
         "silent": whole.counts[Stratum.ABANDONED].silent,
         "silent_href": links.read(),
         "sessions_href": links.sessions(),

@@ -1,4 +1,4 @@
-"""What speaks for and against the verdict, and what would let more be said."""
+"""What speaks for and against the verdict, what would let more be said, and what is in no rate."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from evals.pages.survivorship_view import NAMES, Links
 from evals.stats.results import Estimate, TooLittle
 from evals.stats.survivorship import Anchor, Calibrated, StratumCoverage
 from evals.stats.survivorship.wording import interval, of_things, percent, points
-from evals.surviving import Survivorship
+from evals.surviving import Look, Survivorship
 from telltale.lib import format as fmt
 from traces.behaviour.types import Stratum
+from traces.read.signals import UNBOUND_MAX, Unbound
 
 LEFT_VOTES_MIN = 5
 
@@ -27,7 +28,7 @@ class Check:
 
 
 def checks(found: Survivorship, links: Links, *, may_measure: bool) -> list[Check]:
-    """What speaks for and against the verdict, and what would let more be said."""
+    """What speaks for and against the verdict, what would let more be said, and what is in no rate."""
     return [
         _anchor_check(found, links, may_measure),
         *_judge_check(found, links, may_measure),
@@ -121,3 +122,47 @@ def _leavers_check(found: Survivorship, links: Links) -> list[Check]:
     if known is not None and known.high is not None and known.high < 0.5:
         return [Check("ok", "Mostly not", text.replace("may include", "seems to hold few"), links.read(), "Read some")]
     return [Check("watch", "Unsure", text, links.read(), "Read some of them")]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something that is in no rate, or needs to be known of the rates: how much, and what can be done."""
+
+    name: str
+    words: str
+    href: str = ""
+    action: str = ""
+
+
+def left_out(found: Look, links: Links, other_units: str, unbound: Unbound | None, revised: str) -> list[LeftOut]:
+    """What is in no rate. `other_units` is the address that counts traces without a session in, or leaves them out."""
+    units, said = found.units, []
+    if units.open:
+        votes = fmt.count(units.open_votes)
+        words = f"{of_things(units.open, 'session')} not over yet, {votes} with a vote; counted once over"
+        said.append(LeftOut("Open", words))
+    if units.unanswered:
+        words = (
+            f"{of_things(units.unanswered, 'closed session')} in which nothing was ever answered, "
+            f"{fmt.count(units.unanswered_votes)} with a vote: nobody can be satisfied with an answer that never came"
+        )
+        said.append(LeftOut("Without an answer", words, f"{links.sessions()}&seen=unanswered", "Open them"))
+    if units.lone.n and not found.has_lone:
+        votes = fmt.count(units.lone.total.votes)
+        words = f"{of_things(units.lone.n, 'trace')} that name no session, {votes} with a vote"
+        said.append(LeftOut("Without a session", words, other_units, "Count them in"))
+    elif units.lone.n and units.sessions.n:
+        words = f"{of_things(units.lone.n, 'trace')} that name no session count as one unit each"
+        said.append(LeftOut("Without a session", words, other_units, "Leave them out"))
+    elif units.lone.n:
+        words = "No trace names a session, so each trace is one unit; what its user did next is not known"
+        said.append(LeftOut("Without a session", words))
+    if unbound is not None and unbound.waiting:
+        words = (
+            f"{'at least ' if unbound.waiting >= UNBOUND_MAX else ''}{of_things(unbound.waiting, 'signal')} of the "
+            f"project about what is not here (yet), {fmt.count(unbound.orphans)} for over 7 days; they are in no rate"
+        )
+        said.append(LeftOut("Without a target", words, f"{links.base}signals/all/?bound=no", "See them"))
+    late = "count for their session whenever they come, and change what was said of it"
+    said.append(LeftOut("Late votes", late + revised))
+    return said

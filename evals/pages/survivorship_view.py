@@ -174,7 +174,8 @@ def note_lines(found: Look) -> list[str]:
     """What stands in the note of the verdict, each a sentence or two, the reason first."""
     bounds = [found.words.bounds or ""]
     if found.counts[Stratum.ABANDONED].silent and isinstance(found.behaviour, Bounds):
-        bounds.append(behaviour_words(found.behaviour))
+        words = behaviour_words(found.behaviour)
+        bounds.append(f"Taking other silent sessions at their behaviour: {words[0].lower()}{words[1:]}")
     said = [found.words.reason, " ".join(bounds).strip(), found.words.who or "", *found.words.notes]
     return [line for line in said if line]
 
@@ -306,34 +307,6 @@ def reading_words(rows: Sequence[Group]) -> str:
         f"“{row.name}” is {row.share_words} of sessions and {row.of_votes_words} of votes" for row in (most, least)
     )
     return f"Read the two bars together: {said}."
-
-
-def left_out(found: Look, links: Links, all_units: str) -> list[tuple[str, str, str, str]]:
-    """What is in no rate: (name, words, address, its words)."""
-    units, said = found.units, []
-    if units.open:
-        votes = fmt.count(units.open_votes)
-        words = f"{of_things(units.open, 'session')} not over yet, {votes} with a vote; counted once over"
-        said.append(("Open", words, "", ""))
-    if units.unanswered:
-        words = (
-            f"{of_things(units.unanswered, 'closed session')} in which nothing was ever answered, "
-            f"{fmt.count(units.unanswered_votes)} with a vote: nobody can be satisfied with an answer that never came"
-        )
-        said.append(("Without an answer", words, f"{links.sessions()}&seen=unanswered", "Open them"))
-    if units.lone.n and not found.has_lone:
-        votes = fmt.count(units.lone.total.votes)
-        words = f"{of_things(units.lone.n, 'trace')} that name no session, {votes} with a vote"
-        said.append(("Without a session", words, all_units, "Count them in"))
-    elif units.lone.n and units.sessions.n:
-        words = f"{of_things(units.lone.n, 'trace')} that name no session count as one unit each"
-        said.append(("Without a session", words, all_units, "Leave them out"))
-    elif units.lone.n:
-        words = "No trace names a session, so each trace is one unit; what its user did next is not known"
-        said.append(("Without a session", words, "", ""))
-    late = "count for their session whenever they come, and change what is said of its day"
-    said.append(("Late votes", late, "", ""))
-    return said
 
 
 def feature_line(found: Look, href: str) -> FeatureLine:

@@ -71,15 +71,18 @@ def make_sessions(
     with raw_cursor() as cursor:
         if with_rows:
             _copy_rows(cursor, project, made, is_closed, facts, definition)
-        for (hour, stratum, bits, vote), n in cells.items():
-            cursor.execute(
-                "INSERT INTO traces_behaviour_hour AS h"
-                " (project_id, hour, feature, stratum, facts, vote, is_closed, n, answers, answers_squared)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-                " ON CONFLICT (project_id, hour, feature, stratum, facts, vote, is_closed)"
-                " DO UPDATE SET n = h.n + excluded.n",
-                [project.pk, hour, feature, int(stratum), bits, vote, is_closed, n, n, n],
-            )
+        keys = [(*cell, n) for cell, n in cells.items()]
+        hours, strata, bits, kinds, counts = (list(column) for column in zip(*keys, strict=True)) if keys else [[]] * 5
+        cursor.execute(
+            "INSERT INTO traces_behaviour_hour AS h"
+            " (project_id, hour, feature, stratum, facts, vote, is_closed, n, answers, answers_squared)"
+            " SELECT %s, c.hour, %s, c.stratum, c.facts, c.vote, %s, c.n, c.n, c.n"
+            " FROM unnest(%s::timestamptz[], %s::smallint[], %s::integer[], %s::smallint[], %s::bigint[])"
+            " AS c (hour, stratum, facts, vote, n)"
+            " ON CONFLICT (project_id, hour, feature, stratum, facts, vote, is_closed)"
+            " DO UPDATE SET n = h.n + excluded.n",
+            [project.pk, feature, is_closed, hours, [int(each) for each in strata], bits, kinds, counts],
+        )
     return made
 
 
