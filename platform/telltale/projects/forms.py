@@ -180,6 +180,18 @@ class OriginsForm(LimitForm):
             raise forms.ValidationError(str(refused)) from None
 
 
+class SignalsLimitForm(OriginsForm):
+    """The same of a key that sends signals alone."""
+
+    spans_a_second = forms.IntegerField(
+        label="At most so many signals a second",
+        required=False,
+        min_value=1,
+        max_value=RATE_MAX,
+        help_text="Beyond it pages are told to wait (429). Empty: as the installation says.",
+    )
+
+
 class KeyForm(OriginsForm):
     """A new key."""
 

@@ -29,7 +29,7 @@ class OriginRefused(ValueError):
     """A text that is no origin; `value` is what came."""
 
     def __init__(self, value: str, message: str = "is no origin") -> None:
-        super().__init__(f"{value[:80]!r} {message}; an origin is {FORM}")
+        super().__init__(f"“{value[:80]}” {message}. An origin is {FORM}.")
         self.value = value
         self.message = message
 

@@ -18,9 +18,9 @@ from telltale.projects.forms import (
     SCOPE_WORDS,
     KeyForm,
     LimitForm,
-    OriginsForm,
     RuleFormSet,
     SettingsForm,
+    SignalsLimitForm,
     rules_of,
 )
 from telltale.projects.models import Project, Role
@@ -102,7 +102,7 @@ def key_limit(request: HttpRequest, project: Project, key_id: int) -> HttpRespon
     key = get_key_for(request.user, project.slug, key_id)
     row = read.key_row(key)
     initial = {"spans_a_second": key.spans_a_second, "origins": "\n".join(key.origins)}
-    kind = OriginsForm if row.is_signals_only else LimitForm
+    kind = SignalsLimitForm if row.is_signals_only else LimitForm
     form = kind(request.POST if request.method == "POST" else None, initial=initial)
     if request.method == "POST" and form.is_valid():
         write.limit_key(key, form.cleaned_data["spans_a_second"], request=request)
