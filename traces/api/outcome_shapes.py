@@ -125,7 +125,7 @@ class OutcomeFeatureShape(OutcomeFigureShape):
 class OutcomeFiguresShape(_WindowShape):
     figure = OutcomeFigureShape()
     before = OutcomeBeforeShape()
-    change = OutcomeMovedShape(allow_null=True)
+    change = OutcomeMovedShape(allow_null=True, help_text="Null: one of the two is null, or `recount` is not.")
     unit = serializers.CharField()
     features = OutcomeFeatureShape(many=True)
     has_more_features = serializers.BooleanField()

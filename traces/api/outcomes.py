@@ -66,8 +66,11 @@ class OutcomesView(ProjectView):
         progress = read.progress_of(self.project.pk, live)
         items = []
         for each in found:
-            told = compared(each, now[each.id], before[each.id], period) if each.id in now else dict(_NO_FIGURES)
-            items.append(outcome_json(each, progress.get(each.id)) | told)
+            counted = progress.get(each.id)
+            figures = dict(_NO_FIGURES)
+            if each.id in now:
+                figures = compared(each, now[each.id], before[each.id], period, counted)
+            items.append(outcome_json(each, counted) | figures)
         return Response({"items": items, **_window(period)})
 
     @shapes.describe(
@@ -216,13 +219,14 @@ class OutcomeFiguresView(ProjectView):
             now = read.read_sums(self.project.pk, [found], period, feature)[found.id]
             before = read.read_sums(self.project.pk, [found], period.before, feature)[found.id]
             features, has_more = read.read_features(self.project.pk, found, period)
-        told = compared(found, now, before, period)
+        progress = read.progress_of(self.project.pk, [found]).get(found.id)
+        figures = compared(found, now, before, period, progress)
         by_feature = [
             {"feature": name or None, **figure_json(figure(found, sums), sums)} for name, sums in features
         ]  # fmt: skip
         return Response(
-            {**_window(period), **told, "unit": unit_of(found.spec), "features": by_feature,
-             "has_more_features": has_more, "recount": _progress(self.project.pk, found)}
+            {**_window(period), **figures, "unit": unit_of(found.spec), "features": by_feature,
+             "has_more_features": has_more, "recount": progress_json(progress)}
         )  # fmt: skip
 
 
@@ -347,11 +351,11 @@ def figure_json(found: Ratio | TooLittle, sums: Sums) -> dict[str, Any]:
     return {"value": found.value, "low": found.low, "high": found.high, "method": found.method, "lacking": None, **base}
 
 
-def compared(found: Defined, now: Sums, before: Sums, period: Period) -> dict[str, Any]:
-    """The figure of a period, of the one before, and their difference."""
+def compared(found: Defined, now: Sums, before: Sums, period: Period, counted: Progress | None) -> dict[str, Any]:
+    """The figure of a period, of the one before, and their difference: none while sessions are counted again."""
     later, earlier = figure(found, now), figure(found, before)
     difference = None
-    if isinstance(later, Ratio) and isinstance(earlier, Ratio):
+    if counted is None and isinstance(later, Ratio) and isinstance(earlier, Ratio):
         moved = change(later, earlier)
         difference = {
             "value": moved.value,

@@ -108,6 +108,8 @@ class TriedView:
 
 
 NOTHING = Moved("", "", "nothing to compare with", "mut")
+# The newest sessions are counted first: the time before would look small.
+COUNTING = Moved("", "", "after the count", "mut")
 
 
 def figure_view(outcome: Defined, sums: Sums) -> FigureView:
@@ -132,8 +134,10 @@ def _figure_view(spec: OutcomeSpec, found: Ratio | TooLittle, sums: Sums) -> Fig
     return FigureView(value_words(spec, found.value), interval_words(spec, found), "", n, known)
 
 
-def moved_view(outcome: Defined, now: Sums, before: Sums) -> Moved:
-    """The change from one period to the next."""
+def moved_view(outcome: Defined, now: Sums, before: Sums, progress: Progress | None) -> Moved:
+    """The change from one period to the next; none while sessions are being counted again."""
+    if progress is not None:
+        return COUNTING
     later, earlier, spec = figure(outcome, now), figure(outcome, before), outcome.spec
     if not isinstance(later, Ratio) or not isinstance(earlier, Ratio):
         return NOTHING
@@ -145,7 +149,7 @@ def moved_view(outcome: Defined, now: Sums, before: Sums) -> Moved:
 
 def line(outcome: Defined, now: Sums, before: Sums, days: Sequence[Point], progress: Progress | None) -> Line:
     """One outcome of the list."""
-    moved = moved_view(outcome, now, before) if progress is None else Moved("", "", "after the count", "mut")
+    moved = moved_view(outcome, now, before, progress)
     return Line(
         outcome, sentence(outcome.spec), figure_view(outcome, now), moved, spark(outcome, days), progress
     )  # fmt: skip

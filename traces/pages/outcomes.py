@@ -110,7 +110,7 @@ def outcome_page(request: HttpRequest, project: Project, outcome: str) -> HttpRe
 
     context |= {
         "figure": outcome_view.figure_view(found, now),
-        "moved": outcome_view.moved_view(found, now, before),
+        "moved": outcome_view.moved_view(found, now, before, context["progress"]),
         "before": outcome_view.figure_view(found, before),
         "chart": outcome_charts.figure(found, days, of_day),
         "unknown": f"{now.unknown:,}",

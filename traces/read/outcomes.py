@@ -184,7 +184,8 @@ def daily(
     """One outcome day by day, for monitors: a point for each day that [start, end) touches, the oldest first.
 
     Days are cut in `zone`, the first and the last at the hours that the window touches. `feature`: of its sessions
-    alone, "" for those that name none. TooSlow.
+    alone, "" for those that name none. While `progress_of` says that the outcome is being counted again, days that it
+    has not reached are short. TooSlow.
     """
     return read_days(project_id, zone, [outcome], period_of(start, end), feature)[outcome.id]
 
