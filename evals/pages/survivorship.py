@@ -34,7 +34,7 @@ from traces.behaviour.rates import rates_of
 from traces.behaviour.types import Stratum
 from traces.pages_accounting import Window, query_string, read_window
 from traces.read import TooSlow
-from traces.read.behaviour import cells, definition_of, progress
+from traces.read.behaviour import definition_of, progress
 from traces.read.signals import unbound_counts
 
 KEEP = ("feature", "feature.missing", "units", "delta", "history")
@@ -66,8 +66,7 @@ def survivorship(request: HttpRequest, project: Project) -> HttpResponse:
             found = look_at(project.pk, window.start_at, window.end_at, feature=feature, with_lone=with_lone)
             version, definition = definition_of(project.pk)
             context |= _around(project, query, feature)
-            did = cells(project.pk, found.start, found.end, feature)
-            context["did"] = rates_of(did, definition.for_feature(feature or ""), version)
+            context["did"] = rates_of(found.cells, definition.for_feature(feature or ""), version)
             context |= {"version": version, "own_features": [] if feature else sorted(definition.features)[:8]}
         context |= _answer(project, query, found, definition.for_feature(found.whole.feature or ""), errors)
         context["left_out"] = checks.left_out(

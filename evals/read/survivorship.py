@@ -11,19 +11,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from functools import lru_cache
-from typing import Any, LiteralString
+from typing import Any
 from uuid import UUID
-
-from psycopg import sql
+from zoneinfo import ZoneInfo
 
 from evals.read.estimates import whole_hours
 from evals.read.survivorship_kept import Judging, read_rubric
 from evals.rubrics import Criterion
 from evals.stats.survivorship.counts import Counts
 from telltale.lib.sql import load
+from traces.behaviour.rates import Cell
 from traces.behaviour.types import Fact, Stratum
 from traces.read.asking import asking, fetch
+from traces.read.behaviour import cells
 
 # A person reads an answer in a minute: this many in a window are a full-time job.
 REVIEWS_LOOKED_AT, REVIEWS_MAX = 6_000, 2_000
@@ -34,7 +34,6 @@ JUDGED_LOOKED_AT, JUDGED_KEPT = 20_000, 2_000
 SESSION_MAX = timedelta(days=7)
 # What a person's verdict says of an answer, where they gave no score of the criterion.
 SATISFIED_BY_VERDICT = {"good": 1.0, "false_alarm": 1.0, "failure": 0.0}
-_DAYS: dict[bool, LiteralString] = {False: "NULL::date", True: "(hour AT TIME ZONE %(zone)s)::date"}
 _PLANNER = """
     SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
         set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true)
@@ -113,42 +112,40 @@ class Sample:
         return self.drawn if feature is None else tuple(each for each in self.drawn if each.feature == feature)
 
 
-def read_units(project_id: int, start: datetime, end: datetime, feature: str | None = None) -> dict[str, Units]:
-    """Units by feature ("" where none was told) whose first turn lies in the window, widened to whole hours."""
-    return read_units_by_day(project_id, start, end, "UTC", feature=feature, by_day=False).get(None, {})
+def read_cells(project_id: int, start: datetime, end: datetime) -> list[Cell]:
+    """Units whose first turn lies in the window (of whole hours), counted by all that is told apart. traces.TooSlow."""
+    with asking():
+        return cells(project_id, start, end)
 
 
-def read_units_by_day(
-    project_id: int, start: datetime, end: datetime, zone: str, *, feature: str | None = None, by_day: bool = True
-) -> dict[date | None, dict[str, Units]]:
-    """As `read_units`, by the day (of `zone`) of the hour that the first turn lies in; not `by_day`: under None."""
-    start, end = whole_hours(start, end)
-    params = {
-        "project_id": project_id,
-        "start": start,
-        "end_": end,
-        "zone": zone,
-        "lone": int(Fact.LONE),
-        "unanswered": int(Fact.UNANSWERED),
-        "feature": feature,
-    }
-    with asking() as cursor:
-        rows = fetch(cursor, _cells_query(by_day), params)
-    found: dict[date | None, dict[str, Units]] = defaultdict(lambda: defaultdict(Units))
-    cells: dict[tuple[date | None, str, bool], list[tuple[int, int, int]]] = defaultdict(list)
-    for day, name, stratum, vote, is_closed, is_lone, is_unanswered, n in rows:
-        units = found[day][name]
-        if not is_closed or stratum == Stratum.OPEN:
-            units.open += n
-            units.open_votes += n if vote else 0
-        elif is_unanswered:
-            units.unanswered += n
-            units.unanswered_votes += n if vote else 0
+def read_units_by_day(project_id: int, start: datetime, end: datetime, zone: str) -> dict[date, dict[str, Units]]:
+    """Units by the day (of `zone`) of the hour that the first turn lies in, and by feature."""
+    with asking():
+        found = cells(project_id, start, end, by="day", time_zone=zone)
+    by_day: dict[date, list[Cell]] = defaultdict(list)
+    for cell in found:
+        if isinstance(cell.key, datetime):
+            by_day[cell.key.astimezone(ZoneInfo(zone)).date()].append(cell)
+    return {day: units_of(of_day) for day, of_day in by_day.items()}
+
+
+def units_of(found: Iterable[Cell]) -> dict[str, Units]:
+    """Units by feature ("" where none was told)."""
+    units: dict[str, Units] = defaultdict(Units)
+    counted: dict[tuple[str, bool], list[tuple[int, int, int]]] = defaultdict(list)
+    for cell in found:
+        of_feature = units[cell.feature]
+        if not cell.is_closed or cell.stratum is Stratum.OPEN:
+            of_feature.open += cell.n
+            of_feature.open_votes += cell.n if cell.vote else 0
+        elif cell.facts & Fact.UNANSWERED:
+            of_feature.unanswered += cell.n
+            of_feature.unanswered_votes += cell.n if cell.vote else 0
         else:
-            cells[day, name, is_lone].append((stratum, vote, n))
-    for (day, name, is_lone), triples in cells.items():
-        setattr(found[day][name], "lone" if is_lone else "sessions", Counts.of(triples))
-    return {day: dict(by_feature) for day, by_feature in found.items()}
+            counted[cell.feature, bool(cell.facts & Fact.LONE)].append((cell.stratum, cell.vote, cell.n))
+    for (feature, is_lone), rows in counted.items():
+        setattr(units[feature], "lone" if is_lone else "sessions", Counts.of(rows))
+    return dict(units)
 
 
 def whole(by_feature: Mapping[str, Units]) -> Units:
@@ -262,11 +259,3 @@ def _wordings(cursor: Any, rows: Sequence[tuple[Any, ...]], judging: Judging | N
 
 def _is_alike(one: Criterion, other: Criterion) -> bool:
     return (one.definition, one.scale) == (other.definition, other.scale)
-
-
-@lru_cache(maxsize=2)
-def _cells_query(by_day: bool) -> str:
-    text = "\n".join(
-        line for line in load("evals", "read_survivorship_cells").splitlines() if not line.startswith("--")
-    )
-    return sql.SQL(text).format(day=sql.SQL(_DAYS[by_day])).as_string(None)

@@ -99,7 +99,7 @@ def basis_of(version: int, anchoring: Anchoring) -> str:
 def _day(
     project: Project,
     day: date,
-    by_day: Mapping[date | None, Mapping[str, Units]],
+    by_day: Mapping[date, Mapping[str, Units]],
     stored: Mapping[str | None, Stored],
     anchoring: Anchoring,
     version: int,

@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from evals.read.estimates import SCORES_MIN, whole_hours
-from evals.read.survivorship import Drawn, Sample, Units, read_sample, read_units, whole
+from evals.read.survivorship import Drawn, Sample, Units, read_cells, read_sample, units_of, whole
 from evals.stats.ppi import REVIEWS_MIN, difference
 from evals.stats.results import Estimate, TooLittle
 from evals.stats.survivorship import (
@@ -34,6 +34,7 @@ from evals.stats.survivorship import (
 from evals.stats.survivorship.calibrating import DELTA_MOST as DELTA_MOST
 from evals.stats.weighted import Sums, hajek
 from evals.surviving.choosing import Anchoring, anchoring_for
+from traces.behaviour.rates import Cell as BehaviourCell
 from traces.behaviour.types import Stratum
 
 # The slider of the page; each is a link without a script.
@@ -97,6 +98,7 @@ class Survivorship:
     """The check of a window: `whole` of what was asked about, and each feature beside it (`hidden` more are not shown).
 
     `line`: the calibrated rate for each of DELTAS. `all_features`: every one that had units, most sessions first.
+    `cells`: the counts that all of it is made of, of what was asked about.
     """
 
     start: datetime
@@ -109,6 +111,7 @@ class Survivorship:
     sample: Sample
     anchoring: Anchoring
     all_features: tuple[str, ...] = field(default=())
+    cells: tuple[BehaviourCell, ...] = field(default=(), repr=False)
 
 
 def look_at(
@@ -126,7 +129,8 @@ def look_at(
     """
     start, end = whole_hours(start, end)
     anchoring = anchoring_for(project_id)
-    by_feature = read_units(project_id, start, end)
+    found_cells = read_cells(project_id, start, end)
+    by_feature = units_of(found_cells)
     asked = whole(by_feature) if feature is None else by_feature.get(feature, Units())
     sample = Sample()
     if anchoring.is_on and not asked.is_empty:
@@ -147,6 +151,7 @@ def look_at(
         sample,
         anchoring,
         tuple(ordered),
+        tuple(found_cells if feature is None else (cell for cell in found_cells if cell.feature == feature)),
     )
 
 
