@@ -241,12 +241,12 @@ def _heard(mine: _Said, rules: Definition, note: Note, *, is_answered: bool) -> 
     has_end = not mine.is_cut
     if phrase := rules.phrases("escalation_phrases").find(mine.words, has_end=has_end):
         facts |= Fact.ESCALATED
-        note(Fact.ESCALATED, mine.turn, f"asks for a human: “{phrase}”")
+        note(Fact.ESCALATED, mine.turn, f"asks for a human: “{phrase.strip('^$')}”")
     if not is_answered:
         return facts, NOTHING
     if phrase := rules.phrases("correction_phrases").find(mine.words, has_end=has_end):
         facts |= Fact.CORRECTED
-        note(Fact.CORRECTED, mine.turn, f"asks for a correction: “{phrase}”")
+        note(Fact.CORRECTED, mine.turn, f"asks for a correction: “{phrase.strip('^$')}”")
     text = mine.turn.said or ""
     takes_leave = (
         not facts
