@@ -24,7 +24,12 @@ WITH asked AS (
             AS new_unit,
         coalesce(t.feature, of_session.feature) AS new_feature
     FROM held
-    LEFT JOIN traces_trace AS t ON t.project_id = %(project_id)s AND t.trace_id = held.trace_id
+    LEFT JOIN LATERAL (
+        SELECT x.trace_id, x.session_id, x.service, x.feature
+        FROM traces_trace AS x
+        WHERE x.project_id = %(project_id)s AND x.trace_id = held.trace_id
+        LIMIT 1
+    ) AS t ON true
     LEFT JOIN LATERAL (
         SELECT s.session_id, s.feature
         FROM traces_trace AS s
@@ -47,7 +52,12 @@ WITH asked AS (
     UNION ALL
     SELECT b.unit_key, b.session_id
     FROM bound
-    JOIN traces_behaviour AS b ON b.project_id = %(project_id)s AND b.unit_key = bound.old_unit
+    CROSS JOIN LATERAL (
+        SELECT x.unit_key, x.session_id
+        FROM traces_behaviour AS x
+        WHERE x.project_id = %(project_id)s AND x.unit_key = bound.old_unit
+        LIMIT 1
+    ) AS b
     WHERE bound.old_unit IS DISTINCT FROM bound.unit_key
 ), marked AS (
     INSERT INTO traces_behaviour_due AS d (project_id, unit_key, session_id, due_at)

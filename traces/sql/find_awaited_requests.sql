@@ -14,4 +14,8 @@ WITH told AS (
 )
 SELECT s.signal_key, told.trace_id
 FROM told
-JOIN traces_signal AS s ON s.project_id = %(project_id)s AND s.request_id = told.request_id AND s.bound_at IS NULL
+CROSS JOIN LATERAL (
+    SELECT x.signal_key FROM traces_signal AS x
+    WHERE x.project_id = %(project_id)s AND x.request_id = told.request_id AND x.bound_at IS NULL
+    OFFSET 0
+) AS s

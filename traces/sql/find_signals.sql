@@ -1,5 +1,6 @@
 -- One row per (signal, trace it may be about) where the signal is not where it belongs: it waits for one of these
 -- traces or their session, or its trace has another session or feature by now. Takes project_id, trace_ids, judge.
+-- Looked up row by row, whatever the planner knows.
 -- Stands on the key of traces_trace, traces_signal_trace, traces_signal_awaited and traces_signal_request.
 WITH changed AS (
     SELECT
@@ -10,15 +11,25 @@ WITH changed AS (
 )
 SELECT s.signal_key, changed.trace_id
 FROM changed
-JOIN traces_signal AS s ON s.project_id = %(project_id)s AND s.trace_id = changed.trace_id
-WHERE s.bound_at IS NULL
-    OR (s.unit_key, s.feature) IS DISTINCT FROM (changed.unit_key, changed.feature)
+CROSS JOIN LATERAL (
+    SELECT x.signal_key FROM traces_signal AS x
+    WHERE x.project_id = %(project_id)s AND x.trace_id = changed.trace_id
+        AND (x.bound_at IS NULL OR (x.unit_key, x.feature) IS DISTINCT FROM (changed.unit_key, changed.feature))
+    OFFSET 0
+) AS s
 UNION
 SELECT s.signal_key, NULL
-FROM changed
-JOIN traces_signal AS s ON s.project_id = %(project_id)s AND s.session_id = changed.session_id AND s.bound_at IS NULL
+FROM (SELECT DISTINCT session_id FROM changed WHERE session_id IS NOT NULL) AS changed
+CROSS JOIN LATERAL (
+    SELECT x.signal_key FROM traces_signal AS x
+    WHERE x.project_id = %(project_id)s AND x.session_id = changed.session_id AND x.bound_at IS NULL
+    OFFSET 0
+) AS s
 UNION
 SELECT s.signal_key, changed.trace_id
-FROM changed
-JOIN traces_signal AS s ON s.project_id = %(project_id)s AND s.request_id = changed.foreign_trace_id
-    AND s.bound_at IS NULL
+FROM (SELECT trace_id, foreign_trace_id FROM changed WHERE foreign_trace_id IS NOT NULL) AS changed
+CROSS JOIN LATERAL (
+    SELECT x.signal_key FROM traces_signal AS x
+    WHERE x.project_id = %(project_id)s AND x.request_id = changed.foreign_trace_id AND x.bound_at IS NULL
+    OFFSET 0
+) AS s

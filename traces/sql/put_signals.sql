@@ -2,6 +2,7 @@
 -- late retry (they happened before what is stored, and both were told when), change nothing and give no row.
 -- Binds each to its trace or session where that is here, and marks the units whose behaviour has to be looked at: the
 -- ones they are about, and the ones they were about before. Rows and units are locked in order of their keys.
+-- Looked up row by row, whatever the planner knows: a plan kept from when the tables were small must not read them whole.
 -- Takes project_id, key_id, now, judge (the service of the product's own calls, which are nobody's behaviour).
 -- Stands on the keys of traces_signal, traces_trace and traces_behaviour, and on traces_trace_session.
 WITH told AS MATERIALIZED (
@@ -23,7 +24,12 @@ WITH told AS MATERIALIZED (
         CASE WHEN t.trace_id IS NOT NULL OR of_session.session_id IS NOT NULL THEN %(now)s::timestamptz END AS bound_at,
         coalesce(t.feature, of_session.feature) AS feature
     FROM told
-    LEFT JOIN traces_trace AS t ON t.project_id = %(project_id)s AND t.trace_id = told.trace_id
+    LEFT JOIN LATERAL (
+        SELECT x.trace_id, x.session_id, x.service, x.feature
+        FROM traces_trace AS x
+        WHERE x.project_id = %(project_id)s AND x.trace_id = told.trace_id
+        LIMIT 1
+    ) AS t ON true
     LEFT JOIN LATERAL (
         SELECT s.session_id, s.feature
         FROM traces_trace AS s
@@ -32,9 +38,14 @@ WITH told AS MATERIALIZED (
         LIMIT 1
     ) AS of_session ON t.trace_id IS NULL
 ), before AS (
-    SELECT s.signal_key, s.unit_key
+    SELECT told.signal_key, s.unit_key
     FROM told
-    JOIN traces_signal AS s ON s.project_id = %(project_id)s AND s.signal_key = told.signal_key
+    CROSS JOIN LATERAL (
+        SELECT x.unit_key
+        FROM traces_signal AS x
+        WHERE x.project_id = %(project_id)s AND x.signal_key = told.signal_key
+        LIMIT 1
+    ) AS s
     WHERE told.client_id IS NOT NULL AND s.unit_key IS NOT NULL
 ), put AS (
     INSERT INTO traces_signal AS s (
@@ -111,7 +122,12 @@ WITH told AS MATERIALIZED (
     SELECT b.unit_key, b.session_id
     FROM put
     JOIN before USING (signal_key)
-    JOIN traces_behaviour AS b ON b.project_id = %(project_id)s AND b.unit_key = before.unit_key
+    CROSS JOIN LATERAL (
+        SELECT x.unit_key, x.session_id
+        FROM traces_behaviour AS x
+        WHERE x.project_id = %(project_id)s AND x.unit_key = before.unit_key
+        LIMIT 1
+    ) AS b
     WHERE before.unit_key IS DISTINCT FROM put.unit_key
 ), marked AS (
     INSERT INTO traces_behaviour_due AS d (project_id, unit_key, session_id, due_at)

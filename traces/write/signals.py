@@ -3,6 +3,9 @@
 Binding never misses: whoever stores a signal looks for its target in the same transaction and once more after it, and
 every trace that is stored looks for signals that wait for it (`bind`, by the consumer of the feed). Of two that commit
 at the same moment one sees the other. `bind_waiting` looks again at those whose sender died in between.
+
+Statements that name rows by arrays of keys are planned anew each time (`prepare=False`): a plan kept from when the
+table was small would read it whole.
 """
 
 from __future__ import annotations
@@ -101,7 +104,7 @@ def put(cursor: Cursor[Any], project_id: int, signals: Sequence[NewSignal], key_
     if len(done) < len(signals):
         dated = {signal.key: signal.happened_at for signal in signals if signal.is_dated}
         rest = [signal.key for signal in signals if signal.key not in done]
-        cursor.execute(_UNCHANGED, {"project_id": project_id, "keys": rest})
+        cursor.execute(_UNCHANGED, {"project_id": project_id, "keys": rest}, prepare=False)
         for key, is_bound, is_dated, at in cursor.fetchall():
             done[key] = Put(None, is_bound, is_dated and key in dated and dated[key] < at)
     tell(cursor, project_id, changed)
@@ -112,7 +115,7 @@ def tell(cursor: Cursor[Any], project_id: int, keys: Sequence[UUID]) -> None:
     """Tell rooms above of bound signals about traces, in the caller's transaction."""
     if not told or not keys:
         return
-    cursor.execute(_PLACED, {"project_id": project_id, "keys": list(keys)})
+    cursor.execute(_PLACED, {"project_id": project_id, "keys": list(keys)}, prepare=False)
     placed = [Placed(row[0], row[1], row[2], row[3], Kind(row[4]), *row[5:]) for row in cursor.fetchall()]
     for work in told:
         work(project_id, placed)
@@ -172,7 +175,7 @@ def _requests(
         "since": max(min(asked.values()) - REQUEST_SINCE, last - REQUEST_WINDOW),
         "until": last,
     }
-    cursor.execute(load("traces", "find_requests"), params)
+    cursor.execute(load("traces", "find_requests"), params, prepare=False)
     return dict(cursor.fetchall())
 
 
@@ -195,15 +198,17 @@ def bind(cursor: Cursor[Any], project_id: int, trace_ids: Iterable[UUID]) -> set
     if not ids:
         return set()
     params: dict[str, Any] = {"project_id": project_id, "trace_ids": ids, "judge": JUDGE_SERVICE}
-    cursor.execute(load("traces", "find_signals"), params)
+    cursor.execute(load("traces", "find_signals"), params, prepare=False)
     pairs: list[tuple[UUID, UUID | None]] = cursor.fetchall()
     cursor.execute(_HAS_REQUESTS, (project_id,))
     row = cursor.fetchone()
     if row and row[0]:
-        cursor.execute(_BOUNDS, (project_id, ids))
+        cursor.execute(_BOUNDS, (project_id, ids), prepare=False)
         since, until = cursor.fetchone() or (None, None)
         if since is not None:
-            cursor.execute(load("traces", "find_awaited_requests"), params | {"since": since, "until": until})
+            cursor.execute(
+                load("traces", "find_awaited_requests"), params | {"since": since, "until": until}, prepare=False
+            )
             pairs += cursor.fetchall()
     return _bind(cursor, project_id, pairs)
 
@@ -218,7 +223,7 @@ def _bind(cursor: Cursor[Any], project_id: int, pairs: Sequence[tuple[UUID, UUID
         "now": clock.now(),
         "judge": JUDGE_SERVICE,
     }
-    cursor.execute(load("traces", "bind_signals"), params)
+    cursor.execute(load("traces", "bind_signals"), params, prepare=False)
     rows = cursor.fetchall()
     tell(cursor, project_id, [row[0] for row in rows if row[1] is not None])
     return {(row[2], row[3]) for row in rows if row[2] is not None}
@@ -246,12 +251,12 @@ SELECT project_id FROM waiting WHERE project_id IS NOT NULL
 
 def look(cursor: Cursor[Any], project_id: int, keys: Sequence[UUID]) -> set[UUID]:
     """Look for the targets of signals stored a moment ago, in the caller's transaction; the keys of those now bound."""
-    cursor.execute(_WAITING_OF_KEYS, {"project_id": project_id, "keys": list(keys)})
+    cursor.execute(_WAITING_OF_KEYS, {"project_id": project_id, "keys": list(keys)}, prepare=False)
     waiting = cursor.fetchall()
     _bind(cursor, project_id, _pairs(cursor, project_id, waiting))
     if not waiting:
         return set(keys)
-    cursor.execute(_WAITING_OF_KEYS, {"project_id": project_id, "keys": list(keys)})
+    cursor.execute(_WAITING_OF_KEYS, {"project_id": project_id, "keys": list(keys)}, prepare=False)
     return set(keys) - {row[0] for row in cursor.fetchall()}
 
 
