@@ -127,6 +127,7 @@ def _page(
         "form": form or definition_form.form_of(held.definition, held.version, feature),
         "rules": [(key, label, rule(rules)) for key, label, rule in sentences.ALL],
         "did": rates_of(cells, rules, held.version),
+        "own_features": [] if feature else sorted(held.definition.features)[:8],
         "strata": sentences.STRATA,
         "previews": sentences.PREVIEWS,
         "versions": list_versions(project.pk),
