@@ -16,7 +16,7 @@ from evals.pages import survivorship_bars as bars
 from evals.pages import survivorship_charts as charts
 from evals.pages import survivorship_checks as checks
 from evals.pages import survivorship_view as view
-from evals.read.survivorship_kept import METHODS, read_days
+from evals.read.survivorship_kept import METHODS, first_hour, read_days
 from evals.read.survivorship_sessions import read_silent
 from evals.stats.results import TooLittle
 from evals.stats.survivorship import NotIdentified
@@ -67,6 +67,7 @@ def survivorship(request: HttpRequest, project: Project) -> HttpResponse:
             version, definition = definition_of(project.pk)
             context |= _around(project, query, feature)
             context["did"] = rates_of(found.cells, definition.for_feature(feature or ""), version)
+            context["has_sessions"] = found.whole.units.is_empty and first_hour(project.pk) is not None
             context |= {"version": version, "own_features": [] if feature else sorted(definition.features)[:8]}
         context |= _answer(project, query, found, definition.for_feature(found.whole.feature or ""), errors)
         context["left_out"] = checks.left_out(

@@ -89,7 +89,8 @@ class Look:
             return self.anchor.estimate, self.anchor.low, self.anchor.high
         if isinstance(self.calibrated, Calibrated):
             found = self.calibrated.estimate
-            return found.value, found.value if found.low is None else found.low, found.high or found.value
+            low, high = (found.value if limit is None else limit for limit in (found.low, found.high))
+            return found.value, low, high
         return None
 
 

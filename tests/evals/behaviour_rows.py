@@ -68,6 +68,7 @@ def make_sessions(
         made.append(Made(session_id, trace_id, stratum, vote, first_at, feature))
         hour = first_at.replace(minute=0, second=0)
         cells[hour, stratum, int(FACTS.get(stratum, NOTHING) | facts), vote] += 1
+    answers = 0 if facts & Fact.UNANSWERED else 1
     with raw_cursor() as cursor:
         if with_rows:
             _copy_rows(cursor, project, made, is_closed, facts, definition)
@@ -76,12 +77,24 @@ def make_sessions(
         cursor.execute(
             "INSERT INTO traces_behaviour_hour AS h"
             " (project_id, hour, feature, stratum, facts, vote, is_closed, n, answers, answers_squared)"
-            " SELECT %s, c.hour, %s, c.stratum, c.facts, c.vote, %s, c.n, c.n, c.n"
+            " SELECT %s, c.hour, %s, c.stratum, c.facts, c.vote, %s, c.n, c.n * %s, c.n * %s"
             " FROM unnest(%s::timestamptz[], %s::smallint[], %s::integer[], %s::smallint[], %s::bigint[])"
             " AS c (hour, stratum, facts, vote, n)"
             " ON CONFLICT (project_id, hour, feature, stratum, facts, vote, is_closed)"
-            " DO UPDATE SET n = h.n + excluded.n",
-            [project.pk, feature, is_closed, hours, [int(each) for each in strata], bits, kinds, counts],
+            " DO UPDATE SET n = h.n + excluded.n, answers = h.answers + excluded.answers,"
+            " answers_squared = h.answers_squared + excluded.answers_squared",
+            [
+                project.pk,
+                feature,
+                is_closed,
+                answers,
+                answers,
+                hours,
+                [int(each) for each in strata],
+                bits,
+                kinds,
+                counts,
+            ],
         )
     return made
 

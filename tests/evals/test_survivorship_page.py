@@ -48,6 +48,8 @@ def test_a_new_project_is_told_how_to_begin_and_may_see_the_example(project, bob
     assert "POST /api/v1/signals" in page
     assert 'href="?example=1"' in page
     assert "No session of this feature" in read(bobs, "?feature=search")
+    make_sessions(project, SMALL, start=start())
+    assert "No session began in this window" in read(bobs, "?t=1h")
 
 
 def test_the_example_is_labelled_and_bounds_are_told_in_words(project, bobs):
