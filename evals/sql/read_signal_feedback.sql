@@ -15,6 +15,7 @@ FROM traces_signal AS s
 JOIN traces_trace AS t ON t.project_id = s.project_id AND t.trace_id = s.trace_id
 WHERE s.project_id = %(project_id)s
     AND s.happened_at >= %(since)s
-    AND CASE WHEN %(name)s::text IS NULL THEN s.kind = 1 AND s.vote = -1 ELSE s.name = %(name)s::text AND s.kind <> 20 END
+    AND CASE WHEN %(name)s::text IS NULL THEN s.kind = 1 AND s.vote = -1
+        ELSE s.name = %(name)s::text AND s.kind <> 20 END
 ORDER BY s.happened_at DESC
 LIMIT %(limit)s

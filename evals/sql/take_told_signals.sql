@@ -1,5 +1,5 @@
--- Takes told signals away, oldest first. One row: a signal as it says now, with its trace; columns of the trace are NULL
--- where it is gone. Takes project_id, limit. Stands on the keys of evals_told_signal, traces_signal and traces_trace.
+-- Takes told signals away, in order of their keys. One row: a signal as it says now, with its trace; columns of the
+-- trace are NULL where it is gone. Takes project_id, limit. Stands on the keys of evals_told_signal, traces_signal and traces_trace.
 WITH told AS (
     SELECT project_id, signal_key
     FROM evals_told_signal

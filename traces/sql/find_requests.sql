@@ -1,6 +1,7 @@
 -- One row per (request id, trace) among %(ids)s: the trace that its sender calls so, that holds an answer of a provider
 -- with this id, or (for the first %(deep)s of them) a span whose metadata say `request_id`. `since`, `until`: when its
--- spans began. Of several traces the newest. Stands on traces_trace_foreign, traces_span_response, traces_span_metadata.
+-- spans began. Of several traces the newest.
+-- Stands on traces_trace_foreign, traces_span_response and traces_span_metadata.
 WITH asked AS (
     SELECT id, place FROM unnest(%(ids)s::text[]) WITH ORDINALITY AS u (id, place)
 ), found AS (

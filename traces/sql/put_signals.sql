@@ -2,7 +2,7 @@
 -- late retry (they happened before what is stored, and both were told when), change nothing and give no row.
 -- Binds each to its trace or session where that is here, and marks the units whose behaviour has to be looked at: the
 -- ones they are about, and the ones they were about before. Rows and units are locked in order of their keys.
--- Looked up row by row, whatever the planner knows: a plan kept from when the tables were small must not read them whole.
+-- Looked up row by row, whatever the planner knows: a plan kept from when tables were small must not read them whole.
 -- Takes project_id, key_id, now, judge (the service of the product's own calls, which are nobody's behaviour).
 -- Stands on the keys of traces_signal, traces_trace and traces_behaviour, and on traces_trace_session.
 WITH told AS MATERIALIZED (
@@ -107,10 +107,13 @@ WITH told AS MATERIALIZED (
             s.kind, s.value_number, s.value_bool, s.value_label, s.value_text, s.vote, s.comment, s.source, s.author,
             s.metadata, CASE WHEN excluded.is_dated THEN s.happened_at END
         ) IS DISTINCT FROM (
-            excluded.target_kind, CASE WHEN excluded.trace_id IS NULL AND s.request_id = excluded.request_id
-            THEN s.trace_id ELSE excluded.trace_id END, excluded.span_id, excluded.session_id, excluded.request_id, excluded.name, excluded.kind, excluded.value_number, excluded.value_bool,
-            excluded.value_label, excluded.value_text, excluded.vote, excluded.comment, excluded.source,
-            excluded.author, excluded.metadata, CASE WHEN excluded.is_dated THEN excluded.happened_at END
+            excluded.target_kind,
+            CASE WHEN excluded.trace_id IS NULL AND s.request_id = excluded.request_id THEN s.trace_id
+                ELSE excluded.trace_id END,
+            excluded.span_id, excluded.session_id, excluded.request_id, excluded.name, excluded.kind,
+            excluded.value_number, excluded.value_bool, excluded.value_label, excluded.value_text, excluded.vote,
+            excluded.comment, excluded.source, excluded.author, excluded.metadata,
+            CASE WHEN excluded.is_dated THEN excluded.happened_at END
         )
     RETURNING s.signal_key, s.revision, s.unit_key, s.trace_id, s.bound_at IS NOT NULL AS is_bound
 ), touched AS (
