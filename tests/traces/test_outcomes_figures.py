@@ -21,19 +21,28 @@ CONVERSION = [{"kind": "conversion"}]
 UNKNOWN, NOT_ABOUT = (None, None), None
 
 
-def make_unit(*seen, facts=NOTHING, cost=10**10, feature="chat", turns=(), closed=True, told_turns=None):
+def make_unit(
+    *seen,
+    facts=NOTHING,
+    stratum=Stratum.CARRIED_ON,
+    cost=10**10,
+    feature="chat",
+    turns=(),
+    closed=True,
+    told_turns=None,
+):
     found = Behaviour(
-        feature=feature, first_at=NOON, last_at=NOON, closes_at=NOON, is_closed=closed, last_trace_id=None,
+        feature="chat", first_at=NOON, last_at=NOON, closes_at=NOON, is_closed=closed, last_trace_id=None,
         turns=len(turns) if told_turns is None else told_turns, answers=len(turns), facts=facts,
-        stratum=Stratum.UNKNOWN if facts & Fact.LONE else Stratum.CARRIED_ON, vote=0, votes=0, rating=None,
+        stratum=Stratum.UNKNOWN if facts & Fact.LONE else stratum, vote=0, votes=0, rating=None,
         length_seconds=None,
     )  # fmt: skip
     return Unit(found, seen, cost, turns or None)
 
 
-def signal(kind=Kind.CONVERSION, name="purchase", after=60.0, trace=None, **value):
+def signal(kind=Kind.CONVERSION, name="purchase", after=60.0, trace=None, source=Source.API, **value):
     at = NOON + timedelta(seconds=after)
-    return Seen(kind, name, Source.END_USER, at, None if trace is None else UUID(int=trace), **value)
+    return Seen(kind, name, source, at, None if trace is None else UUID(int=trace), **value)
 
 
 def turn(n, at, has_answer=True):
@@ -78,6 +87,10 @@ TURNS = (turn(1, 0), turn(2, 30, has_answer=False), turn(3, 50), turn(4, 90))
         ({"measure": "share", "of": [{"fact": "corrected"}, {"kind": "conversion"}]},
          make_unit(signal(), facts=Fact.WORDLESS), UNKNOWN),
         (LEFT, make_unit(facts=Fact.WORDLESS), ("1", "0")),
+        ({"measure": "share", "of": [{"fact": "retried"}]}, make_unit(facts=Fact.WORDLESS | Fact.RETRIED), UNKNOWN),
+        ({"measure": "share", "of": [{"fact": "completed"}]}, make_unit(facts=Fact.WORDLESS), ("1", "0")),
+        (LEFT, make_unit(facts=Fact.SINGLE_SHOT), UNKNOWN),  # one answer is the whole job
+        (LEFT, make_unit(stratum=Stratum.UNKNOWN), UNKNOWN),  # none was given
         (SHARE, make_unit(signal(), facts=Fact.LONE), ("1", "1")),
         # Only among sessions with something, only of a feature.
         ({**SHARE, "among": [{"kind": "thumb"}]}, make_unit(signal()), NOT_ABOUT),
@@ -132,6 +145,10 @@ def test_what_a_session_adds(told, unit, expected):
         ({"name": "ok", "is": True}, signal(Kind.OTHER, "ok", number=1.0), True),
         ({"name": "ok", "is": True}, signal(Kind.OTHER, "ok"), False),
         ({"name": "Ok"}, signal(Kind.OTHER, "ok"), False),
+        # Of a kind is what users do; under its name anybody's word is looked at.
+        ({"kind": "rating"}, signal(Kind.RATING, "stars", source=Source.REVIEWER, number=5.0), False),
+        ({"name": "stars"}, signal(Kind.RATING, "stars", source=Source.REVIEWER, number=5.0), True),
+        ({"name": "tone", "at_least": 0.5}, signal(Kind.OUTSIDE, "tone", source=Source.MODEL, number=0.8), True),
     ],
 )
 def test_a_condition_looks_at_kind_name_and_value(condition, seen, expected):

@@ -12,15 +12,17 @@ import math
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from traces.behaviour.types import Fact, Seen
+from traces.behaviour.types import Behaviour, Fact, Seen, Stratum
 from traces.behaviour.votes import is_denied
 from traces.outcomes.spec import NUMBER_MAX, Check, Condition, Measure, OutcomeSpec, Per
 from traces.outcomes.types import Figure, Unit
-from traces.signals.kinds import Kind
+from traces.signals.kinds import Kind, Source
 
 ZERO, ONE = Decimal(0), Decimal(1)
 _VALUED = (Kind.RATING, Kind.TEXT, Kind.OTHER, Kind.OUTSIDE)
-_BY_WORDS = Fact.REPHRASED | Fact.CORRECTED | Fact.ESCALATED
+_BY_WORDS = Fact.RETRIED | Fact.REPHRASED | Fact.CORRECTED | Fact.ESCALATED | Fact.FOLLOWED_UP
+# What these say of a person's doing is theirs, not that person's.
+_OTHERS = (Source.REVIEWER, Source.MODEL)
 # Told numbers are kept to a billionth, times to a microsecond, money to the pico-dollar it is counted in.
 _NUMBER_DIGITS, _SECOND_DIGITS = Decimal("1e-9"), Decimal("1e-6")
 
@@ -78,7 +80,7 @@ def matches(condition: Condition, seen: Seen) -> bool:
     if condition.name is not None:
         if seen.name != condition.name:
             return False
-    elif condition.kind is None or seen.kind != condition.kind:
+    elif condition.kind is None or seen.kind != condition.kind or seen.source in _OTHERS:
         return False
     if seen.vote == 0:
         return False
@@ -117,14 +119,20 @@ def _has(conditions: Sequence[Condition], unit: Unit) -> bool | None:
     """Whether any of the conditions holds; None where one of them cannot be told of such a session."""
     facts = unit.behaviour.facts
     wanted = [condition.fact for condition in conditions if condition.fact is not None]
-    if wanted and (
-        # What came after a trace without a session is not known; without words, no rule about them sees anything.
-        facts & Fact.LONE or (facts & Fact.WORDLESS and any(fact & _BY_WORDS for fact in wanted))
-    ):
+    if any(not _can_be_told(fact, unit.behaviour) for fact in wanted):
         return None
     if any(facts & fact for fact in wanted):
         return True
     return any(matches(each, seen) for each in conditions if each.fact is None for seen in unit.seen)
+
+
+def _can_be_told(fact: Fact, of: Behaviour) -> bool:
+    """Whether a fact can be told of such a session at all: as the rates of behaviour leave sessions out."""
+    if of.facts & Fact.LONE:
+        return False  # what came after a trace without a session is not known
+    if fact & Fact.ABANDONED:
+        return not of.facts & Fact.SINGLE_SHOT and of.stratum is not Stratum.UNKNOWN
+    return not (fact & _BY_WORDS and of.facts & Fact.WORDLESS)
 
 
 def _of(conditions: Sequence[Condition], unit: Unit) -> Iterator[Seen]:
