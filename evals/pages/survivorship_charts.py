@@ -20,8 +20,10 @@ WEEKS, DAYS = 12, 28
 
 
 def history(days: Sequence[Day], zone: ZoneInfo, by: str) -> charts.Figure | None:
-    """The verdicts of days past, one a week (the newest of each) or one a day; None of fewer than two."""
-    shown = _weekly(days) if by == "week" else list(days)[-DAYS:]
+    """The verdicts of days past, one a week or one a day (as in the first week); None of fewer than two days."""
+    shown = _weekly(days) if by == "week" else []
+    by = "week" if len(shown) >= 2 else "day"
+    shown = shown if by == "week" else list(days)[-DAYS:]
     if len(shown) < 2:
         return None
     xs = [_at(day.day, zone).timestamp() for day in shown]

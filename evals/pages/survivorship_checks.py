@@ -90,6 +90,9 @@ def _judge_check(found: Survivorship, links: Links, may_measure: bool) -> list[C
         return [Check("ok", "Agrees", f"{text}, in line with the adjusted rate")]
     if is_lower or is_higher:
         return [Check("watch", "Disagrees", f"{text}, against the adjusted rate")]
+    found_low, found_high = weighed.estimate.low, weighed.estimate.high
+    if found_low is not None and found_high is not None and found_low <= votes.value <= found_high:
+        return [Check("ok", "Agrees", f"{text}: no difference shown, and none between votes and adjusted rate")]
     return [Check("watch", "Unsure", f"{text}: no difference shown")]
 
 

@@ -147,6 +147,17 @@ def test_the_page_draws_the_gap_weekly_and_daily(project, now, bob, sign_in):
     assert daily.count('<th scope="row">') > page.count('<th scope="row">')
 
 
+def test_the_first_week_is_drawn_by_the_day(project, now, bob, sign_in):
+    make_sessions(project, SMALL, start=at(YESTERDAY - timedelta(days=2)))
+    keeping.tend()
+
+    page = sign_in(bob).get("/p/shop/signals/").content.decode()
+
+    assert "Daily; each point looks at the 28 days before" in page
+    assert "The gap stayed at" in page
+    assert "of the last 3 days, 0 have changed" in page
+
+
 def test_a_worker_makes_it_by_the_hour_and_stops_in_time(project, now):
     make_sessions(project, SMALL, start=at(YESTERDAY - timedelta(days=10)))
 
