@@ -69,8 +69,9 @@ def settle(project_id, *ns):
     with transaction.atomic(), raw_cursor() as cursor:
         measured = outcomes.load_measured(cursor, project_id)
         where = "AND unit_key = ANY(%s)" if ns else "AND %s::uuid[] IS NOT NULL"
+        where += " ORDER BY unit_key FOR UPDATE"
         cursor.execute(
-            f"SELECT {', '.join(COLUMNS)} FROM traces_behaviour WHERE project_id = %s {where} ORDER BY unit_key",
+            f"SELECT {', '.join(COLUMNS)} FROM traces_behaviour WHERE project_id = %s {where}",
             (project_id, [unit_key(n) for n in ns]),
         )
         for kept in units_of(cursor, project_id, cursor.fetchall(), with_turns=True):

@@ -301,3 +301,45 @@ def test_a_measure_changes_when_nobody_folds_by_it(project):
         outcomes.lock_measures(changing.cursor(), project.pk)
         # Another project's folds go on meanwhile.
         assert outcomes.load_measured(folding.cursor(), project.pk + 1) == ()
+
+
+@pytest.mark.usefixtures("committed_db")
+def test_folds_counts_and_changes_at_once_book_each_session_once(project, monkeypatch):
+    from concurrent.futures import ThreadPoolExecutor
+
+    monkeypatch.setattr(measuring, "SLICE", 4)
+    monkeypatch.setattr(measuring, "wake", lambda task: None)
+    for n in range(1, 41):
+        put_session(project.pk, n, at=NOON - timedelta(hours=n % 3), facts=Fact.COMPLETED if n % 2 else 0)
+    sold = add(project, "Sales", CONVERSION)
+    cost = add(project, "Cost", COST)
+
+    def fold():
+        for n in range(1, 41):
+            if n % 4 == 0:
+                put_signal(project.pk, n, of=n)
+            settle(project.pk, n, 41 - n)
+
+    def change():
+        measuring.change_outcome(project, cost.slug, told={**COST, "of": [{"fact": "error"}]}, by_id=None)
+
+    def closing(work):
+        try:
+            work()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(closing, work) for work in (fold, run_open_jobs, change)]:
+            done.result()
+    run_jobs()
+
+    assert booked(project.pk) == recounted(project.pk)
+    assert (sums(project, sold).n, sums(project, sold).y) == (40, 10)
+    assert (sums(project, cost).n, sums(project, cost).x) == (40, 0)
+
+
+def run_open_jobs():
+    """Run the counts that wait; one may be called off by a change meanwhile."""
+    for job in Job.objects.filter(kind=read.RECOUNT).order_by("pk"):
+        assert work.run_now(job).state in {"done", "cancelled"}
