@@ -98,7 +98,8 @@ _FOLDED = """
 _TOTAL = """
     SELECT (SELECT count(*) FROM traces_session WHERE project_id = %(project_id)s AND turns > 0)
         + (SELECT count(*) FROM traces_trace WHERE project_id = %(project_id)s)
-        + (SELECT count(*) FROM traces_signal WHERE project_id = %(project_id)s)
+        -- Whole slices: what is left over is no step of its own.
+        + (SELECT count(*) / %(slice)s * %(slice)s FROM traces_signal WHERE project_id = %(project_id)s)
 """
 _SESSIONS = """
     SELECT session_key, session_id, last_started_at FROM traces_session
@@ -352,7 +353,7 @@ def _refold(run: work.Run) -> dict[str, Any]:
             pause(left.total_seconds())
     if run.job.total is None:
         with connection.cursor() as cursor:
-            cursor.execute(_TOTAL, {"project_id": project_id})
+            cursor.execute(_TOTAL, {"project_id": project_id, "slice": signals.SLICE})
             run.step(cursor=run.cursor, progress=run.job.progress, total=int(cursor.fetchone()[0]))
     names = Names(read_definition(row.spec).names) if row is not None else Names()
     steps: dict[str, _Names | _Sessions | _Traces | _Rest] = {

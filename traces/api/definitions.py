@@ -13,6 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from telltale.lib import clock
+from telltale.projects.keys import KeyHolder
+from telltale.projects.models import ApiKey
 from telltale.rest import form, params, shapes
 from telltale.rest.body import checked
 from telltale.rest.problems import FieldError, Problem
@@ -51,7 +53,7 @@ class DefinitionsView(ProjectView):
         with told(), answers():
             behaving.save_definition(
                 self.project, body["definition"], by_id=self.person_id, of_version=body.get("version"),
-                request=self.http,
+                actor=_actor(self), request=self.http,
             )  # fmt: skip
         return Response(_definitions(self.project.pk))
 
@@ -157,6 +159,15 @@ class BehaviourRatesView(ProjectView):
                 "seconds": mean_json(found.seconds),
             }
         )
+
+
+def _actor(view: ProjectView) -> str:
+    """What the audit log calls a key; "" for a person, whom it knows."""
+    holder = view.request.auth
+    if not isinstance(holder, KeyHolder):
+        return ""
+    name = ApiKey.objects.filter(pk=holder.key_id).values_list("name", flat=True).first()
+    return f"API key {name or holder.key_id}"
 
 
 def rate_json(rate: Rate) -> dict[str, Any]:
