@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 
+from telltale.lib.db import raw_cursor
 from tests.traces.conftest import Otlp
 from tests.traces.signal_door import due, forget_due, rows
 from traces import behaving, signalling
@@ -187,3 +188,22 @@ def test_the_same_ids_posted_at_once_in_any_order_are_each_one_row_of_somebodys_
     assert {number for _, number, _ in stored} <= {1.0, 2.0, 3.0, 4.0}
     assert {revision for _, _, revision in stored} == {4}
     assert rows(shop.project.pk, "unit_key") == [UUID(bytes=session_key("s1").bytes)] * 150
+
+
+def test_who_sends_a_signal_does_not_wait_for_the_fold_of_its_session_which_sees_it_all_the_same(shop, sent):
+    sent(TRACES[0], "s1")
+    sent(TRACES[1])
+    consume()
+    thumbs = [{"name": "thumbs_up", "trace_id": trace} for trace in TRACES[:2]]
+
+    with transaction.atomic(), raw_cursor() as cursor:
+        # As a fold holds the units that it has claimed, and then puts them far ahead.
+        cursor.execute("SELECT 1 FROM traces_behaviour_due ORDER BY unit_key FOR UPDATE")
+        results = elsewhere(lambda: put_signals(shop.project.pk, thumbs, Sender()))
+        cursor.execute("UPDATE traces_behaviour_due SET due_at = now() + interval '1 hour'")
+    consume()
+
+    assert [result.status for result in results] == ["accepted", "accepted"]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM traces_behaviour_due WHERE due_at < now() + interval '1 minute'")
+        assert cursor.fetchone()[0] == 2

@@ -64,6 +64,6 @@ WITH asked AS (
     SELECT DISTINCT ON (unit_key) %(project_id)s, unit_key, unit_session, %(now)s::timestamptz
     FROM touched
     ORDER BY unit_key
-    ON CONFLICT (project_id, unit_key) DO UPDATE SET due_at = least(d.due_at, excluded.due_at)
+    ON CONFLICT (project_id, unit_key) DO UPDATE SET due_at = excluded.due_at WHERE d.due_at > excluded.due_at
 )
 SELECT signal_key, trace_id, unit_key, unit_session FROM bound

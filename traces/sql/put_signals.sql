@@ -1,7 +1,8 @@
 -- One row: a signal of %(rows)s that is new or says something else than its row did. Those that say the same, or are a
 -- late retry (they happened before what is stored, and both were told when), change nothing and give no row.
 -- Binds each to its trace or session where that is here, and marks the units whose behaviour has to be looked at: the
--- ones they are about, and the ones they were about before. Rows and units are locked in order of their keys.
+-- ones they are about, and the ones they were about before. Rows are locked in order of their keys. A unit that is held
+-- (being folded) is not waited for: a row of it, without a signal, stands behind the others, for the caller to mark.
 -- Looked up row by row, whatever the planner knows: a plan kept from when tables were small must not read them whole.
 -- Takes project_id, key_id, now, judge (the service of the product's own calls, which are nobody's behaviour).
 -- Stands on the keys of traces_signal, traces_trace and traces_behaviour, and on traces_trace_session.
@@ -116,27 +117,61 @@ WITH told AS MATERIALIZED (
             CASE WHEN excluded.is_dated THEN excluded.happened_at END
         )
     RETURNING s.signal_key, s.revision, s.unit_key, s.trace_id, s.bound_at IS NOT NULL AS is_bound
-), touched AS (
-    SELECT put.unit_key, aimed.unit_session
-    FROM put
-    JOIN aimed USING (signal_key)
-    WHERE put.unit_key = aimed.unit_key
-    UNION ALL
-    SELECT b.unit_key, b.session_id
-    FROM put
-    JOIN before USING (signal_key)
-    CROSS JOIN LATERAL (
-        SELECT x.unit_key, x.session_id
-        FROM traces_behaviour AS x
-        WHERE x.project_id = %(project_id)s AND x.unit_key = before.unit_key
-        LIMIT 1
-    ) AS b
-    WHERE before.unit_key IS DISTINCT FROM put.unit_key
-), marked AS (
-    INSERT INTO traces_behaviour_due AS d (project_id, unit_key, session_id, due_at)
-    SELECT DISTINCT ON (unit_key) %(project_id)s, unit_key, unit_session, %(now)s::timestamptz
-    FROM touched
+), touched AS MATERIALIZED (
+    SELECT DISTINCT ON (unit_key) unit_key, unit_session
+    FROM (
+        SELECT put.unit_key, aimed.unit_session
+        FROM put
+        JOIN aimed USING (signal_key)
+        WHERE put.unit_key = aimed.unit_key
+        UNION ALL
+        SELECT b.unit_key, b.session_id
+        FROM put
+        JOIN before USING (signal_key)
+        CROSS JOIN LATERAL (
+            SELECT x.unit_key, x.session_id
+            FROM traces_behaviour AS x
+            WHERE x.project_id = %(project_id)s AND x.unit_key = before.unit_key
+            LIMIT 1
+        ) AS b
+        WHERE before.unit_key IS DISTINCT FROM put.unit_key
+    ) AS units
     ORDER BY unit_key
-    ON CONFLICT (project_id, unit_key) DO UPDATE SET due_at = least(d.due_at, excluded.due_at)
+), known AS MATERIALIZED (
+    SELECT touched.unit_key, d.is_there
+    FROM touched
+    LEFT JOIN LATERAL (
+        SELECT true AS is_there
+        FROM traces_behaviour_due AS x
+        WHERE x.project_id = %(project_id)s AND x.unit_key = touched.unit_key
+        LIMIT 1
+    ) AS d ON true
+), made AS (
+    INSERT INTO traces_behaviour_due (project_id, unit_key, session_id, due_at)
+    SELECT %(project_id)s, touched.unit_key, touched.unit_session, %(now)s::timestamptz
+    FROM touched
+    JOIN known USING (unit_key)
+    WHERE known.is_there IS NULL
+    ORDER BY touched.unit_key
+    ON CONFLICT DO NOTHING
+    RETURNING unit_key
+), held AS MATERIALIZED (
+    -- After those that are new, for which another sender may have to be waited for, and never waiting itself.
+    SELECT d.unit_key
+    FROM traces_behaviour_due AS d
+    WHERE d.project_id = %(project_id)s
+        AND d.unit_key = ANY (ARRAY(SELECT unit_key FROM known WHERE is_there))
+        AND (SELECT count(*) FROM made) >= 0
+    FOR UPDATE SKIP LOCKED
+), moved AS (
+    UPDATE traces_behaviour_due AS d
+    SET due_at = %(now)s::timestamptz
+    FROM held
+    WHERE d.project_id = %(project_id)s AND d.unit_key = held.unit_key AND d.due_at > %(now)s::timestamptz
 )
-SELECT signal_key, revision, trace_id, is_bound FROM put
+SELECT signal_key, revision, trace_id, is_bound, NULL AS unit_key, NULL AS unit_session
+FROM put
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, unit_key, unit_session
+FROM touched
+WHERE unit_key NOT IN (SELECT unit_key FROM made UNION ALL SELECT unit_key FROM held)

@@ -29,6 +29,7 @@ from traces.cost.judging import JUDGE_SERVICE
 from traces.signals.items import NewSignal
 from traces.signals.kinds import Kind, Source
 from traces.signals.names import Names, kind_for, vote_of
+from traces.write import feed
 
 # (unit_key, session_id or None), as traces_behaviour_due has it.
 Unit = tuple[UUID, str | None]
@@ -97,7 +98,11 @@ def put(cursor: Cursor[Any], project_id: int, signals: Sequence[NewSignal], key_
     cursor.execute(load("traces", "put_signals"), params | {"rows": _rows(signals, requests)})
     done: dict[UUID, Put] = {}
     changed: list[UUID] = []
-    for key, revision, trace_id, is_bound in cursor.fetchall():
+    left: list[Unit] = []
+    for key, revision, trace_id, is_bound, unit_key, session_id in cursor.fetchall():
+        if key is None:
+            left.append((unit_key, session_id))
+            continue
         done[key] = Put(revision, is_bound)
         if is_bound and trace_id is not None:
             changed.append(key)
@@ -107,8 +112,33 @@ def put(cursor: Cursor[Any], project_id: int, signals: Sequence[NewSignal], key_
         cursor.execute(_UNCHANGED, {"project_id": project_id, "keys": rest}, prepare=False)
         for key, is_bound, is_dated, at in cursor.fetchall():
             done[key] = Put(None, is_bound, is_dated and key in dated and dated[key] < at)
+    _mark_later(cursor, project_id, left)
     tell(cursor, project_id, changed)
     return done
+
+
+_TRACES_OF_UNITS = """
+SELECT t.trace_id
+FROM unnest(%(sessions)s::text[]) AS asked (session_id)
+CROSS JOIN LATERAL (
+    SELECT x.trace_id FROM traces_trace AS x
+    WHERE x.project_id = %(project_id)s AND x.session_id = asked.session_id
+    ORDER BY x.started_at DESC
+    LIMIT 1
+) AS t
+"""
+
+
+def _mark_later(cursor: Cursor[Any], project_id: int, units: Sequence[Unit]) -> None:
+    """Have units marked that somebody folds just now: by the consumer of changed traces, which may wait for them."""
+    if not units:
+        return
+    sessions = [session_id for _, session_id in units if session_id is not None]
+    trace_ids = [unit_key for unit_key, session_id in units if session_id is None]
+    if sessions:
+        cursor.execute(_TRACES_OF_UNITS, {"project_id": project_id, "sessions": sessions})
+        trace_ids += [row[0] for row in cursor.fetchall()]
+    feed.tell(cursor, project_id, trace_ids, (feed.Consumer.BEHAVIOUR,))
 
 
 def tell(cursor: Cursor[Any], project_id: int, keys: Sequence[UUID]) -> None:
@@ -308,7 +338,7 @@ SELECT b.project_id, b.unit_key, b.session_id, %(now)s::timestamptz
 FROM traces_behaviour AS b
 WHERE b.project_id = %(project_id)s AND b.unit_key IN (SELECT unit_key FROM said)
 ORDER BY b.unit_key
-ON CONFLICT (project_id, unit_key) DO UPDATE SET due_at = least(d.due_at, excluded.due_at)
+ON CONFLICT (project_id, unit_key) DO UPDATE SET due_at = excluded.due_at WHERE d.due_at > excluded.due_at
 """
 
 
@@ -345,7 +375,7 @@ WITH gone AS (
     SELECT b.project_id, b.unit_key, b.session_id, %(now)s::timestamptz
     FROM gone
     JOIN traces_behaviour AS b ON b.project_id = %(project_id)s AND b.unit_key = gone.unit_key
-    ON CONFLICT (project_id, unit_key) DO UPDATE SET due_at = least(d.due_at, excluded.due_at)
+    ON CONFLICT (project_id, unit_key) DO UPDATE SET due_at = excluded.due_at WHERE d.due_at > excluded.due_at
 )
 SELECT count(*) FROM gone
 """
