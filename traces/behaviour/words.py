@@ -64,9 +64,12 @@ def is_cut(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
-    """Phrases made ready to be looked for: their `normal` words, each with the text that a person wrote."""
+    """Phrases made ready to be looked for: their `normal` words, each with the text that a person wrote.
 
-    anywhere: dict[str, str]
+    Those found anywhere lie under their longest word, so that a message is asked for its words and not for each phrase.
+    """
+
+    anywhere: dict[str, list[tuple[str, str]]]
     at_start: dict[str, str]
     at_end: dict[str, str]
     whole: dict[str, str]
@@ -74,16 +77,17 @@ class Phrases:
     ends: tuple[str, ...]
 
     def find(self, words: str, *, has_end: bool = True) -> str | None:
-        """The first phrase that `normal` words hold, as it was written. `has_end`: whether they are the whole text."""
+        """A phrase that `normal` words hold, as it was written. `has_end`: whether they are the whole text."""
         if has_end and words in self.whole:
             return self.whole[words]
         if words.startswith(self.starts):
             return next(told for phrase, told in self.at_start.items() if words.startswith(phrase))
         if has_end and words.endswith(self.ends):
             return next(told for phrase, told in self.at_end.items() if words.endswith(phrase))
-        for phrase in self.anywhere:
-            if phrase in words:
-                return self.anywhere[phrase]
+        for word in words.split():
+            for phrase, told in self.anywhere.get(word, ()):
+                if phrase in words:
+                    return told
         return None
 
 
@@ -98,7 +102,10 @@ def prepare(phrases: Sequence[str]) -> Phrases:
         words = normal(told.removeprefix("^").removesuffix("$"))
         if words != " ":
             places[told.startswith("^"), told.endswith("$")].setdefault(words, told)
-    return Phrases(anywhere, at_start, at_end, whole, tuple(at_start), tuple(at_end))
+    under: dict[str, list[tuple[str, str]]] = {}
+    for phrase, told in anywhere.items():
+        under.setdefault(max(phrase.split(), key=len), []).append((phrase, told))
+    return Phrases(under, at_start, at_end, whole, tuple(at_start), tuple(at_end))
 
 
 def asks(text: str) -> bool:
