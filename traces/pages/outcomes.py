@@ -37,7 +37,7 @@ FEATURES_SHOWN = 50
 @project_page()
 def outcome_list(request: HttpRequest, project: Project) -> HttpResponse:
     """The outcomes of the project with their figures over a window."""
-    window = read_window(request.GET, ZoneInfo(project.time_zone), clock.now(), default="7d", keep=("archived",))
+    window = read_window(request.GET, ZoneInfo(project.time_zone), clock.now(), default="7d", keep=())
     period = period_of(window.start_at, window.end_at)
     found = read.list_outcomes(project.pk, with_archived=True)
     live = [each for each in found if each.archived_at is None]
