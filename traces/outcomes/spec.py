@@ -154,7 +154,8 @@ def parse_outcome(told: Any) -> OutcomeSpec:
             if condition.fact is not None:
                 has = "number" if spec.measure is Measure.VALUE else "moment"
                 limit = "a kind or a name of signals"
-                raise SpecRefused(f"of[{at}].fact", f"is a fact and has no {has} of its own", limit, _name(condition.fact))
+                message = f"is a fact and has no {has} of its own"
+                raise SpecRefused(f"of[{at}].fact", message, limit, _name(condition.fact))
     return spec
 
 
