@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 from django.http import HttpRequest
 from psycopg import Cursor, errors
 
@@ -31,14 +31,13 @@ from telltale.lib.db import raw_cursor
 from telltale.projects.models import Project
 from traces import signalling
 from traces.behaviour.definition import Definition, parse_definition, to_json
-from traces.cost.judging import JUDGE_SERVICE
 from traces.models import SignalDefinition
 from traces.read.asking import TooSlow
 from traces.read.behaviour import REFOLD, definition_of, read_definition
 from traces.read.behaviour_units import UnitRef
 from traces.signals.names import Names
 from traces.write import behaviour as write
-from traces.write import feed, signals
+from traces.write import feed, refold, signals
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +52,6 @@ TAKE_TRACES = 5000
 FOLD_UNITS = 200
 # A unit that cannot be folded is tried again so much later.
 PUT_OFF = timedelta(hours=1)
-REFOLD_UNITS = 200
-REFOLD_TRACES = 1000
 # Between two slices of a refold, so that folds of what is new have their turn.
 BREATH_SECONDS = 0.02
 BUSY_SECONDS = 0.5
@@ -90,36 +87,6 @@ _STALE = """
         SELECT coalesce(max(version), 0) AS version FROM traces_signaldefinition WHERE project_id = s.project_id
     ) AS d
     WHERE s.version <> d.version
-"""
-_FOLDED = """
-    INSERT INTO traces_behaviour_state (project_id, version) VALUES (%(project_id)s, %(version)s)
-    ON CONFLICT (project_id) DO UPDATE SET version = excluded.version, checked_at = clock_timestamp()
-"""
-_TOTAL = """
-    SELECT (SELECT count(*) FROM traces_session WHERE project_id = %(project_id)s AND turns > 0)
-        + (SELECT count(*) FROM traces_trace WHERE project_id = %(project_id)s)
-        -- Whole slices: what is left over is no step of its own.
-        + (SELECT count(*) / %(slice)s * %(slice)s FROM traces_signal WHERE project_id = %(project_id)s)
-"""
-_SESSIONS = """
-    SELECT session_key, session_id, last_started_at FROM traces_session
-    WHERE project_id = %(project_id)s AND turns > 0
-        AND (%(at)s::timestamptz IS NULL OR (last_started_at, session_key) < (%(at)s::timestamptz, %(key)s::uuid))
-    ORDER BY last_started_at DESC, session_key DESC
-    LIMIT %(limit)s
-"""
-_TRACES = """
-    SELECT trace_id, session_id IS NULL AND service IS DISTINCT FROM %(judge)s, started_at FROM traces_trace
-    WHERE project_id = %(project_id)s
-        AND (%(at)s::timestamptz IS NULL OR (started_at, trace_id) < (%(at)s::timestamptz, %(key)s::uuid))
-    ORDER BY started_at DESC, trace_id DESC
-    LIMIT %(limit)s
-"""
-_ROWS = """
-    SELECT unit_key, session_id, definition <> %(version)s FROM traces_behaviour
-    WHERE project_id = %(project_id)s AND (%(key)s::uuid IS NULL OR unit_key > %(key)s::uuid)
-    ORDER BY unit_key
-    LIMIT %(limit)s
 """
 
 
@@ -352,108 +319,29 @@ def _refold(run: work.Run) -> dict[str, Any]:
         if timedelta(0) < left <= NAMES_SETTLE:
             pause(left.total_seconds())
     if run.job.total is None:
-        with connection.cursor() as cursor:
-            cursor.execute(_TOTAL, {"project_id": project_id, "slice": signals.SLICE})
-            run.step(cursor=run.cursor, progress=run.job.progress, total=int(cursor.fetchone()[0]))
+        with raw_cursor() as cursor:
+            run.step(cursor=run.cursor, progress=run.job.progress, total=refold.count(cursor, project_id))
     names = Names(read_definition(row.spec).names) if row is not None else Names()
-    steps: dict[str, _Names | _Sessions | _Traces | _Rest] = {
-        "names": _Names(project_id, names),
-        "sessions": _Sessions(project_id),
-        "traces": _Traces(project_id),
-        "rest": _Rest(project_id, version),
-    }
-    phases = list(steps)
-    phase, place = run.cursor.get("phase", phases[0]), run.cursor.get("place", {})
+    phase, place = run.cursor.get("phase", refold.PHASES[0]), run.cursor.get("place", {})
     done = run.job.progress
     while True:
         try:
             with transaction.atomic(), raw_cursor() as cursor:
-                place, seen = steps[phase].step(cursor, place)
+                place, seen = refold.step(cursor, project_id, version, names, phase, place)
                 done += seen
                 if not place:
-                    at = phases.index(phase) + 1
-                    phase = phases[at] if at < len(phases) else "end"
-                if phase == "end":
-                    cursor.execute(_FOLDED, {"project_id": project_id, "version": version})
+                    phase = refold.after(phase)
+                if phase == refold.END:
+                    refold.keep_done(cursor, project_id, version)
                 run.step(cursor={"phase": phase, "place": place}, progress=done)
         except _BUSY:
-            phase, place = run.cursor.get("phase", phases[0]), run.cursor.get("place", {})
+            phase, place = run.cursor.get("phase", refold.PHASES[0]), run.cursor.get("place", {})
             done = run.job.progress
             pause(BUSY_SECONDS)
             continue
-        if phase == "end":
+        if phase == refold.END:
             return {"units": done}
         pause(BREATH_SECONDS)
-
-
-@dataclass(frozen=True, slots=True)
-class _Names:
-    """Signals, whose names may mean something else by now."""
-
-    project_id: int
-    names: Names
-
-    def step(self, cursor: Cursor[Any], place: dict[str, Any]) -> tuple[dict[str, Any], int]:
-        after = UUID(place["key"]) if place else None
-        last, _ = signals.rekind(cursor, self.project_id, self.names, after)
-        return ({"key": str(last)} if last is not None else {}), signals.SLICE if last is not None else 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Sessions:
-    """Sessions, the last active first. One that becomes active meanwhile is folded because it changed."""
-
-    project_id: int
-
-    def step(self, cursor: Cursor[Any], place: dict[str, Any]) -> tuple[dict[str, Any], int]:
-        cursor.execute(_SESSIONS, _after(self.project_id, place, REFOLD_UNITS))
-        rows = cursor.fetchall()
-        _refold_units(cursor, self.project_id, [UnitRef(row[0], row[1]) for row in rows])
-        return _place(rows, REFOLD_UNITS), len(rows)
-
-
-@dataclass(frozen=True, slots=True)
-class _Traces:
-    """Traces without a session, newest first."""
-
-    project_id: int
-
-    def step(self, cursor: Cursor[Any], place: dict[str, Any]) -> tuple[dict[str, Any], int]:
-        cursor.execute(_TRACES, _after(self.project_id, place, REFOLD_TRACES))
-        rows = cursor.fetchall()
-        _refold_units(cursor, self.project_id, [UnitRef(row[0], None) for row in rows if row[1]])
-        return _place(rows, REFOLD_TRACES), len(rows)
-
-
-@dataclass(frozen=True, slots=True)
-class _Rest:
-    """Rows that an older version has made still: of sessions so new that their sums were not there yet."""
-
-    project_id: int
-    version: int
-
-    def step(self, cursor: Cursor[Any], place: dict[str, Any]) -> tuple[dict[str, Any], int]:
-        params = {"project_id": self.project_id, "version": self.version, "key": place.get("key")}
-        cursor.execute(_ROWS, params | {"limit": REFOLD_TRACES})
-        rows = cursor.fetchall()
-        _refold_units(cursor, self.project_id, [UnitRef(row[0], row[1]) for row in rows if row[2]])
-        return ({"key": str(rows[-1][0])} if len(rows) == REFOLD_TRACES else {}), 0
-
-
-def _after(project_id: int, place: dict[str, Any], limit: int) -> dict[str, Any]:
-    at = datetime.fromisoformat(place["at"]) if place else None
-    return {"project_id": project_id, "at": at, "key": place.get("key"), "limit": limit, "judge": JUDGE_SERVICE}
-
-
-def _place(rows: Sequence[Any], limit: int) -> dict[str, Any]:
-    return {"at": rows[-1][2].isoformat(), "key": str(rows[-1][0])} if len(rows) == limit else {}
-
-
-def _refold_units(cursor: Cursor[Any], project_id: int, refs: Sequence[UnitRef]) -> None:
-    if refs:
-        now = clock.now()
-        write.hold(cursor, project_id, refs, now)
-        _fold(cursor, project_id, refs, now)
 
 
 __all__ = [

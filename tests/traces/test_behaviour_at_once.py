@@ -16,7 +16,7 @@ from tests.traces.test_behaviour_fold import hex_of, send_turn
 from traces import behaving, signalling
 from traces.folding import fold_roll_ups
 from traces.write import behaviour as write
-from traces.write import rollup_memory
+from traces.write import refold, rollup_memory
 
 ROUNDS = 12
 
@@ -26,7 +26,7 @@ def test_everybody_at_once_ends_with_the_counts_of_the_rows(shop, otlp, monkeypa
     monkeypatch.setattr(behaving, "wake", lambda task: None)
     monkeypatch.setattr(behaving, "pause", lambda seconds: None)
     monkeypatch.setattr(behaving, "SETTLE", timedelta(0))
-    monkeypatch.setattr(behaving, "REFOLD_UNITS", 3)
+    monkeypatch.setattr(refold, "REFOLD_UNITS", 3)
     rollup_memory.forget()
     write.forget()
     signalling.forget()

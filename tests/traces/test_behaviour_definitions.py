@@ -19,7 +19,7 @@ from traces.behaviour.types import Stratum
 from traces.models import SignalDefinition
 from traces.read import behaviour as read
 from traces.write import behaviour as write
-from traces.write import retention, rollup_memory
+from traces.write import refold, retention, rollup_memory
 
 LATER = NOON + timedelta(hours=6)
 PAGE = "/p/shop/signals/definitions/"
@@ -53,7 +53,7 @@ def sessions(project_id, n, turns=1, first=1):
     refresh(project_id, *(f"s{session}" for session in range(n)))
 
 
-def refold():
+def count_again():
     """Start what is stale and run the jobs there are."""
     behaving.start_stale()
     while work.run_next():
@@ -134,7 +134,7 @@ def test_sessions_stored_before_are_counted_by_themselves(shop, at_six):
     put_trace(shop.project.pk, 90, None, feature="chat", preview_out="An answer.")
     put_trace(shop.project.pk, 91, None, service="telltale.judge")
 
-    refold()
+    count_again()
     again = behaving.start_stale()
 
     strata = [Stratum(row[0]).name for row in rows(shop.project.pk, "stratum")]
@@ -155,9 +155,9 @@ def test_a_project_that_begins_needs_no_count(shop, otlp, at_six):
 @pytest.mark.django_db
 def test_a_change_counts_everything_anew_shows_how_far_and_goes_on_after_a_kill(shop, at_six, monkeypatch):
     project = shop.project.pk
-    monkeypatch.setattr(behaving, "REFOLD_UNITS", 4)
+    monkeypatch.setattr(refold, "REFOLD_UNITS", 4)
     sessions(project, 10, turns=2)
-    refold()
+    count_again()
     before = {row[0] for row in rows(project, "stratum")}
 
     behaving.save_definition(shop.project, {"abandon_answers": 2, "follow_up_seconds": 5}, by_id=None)
@@ -200,7 +200,7 @@ def test_a_count_that_fails_is_told_and_goes_on_by_hand(shop, at_six, monkeypatc
     real = write.fold
     monkeypatch.setattr(write, "fold", lambda *args: (_ for _ in ()).throw(work.JobFailed("The disk is full.")))
 
-    refold()
+    count_again()
     failed = read.progress(shop.project.pk)
     page = shop.alice.get(PAGE).content.decode()
     restarted = behaving.start_stale()
@@ -222,11 +222,11 @@ def test_names_of_signals_are_understood_anew(shop, at_six):
     sessions(shop.project.pk, 1)
     sender = signalling.Sender()
     signalling.put_signals(shop.project.pk, [{"name": "answer_helped", "session_id": "s0", "value": True}], sender)
-    refold()
+    count_again()
     before = rows(shop.project.pk, "vote")
 
     behaving.save_definition(shop.project, {"names": {"answer_helped": "thumb.up"}}, by_id=None)
-    refold()
+    count_again()
 
     assert before == [(0,)]
     assert rows(shop.project.pk, "vote", "definition") == [(1, 1)]
@@ -240,12 +240,12 @@ def test_what_retention_takes_stays_counted_without_the_person(shop, at_six):
     put_trace(project, 50, "s0", at=10, user_id="u-1", feature="chat", preview_out="x", preview_in="And another one?")
     put_trace(project, 51, None, at=10, user_id="u-1", feature="chat", preview_out="x")
     refresh(project, "s0")
-    refold()
+    count_again()
     before = kept(project)
     at_six.shift(timedelta(days=shop.project.retention_days + 1))
     swept = retention.sweep()
     behaving.save_definition(shop.project, {"abandon_answers": 3}, by_id=None)
-    refold()
+    count_again()
     settle()
 
     assert swept.traces == 4
@@ -262,7 +262,7 @@ def test_a_session_whose_first_turns_are_gone_is_counted_with_them(shop, at_six)
         project, 2, "s", at=-86_400 * days + 60, feature="chat", preview_in="where is my order?", preview_out="There."
     )
     refresh(project, "s")
-    refold()
+    count_again()
     at_six.shift(timedelta(days=1))
     retention.sweep()
     put_trace(project, 3, "s", at=86_400, feature="chat", preview_in="Where is it now?", preview_out="Here.")
@@ -282,7 +282,7 @@ def test_a_session_whose_first_turns_are_gone_is_counted_with_them(shop, at_six)
 @pytest.mark.django_db
 def test_traces_that_are_gone_for_another_reason_are_counted_no_more(shop, at_six):
     sessions(shop.project.pk, 2)
-    refold()
+    count_again()
     remove_trace(shop.project.pk, 1)
     from telltale.lib.db import raw_cursor
 
@@ -305,7 +305,7 @@ def form_of(**typed):
 @pytest.mark.django_db
 def test_the_page_shows_every_rule_and_changes_it_for_those_who_may(shop, at_six):
     sessions(shop.project.pk, 3, turns=2)
-    refold()
+    count_again()
 
     first = shop.bob.get(PAGE).content.decode()
     preview = shop.alice.post(PAGE, form_of(abandon_answers="2", act="preview")).content.decode()
@@ -362,7 +362,7 @@ def test_progress_is_swapped_in_while_it_runs(shop, at_six):
 @pytest.mark.django_db
 def test_the_page_asks_as_often_whatever_there_is(shop, at_six, django_assert_max_num_queries):
     sessions(shop.project.pk, 2)
-    refold()
+    count_again()
     for minutes in range(1, 6):
         behaving.save_definition(shop.project, {"idle_minutes": minutes}, by_id=None)
     shop.alice.get(PAGE)
@@ -374,7 +374,7 @@ def test_the_page_asks_as_often_whatever_there_is(shop, at_six, django_assert_ma
 @pytest.mark.django_db
 def test_rest_reads_changes_and_tries_definitions(shop, at_six):
     sessions(shop.project.pk, 3, turns=2)
-    refold()
+    count_again()
     reader, writer = shop.key("read"), shop.key("write")
 
     def put(body, key=writer):

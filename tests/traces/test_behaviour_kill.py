@@ -28,8 +28,8 @@ import django
 django.setup()
 from telltale.jobs import work
 from traces import behaving
-from traces.write import behaviour
-behaving.REFOLD_UNITS = 3
+from traces.write import behaviour, refold
+refold.REFOLD_UNITS = 3
 behaving.pause = lambda seconds: None
 settle, slices = behaviour.settle, []
 def stop(*arguments):
