@@ -137,7 +137,7 @@ class Links:
         """The sessions of a group, by their votes (up, down, none). Traces without one are a list of their own."""
         if stratum is Stratum.UNKNOWN:
             return f"{self.base}traces/?{urlencode([('session.missing', 'yes'), *self._about()])}"
-        pairs = [] if stratum is None else [("behaviour", stratum.name.lower())]
+        pairs = [] if stratum is None else [("behaviour", stratum.name.lower()), ("seen.not", "unanswered")]
         pairs += [("vote", vote) for vote in votes]
         return f"{self.base}sessions/?{urlencode([*pairs, *self._about()])}"
 

@@ -22,7 +22,7 @@ from evals.stats.survivorship.counts import Counts
 from telltale.lib.sql import load
 from traces.behaviour.rates import Cell
 from traces.behaviour.types import Fact, Stratum
-from traces.read.asking import asking, fetch
+from traces.read.asking import PAGE_TIMEOUT_MS, asking, fetch
 from traces.read.behaviour import cells
 
 # A person reads an answer in a minute: this many in a window are a full-time job.
@@ -32,6 +32,8 @@ REVIEWS_LOOKED_AT, REVIEWS_MAX = 6_000, 2_000
 JUDGED_LOOKED_AT, JUDGED_KEPT = 20_000, 2_000
 # The last answer of a session comes so much later than its first turn, at most: longer ones are in no sample.
 SESSION_MAX = timedelta(days=7)
+# Nobody waits for the history of the verdict.
+WORK_TIMEOUT_MS = 60_000
 # What a person's verdict says of an answer, where they gave no score of the criterion.
 SATISFIED_BY_VERDICT = {"good": 1.0, "false_alarm": 1.0, "failure": 0.0}
 _PLANNER = """
@@ -120,7 +122,7 @@ def read_cells(project_id: int, start: datetime, end: datetime) -> list[Cell]:
 
 def read_units_by_day(project_id: int, start: datetime, end: datetime, zone: str) -> dict[date, dict[str, Units]]:
     """Units by the day (of `zone`) of the hour that the first turn lies in, and by feature."""
-    with asking():
+    with asking(WORK_TIMEOUT_MS):
         found = cells(project_id, start, end, by="day", time_zone=zone)
     by_day: dict[date, list[Cell]] = defaultdict(list)
     for cell in found:
@@ -159,6 +161,7 @@ def read_sample(
     end: datetime,
     judging: Judging | None,
     at_least: float | None,
+    timeout_ms: int = PAGE_TIMEOUT_MS,
 ) -> Sample:
     """The sessions of the window that people read or the judge (if any) scored, each drawn with a known chance.
 
@@ -177,7 +180,7 @@ def read_sample(
         "lone": int(Fact.LONE),
     }
     least = at_least if at_least is not None else judging.suggested if judging else None
-    with asking() as cursor:
+    with asking(timeout_ms) as cursor:
         # Each row is looked up by its key, also while the planner takes the tables for empty.
         cursor.execute(_PLANNER)
         bounds = {"newest": REVIEWS_LOOKED_AT, "most": REVIEWS_MAX}

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from evals.read.survivorship import Sample, Units, read_sample, read_units_by_day, whole
+from evals.read.survivorship import WORK_TIMEOUT_MS, Sample, Units, read_sample, read_units_by_day, whole
 from evals.read.survivorship_kept import Stored, first_hour, projects_with_sessions, stored_days
 from evals.stats.results import Estimate, TooLittle
 from evals.stats.survivorship import Anchor, Bounds, Calibrated, NotIdentified
@@ -66,7 +66,7 @@ def keep_days(project: Project, now: datetime | None = None, *, until: float = m
         first = max(first, began_at.astimezone(ZoneInfo(zone)).date())
     version = definition_of(project.pk)[0]
     anchoring = anchoring_for(project.pk)
-    basis = basis_of(version, anchoring)
+    basis = basis_of(version, anchoring, zone)
     stored = stored_days(project.pk, first)
     days = [first + timedelta(days=at) for at in range((last - first).days + 1)]
     wanted = [day for day in days if _is_wanted(stored.get(day, {}), basis, day, last, now)]
@@ -90,9 +90,10 @@ def _is_wanted(stored: Mapping[str | None, Stored], basis: str, day: date, last:
     return day > last - timedelta(days=REVISED_DAYS) and now - kept.computed_at >= REVISED_EVERY
 
 
-def basis_of(version: int, anchoring: Anchoring) -> str:
-    """A word for what verdicts stand on: the definitions and what counts as satisfied."""
-    told = anchoring.told() | {"definition": version, "versions": anchoring.judging and anchoring.judging.version_ids}
+def basis_of(version: int, anchoring: Anchoring, zone: str) -> str:
+    """A word for what verdicts stand on: the definitions, what counts as satisfied, and where days are cut."""
+    versions = anchoring.judging.version_ids if anchoring.judging else ()
+    told = anchoring.told() | {"definition": version, "versions": versions, "zone": zone}
     return hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 
 
@@ -117,7 +118,7 @@ def _day(
     every = whole(by_feature)
     sample = Sample()
     if anchoring.is_on and not every.is_empty:
-        sample = read_sample(project.pk, start, end, anchoring.judging, anchoring.at_least)
+        sample = read_sample(project.pk, start, end, anchoring.judging, anchoring.at_least, WORK_TIMEOUT_MS)
     ordered = sorted(by_feature, key=lambda name: (-by_feature[name].counts().n, name))
     large = [name for name in ordered if by_feature[name].counts().n >= SESSIONS_LEAST][:FEATURES_MOST]
     shown: list[tuple[str | None, Units]] = [(None, every)]

@@ -93,6 +93,10 @@ def test_days_are_those_of_the_project(project, now):
     keeping.tend()
 
     assert [(row.day, row.sessions) for row in days(project)] == [(YESTERDAY, 1000)]
+    project.time_zone = "UTC"
+    project.save()
+    keeping.tend()
+    assert [(row.day, row.sessions) for row in days(project)] == [(YESTERDAY, 2000)]
 
 
 def test_late_votes_change_the_last_week_and_are_counted_as_revisions(project, now):
