@@ -13,6 +13,7 @@ from django.conf import settings
 from django.http import HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
@@ -205,6 +206,20 @@ class SignalKeyAuthentication(KeyAuthentication):
         if holder is not None and not holder.origins:
             raise Problem(403, "A key in a body must be one for browsers: scope signal alone, with origins.")
         return _user(holder)
+
+
+class SignalKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = SignalKeyAuthentication
+    name = "signal_key"
+    priority = 1  # before that of keys, which matches what stands on them
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "As `key`; a key for browsers (scope signal alone, with origins) also by its public part "
+            "(tt_pk_...), or as `key` of the body.",
+        }
 
 
 def _user(holder: KeyHolder | None) -> tuple[KeyUser, KeyHolder]:
