@@ -54,9 +54,9 @@ _SIGNALS = """
         CASE WHEN by_session THEN t.session_id END,
         (ARRAY['thumbs_up', 'thumbs_up', 'thumbs_up', 'rating', 'correction', 'follow_up', 'copied', 'task_completed',
             'conversion', 'comment'])[1 + dice],
-        (ARRAY[1, 1, 1, 2, 3, 4, 7, 10, 11, 12])[1 + dice],
+        (ARRAY[1, 1, 1, 2, 3, 4, 6, 10, 11, 12])[1 + dice],
         CASE WHEN dice < 3 THEN CASE WHEN n / 10 % 10 = 7 THEN -1 ELSE 1 END END,
-        CASE dice WHEN 3 THEN 1 + n % 5 WHEN 8 THEN 10 + n % 90 END,
+        CASE dice WHEN 3 THEN 1 + n / 10 % 5 WHEN 8 THEN 10 + n % 90 END,
         CASE WHEN dice IN (4, 9) THEN 'The page says something else, in number ' || n END,
         CASE WHEN n % 25 = 0 THEN 'A comment of the usual length, such as people leave below an answer.' END,
         1, t.user_id, t.started_at + interval '40 seconds', true, t.started_at + interval '41 seconds',
@@ -64,7 +64,7 @@ _SIGNALS = """
         CASE WHEN NOT is_lost THEN coalesce(md5(t.session_id)::uuid, t.trace_id) END,
         CASE WHEN NOT is_lost THEN t.started_at + interval '41 seconds' END, t.feature
     FROM (
-        SELECT n, (n * 2654435761) %% (SELECT count(*) FROM bench_traces) AS place, n % 10 AS dice,
+        SELECT n, (hashint8(n)::bigint & 2147483647) %% (SELECT count(*) FROM bench_traces) AS place, n % 10 AS dice,
             n % 3 = 0 AS by_session, n % 100 = 99 AND n % 3 <> 0 AS is_lost
         FROM generate_series({first}::bigint, {last}::bigint) AS n
     ) AS drawn

@@ -134,7 +134,7 @@ class _Found:
 
 def _ask(cursor: CursorWrapper, project_id: int, wanted: TraceFilter, names: tuple[str, ...], sample: int) -> _Found:
     wanted, is_all = finding.sample(project_id, wanted, sample)
-    near, far, params = split_conditions(wanted, project_id)
+    near, far, params = split_conditions(wanted, project_id, walks=True)
     readers: list[tuple[str, str]] = []  # what each column means: a facet, and the value it stands for if one alone
     columns: list[sql.Composable] = []
     for name in names:

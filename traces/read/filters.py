@@ -30,7 +30,7 @@ from traces.read.fields import (
     ops_of,
 )
 from traces.read.search import Hits
-from traces.read.signal_terms import TRACE_FIELDS
+from traces.read.signal_terms import TRACE_FIELDS, walking
 from traces.read.span_terms import call_condition, meta_condition, of_trace
 
 __all__ = [
@@ -173,13 +173,14 @@ def conditions(wanted: TraceFilter, project_id: int, *, calls: bool = True) -> t
 
 
 def split_conditions(
-    wanted: TraceFilter, project_id: int, *, calls: bool = True
+    wanted: TraceFilter, project_id: int, *, calls: bool = True, walks: bool = False
 ) -> tuple[sql.Composed, sql.Composed | None, dict[str, Any]]:
     """As `conditions`, in two: what an index leads to, newest first, and the rest (None where nothing is left).
 
-    Who looks at the second part bounds how many rows of the first it may take to find some.
+    Who looks at the second part bounds how many rows of the first it may take to find some, and says so by `walks`.
     """
     params: dict[str, Any] = {"project_id": project_id}
+    params = walking(params) if walks else params
     near: list[sql.Composable] = [sql.SQL("t.project_id = %(project_id)s")]
     far: list[sql.Composable] = []
     if wanted.trace_ids is not None:

@@ -14,10 +14,12 @@ from django.db.backends.utils import CursorWrapper
 from traces.behaviour.types import Fact, Stratum
 from traces.read.asking import asking, compose, fetch
 from traces.read.filters import TraceFilter
-from traces.read.sessions import SESSION_SORTS, conditions
+from traces.read.sessions import SESSION_SORTS, is_of_users, split_conditions
 
 # Enough for shares to about three points; read and counted in some milliseconds at any size.
 SAMPLE = 1000
+# Where they are looked for by what users did, no more than so many are looked at (about 10 ms).
+SCAN_MAX = 3000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +71,24 @@ def read_did(cursor: CursorWrapper, project_id: int, keys: Sequence[UUID]) -> di
 
 
 def tally_sessions(cursor: CursorWrapper, project_id: int, wanted: TraceFilter, sample: int = SAMPLE) -> Tally:
-    """What the users of the newest `sample` sessions that match did. One query."""
-    where, params = conditions(wanted, project_id, SESSION_SORTS["started_at"])
+    """What the users of the newest `sample` sessions that match did. One query.
+
+    By what users did they are looked for among the newest `SCAN_MAX` that match otherwise.
+    """
+    near, far, params = split_conditions(wanted, project_id, SESSION_SORTS["started_at"])
     strata: Counter[Stratum | None] = Counter()
     votes: Counter[int] = Counter()
     closed = 0
-    for stratum, vote, is_closed, n in fetch(
-        cursor, compose("read_session_tally", conditions=where), params | {"sample": sample}
-    ):
+    scan = SCAN_MAX if is_of_users(wanted) else sample
+    rows = fetch(cursor, compose("read_session_tally", near=near, far=far), params | {"sample": sample, "scan": scan})
+    looked_at = rows[0][4] if rows else 0
+    for stratum, vote, is_closed, n, _ in rows:
         strata[None if stratum is None else Stratum(stratum)] += n
         if is_closed:
             closed += n
             votes[vote] += n
     n = sum(strata.values())
-    return Tally(n, n < sample, dict(strata), closed, votes[1], votes[-1])
+    return Tally(n, n < sample and looked_at < scan, dict(strata), closed, votes[1], votes[-1])
 
 
 def _did(row: tuple[Any, ...]) -> Did:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, LiteralString
@@ -19,6 +19,7 @@ from traces.read.listing import COUNT_MAX, EXPORT_TIMEOUT_MS, PAGE_SIZE_MAX, Ask
 from traces.read.places import Place, beyond, read_place, write_place
 from traces.read.session_rows import COLUMNS, SessionRow, session_row
 from traces.read.signal_terms import SESSION_FIELDS as _SIGNAL_FIELDS
+from traces.read.signal_terms import walking
 
 DEFAULT_SORT = "-started_at"
 FIRST_PAGE = Ask()
@@ -67,6 +68,7 @@ SESSION_FIELDS: dict[str, Field] = {
         *_SIGNAL_FIELDS,
     )
 }
+_OF_USERS = frozenset(known.key for known in _SIGNAL_FIELDS)
 SESSION_SORTS = {
     s.key: s
     for s in (
@@ -226,6 +228,23 @@ def read_sort(sort: str) -> tuple[Sort, bool]:
         accepted = ", ".join(f"{name}, -{name}" for name in SESSION_SORTS)
         raise FilterError("sort", "is not accepted", f"one of {accepted}", sort[:40])
     return known, sort.startswith("-")
+
+
+def is_of_users(wanted: TraceFilter) -> bool:
+    """Whether some term is about what users did."""
+    return any(term.field in _OF_USERS for term in wanted.terms)
+
+
+def split_conditions(
+    wanted: TraceFilter, project_id: int, order: Sort
+) -> tuple[sql.Composed, sql.Composed, dict[str, Any]]:
+    """As `conditions`, in two: those on a session's own row, and those on what its users did, looked at row by row."""
+    own = tuple(term for term in wanted.terms if term.field not in _OF_USERS)
+    near, params = conditions(replace(wanted, terms=own), project_id, order)
+    params = walking(params)
+    others = [term for term in wanted.terms if term.field in _OF_USERS]
+    far = [condition_of(SESSION_FIELDS[term.field], term, f"w{at}", params) for at, term in enumerate(others)]
+    return near, sql.SQL("\n  AND ").join(far or [sql.SQL("true")]), params
 
 
 def conditions(

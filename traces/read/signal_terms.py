@@ -136,14 +136,26 @@ def _check(choices: Choices) -> Check:
     return check
 
 
+# The planner makes a hash of all signals of a kind where it is to find more rows than a page has, or rows without any.
+# One look by index for each row it comes by is what costs the same at any size: OFFSET 0 says so.
+_BY_ROW: LiteralString = " OFFSET 0"
+WALKS = "walks"
+
+
+def walking(params: dict[str, Any]) -> dict[str, Any]:
+    """Parameters that let conditions on signals look row by row, for who bounds the rows himself."""
+    return params | {WALKS: True}
+
+
 def _negated(found: sql.Composable, op: str) -> sql.Composable:
     return sql.SQL("NOT ({})").format(found) if op == "not" else found
 
 
 def _signals(about: LiteralString) -> Condition:
-    exists: LiteralString = "EXISTS (SELECT FROM traces_signal AS g WHERE " + about + " AND {})"
+    exists: LiteralString = "EXISTS (SELECT FROM traces_signal AS g WHERE " + about + " AND {}{})"
 
     def condition(name: str, op: str, values: tuple[str, ...], mark: str, params: dict[str, Any]) -> sql.Composable:
+        by_row = sql.SQL(_BY_ROW if WALKS in params or op == "not" or len(values) > 1 else "")
         parts = [sql.SQL(text) for word, text in ((UP, IS_UP), (DOWN, IS_DOWN), (ANY, IS_USERS)) if word in values]
         kinds = [int(Kind[value.upper()]) for value in values if value.upper() in Kind.__members__]
         if kinds:
@@ -151,20 +163,24 @@ def _signals(about: LiteralString) -> Condition:
             parts.append(sql.SQL("g.kind = ANY({}::smallint[])").format(sql.Placeholder(mark)))  # type: ignore[arg-type]
         found: list[sql.Composable] = []
         if parts:
-            found.append(sql.SQL(exists).format(sql.SQL("({})").format(sql.SQL(" OR ").join(parts))))
+            found.append(sql.SQL(exists).format(sql.SQL("({})").format(sql.SQL(" OR ").join(parts)), by_row))
         if NONE in values:
-            found.append(sql.SQL("NOT {}").format(sql.SQL(exists).format(sql.SQL(IS_USERS))))
+            found.append(sql.SQL("NOT {}").format(sql.SQL(exists).format(sql.SQL(IS_USERS), sql.SQL(_BY_ROW))))
         return _negated(found[0] if len(found) == 1 else sql.SQL("({})").format(sql.SQL(" OR ").join(found)), op)
 
     return condition
 
 
-def _did(test: LiteralString, parameter: Callable[[tuple[str, ...]], Any]) -> Condition:
-    """A condition on the row of behaviour; `test` compares it with what the values are as a parameter."""
+def _did(test: LiteralString, parameter: Callable[[tuple[str, ...]], Any], *, is_rough: bool = False) -> Condition:
+    """A condition on the row of behaviour; `test` compares it with what the values are as a parameter.
+
+    `is_rough`: the planner cannot tell how many rows pass it.
+    """
 
     def condition(name: str, op: str, values: tuple[str, ...], mark: str, params: dict[str, Any]) -> sql.Composable:
         params[mark] = parameter(values)
-        return _negated(sql.SQL(_DID + test + ")").format(sql.Placeholder(mark)), op)
+        by_row = sql.SQL(_BY_ROW if is_rough or WALKS in params or op == "not" else "")
+        return _negated(sql.SQL(_DID + test + "{})").format(sql.Placeholder(mark), by_row), op)
 
     return condition
 
@@ -174,9 +190,10 @@ def _vote(name: str, op: str, values: tuple[str, ...], mark: str, params: dict[s
     params[mark] = [_VOTES[value] for value in values if value in _VOTES]
     found: list[sql.Composable] = []
     if params[mark]:
-        found.append(sql.SQL(_DID + "b.vote = ANY({}::smallint[]))").format(sql.Placeholder(mark)))
+        by_row = sql.SQL(_BY_ROW if WALKS in params or op == "not" or len(values) > 1 else "")
+        found.append(sql.SQL(_DID + "b.vote = ANY({}::smallint[]){})").format(sql.Placeholder(mark), by_row))
     if "none" in values:
-        found.append(sql.SQL("NOT " + _DID + "b.vote <> 0)"))
+        found.append(sql.SQL("NOT " + _DID + "b.vote <> 0" + _BY_ROW + ")"))
     return _negated(found[0] if len(found) == 1 else sql.SQL("({})").format(sql.SQL(" OR ").join(found)), op)
 
 
@@ -196,7 +213,9 @@ SESSION_FIELDS = (
     ),
     _choice(
         "seen", "Seen in it", SEEN_CHOICES,
-        _did("(b.facts & {}) <> 0", lambda values: sum({int(Fact[value.upper()]) for value in values})),
+        _did(
+            "(b.facts & {}) <> 0", lambda values: sum({int(Fact[value.upper()]) for value in values}), is_rough=True
+        ),
     ),
     _choice("vote", "Vote", VOTE_CHOICES, _vote),
     _choice("signal", "User signal", SIGNAL_CHOICES, _signals(OF_SESSION)),
