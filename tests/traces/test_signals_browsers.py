@@ -175,6 +175,18 @@ def test_a_key_that_lies_open_sends_at_a_bounded_rate(shop, browser_key, setting
         assert post(shop.nobody, many, server.secret, origin="").status_code == 200
 
 
+def test_a_page_sends_a_quarter_of_a_mebibyte_at_most(shop, browser_key):
+    large = {"signals": [THUMB | {"comment": "a" * 16_000, "client_id": str(at)} for at in range(17)]}
+    server = keys.make_key(shop.project, "server", ("signal",))
+
+    in_page, unsaid = post(shop.nobody, large, browser_key.secret), post(shop.nobody, large, browser_key.secret, "")
+    in_body = post(shop.nobody, large | {"key": browser_key.secret}, content_type="text/plain", origin="")
+    on_server = post(shop.nobody, large, server.secret, origin="")
+
+    assert [answer.status_code for answer in (in_page, unsaid, in_body, on_server)] == [413, 413, 413, 200]
+    assert "262144 bytes" in in_page.json()["detail"]
+
+
 def test_a_key_with_a_limit_of_its_own_keeps_to_that(shop):
     made = keys.make_key(shop.project, "page", ("signal",), origins=(SHOP,), spans_a_second=1)
 

@@ -24,7 +24,7 @@ from rest_framework.response import Response
 from telltale.projects.keys import BROWSER_SCOPES, KeyHolder, find_browser_holder, find_holder, public_from_headers
 from telltale.projects.origins import is_listed
 from telltale.rest import cors, form, paging, params, shapes
-from telltale.rest.auth import BrowserAuthentication, KeyAuthentication, KeyUser
+from telltale.rest.auth import KEY_HEADERS, BrowserAuthentication, KeyAuthentication, KeyUser
 from telltale.rest.body import JsonParser
 from telltale.rest.problems import FieldError, Problem, bad_field, not_found, shown_value
 from telltale.rest.views import ProjectView
@@ -41,6 +41,8 @@ from traces.signals.kinds import Kind
 from traces.signals.names import MEANINGS, NAME_CHARS_MAX
 
 BODY_MAX_BYTES = 8 * 1024 * 1024
+# A browser sends at most 64 KiB while its page closes; and a key that lies open must not have us read megabytes.
+PAGE_BODY_MAX_BYTES = 256 * 1024
 NAMES = (
     "id", "client_id", "name", "kind", "value", "vote", "target", "trace_id", "span_id", "session_id", "request_id",
     "comment", "user_id", "source", "happened_at", "is_dated", "received_at", "updated_at", "revision", "state",
@@ -168,9 +170,11 @@ class SignalParser(JsonParser):
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        raw = stream.read(BODY_MAX_BYTES + 1)
-        if len(raw) > BODY_MAX_BYTES:
-            raise Problem(413, f"The body is larger than the limit of {BODY_MAX_BYTES} bytes; send fewer at once.")
+        request = (parser_context or {}).get("request")
+        limit = PAGE_BODY_MAX_BYTES if request is not None and _is_of_page(request) else BODY_MAX_BYTES
+        raw = stream.read(limit + 1)
+        if len(raw) > limit:
+            raise Problem(413, f"The body is larger than the limit of {limit} bytes; send fewer at once.")
         try:
             return orjson.loads(raw)
         except orjson.JSONDecodeError as error:
@@ -180,6 +184,14 @@ class SignalParser(JsonParser):
             return json.loads(raw, parse_int=parse_int, parse_constant=str)
         except (ValueError, RecursionError):
             raise Problem(400, "The body is not JSON.") from None
+
+
+def _is_of_page(request: Request) -> bool:
+    """Whether a body comes from a page, as far as headers tell: by its origin, a key for browsers, or no key at all."""
+    if cors.origin_of(request._request) or not any(request.META.get(name) for name in KEY_HEADERS):
+        return True
+    holder = getattr(request, "_auth", None)
+    return isinstance(holder, KeyHolder) and bool(holder.origins)
 
 
 class BeaconParser(SignalParser):
