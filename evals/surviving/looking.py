@@ -11,6 +11,7 @@ import numpy as np
 
 from evals.read.estimates import SCORES_MIN, whole_hours
 from evals.read.survivorship import Drawn, Sample, Units, read_cells, read_sample, units_of, whole
+from evals.rubrics.kinds import Scale
 from evals.stats.ppi import REVIEWS_MIN, difference
 from evals.stats.results import Estimate, TooLittle
 from evals.stats.survivorship import (
@@ -148,7 +149,9 @@ def look_at(
         tuple(look(project_id, name, by_feature[name], sample, anchoring, with_lone=with_lone) for name in shown),
         len(known) - len(shown) if shown else 0,
         rates_by_delta(found.counts, DELTAS, found.seed),
-        judge_scores(counted(sample.of(feature), has_lone=found.has_lone)) if anchoring.judging is not None else None,
+        judge_scores(counted(sample.of(feature), has_lone=found.has_lone), anchoring.judging.criterion.scale)
+        if anchoring.judging is not None
+        else None,
         sample,
         anchoring,
         tuple(ordered),
@@ -206,8 +209,9 @@ def _from(drawn: Sequence[Drawn], *, is_nested: bool) -> Anchor | TooLittle:
     return anchor_from_reviews(np.full(judge.size, np.nan), 1.0, person, pi_person)
 
 
-def judge_scores(drawn: Sequence[Drawn]) -> JudgeScores:
-    """The judge's own means, weighted by each session's chance to be judged."""
+def judge_scores(drawn: Sequence[Drawn], scale: Scale) -> JudgeScores:
+    """The judge's own means on its scale, weighted by each session's chance to be judged."""
+    ends = (float(scale.low), float(scale.high))
     silent: dict[Stratum, list[Drawn]] = {}
     every: list[Drawn] = []
     voters: list[Drawn] = []
@@ -219,21 +223,21 @@ def judge_scores(drawn: Sequence[Drawn]) -> JudgeScores:
         else:
             every.append(each)
             silent.setdefault(each.stratum, []).append(each)
-    means = {stratum: _mean(rows) for stratum, rows in silent.items()}
-    one, other = _mean(every), _mean(voters)
+    means = {stratum: _mean(rows, ends) for stratum, rows in silent.items()}
+    one, other = _mean(every, ends), _mean(voters, ends)
     apart = None
     if one is not None and other is not None and one.error is not None and other.error is not None:
         apart = difference(one, other)
     return JudgeScores({stratum: mean for stratum, mean in means.items() if mean is not None}, one, other, apart)
 
 
-def _mean(rows: Sequence[Drawn]) -> Estimate | None:
+def _mean(rows: Sequence[Drawn], ends: tuple[float, float]) -> Estimate | None:
     times = [each.times for each in rows]
     if sum(times) < SCORES_MIN:
         return None
     table = np.array([(each.score or 0.0, each.pi_judge) for each in rows])
     scores, pi = np.repeat(table, times, axis=0).T
-    found = hajek(Sums.of(scores, pi), of="process")
+    found = hajek(Sums.of(scores, pi), of="process", scale=ends)
     return found if isinstance(found, Estimate) else None
 
 
