@@ -23,7 +23,9 @@ def _put(table, row):
         cursor.execute(_INSERT.format(table=table), [orjson.dumps(row).decode()])
 
 
-def put_signal(project_id, kind=Kind.THUMB, *, trace=None, session=None, request=None, at=0.0, bound=True, of=None, **more):
+def put_signal(
+    project_id, kind=Kind.THUMB, *, trace=None, session=None, request=None, at=0.0, bound=True, of=None, **more
+):
     """A signal about a trace, a session or a request, `at` seconds after noon; bound, to session `of` where told."""
     n = next(_ids)
     when = (NOON + timedelta(seconds=at)).isoformat()
