@@ -124,7 +124,7 @@ def _plain(
     people: Floats, judge: Floats, pi_review: Floats, scores: Floats, pi_judge: float = 1.0
 ) -> tuple[float | None, float | None]:
     sums = Sums.of(scores, pi_judge)
-    found = ppi_nested(people, judge, np.full(people.size, pi_judge), pi_review, sums, scale=(0.0, 1.0))
+    found = ppi_nested(people, judge, np.full(people.size, pi_judge), pi_review, sums, scale=(0.0, 1.0), smoothed=False)
     return (None, None) if isinstance(found, TooLittle) else (found.estimate.low, found.estimate.high)
 
 

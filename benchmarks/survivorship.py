@@ -2,10 +2,12 @@
 
     python -m benchmarks.survivorship --seeds 1000
     python -m benchmarks.survivorship --edges --seeds 1000
+    python -m benchmarks.survivorship --corrected --seeds 400
 
 Each product is played once a seed with 1,000 closed sessions and once with 3,000, and judged without an anchor, with 30
 and 100 plain reviews of randomly drawn sessions, and with a judge's scores of all 3,000 corrected by 150 reviews.
 `--edges`: how often intervals hold the truth where votes or judges hardly ever err, beside the plain ones.
+`--corrected`: the same of the quality page's corrected figures, with few and many reviews of shares and of points.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks._corrected import measure_corrected
 from benchmarks._edges import measure_edges
 from benchmarks._products import BY_NAME, PRODUCTS, READINGS, Product, play, read
 from benchmarks._report import Report
@@ -194,11 +197,16 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--product", action="append", choices=sorted(BY_NAME), help="only this one; may be repeated")
     parser.add_argument("--edges", action="store_true", help="only the intervals of extreme cases")
+    parser.add_argument("--corrected", action="store_true", help="only the corrected figures of quality")
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
     report = Report("survivorship")
     if args.edges:
         measure_edges(report, range(args.first, args.first + args.seeds))
+        return report.finish(args.json)
+    if args.corrected:
+        runs = range(args.first, args.first + args.seeds)
+        measure_corrected(report, runs, 100 * lowest(COVERED, len(runs)))
         return report.finish(args.json)
     chosen = [product for product in PRODUCTS if not args.product or product.name in args.product]
     tallies = {product.name: simulate(product, range(args.first, args.first + args.seeds)) for product in chosen}

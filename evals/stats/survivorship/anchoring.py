@@ -35,8 +35,8 @@ def anchor_from_reviews(
 
     Fewer than 30 reviews: TooLittle. Where the judge scored other drawn sessions too, and at least 95 % of the
     reviewed, the estimate is PPI++'s for nested samples, weighted by 1/pi and 1/(pi pi_review); else the weighted share
-    of the reviews alone. Wilson's interval on the effective number of reviews either way. A missing score is taken to
-    say nothing. Errors: ValueError for values outside of 0 and 1 or shapes that differ.
+    of the reviews alone. Wilson's interval for weights, or the smoothed one of `ppi_nested`. A missing score is taken
+    to say nothing. Errors: ValueError for values outside of 0 and 1 or shapes that differ.
     """
     scored, pi_one = _shaped(judge, pi_judge)
     people, pi_two = _shaped(human, pi_review)
@@ -73,33 +73,14 @@ def _alone(people: Floats, pi: Floats, level: float) -> Estimate | TooLittle:
 def _corrected(
     people: Floats, judge: Floats, pi: Floats, pi_review: Floats, judged: Sums, level: float
 ) -> Estimate | TooLittle:
-    """PPI++ with Wilson's interval on its effective number of reviews.
-
-    A judge that erred in none of a few reviews may err yet, and its errors are what the interval is about; so the error
-    is the larger of that and of the same with two reviews more, one that finds the judge too kind and one too strict,
-    as in Agresti and Coull's interval of a share (1998).
-    """
+    """PPI++ with its smoothed interval, and how many reviews alone would be as sure as its error says."""
     found = ppi_nested(people, judge, pi, pi_review, judged, level, (0.0, 1.0))
     if isinstance(found, TooLittle):
         return found
-    weights = 1 / (pi * pi_review)
-    kind = judge >= 0.5
-    # Each weighs as those do that the judge said the same of; how it was drawn in which step does not matter.
-    heavy = [float(weights[same].mean()) if same.any() else float(weights.mean()) for same in (kind, ~kind)]
-    first = np.full(2, judged.n / judged.sw)
-    more = ppi_nested(
-        np.append(people, (0.0, 1.0)),
-        np.append(judge, (1.0, 0.0)),
-        np.append(pi, first),
-        np.append(pi_review, np.minimum(1.0, 1 / (first * heavy))),
-        judged + Sums.of((1.0, 0.0), first),
-        level,
-        (0.0, 1.0),
-    )
-    estimate = found.estimate
-    if isinstance(more, TooLittle) or estimate.error is None or more.estimate.error is None:
-        return as_share(estimate)
-    return as_share(replace(estimate, error=max(estimate.error, more.estimate.error)))
+    estimate, inner = found.estimate, found.estimate.value * (1 - found.estimate.value)
+    # At the ends of the scale the error says nothing of the number of reviews.
+    known = estimate.n_eff if not estimate.error else max(estimate.n_eff, inner / estimate.error**2)
+    return replace(estimate, n_eff=known)
 
 
 def _width(found: Estimate | TooLittle) -> float:
