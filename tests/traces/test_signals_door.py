@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import socket
 from uuid import UUID
 
+import orjson
 import pytest
 from django.db import connection, transaction
 
@@ -388,3 +391,34 @@ def test_signals_are_kept_as_long_as_traces_by_the_later_of_when_they_happened_a
     retention.sweep()
 
     assert sorted(rows(shop.project.pk, "client_id")) == ["0", "1"]
+
+
+def test_a_body_is_read_whatever_its_framing_and_encoding(shop, sender):
+    raw = orjson.dumps({"name": "thumbs_up", "trace_id": TRACE})
+    packed = shop.nobody.post(
+        "/api/v1/signals", gzip.compress(raw), "application/json", headers=sender | {"Content-Encoding": "gzip"}
+    )
+    bomb = gzip.compress(b" " * 9 * 1024 * 1024)
+    large = shop.nobody.post("/api/v1/signals", bomb, "application/json", headers=sender | {"Content-Encoding": "gzip"})
+    odd = shop.nobody.post("/api/v1/signals", raw, "application/json", headers=sender | {"Content-Encoding": "br"})
+    xml = shop.nobody.post("/api/v1/signals", b"<a/>", "application/xml", headers=sender)
+    empty = shop.nobody.post("/api/v1/signals", b"", "application/json", headers=sender)
+
+    answers = (packed, large, odd, xml, empty)
+    assert [answer.status_code for answer in answers] == [200, 413, 415, 415, 400]
+    assert {answer["Content-Type"] for answer in answers[1:]} == {"application/problem+json"}
+
+
+@pytest.mark.process
+def test_a_body_in_chunks_arrives(live, key, project):
+    host, port = live.removeprefix("http://").split(":")
+    head = f"POST /api/v1/signals HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key.secret}\r\n"
+    head += "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    raw = orjson.dumps({"name": "thumbs_up", "session_id": "s"})
+
+    with socket.create_connection((host, int(port)), timeout=20) as link:
+        link.sendall(head.encode() + b"%x\r\n%s\r\n0\r\n\r\n" % (len(raw), raw))
+        answer = b"".join(iter(lambda: link.recv(65536), b""))
+
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert rows(project.pk) == ["thumbs_up"]

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import orjson
 from django.conf import settings
-from django.http import HttpRequest, QueryDict
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -26,12 +26,14 @@ from telltale.projects.origins import is_listed
 from telltale.rest import cors, form, paging, params, shapes
 from telltale.rest.auth import KEY_HEADERS, BrowserAuthentication, KeyAuthentication, KeyUser
 from telltale.rest.body import JsonParser
-from telltale.rest.problems import FieldError, Problem, bad_field, not_found, shown_value
+from telltale.rest.problems import CONTENT_TYPE, FieldError, Problem, bad_field, body_of, not_found, shown_value
 from telltale.rest.views import ProjectView
 from traces import signalling
 from traces.api.traces import answers
 from traces.canonical.text import clean_text, parse_int
+from traces.canonical.types import WireError
 from traces.ingest import refusals
+from traces.ingest.body import STALL_SECONDS, Stalled, discard_body, hang_up, read_body
 from traces.ingest.quota import Quota
 from traces.pages.export import FORMATS, RETRY_AFTER_SECONDS, download
 from traces.read import signals as read
@@ -39,6 +41,7 @@ from traces.read.signals import KIND_NAMES, SOURCE_WORDS, STATES, TARGET_NAMES, 
 from traces.signals import items as rules
 from traces.signals.kinds import Kind
 from traces.signals.names import MEANINGS, NAME_CHARS_MAX
+from traces.wire.compression import inflate
 
 BODY_MAX_BYTES = 8 * 1024 * 1024
 # A browser sends at most 64 KiB while its page closes; and a key that lies open must not have us read megabytes.
@@ -188,10 +191,15 @@ class SignalParser(JsonParser):
 
 def _is_of_page(request: Request) -> bool:
     """Whether a body comes from a page, as far as headers tell: by its origin, a key for browsers, or no key at all."""
-    if cors.origin_of(request._request) or not any(request.META.get(name) for name in KEY_HEADERS):
+    if _is_keyless(request._request):
         return True
     holder = getattr(request, "_auth", None)
     return isinstance(holder, KeyHolder) and bool(holder.origins)
+
+
+def _is_keyless(request: HttpRequest) -> bool:
+    """Whether a request comes from a page, or names its key nowhere but in its body."""
+    return bool(cors.origin_of(request)) or not any(request.META.get(name) for name in KEY_HEADERS)
 
 
 class BeaconParser(SignalParser):
@@ -380,9 +388,37 @@ def signals(request: HttpRequest) -> HttpResponseBase:
     """The address of signals: pages of other origins are told whether they may, before and after."""
     if request.method == "OPTIONS":
         return cors.preflight(request, "GET, HEAD, POST, OPTIONS")
-    response = _signals(request)
+    response: HttpResponseBase
+    try:
+        if request.method == "POST":
+            _take_body(request)
+        response = _signals(request)
+    except WireError as error:
+        # A connection closed on what is still being sent is a reset, and no answer.
+        discard_body(request.environ)  # type: ignore[attr-defined]
+        response = _refused(error.status, error.message)
+    except Stalled:
+        hang_up(request.environ)  # type: ignore[attr-defined]
+        response = _refused(503, f"The body stopped arriving for {STALL_SECONDS:g} s. Send it again.")
+        response["Retry-After"] = "1"
     listed = getattr(request, "listed_origins", ())
     return cors.share(response, cors.origin_of(request) if request.method == "POST" else "", listed)
+
+
+def _take_body(request: HttpRequest) -> None:
+    """Read the body as ingest does, whatever its framing and encoding: Django and DRF would lose chunked ones, and wait
+    for a sender that has stopped. WireError, Stalled.
+    """
+    limit = PAGE_BODY_MAX_BYTES if _is_keyless(request) else BODY_MAX_BYTES
+    raw = read_body(request, limit)
+    body = inflate(raw, (request.META.get("HTTP_CONTENT_ENCODING") or "identity").strip().lower(), limit)
+    request._body = body
+    request._read_started = True  # type: ignore[attr-defined]
+    request.META["CONTENT_LENGTH"] = str(len(body))
+
+
+def _refused(status: int, message: str) -> HttpResponse:
+    return HttpResponse(orjson.dumps(body_of(status, message)), status=status, content_type=CONTENT_TYPE)
 
 
 # For the OpenAPI document, which looks for the class behind an address.
