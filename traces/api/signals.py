@@ -394,8 +394,6 @@ def signals(request: HttpRequest) -> HttpResponseBase:
             _take_body(request)
         response = _signals(request)
     except WireError as error:
-        # A connection closed on what is still being sent is a reset, and no answer.
-        discard_body(request.environ)  # type: ignore[attr-defined]
         response = _refused(error.status, error.message)
     except Stalled:
         hang_up(request.environ)  # type: ignore[attr-defined]
@@ -410,7 +408,12 @@ def _take_body(request: HttpRequest) -> None:
     for a sender that has stopped. WireError, Stalled.
     """
     limit = PAGE_BODY_MAX_BYTES if _is_keyless(request) else BODY_MAX_BYTES
-    raw = read_body(request, limit)
+    try:
+        raw = read_body(request, limit)
+    except WireError:
+        # A connection closed on what is still being sent is a reset, and no answer.
+        discard_body(request.environ)  # type: ignore[attr-defined]
+        raise
     body = inflate(raw, (request.META.get("HTTP_CONTENT_ENCODING") or "identity").strip().lower(), limit)
     request._body = body
     request._read_started = True  # type: ignore[attr-defined]
