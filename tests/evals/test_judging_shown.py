@@ -123,6 +123,8 @@ def test_the_calls_of_judges_are_in_no_list_unless_asked_for(project, alice, sig
     page = client.get("/p/shop/traces/?t=1h").content.decode()
     assert "telltale.judge" not in page
     assert "judging=shown" in page
+    # Where nothing matches, what is hidden is no filter to drop.
+    assert "No trace matches" in client.get("/p/shop/traces/?t=1h&user=nobody&status=failed").content.decode()
     assert "telltale.judge" in client.get("/p/shop/traces/?t=1h&judging=shown").content.decode()
     assert [row["service"] for row in ask("traces")["items"]] == ["shop", "shop"]
     shown = ask("traces?judging=shown")["items"]

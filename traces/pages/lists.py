@@ -125,7 +125,8 @@ def count_words(count: Count) -> str:
 def ways_out(state: ListState, count_each: Callable[[list[ListState]], list[Count]]) -> list[WayOut]:
     """For a list of nothing: each filter that could go, with how many rows would be left, most first."""
     options: list[tuple[str, ListState]] = []
-    for term, chip in zip(state.wanted.terms, state.chips(), strict=True):
+    # The chips of terms come first; behind them may be one about what is hidden, which leaves nothing to drop.
+    for term, chip in zip(state.wanted.terms, state.chips(), strict=False):
         words = " ".join(word for word in (chip.field, chip.op, chip.word) if word)
         options.append((words, replace(state, wanted=state.wanted.without(term.key))))
     if state.wanted.q:

@@ -15,14 +15,14 @@ from telltale.run.demo.values import DemoSignal, DemoTrace
 
 # How a visit ends -> (chance of a vote, chance that it is up).
 VOTES = {
-    "goal": (0.08, 0.975),
-    "thanks": (0.06, 0.97),
-    "carried on": (0.013, 0.85),
-    "again": (0.012, 0.15),
-    "person": (0.03, 0.1),
+    "goal": (0.09, 0.985),
+    "thanks": (0.065, 0.98),
+    "carried on": (0.012, 0.92),
+    "again": (0.008, 0.3),
+    "person": (0.02, 0.1),
     "left": (0.002, 0.5),
 }
-OBJECTED = (0.05, 0.12)
+OBJECTED = (0.02, 0.12)
 CORRECTED_SHARE = 0.06
 TOGGLED_SHARE = 0.14
 EARLY_SHARE = 0.1
@@ -73,7 +73,7 @@ def react(visit: Visit, rng: Random) -> None:
     elif visit.ending == "person" and rng.random() < 0.7:
         at = ended + timedelta(minutes=rng.uniform(1, 6))
         first.signals.append(DemoSignal("escalated", True, at, _id(last, "desk"), "session", from_shop=True))
-        if rng.random() < 0.2:
+        if rng.random() < 0.02:
             rating = DemoSignal("rating", rng.choice((1, 1, 2, 3)), at, _id(last, "rating"), "session")
             first.signals.append(rating)
     elif visit.ending == "thanks" and rng.random() < 0.02:
