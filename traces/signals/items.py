@@ -99,7 +99,7 @@ def read_item(item: Any, now: datetime, names: Names) -> NewSignal:
     if not item.keys() <= FIELDS:
         unknown = [key for key in item if key not in FIELDS][:10]
         accepted = f"one of {', '.join(_ORDER)}"
-        faults += [Fault(str(key)[:80] or '""', "unknown field", accepted) for key in unknown]
+        faults += [Fault(clean_text(str(key))[:80] or '""', "unknown field", accepted) for key in unknown]
 
     def read(reader: Callable[..., Any], *arguments: Any) -> Any:
         try:

@@ -1,0 +1,26 @@
+"""What hostile senders put into signals costs their own signals alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.traces.signal_door import rows, send
+from traces import signalling
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def fresh_names():
+    signalling.forget()
+
+
+@pytest.mark.parametrize("name", ["\\ud800", "a\\u0000", "", "x" * 5000])
+def test_a_field_of_any_name_costs_its_own_signal_alone(shop, name):
+    body = f'[{{"name":"retry","session_id":"s"}},{{"name":"retry","session_id":"t","{name}":1}}]'
+
+    answer = send(shop.nobody, body.encode(), shop.key("signal"))
+
+    assert [item["status"] for item in answer["items"]] == ["accepted", "rejected"]
+    assert answer["items"][1]["errors"][0]["message"] == "unknown field"
+    assert rows(shop.project.pk, "session_id") == ["s"]
