@@ -14,7 +14,7 @@ from telltale.projects.models import ApiKey
 from telltale.projects.origins import OriginRefused, read_origin
 from telltale.run.commands import run_command
 from tests.traces.signal_door import TRACE, rows, send
-from traces.api import signals as api
+from traces.api import signal_bodies as api
 
 pytestmark = pytest.mark.django_db
 SHOP, EVIL = "https://shop.example", "https://evil.example"

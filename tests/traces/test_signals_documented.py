@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from traces import signalling
-from traces.api import signals as api
+from traces.api import signal_bodies as api
 from traces.read.signals import ORPHAN_AFTER
 from traces.signals import items
 from traces.signals.names import MEANINGS, NAME_CHARS_MAX, Names, plain_name

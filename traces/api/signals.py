@@ -2,250 +2,60 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import IO, Any
+from typing import Any
 from uuid import UUID
 
 import orjson
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
-from rest_framework import serializers
-from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from telltale.projects.keys import BROWSER_SCOPES, KeyHolder, find_browser_holder, find_holder, public_from_headers
-from telltale.projects.origins import is_listed
+from telltale.projects.keys import KeyHolder
 from telltale.rest import cors, form, paging, params, shapes
-from telltale.rest.auth import KEY_HEADERS, BrowserAuthentication, KeyAuthentication, KeyUser
-from telltale.rest.body import JsonParser
+from telltale.rest.auth import BrowserAuthentication
 from telltale.rest.problems import CONTENT_TYPE, FieldError, Problem, bad_field, body_of, not_found, shown_value
 from telltale.rest.views import ProjectView
 from traces import signalling
+from traces.api.signal_bodies import (
+    BeaconParser,
+    SignalKeyAuthentication,
+    SignalParser,
+    TooMany,
+    check_browser,
+    foreign_origin,
+    take_body,
+    within_rate,
+)
+from traces.api.signal_shapes import (
+    SIGNAL_ID,
+    VOTES,
+    NewSignalsShape,
+    SignalNamesShape,
+    SignalPageShape,
+    SignalResultsShape,
+    SignalShape,
+)
 from traces.api.traces import answers
-from traces.canonical.text import clean_text, parse_int
 from traces.canonical.types import WireError
-from traces.ingest import refusals
-from traces.ingest.body import STALL_SECONDS, Stalled, discard_body, hang_up, read_body
-from traces.ingest.quota import Quota
+from traces.ingest.body import STALL_SECONDS, Stalled, hang_up
 from traces.pages.export import FORMATS, RETRY_AFTER_SECONDS, download
 from traces.read import signals as read
 from traces.read.signals import KIND_NAMES, SOURCE_WORDS, STATES, TARGET_NAMES, Signal, SignalFilter
 from traces.signals import items as rules
 from traces.signals.kinds import Kind
-from traces.signals.names import MEANINGS, NAME_CHARS_MAX
-from traces.wire.compression import inflate
+from traces.signals.names import MEANINGS
 
-BODY_MAX_BYTES = 8 * 1024 * 1024
-# A browser sends at most 64 KiB while its page closes; and a key that lies open must not have us read megabytes.
-PAGE_BODY_MAX_BYTES = 256 * 1024
 NAMES = (
     "id", "client_id", "name", "kind", "value", "vote", "target", "trace_id", "span_id", "session_id", "request_id",
     "comment", "user_id", "source", "happened_at", "is_dated", "received_at", "updated_at", "revision", "state",
     "bound_at", "feature",
 )  # fmt: skip
-VOTES = {"up": 1, "down": -1, "none": 0}
 _VOTE_WORDS = {number: word for word, number in VOTES.items()}
-SIGNAL_ID = OpenApiParameter("signal_id", OpenApiTypes.UUID, OpenApiParameter.PATH, description="The signal's id.")
-# Before gunicorn forks, as the one of ingest: all web processes of the machine count together.
-quota = Quota()
-
-
-class SignalShape(serializers.Serializer[Any]):
-    id = serializers.CharField(help_text="Ours; the same for as long as the signal is there.")
-    client_id = serializers.CharField(allow_null=True, help_text="The caller's id.")
-    name = serializers.CharField(help_text="As told.")
-    kind = serializers.ChoiceField(list(KIND_NAMES.values()), help_text="What the name means in this project.")
-    value = serializers.JSONField(help_text="As told: a number, true or false, or text; null where the name says it.")
-    vote = serializers.ChoiceField(list(VOTES), allow_null=True, help_text="Of a thumb; null: it is none.")
-    target = serializers.ChoiceField(list(TARGET_NAMES.values()))
-    trace_id = serializers.CharField(allow_null=True, help_text="As told, or the trace that its request is.")
-    span_id = serializers.CharField(allow_null=True)
-    session_id = serializers.CharField(allow_null=True)
-    request_id = serializers.CharField(allow_null=True)
-    comment = serializers.CharField(allow_null=True)
-    user_id = serializers.CharField(allow_null=True)
-    source = serializers.ChoiceField(list(rules.SOURCES))  # type: ignore[assignment]
-    happened_at = serializers.DateTimeField()
-    is_dated = serializers.BooleanField(help_text="Whether its sender told when; else it is when it came.")
-    received_at = serializers.DateTimeField()
-    updated_at = serializers.DateTimeField()
-    revision = serializers.IntegerField(help_text="1; one more each time it was told with something else in it.")
-    state = serializers.ChoiceField(
-        list(STATES), help_text="waiting: its target is not here yet; orphan: nothing came within 7 days."
-    )
-    bound_at = serializers.DateTimeField(allow_null=True)
-    feature = serializers.CharField(allow_null=True)
-    metadata = serializers.JSONField(allow_null=True)
-
-
-class UnboundShape(serializers.Serializer[Any]):
-    waiting = serializers.IntegerField()
-    orphans = serializers.IntegerField()
-
-
-class SignalPageShape(serializers.Serializer[Any]):
-    items = SignalShape(many=True)
-    next = serializers.CharField(allow_null=True, help_text="Address of the next page.")
-    previous = serializers.CharField(allow_null=True, help_text="Address of the page before.")
-    unbound = UnboundShape(
-        help_text=f"Of the whole project: signals whose target is not here, counted up to {read.UNBOUND_MAX:,} each."
-    )
-
-
-class NewSignalShape(serializers.Serializer[Any]):
-    name = serializers.CharField(help_text=f"At most {NAME_CHARS_MAX} characters: thumbs_up, rating, retry, ….")
-    value = serializers.JSONField(
-        required=False,
-        help_text="A number, true or false, or text; left out where the name says it. At most "
-        f"{rules.TEXT_CHARS_MAX} characters, or {rules.NUMBER_MAX:g} either way.",
-    )
-    trace_id = serializers.CharField(required=False, help_text="Of the trace. Or session_id, or request_id.")
-    span_id = serializers.CharField(required=False, help_text="16 hex digits, with trace_id.")
-    session_id = serializers.CharField(required=False)
-    request_id = serializers.CharField(
-        required=False, help_text="Your own id of the request, as the trace's metadata say it, or its provider's."
-    )
-    comment = serializers.CharField(required=False, help_text=f"At most {rules.COMMENT_CHARS_MAX} characters.")
-    user_id = serializers.CharField(required=False, help_text="The end user.")
-    source = serializers.ChoiceField(  # type: ignore[assignment]
-        list(rules.SOURCES), required=False, help_text="end_user where left out; model and code are no user's."
-    )
-    happened_at = serializers.DateTimeField(required=False, help_text="Now where left out.")
-    client_id = serializers.CharField(
-        required=False,
-        help_text=f"Yours, at most {rules.CLIENT_ID_CHARS_MAX} characters: sent again it replaces. `id` says the same.",
-    )
-    metadata = serializers.JSONField(required=False, help_text=f"An object, at most {rules.METADATA_BYTES_MAX} bytes.")
-
-
-class NewSignalsShape(serializers.Serializer[Any]):
-    signals = NewSignalShape(
-        many=True, help_text=f"1 to {signalling.ITEMS_MAX}; or one signal, or a bare array of them."
-    )
-    key = serializers.CharField(
-        required=False, help_text="The key of a page that cannot set headers (sendBeacon): one that lists origins."
-    )
-
-
-class SignalResultShape(serializers.Serializer[Any]):
-    index = serializers.IntegerField()
-    status = serializers.ChoiceField(["accepted", "updated", "unchanged", "superseded", "rejected"])
-    id = serializers.CharField(allow_null=True)
-    client_id = serializers.CharField(allow_null=True)
-    bound = serializers.BooleanField(help_text="Whether its target is here; else it is bound once that comes.")
-    errors = shapes.FieldErrorShape(many=True, required=False)  # type: ignore[assignment]
-
-
-class SignalResultsShape(serializers.Serializer[Any]):
-    accepted = serializers.IntegerField(help_text="New.")
-    updated = serializers.IntegerField(help_text="Known, and replaced.")
-    unchanged = serializers.IntegerField(help_text="Known, and told the same.")
-    superseded = serializers.IntegerField(help_text="Not kept: a later one of the same id was.")
-    rejected = serializers.IntegerField(help_text="Not kept: `errors` say why.")
-    items = SignalResultShape(many=True)
-
-
-class NameShape(serializers.Serializer[Any]):
-    name = serializers.CharField()
-    kind = serializers.ChoiceField(list(KIND_NAMES.values()))
-    n = serializers.IntegerField(help_text="Among the newest 20,000 signals.")
-
-
-class SignalNamesShape(serializers.Serializer[Any]):
-    items = NameShape(many=True)
-    meanings = serializers.ListField(child=serializers.CharField(), help_text="What a project may say a name means.")
-
-
-class SignalParser(JsonParser):
-    """A signal, an array of signals, or an object with `signals`; UTF-8, at most `BODY_MAX_BYTES`.
-
-    Text that no UTF-8 can hold costs its own characters (U+FFFD), not the request.
-    """
-
-    def parse(
-        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> Any:
-        request = (parser_context or {}).get("request")
-        limit = PAGE_BODY_MAX_BYTES if request is not None and _is_of_page(request) else BODY_MAX_BYTES
-        raw = stream.read(limit + 1)
-        if len(raw) > limit:
-            raise Problem(413, f"The body is larger than the limit of {limit} bytes; send fewer at once.")
-        try:
-            return orjson.loads(raw)
-        except orjson.JSONDecodeError as error:
-            if b"\\u" not in raw and b"\\U" not in raw:
-                raise Problem(400, f"The body is not JSON: {error}.") from None
-        try:  # lone surrogates, which scripts cut out of emoji
-            return json.loads(raw, parse_int=parse_int, parse_constant=str)
-        except (ValueError, RecursionError):
-            raise Problem(400, "The body is not JSON.") from None
-
-
-def _is_of_page(request: Request) -> bool:
-    """Whether a body comes from a page, as far as headers tell: by its origin, a key for browsers, or no key at all."""
-    if _is_keyless(request._request):
-        return True
-    holder = getattr(request, "_auth", None)
-    return isinstance(holder, KeyHolder) and bool(holder.origins)
-
-
-def _is_keyless(request: HttpRequest) -> bool:
-    """Whether a request comes from a page, or names its key nowhere but in its body."""
-    return bool(cors.origin_of(request)) or not any(request.META.get(name) for name in KEY_HEADERS)
-
-
-class BeaconParser(SignalParser):
-    """The same as text: `navigator.sendBeacon` sends a string so, without asking first."""
-
-    media_type = "text/plain"
-
-
-class SignalKeyAuthentication(KeyAuthentication):
-    """A key in any form; one for browsers also by its public part, and without a header as `key` of the body."""
-
-    def authenticate(self, request: Request) -> tuple[KeyUser, KeyHolder] | None:
-        public = public_from_headers(request._request)
-        if public:
-            return _user(find_browser_holder(public))
-        found = super().authenticate(request)
-        if found is not None or request.method != "POST":
-            return found
-        told = request.data.get("key") if isinstance(request.data, dict) else None
-        if told is None:
-            return None
-        key = clean_text(told) if isinstance(told, str) else ""
-        holder = find_browser_holder(key) or find_holder(key)
-        if holder is not None and not holder.origins:
-            raise Problem(403, "A key in a body must be one for browsers: scope signal alone, with origins.")
-        return _user(holder)
-
-
-class SignalKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    target_class = SignalKeyAuthentication
-    name = "signal_key"
-    priority = 1  # before that of keys, which matches what stands on them
-
-    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        return {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "As `key`; a key for browsers (scope signal alone, with origins) also by its public part "
-            "(tt_pk_...), or as `key` of the body.",
-        }
-
-
-def _user(holder: KeyHolder | None) -> tuple[KeyUser, KeyHolder]:
-    if holder is None:
-        raise AuthenticationFailed("The key is unknown or revoked, or no key for browsers.")
-    return KeyUser(holder), holder
 
 
 def _parameter(name: str, description: str, kind: Any = OpenApiTypes.STR, **more: Any) -> OpenApiParameter:
@@ -271,7 +81,7 @@ class SignalsView(ProjectView):
         holder = request.auth if isinstance(request.auth, KeyHolder) else None
         if holder is not None and request.method == "POST":
             request._request.listed_origins = holder.origins  # type: ignore[attr-defined]
-            _check_browser(holder, _foreign_origin(request._request))
+            check_browser(holder, foreign_origin(request._request))
         super().initial(request, *args, **kwargs)
 
     @shapes.describe(
@@ -341,7 +151,7 @@ class SignalsView(ProjectView):
         told = _items(request.data)
         holder = request.auth if isinstance(request.auth, KeyHolder) else None
         if holder is not None and holder.origins:
-            _within_rate(holder, len(told))
+            within_rate(holder, len(told))
         sender = signalling.Sender(holder.key_id if holder is not None else None, self.body_bytes(request))
         results = signalling.put_signals(self.project.pk, told, sender)
         counts = dict.fromkeys(("accepted", "updated", "unchanged", "superseded", "rejected"), 0)
@@ -372,14 +182,6 @@ class SignalsView(ProjectView):
         return response
 
 
-class TooMany(Problem):
-    """More than a key for browsers may send."""
-
-    def __init__(self, rate: int, seconds: int) -> None:
-        super().__init__(429, f"This key may send {rate} signals a second and has sent more. Try again in {seconds} s.")
-        self.seconds = seconds
-
-
 _signals = SignalsView.as_view()
 
 
@@ -391,7 +193,7 @@ def signals(request: HttpRequest) -> HttpResponseBase:
     response: HttpResponseBase
     try:
         if request.method == "POST":
-            _take_body(request)
+            take_body(request)
         response = _signals(request)
     except WireError as error:
         response = _refused(error.status, error.message)
@@ -401,23 +203,6 @@ def signals(request: HttpRequest) -> HttpResponseBase:
         response["Retry-After"] = "1"
     listed = getattr(request, "listed_origins", ())
     return cors.share(response, cors.origin_of(request) if request.method == "POST" else "", listed)
-
-
-def _take_body(request: HttpRequest) -> None:
-    """Read the body as ingest does, whatever its framing and encoding: Django and DRF would lose chunked ones, and wait
-    for a sender that has stopped. WireError, Stalled.
-    """
-    limit = PAGE_BODY_MAX_BYTES if _is_keyless(request) else BODY_MAX_BYTES
-    try:
-        raw = read_body(request, limit)
-    except WireError:
-        # A connection closed on what is still being sent is a reset, and no answer.
-        discard_body(request.environ)  # type: ignore[attr-defined]
-        raise
-    body = inflate(raw, (request.META.get("HTTP_CONTENT_ENCODING") or "identity").strip().lower(), limit)
-    request._body = body
-    request._read_started = True  # type: ignore[attr-defined]
-    request.META["CONTENT_LENGTH"] = str(len(body))
 
 
 def _refused(status: int, message: str) -> HttpResponse:
@@ -544,43 +329,6 @@ def _among(query: QueryDict, name: str, accepted: Mapping[str, Any]) -> list[Any
         if word not in accepted:
             raise bad_field(name, "is not accepted", limit=f"one of {', '.join(accepted)}", value=word)
     return [accepted[word] for word in params.texts(query, name)]
-
-
-def _foreign_origin(request: HttpRequest) -> str:
-    """The origin of a page that is not ours; the documents of the API send from our own."""
-    origin = cors.origin_of(request)
-    return "" if origin == f"{request.scheme}://{request.get_host()}" else origin
-
-
-def _check_browser(holder: KeyHolder, origin: str) -> None:
-    """403 where a page uses a key that may do more than send signals, or that does not list it."""
-    if not origin:
-        return
-    if holder.scopes != BROWSER_SCOPES:
-        raise Problem(
-            403,
-            "A key that a page uses must have the scope signal alone, since whoever opens the page can read it. Make "
-            f"one for {shown_value(origin)} under Settings, API keys, and revoke this one if it is in a public page.",
-        )
-    if not is_listed(origin, holder.origins):
-        raise Problem(
-            403,
-            f"This key does not list the origin {shown_value(origin)}. An admin of the project can add it under "
-            "Settings, API keys.",
-            FieldError("Origin", "is not listed by this key", "an origin of the key", origin),
-        )
-
-
-def _within_rate(holder: KeyHolder, n: int) -> None:
-    """TooMany where the key, which lies open in a page, has sent more than it may."""
-    if holder.spans_a_second is None:
-        holder = replace(holder, spans_a_second=settings.BROWSER_SIGNALS_A_SECOND)
-    seconds = quota.wait_seconds(holder)
-    if seconds:
-        refused = TooMany(holder.spans_a_second or 0, seconds)
-        refusals.note(holder.project_id, "signals", 429, "over_rate", refused.message)
-        raise refused
-    quota.charge(holder, n)
 
 
 def _items(data: Any) -> list[Any]:
