@@ -8,13 +8,14 @@ so roll-ups, sessions, behaviour and the search index are what they would be, on
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
 
 import psycopg
 
-from benchmarks._client import drive, parcel
+from benchmarks._client import Wire, drive, parcel
 from benchmarks._product import Product
 from benchmarks.corpus import Corpus, TraceMaker, pack
 
@@ -40,7 +41,10 @@ _TELL = """
 _WAITING = """
     SELECT (SELECT count(*) FROM traces_feed WHERE consumer IN (1, 2, 5))
         + (SELECT count(*) FROM traces_behaviour_due WHERE due_at <= now())
+        + (SELECT count(*) FROM jobs_job WHERE kind LIKE 'outcome%' AND state IN ('pending', 'running'))
 """
+# Measures to read on the page of outcomes, as shipped.
+OUTCOMES = ("conversion", "resolution", "order-value", "cost-per-resolved-query", "time-to-value")
 # Signals {first} to {last}, each about a trace drawn at random: of ten three are thumbs (nine of ten up), then ratings,
 # corrections, follow-ups, copied, completed, conversions, free text; a third are told about the session. One in a
 # hundred waits for a trace that is not here.
@@ -126,6 +130,19 @@ def add_signals(product: Product, signals: int, say: Callable[[str], None], slic
             " SELECT DISTINCT ON (project_id, session_id) project_id, md5(session_id)::uuid, session_id, now()"
             " FROM bench_traces WHERE session_id IS NOT NULL ON CONFLICT DO NOTHING"
         )
+
+
+def define_outcomes(product: Product) -> None:
+    """Define some measures, where there are none; the sessions that are there are counted for them by the worker."""
+    if product.one("SELECT count(*) FROM traces_outcome"):
+        return
+    wire = Wire(product.url, timeout_s=30)
+    headers = {"Authorization": f"Bearer {product.key}", "Content-Type": "application/json"}
+    for preset in OUTCOMES:
+        status, _, told = wire.ask("POST", "/api/v1/outcomes", json.dumps({"preset": preset}).encode(), headers)
+        if status != 201:
+            raise RuntimeError(f"the outcome {preset} was answered with {status}: {told[:200]!r}")
+    wire.close()
 
 
 def settle(product: Product, say: Callable[[str], None] = print, seconds: float = 7200.0) -> None:

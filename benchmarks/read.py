@@ -217,6 +217,7 @@ def main() -> int:
             if here < spans:
                 _seed.multiply(product, spans, report.say)
             _seed.settle(product)
+            _seed.define_outcomes(product)
             _seed.add_signals(product, spans // 2 if args.signals is None else args.signals, report.say)
             _seed.settle(product)
             measure_size(report, product, spans, args.repeat, base)
