@@ -33,14 +33,15 @@ def tell_feedback(project_id: int, words: Sequence[Word], key_id: int | None = N
         return 0
     names = signalling.names_of(project_id)
     items = [_item(word) for word in words if names.is_user_feedback(word.score.name)]
+    sender = signalling.Sender(key_id, is_own=True)
     for at in range(0, len(items), signalling.ITEMS_MAX):
-        signalling.put_signals(project_id, items[at : at + signalling.ITEMS_MAX], signalling.Sender(key_id))
+        signalling.put_signals(project_id, items[at : at + signalling.ITEMS_MAX], sender)
     return len(items)
 
 
 def forget_feedback(project_id: int, score_id: int) -> bool:
     """Remove the signal that a score was told as; False where it was none."""
-    return signalling.remove_told(project_id, f"{OF_SCORE}{score_id}")
+    return signalling.remove_own(project_id, f"{OF_SCORE}{score_id}")
 
 
 def _item(word: Word) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from telltale.lib.db import raw_cursor
 from traces.models import SignalDefinition
 from traces.read.signals import ORPHAN_AFTER
 from traces.signals.items import CLIENT_ID_CHARS_MAX, FIELDS, Fault, ItemRefused, NewSignal, read_item
-from traces.signals.keys import key_of_client_id
+from traces.signals.keys import key_of_own_id
 from traces.signals.names import NO_NAMES, Names, NamesRefused
 from traces.write import signals as write
 from traces.write.batch import Batch, Outcome, write_batch_row
@@ -39,10 +39,14 @@ _held: dict[int, tuple[float, Names]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who sends signals: a key, or a person (no key). `body_bytes`: of the request that is to be accounted for."""
+    """Who sends signals: a key, or a person (no key). `body_bytes`: of the request that is to be accounted for.
+
+    `is_own`: the product itself tells of scores and events, whose ids are none of any caller's.
+    """
 
     key_id: int | None = None
     body_bytes: int | None = None
+    is_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,9 @@ def put_signals(project_id: int, items: Sequence[Any], sender: Sender) -> list[R
     read: dict[int, NewSignal] = {}
     for at, item in enumerate(items):
         try:
-            read[at] = read_item(item, now, names)
+            read[at] = signal = read_item(item, now, names)
+            if sender.is_own and signal.client_id is not None:
+                signal.key = key_of_own_id(signal.client_id)
         except ItemRefused as refused:
             results[at] = Result("rejected", None, _client_id(item), False, refused.faults)
     last = {signal.key: at for at, signal in read.items()}
@@ -152,9 +158,9 @@ def remove_signal(project_id: int, key: UUID) -> bool:
         return write.remove(cursor, project_id, key)
 
 
-def remove_told(project_id: int, client_id: str) -> bool:
-    """Remove the signal that was told under this id; False where there is none."""
-    return remove_signal(project_id, key_of_client_id(client_id))
+def remove_own(project_id: int, client_id: str) -> bool:
+    """Remove the signal that the product told itself under this id; False where there is none."""
+    return remove_signal(project_id, key_of_own_id(client_id))
 
 
 def bind_waiting() -> int:

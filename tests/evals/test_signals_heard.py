@@ -20,6 +20,7 @@ from tests.evals.judging_kit import LENGTH_RULE, YES_NO, draw, make_plan, make_v
 from tests.evals.review_rows import make_queue, make_rubric, send_traces
 from traces import signalling
 from traces.ingest.rules import forget as forget_rules
+from traces.read.signals import SignalFilter, list_signals
 from traces.signalling import Sender, put_signals
 from traces.write import signals as write
 
@@ -115,6 +116,20 @@ def test_queues_of_another_name_and_new_queues_find_their_signals_too(project):
 
     assert filling.fill() == 1
     assert {item.trace_id for item in ReviewItem.objects.all()} == {two, three, down}
+
+
+def test_a_signal_with_the_id_of_a_score_is_another_one(project):
+    (trace_id,) = store_traces(project)
+    score = {"name": "user_feedback", "value": True, "trace_id": trace_id.hex}
+    (word,) = scoring.put_scores(project.pk, [score], scoring.Author("app"))
+
+    say(project, "thumbs_down", trace_id, client_id=f"score:{word.score_id}")
+    assert [row[3] for row in sorted(stored(project), key=lambda row: row[1])] == [-1, 1]
+    found = list_signals(project.pk, SignalFilter(client_id=f"score:{word.score_id}"), 10).rows
+    assert sorted(signal.name for signal in found) == ["thumbs_down", "user_feedback"]
+
+    assert scoring.delete_score(project.pk, word.score_id)
+    assert [row[1] for row in stored(project)] == ["thumbs_down"]
 
 
 def test_nothing_is_told_where_no_queue_waits(project):

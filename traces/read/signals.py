@@ -16,7 +16,7 @@ from telltale.lib.db import raw_cursor
 from traces.behaviour.types import Seen
 from traces.read.asking import asking, fetch
 from traces.signals.items import SOURCES
-from traces.signals.keys import key_of_client_id
+from traces.signals.keys import key_of_client_id, key_of_own_id
 from traces.signals.kinds import Kind, Source, Target
 from traces.wire.ids import hex_span_id
 
@@ -350,9 +350,9 @@ def _page(
         # Thumbs alone have votes; and these have an index.
         parts.append(sql.SQL("g.kind = {}").format(sql.Literal(int(Kind.THUMB))))
     if wanted.client_id is not None:
-        # What has an id is found by the key made of it.
-        params["key"] = key_of_client_id(wanted.client_id)
-        parts.append(sql.SQL("g.signal_key = %(key)s"))
+        # What has an id is found by the key made of it: a caller's, or of a score.
+        params["keys"] = [key_of_client_id(wanted.client_id), key_of_own_id(wanted.client_id)]
+        parts.append(sql.SQL("g.signal_key = ANY(%(keys)s)"))
     if wanted.state:
         parts.append(_STATES[wanted.state])
     place = before or after

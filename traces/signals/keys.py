@@ -19,6 +19,11 @@ def key_of_client_id(client_id: str) -> UUID:
     return UUID(bytes=sha256(b"id\0" + client_id.encode()).digest()[:16])
 
 
+def key_of_own_id(client_id: str) -> UUID:
+    """The key of a signal that the product tells itself, of a score or an event: no caller's id ever meets it."""
+    return UUID(bytes=sha256(b"own\0" + client_id.encode()).digest()[:16])
+
+
 def key_of_signal(
     target: tuple[int, str | None, str | None, str | None, str | None],
     kind: Kind,
