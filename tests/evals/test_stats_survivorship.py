@@ -524,7 +524,8 @@ def test_unequal_coverage_is_amber_only_if_those_who_left_vote_worse_and_an_anch
     )
     assert words(doubted).reason == (
         "91% of 108 votes are up, given by 11% of sessions. Groups vote unequally often (p below .0001), and of the "
-        "votes of those who left 75% are up, of the others' 91%."
+        "votes of those who left 75% are up, of the others' 91%. How satisfied the silent are, "
+        "votes cannot tell: that takes an anchor."
     )
     assert doubted.deciding["votes_of_those_who_left"] == 0.75
     assert (lifted.colour, lifted.notes) == ("green", ("few_or_selective_votes",))

@@ -119,6 +119,8 @@ def who_votes(counts: Counts) -> str | None:
 def words(verdict: Verdict) -> Words:
     """The verdict in words. Every sentence has its numbers, and says "cannot tell" where that is so."""
     headline, reason = _SAID[verdict.rule](verdict)
+    if verdict.colour == "amber" and not isinstance(verdict.anchor, Anchor):
+        reason += " How satisfied the silent are, votes cannot tell: that takes an anchor."
     return Words(
         headline,
         reason,
