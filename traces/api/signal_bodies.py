@@ -54,7 +54,7 @@ class SignalParser(JsonParser):
             if b"\\u" not in raw and b"\\U" not in raw:
                 raise Problem(400, f"The body is not JSON: {error}.") from None
         try:  # lone surrogates, which scripts cut out of emoji
-            return json.loads(raw, parse_int=parse_int, parse_constant=str)
+            return json.loads(raw, parse_int=parse_int, parse_constant=float)
         except (ValueError, RecursionError):
             raise Problem(400, "The body is not JSON.") from None
 
