@@ -516,7 +516,7 @@ def test_too_slow_is_said_and_not_a_500(talk, monkeypatch):
     def slow(*args, **kwargs):
         raise TooSlow
 
-    monkeypatch.setattr("traces.pages.session_list.list_sessions", slow)
+    monkeypatch.setattr("traces.pages.session_list.page_of_sessions", slow)
     monkeypatch.setattr("traces.pages.session.list_turns", slow)
 
     assert "This took too long" in read(talk.bob, status=503)
