@@ -21,7 +21,8 @@ SEED_SIGNALS = """
         happened_at, is_dated, received_at, updated_at, unit_key, bound_at
     )
     SELECT project_id, trace_id, row_number() OVER (), 1, trace_id, session_id, 'told', kind,
-        CASE kind WHEN 1 THEN 1 END, 1, user_id, started_at, true, started_at, started_at, md5(session_id)::uuid, started_at
+        CASE kind WHEN 1 THEN 1 END, 1, user_id, started_at, true, started_at, started_at, md5(session_id)::uuid,
+        started_at
     FROM (SELECT t.*, 1 + (row_number() OVER () %% 12)::int AS kind FROM traces_trace AS t) AS t
 """
 
