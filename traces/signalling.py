@@ -34,6 +34,7 @@ LOOK_BACK = timedelta(minutes=15)
 SWEEP_SECONDS = 20.0
 HOLD_SECONDS = 5.0
 TRIES = 4
+TAKEN = Fault("client_id", "is that of a signal which no page told; pages change none", "an id of your own")
 _held: dict[int, tuple[float, Names]] = {}
 
 
@@ -41,12 +42,14 @@ _held: dict[int, tuple[float, Names]] = {}
 class Sender:
     """Who sends signals: a key, or a person (no key). `body_bytes`: of the request that is to be accounted for.
 
-    `is_own`: the product itself tells of scores and events, whose ids are none of any caller's.
+    `is_own`: the product itself tells of scores and events, whose ids are none of any caller's. `browser_keys`: the
+    sender is a page in a browser, whose key anybody can read; it changes what these keys told and nothing else.
     """
 
     key_id: int | None = None
     body_bytes: int | None = None
     is_own: bool = False
+    browser_keys: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,11 @@ def put_signals(project_id: int, items: Sequence[Any], sender: Sender) -> list[R
                 signal.key = key_of_own_id(signal.client_id)
         except ItemRefused as refused:
             results[at] = Result("rejected", None, _client_id(item), False, refused.faults)
+    if sender.browser_keys is not None:
+        with raw_cursor() as cursor:
+            taken = write.foreign(cursor, project_id, [signal.key for signal in read.values()], sender.browser_keys)
+        for at in [at for at, signal in read.items() if signal.key in taken]:
+            results[at] = Result("rejected", None, read.pop(at).client_id, False, (TAKEN,))
     last = {signal.key: at for at, signal in read.items()}
     outcome = Outcome(received=len(items))
     for result in results:
@@ -133,7 +141,7 @@ def _store(project_id: int, signals: Sequence[NewSignal], sender: Sender, outcom
     for attempt in range(TRIES):
         try:
             with transaction.atomic(), raw_cursor() as cursor:
-                done = write.put(cursor, project_id, signals, sender.key_id)
+                done = write.put(cursor, project_id, signals, sender.key_id, sender.browser_keys)
                 if sender.body_bytes is not None:
                     outcome.stored = sum(put.revision is not None for put in done.values())
                     outcome.duplicate = outcome.received - outcome.rejected_total - outcome.stored

@@ -276,3 +276,24 @@ def test_people_who_review_may_send_by_their_session_and_others_not(shop):
     assert shop.charlie.post(path, THUMB, "application/json").status_code == 404
     refused = send(shop.nobody, THUMB, shop.key("read"), 403)
     assert refused["detail"] == "This needs a key with the scope signal or write."
+
+
+def test_a_page_changes_what_pages_told_and_no_more(shop, browser_key):
+    server = keys.make_key(shop.project, "server", ("signal",))
+    other = keys.make_key(shop.project, "the page's next key", ("signal",), origins=(SHOP,))
+    bought = {"name": "conversion", "value": 80, "trace_id": TRACE, "client_id": "order-7"}
+    thumb = THUMB | {"client_id": "thumb-7"}
+    assert post(shop.nobody, bought, server.secret, origin=None).status_code == 200
+    assert post(shop.nobody, thumb, browser_key.secret).status_code == 200
+
+    refused = post(shop.nobody, [bought | {"value": 0}, thumb | {"name": "thumbs_down"}], other.secret)
+    alone = post(shop.nobody, bought | {"value": 0}, browser_key.secret)
+
+    assert [item["status"] for item in refused.json()["items"]] == ["rejected", "updated"]
+    assert refused.json()["items"][0]["errors"][0]["field"] == "client_id"
+    assert alone.status_code == 400
+    told = rows(shop.project.pk, "client_id", "name", "value_number", "revision")
+    assert sorted(told) == [("order-7", "conversion", 80, 1), ("thumb-7", "thumbs_down", None, 2)]
+    again = post(shop.nobody, thumb, server.secret, origin=None)
+    assert again.json()["items"][0]["status"] == "updated"
+    assert post(shop.nobody, thumb | {"name": "thumbs_down"}, browser_key.secret).status_code == 400

@@ -15,7 +15,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from telltale.projects.keys import KeyHolder
+from telltale.projects.keys import KeyHolder, browser_key_ids
 from telltale.rest import cors, form, paging, params, shapes
 from telltale.rest.auth import BrowserAuthentication
 from telltale.rest.problems import CONTENT_TYPE, FieldError, Problem, bad_field, body_of, not_found, shown_value
@@ -150,9 +150,12 @@ class SignalsView(ProjectView):
     def post(self, request: Request) -> Response:
         told = _items(request.data)
         holder = request.auth if isinstance(request.auth, KeyHolder) else None
+        browser_keys = None
         if holder is not None and holder.origins:
             within_rate(holder, len(told))
-        sender = signalling.Sender(holder.key_id if holder is not None else None, self.body_bytes(request))
+            browser_keys = browser_key_ids(self.project.pk)
+        key_id = holder.key_id if holder is not None else None
+        sender = signalling.Sender(key_id, self.body_bytes(request), browser_keys=browser_keys)
         results = signalling.put_signals(self.project.pk, told, sender)
         counts = dict.fromkeys(("accepted", "updated", "unchanged", "superseded", "rejected"), 0)
         for result in results:

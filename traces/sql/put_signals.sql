@@ -4,7 +4,7 @@
 -- ones they are about, and the ones they were about before. Rows are locked in order of their keys. A unit that is held
 -- (being folded) is not waited for: a row of it, without a signal, stands behind the others, for the caller to mark.
 -- Looked up row by row, whatever the planner knows: a plan kept from when tables were small must not read them whole.
--- Takes project_id, key_id, now, judge (the service of the product's own calls, which are nobody's behaviour).
+-- Takes project_id, key_id, now, only_of (changes rows that these keys told alone; NULL: any), judge (the service of the product's own calls, which are nobody's behaviour).
 -- Stands on the keys of traces_signal, traces_trace and traces_behaviour, and on traces_trace_session.
 WITH told AS MATERIALIZED (
     SELECT *
@@ -103,6 +103,7 @@ WITH told AS MATERIALIZED (
         ) THEN s.feature ELSE excluded.feature END,
         metadata = excluded.metadata
     WHERE NOT (s.is_dated AND excluded.is_dated AND excluded.happened_at < s.happened_at)
+        AND (%(only_of)s::bigint[] IS NULL OR s.key_id = ANY(%(only_of)s::bigint[]))
         AND (
             s.target_kind, s.trace_id, s.span_id, s.session_id, s.request_id, s.name,
             s.kind, s.value_number, s.value_bool, s.value_label, s.value_text, s.vote, s.comment, s.source, s.author,

@@ -85,15 +85,36 @@ WHERE project_id = %(project_id)s AND signal_key = ANY(%(keys)s) AND trace_id IS
 """
 
 
-def put(cursor: Cursor[Any], project_id: int, signals: Sequence[NewSignal], key_id: int | None) -> dict[UUID, Put]:
+_FOREIGN = """
+SELECT signal_key FROM traces_signal
+WHERE project_id = %(project_id)s AND signal_key = ANY(%(keys)s)
+    AND (key_id IS NULL OR key_id <> ALL(%(only_of)s::bigint[]))
+"""
+
+
+def foreign(cursor: Cursor[Any], project_id: int, keys: Sequence[UUID], only_of: Sequence[int]) -> set[UUID]:
+    """Which of these signals are here and were told by none of the keys `only_of`."""
+    cursor.execute(_FOREIGN, {"project_id": project_id, "keys": list(keys), "only_of": list(only_of)}, prepare=False)
+    return {row[0] for row in cursor.fetchall()}
+
+
+def put(
+    cursor: Cursor[Any],
+    project_id: int,
+    signals: Sequence[NewSignal],
+    key_id: int | None,
+    only_of: Sequence[int] | None = None,
+) -> dict[UUID, Put]:
     """Keep signals, each key once, in the caller's transaction; what became of each, by key.
 
-    Binds them where their target is here, marks the units they change, and tells rooms above.
+    Binds them where their target is here, marks the units they change, and tells rooms above. `only_of`: rows that
+    other keys than these told stay as they are.
     """
     if not signals:
         return {}
     now = clock.now()
     params: dict[str, Any] = {"project_id": project_id, "key_id": key_id, "now": now, "judge": JUDGE_SERVICE}
+    params["only_of"] = None if only_of is None else list(only_of)
     requests = find_requests(cursor, project_id, signals)
     cursor.execute(load("traces", "put_signals"), params | {"rows": _rows(signals, requests)})
     done: dict[UUID, Put] = {}

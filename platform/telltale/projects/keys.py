@@ -207,6 +207,11 @@ def find_browser_holder(public_part: str) -> KeyHolder | None:
     return holder if holder is not None and holder.origins and holder.scopes == BROWSER_SCOPES else None
 
 
+def browser_key_ids(project_id: int) -> tuple[int, ...]:
+    """The ids of the project's keys that pages in browsers hold, revoked ones among them."""
+    return tuple(ApiKey.objects.filter(project_id=project_id).exclude(origins=[]).values_list("id", flat=True))
+
+
 def _held_or_found(digest: bytes, where: dict[str, Any]) -> KeyHolder | None:
     known, holder = cache.get(digest)
     if not known:
