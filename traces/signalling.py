@@ -18,6 +18,7 @@ from traces.models import SignalDefinition
 from traces.read.signals import ORPHAN_AFTER
 from traces.signals.items import CLIENT_ID_CHARS_MAX, FIELDS, Fault, ItemRefused, NewSignal, read_item
 from traces.signals.keys import key_of_own_id
+from traces.signals.kinds import Source
 from traces.signals.names import NO_NAMES, Names, NamesRefused
 from traces.write import signals as write
 from traces.write.batch import Batch, Outcome, write_batch_row
@@ -34,6 +35,7 @@ LOOK_BACK = timedelta(minutes=15)
 SWEEP_SECONDS = 20.0
 HOLD_SECONDS = 5.0
 TRIES = 4
+OF_END_USERS = Fault("source", "is not for a page to say: it speaks for its end user alone", "end_user")
 TAKEN = Fault("client_id", "is that of a signal which no page told; pages change none", "an id of your own")
 _held: dict[int, tuple[float, Names]] = {}
 
@@ -113,6 +115,8 @@ def put_signals(project_id: int, items: Sequence[Any], sender: Sender) -> list[R
     for at, item in enumerate(items):
         try:
             read[at] = signal = read_item(item, now, names)
+            if sender.browser_keys is not None and signal.source != Source.END_USER:
+                raise ItemRefused(OF_END_USERS)
             if sender.is_own and signal.client_id is not None:
                 signal.key = key_of_own_id(signal.client_id)
         except ItemRefused as refused:

@@ -297,3 +297,13 @@ def test_a_page_changes_what_pages_told_and_no_more(shop, browser_key):
     again = post(shop.nobody, thumb, server.secret, origin=None)
     assert again.json()["items"][0]["status"] == "updated"
     assert post(shop.nobody, thumb | {"name": "thumbs_down"}, browser_key.secret).status_code == 400
+
+
+def test_a_page_speaks_for_its_end_user_alone(shop, browser_key):
+    told = [THUMB | {"client_id": word, "source": word} for word in ("end_user", "reviewer", "api")]
+
+    sent = post(shop.nobody, told, browser_key.secret).json()["items"]
+
+    assert [item["status"] for item in sent] == ["accepted", "rejected", "rejected"]
+    assert sent[1]["errors"][0]["field"] == "source"
+    assert rows(shop.project.pk, "client_id") == ["end_user"]
