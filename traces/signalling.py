@@ -114,11 +114,12 @@ def put_signals(project_id: int, items: Sequence[Any], sender: Sender) -> list[R
     read: dict[int, NewSignal] = {}
     for at, item in enumerate(items):
         try:
-            read[at] = signal = read_item(item, now, names)
+            signal = read_item(item, now, names)
             if sender.browser_keys is not None and signal.source != Source.END_USER:
                 raise ItemRefused(OF_END_USERS)
             if sender.is_own and signal.client_id is not None:
                 signal.key = key_of_own_id(signal.client_id)
+            read[at] = signal
         except ItemRefused as refused:
             results[at] = Result("rejected", None, _client_id(item), False, refused.faults)
     if sender.browser_keys is not None:
