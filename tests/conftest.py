@@ -62,6 +62,29 @@ def django_db_modify_db_settings(request):
         connections["default"].settings_dict[name] = wanted[name]
 
 
+_OTHERS = """
+    SELECT pg_terminate_backend(pid), state, query FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """The tests' database, which no process of a test that was stopped may keep from being removed at the end."""
+    yield
+    from django.db import connection
+
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        for _ in range(20):
+            cursor.execute(_OTHERS.replace("pg_terminate_backend(pid)", "pid"))
+            if not cursor.fetchall():
+                return
+            time.sleep(0.1)
+        cursor.execute(_OTHERS)
+        for _, state, query in cursor.fetchall():
+            print(f"a connection was left, {state}: {query[:500]}", file=sys.stderr)
+
+
 @pytest.fixture(autouse=True)
 def closed_network(monkeypatch):
     """No test reaches beyond this machine."""

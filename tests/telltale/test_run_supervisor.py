@@ -146,6 +146,7 @@ def test_database_is_safe_and_its_secrets_are_private(running):
 
 
 def test_stranger_on_this_machine_cannot_log_in_without_the_password(running):
+    wait_for(lambda: answer(running.url + "/readyz")[0] == 200, BACK_SECONDS, "ready")
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(host=str(running.home / "run"), user="telltale", dbname="telltale", password="guess")
 

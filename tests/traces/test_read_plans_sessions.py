@@ -45,6 +45,7 @@ def seeded(shop):
         # About five turns a session.
         cursor.execute(
             "UPDATE traces_trace SET session_id = 's' || (extract(epoch FROM now() - started_at)::bigint / 3000),"
+            " ended_at = started_at + interval '1 s' * (abs(hashtext(trace_id::text)) % 900),"
             " ranks = '0:' || (extract(epoch FROM started_at) * 1000000)::bigint || ':1:io'"
         )
         cursor.execute(SEED_SPANS)
