@@ -21,17 +21,19 @@ SLICE_ROWS = 5000
 NO_PROJECT = 0
 HOURLY = ("age_ingest_hour", "age_ingest_reason_hour", "age_ingest_refusal_hour")
 
-# Batches that no consumer has taken yet stay, however old.
+# Batches that no consumer has taken yet stay, however old. Those to go are found once: a plan that looked again for
+# each of them would find others and take more than a slice.
 _REMOVE_BATCHES = """
-    DELETE FROM traces_ingest_batch AS batch
-    USING (
+    WITH old AS MATERIALIZED (
         SELECT project_id, batch_id
         FROM traces_ingest_batch
         WHERE project_id = %s AND batch_id < %s AND accounted
         ORDER BY batch_id
         LIMIT %s
         FOR UPDATE SKIP LOCKED
-    ) AS old
+    )
+    DELETE FROM traces_ingest_batch AS batch
+    USING old
     WHERE batch.project_id = old.project_id AND batch.batch_id = old.batch_id
 """
 
