@@ -36,6 +36,7 @@ from evals.telling import OF_SCORE, Word, forget_feedback, tell_feedback
 from evals.write import given
 from evals.write.scores import API, NewScore, Put
 from telltale.lib import clock
+from telltale.lib.faults import Fault, ItemRefused
 from traces.canonical.text import clean_text, clean_value
 from traces.canonical.types import EVALUATION
 from traces.read import TraceRow
@@ -81,24 +82,6 @@ class Author:
     name: str
     user_id: int | None = None
     key_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with an item: which field, what is accepted, what came."""
-
-    field: str
-    message: str
-    limit: str = ""
-    value: Any = None
-
-
-class ItemRefused(Exception):
-    """An item that cannot be a score."""
-
-    def __init__(self, *faults: Fault) -> None:
-        super().__init__("; ".join(f"{fault.field} {fault.message}" for fault in faults))
-        self.faults = faults
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,10 @@ from psycopg import errors
 
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
+from telltale.lib.faults import Fault, ItemRefused
 from traces.models import SignalDefinition
 from traces.read.signals import ORPHAN_AFTER
-from traces.signals.items import CLIENT_ID_CHARS_MAX, FIELDS, Fault, ItemRefused, NewSignal, read_item
+from traces.signals.items import CLIENT_ID_CHARS_MAX, FIELDS, NewSignal, read_item
 from traces.signals.keys import key_of_own_id
 from traces.signals.kinds import Source
 from traces.signals.names import NO_NAMES, Names, NamesRefused

@@ -28,9 +28,9 @@ from evals.read.scores import (
 )
 from telltale.projects.keys import KeyHolder
 from telltale.projects.models import ApiKey
-from telltale.rest import form, paging, params, shapes
+from telltale.rest import batch, form, paging, params, shapes
 from telltale.rest.body import JsonParser
-from telltale.rest.problems import FieldError, Problem, bad_field, not_found, shown_value
+from telltale.rest.problems import Problem, bad_field, not_found
 from telltale.rest.views import ProjectView
 from traces.api.traces import answers
 from traces.pages.export import FORMATS, RETRY_AFTER_SECONDS, download
@@ -203,18 +203,12 @@ class ScoresView(ProjectView):
         problems={413: "The body is too large."},
     )
     def post(self, request: Request) -> Response:
-        items = _items(request.data)
+        items = batch.items_of(request.data, "scores", scoring.ITEMS_MAX)
         results = scoring.put_scores(self.project.pk, items, self.author())
         shown = [_result(at, result) for at, result in enumerate(results)]
         rejected = sum(result.status == "rejected" for result in results)
         if rejected == len(results):
-            errors = [
-                FieldError(_path(at, fault.field, len(results)), fault.message, fault.limit or None, fault.value)
-                for at, result in enumerate(results)
-                for fault in result.faults
-            ]
-            detail = "; ".join(f"{error.field} {error.message}" for error in errors[:5])
-            raise Problem(400, detail, *errors[:100])
+            raise batch.none_kept("scores", [result.faults for result in results])
         return Response({"accepted": len(results) - rejected, "rejected": rejected, "items": shown})
 
     def author(self) -> scoring.Author:
@@ -310,25 +304,6 @@ def _record(score: Score) -> dict[str, Any]:
     return dict(zip(NAMES, values, strict=True))
 
 
-def _items(data: Any) -> list[Any]:
-    limit = f"1 to {scoring.ITEMS_MAX} scores"
-    if isinstance(data, dict) and "scores" in data:
-        unknown = sorted(str(key) for key in data if key != "scores")
-        if unknown:
-            raise bad_field(str(shown_value(unknown[0])), "unknown field", limit="one of scores")
-        data = data["scores"]
-        if not isinstance(data, list):
-            raise bad_field("scores", "is no array", limit=limit)
-    items = data if isinstance(data, list) else [data]
-    if not 1 <= len(items) <= scoring.ITEMS_MAX:
-        raise bad_field("scores", "has too many items" if items else "is empty", limit=limit, value=len(items))
-    return items
-
-
-def _path(at: int, field: str, n: int) -> str:
-    return field if n == 1 else f"scores[{at}].{field}"
-
-
 def _result(at: int, result: scoring.Result) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "index": at,
@@ -337,10 +312,7 @@ def _result(at: int, result: scoring.Result) -> dict[str, Any]:
         "external_id": result.external_id,
     }
     if result.faults:
-        shown["errors"] = [
-            FieldError(fault.field, fault.message, fault.limit or None, fault.value).as_json()
-            for fault in result.faults
-        ]
+        shown["errors"] = batch.errors_of(result.faults)
     return shown
 
 

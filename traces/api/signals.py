@@ -16,9 +16,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from telltale.projects.keys import KeyHolder, browser_key_ids
-from telltale.rest import cors, form, paging, params, shapes
+from telltale.rest import batch, cors, form, paging, params, shapes
 from telltale.rest.auth import BrowserAuthentication
-from telltale.rest.problems import CONTENT_TYPE, FieldError, Problem, bad_field, body_of, not_found, shown_value
+from telltale.rest.problems import CONTENT_TYPE, bad_field, body_of, not_found
 from telltale.rest.views import ProjectView
 from traces import signalling
 from traces.api.signal_bodies import (
@@ -148,7 +148,7 @@ class SignalsView(ProjectView):
         problems={413: "The body is too large.", 429: "A key for browsers sent more than it may; see `Retry-After`."},
     )
     def post(self, request: Request) -> Response:
-        told = _items(request.data)
+        told = batch.items_of(request.data, "signals", signalling.ITEMS_MAX, beside=("key",))
         holder = request.auth if isinstance(request.auth, KeyHolder) else None
         browser_keys = None
         if holder is not None and holder.origins:
@@ -161,13 +161,7 @@ class SignalsView(ProjectView):
         for result in results:
             counts[result.status] += 1
         if counts["rejected"] == len(results):
-            errors = [
-                FieldError(_path(at, fault.field, len(results)), fault.message, fault.limit or None, fault.value)
-                for at, result in enumerate(results)
-                for fault in result.faults
-            ]
-            detail = "; ".join(f"{error.field} {error.message}" for error in errors[:5])
-            raise Problem(400, detail, *errors[:100])
+            raise batch.none_kept("signals", [result.faults for result in results])
         return Response(counts | {"items": [_result(at, result) for at, result in enumerate(results)]})
 
     def body_bytes(self, request: Request) -> int:
@@ -334,27 +328,6 @@ def _among(query: QueryDict, name: str, accepted: Mapping[str, Any]) -> list[Any
     return [accepted[word] for word in params.texts(query, name)]
 
 
-def _items(data: Any) -> list[Any]:
-    limit = f"1 to {signalling.ITEMS_MAX} signals"
-    if isinstance(data, dict):
-        data = {name: value for name, value in data.items() if name != "key"}
-        if "signals" in data:
-            unknown = sorted(str(name) for name in data if name != "signals")
-            if unknown:
-                raise bad_field(str(shown_value(unknown[0])), "unknown field", limit="one of signals, key")
-            data = data["signals"]
-            if not isinstance(data, list):
-                raise bad_field("signals", "is no array", limit=limit)
-    found = data if isinstance(data, list) else [data]
-    if not 1 <= len(found) <= signalling.ITEMS_MAX:
-        raise bad_field("signals", "has too many items" if found else "is empty", limit=limit, value=len(found))
-    return found
-
-
-def _path(at: int, field: str, n: int) -> str:
-    return field if n == 1 else f"signals[{at}].{field}"
-
-
 def _result(at: int, result: signalling.Result) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "index": at,
@@ -364,10 +337,7 @@ def _result(at: int, result: signalling.Result) -> dict[str, Any]:
         "bound": result.is_bound,
     }
     if result.faults:
-        shown["errors"] = [
-            FieldError(fault.field, fault.message, fault.limit or None, fault.value).as_json()
-            for fault in result.faults
-        ]
+        shown["errors"] = batch.errors_of(result.faults)
     return shown
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, LiteralString
 from uuid import UUID
 
-import orjson
 from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
@@ -19,7 +18,7 @@ from traces.read.filters import TraceFilter, condition_of, escape_like
 from traces.read.listing import COUNT_MAX, EXPORT_TIMEOUT_MS, PAGE_SIZE_MAX, Ask, Count, Sort
 from traces.read.places import Place, beyond, read_place, write_place
 from traces.read.signal_terms import DOWN, KIND_WORDS, UP, USER_KINDS, word_of
-from traces.read.signals import Signal
+from traces.read.signals import Signal, columns_of, signal_of
 from traces.signals.kinds import Kind, Source, Target
 
 DEFAULT_SORT = "-happened_at"
@@ -30,13 +29,6 @@ SAMPLE = 1000
 COUNT_COST_MAX = 1_000
 FACET_VALUES_MAX = 8
 ID_MAX = 2**63 - 1
-COLUMNS = (
-    "signal_id", "signal_key", "client_id", "target_kind", "trace_id", "span_id", "session_id", "request_id", "name",
-    "kind", "vote", "value_number", "value_bool", "value_label", "value_text", "comment", "source", "author",
-    "happened_at", "is_dated", "received_at", "updated_at", "revision", "key_id", "unit_key", "bound_at", "feature",
-    "metadata",
-)  # fmt: skip
-_COLUMNS = sql.SQL(", ").join(sql.Identifier("t", name) for name in COLUMNS)
 # Where a search looks: for words in these, for the whole of it in those.
 _WORDS = ("comment", "value_text", "value_label", "name", "author")
 _IDS = ("client_id", "session_id", "request_id")
@@ -258,43 +250,8 @@ def _rows(
         where = sql.SQL("{}\n  AND {}").format(where, place)
     direction = sql.SQL("DESC" if goes_down else "ASC")
     order = sql.SQL("t.happened_at {}, t.signal_id {}").format(direction, direction)
-    query = compose("read_signal_rows", columns=_COLUMNS, conditions=where, order=order)
-    return [_signal(values) for values in fetch(cursor, query, params | {"limit": limit})]
-
-
-def _signal(values: tuple[Any, ...]) -> Signal:
-    held = dict(zip(COLUMNS, values, strict=True))
-    metadata = held["metadata"]
-    return Signal(
-        key=held["signal_key"],
-        id=held["signal_id"],
-        client_id=held["client_id"],
-        target=Target(held["target_kind"]),
-        trace_id=held["trace_id"],
-        span_id=held["span_id"],
-        session_id=held["session_id"],
-        request_id=held["request_id"],
-        name=held["name"],
-        kind=Kind(held["kind"]),
-        number=held["value_number"],
-        truth=held["value_bool"],
-        label=held["value_label"],
-        text=held["value_text"],
-        vote=held["vote"],
-        comment=held["comment"],
-        source=Source(held["source"]),
-        author=held["author"],
-        happened_at=held["happened_at"],
-        is_dated=held["is_dated"],
-        received_at=held["received_at"],
-        updated_at=held["updated_at"],
-        revision=held["revision"],
-        key_id=held["key_id"],
-        unit_key=held["unit_key"],
-        bound_at=held["bound_at"],
-        feature=held["feature"],
-        metadata=orjson.loads(metadata) if isinstance(metadata, str | bytes) else metadata,
-    )
+    query = compose("read_signal_rows", columns=columns_of("t"), conditions=where, order=order)
+    return [signal_of(row) for row in fetch(cursor, query, params | {"limit": limit})]
 
 
 def _count(cursor: CursorWrapper, where: sql.Composed, params: dict[str, Any], least: int) -> Count:

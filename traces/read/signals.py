@@ -138,9 +138,14 @@ _COLUMNS = (
     "happened_at", "is_dated", "received_at", "updated_at", "revision", "key_id", "unit_key", "bound_at", "feature",
     "metadata",
 )  # fmt: skip
-_SELECT = sql.SQL("SELECT {} FROM traces_signal AS g WHERE g.project_id = %(project_id)s").format(
-    sql.SQL(", ").join(sql.SQL("g.{}").format(sql.Identifier(name)) for name in _COLUMNS)
-)
+
+
+def columns_of(alias: str) -> sql.Composable:
+    """The columns of `traces_signal` under `alias`, as `signal_of` takes them."""
+    return sql.SQL(", ").join(sql.Identifier(alias, name) for name in _COLUMNS)
+
+
+_SELECT = sql.SQL("SELECT {} FROM traces_signal AS g WHERE g.project_id = %(project_id)s").format(columns_of("g"))
 _TESTS: tuple[tuple[str, Any], ...] = (
     ("start", sql.SQL("g.happened_at >= %(start)s")),
     ("end", sql.SQL("g.happened_at < %(end)s")),
@@ -368,10 +373,11 @@ def _page(
 
 def _read(query: sql.Composable, params: dict[str, Any], timeout_ms: int | None = None) -> list[Signal]:
     with asking(timeout_ms) if timeout_ms is not None else asking() as cursor:
-        return [_signal(row) for row in fetch(cursor, query.as_string(None), params)]
+        return [signal_of(row) for row in fetch(cursor, query.as_string(None), params)]
 
 
-def _signal(row: tuple[Any, ...]) -> Signal:
+def signal_of(row: tuple[Any, ...]) -> Signal:
+    """A row of `columns_of` as a signal."""
     values = list(row)
     values[3], values[9], values[16] = Target(values[3]), Kind(values[9]), Source(values[16])
     values[27] = orjson.loads(values[27]) if isinstance(values[27], str) else values[27]

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import orjson
 
+from telltale.lib.faults import Fault, ItemRefused
 from traces.canonical.text import clean_text, clean_value, cut_text
 from traces.signals.keys import key_of_client_id, key_of_signal
 from traces.signals.kinds import Kind, Source, Target
@@ -45,24 +46,6 @@ _ORDER = (
     "client_id", "metadata",
 )  # fmt: skip
 _TEXT_KINDS = frozenset({Kind.CORRECTION, Kind.TEXT})
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with an item: which field, what is accepted, what came."""
-
-    field: str
-    message: str
-    limit: str = ""
-    value: Any = None
-
-
-class ItemRefused(Exception):
-    """An item that cannot be a signal."""
-
-    def __init__(self, *faults: Fault) -> None:
-        super().__init__("; ".join(f"{fault.field} {fault.message}" for fault in faults))
-        self.faults = faults
 
 
 @dataclass(slots=True)
