@@ -22,15 +22,17 @@ INSERT INTO evals_candidate (project_id, trace_id, due_at)
 SELECT %(project_id)s, trace_id, %(due_at)s FROM unnest(%(trace_ids)s::uuid[]) AS trace_id
 ON CONFLICT (project_id, trace_id) DO UPDATE SET due_at = excluded.due_at
 """
+# Chosen once: a plan that chose again for each row would find others, and take more than was asked for.
 _TAKE_DUE = """
-DELETE FROM evals_candidate AS c
-USING (
+WITH mine AS MATERIALIZED (
     SELECT project_id, trace_id FROM evals_candidate
     WHERE project_id = %(project_id)s AND due_at <= %(now)s
     ORDER BY due_at
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
-) AS mine
+)
+DELETE FROM evals_candidate AS c
+USING mine
 WHERE c.project_id = mine.project_id AND c.trace_id = mine.trace_id
 RETURNING c.trace_id
 """

@@ -35,15 +35,17 @@ _TELL = """
     INSERT INTO traces_feed (consumer, project_id, feed_id, batch_id, trace_ids)
     SELECT consumer, %s, %s, %s, %s::uuid[] FROM unnest(%s::smallint[]) AS consumer
 """
+# Chosen once: a plan that chose again for each row would find others, and take more than was asked for.
 _CLAIM = """
-    DELETE FROM traces_feed AS f
-    USING (
+    WITH mine AS MATERIALIZED (
         SELECT consumer, project_id, feed_id FROM traces_feed
         WHERE consumer = %(consumer)s AND project_id = %(project_id)s
         ORDER BY feed_id
         LIMIT %(limit)s
         FOR UPDATE SKIP LOCKED
-    ) AS mine
+    )
+    DELETE FROM traces_feed AS f
+    USING mine
     WHERE f.consumer = mine.consumer AND f.project_id = mine.project_id AND f.feed_id = mine.feed_id
     RETURNING f.feed_id, f.changed_at, f.batch_id, f.trace_ids
 """

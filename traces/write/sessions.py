@@ -83,16 +83,18 @@ _REMOVED = """
     ) AS gone
     WHERE s.project_id = %(project_id)s AND s.session_id = gone.session_id
 """
+# Chosen once: a plan that chose again for each row would put off sessions that nobody sums.
 _CLAIM = """
-    UPDATE traces_session AS s SET refreshed_at = clock_timestamp()
-    FROM (
+    WITH mine AS MATERIALIZED (
         SELECT project_id, session_id FROM traces_session
         WHERE stale_since IS NOT NULL
             AND refreshed_at < clock_timestamp() - greatest(%(least)s, turns * %(wait)s)
         ORDER BY stale_since
         LIMIT 1
         FOR UPDATE SKIP LOCKED
-    ) AS mine
+    )
+    UPDATE traces_session AS s SET refreshed_at = clock_timestamp()
+    FROM mine
     WHERE s.project_id = mine.project_id AND s.session_id = mine.session_id
     RETURNING s.project_id, s.session_id, s.refreshed_at, s.stale_since
 """
