@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeVar
 
+from evals.stats.results import TooLittle as TooLittle
+
 Direction = Literal["up", "down"]
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 Parameters = Mapping[str, Json]
@@ -127,7 +129,7 @@ class Part:
 class Verdict:
     """What one point came to. The statistic and limits are those of the rule nearest to its limit, named by `rule`.
 
-    `z` is the point itself in baseline standard deviations, None when it says nothing (no request, window still filling).
+    `z` is the point itself in baseline standard deviations, None when it says nothing (no request, still filling).
     `crossed` is a limit passed at this point; `alarm` the same, unless the detector was latched already.
     """
 
@@ -142,17 +144,8 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class TooLittle:
-    """There is not enough to learn from: what is there, what is needed, in which unit."""
-
-    have: int
-    need: int
-    unit: str
-
-
-@dataclass(frozen=True, slots=True)
 class NotStable:
-    """The points have a change inside and make no baseline: split before position `at`, `p` the chance of such a one."""
+    """The points change within and make no baseline: split before `at`; `p` is the chance of as much in steady points."""
 
     at: int
     p: float
@@ -237,7 +230,7 @@ def of_kind(baseline: Baseline, kind: str) -> None:
 def replay(
     detector: Detector[P, Any], baseline: Baseline, points: Iterable[P], *, released_at: frozenset[int] = frozenset()
 ) -> list[Verdict]:
-    """The verdicts on stored points from a fresh state; before each position of `released_at` the latch was released."""
+    """The verdicts on stored points from a fresh state, released before each position of `released_at`."""
     state, verdicts = State(), []
     for position, point in enumerate(points):
         if position in released_at:

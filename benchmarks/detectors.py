@@ -1,0 +1,56 @@
+"""Telltale's detectors for the benchmark of detectors: one factory a kind of series.
+
+    python detectors.py --plug-only --plug benchmarks.detectors:shares@prop --only prop,propod
+
+Every detector here is the product's own, `learn` on the first points and `step` on the rest, with one set of settings
+a kind of series. After an alarm the statistic starts again, as it does once an incident is resolved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from alerts.detectors.base import Baseline, NotStable, Settings, State
+from alerts.detectors.shares import Share, Shares, ShareSettings
+
+P = TypeVar("P")
+
+# Points to a false alarm that each kind is asked for: the bars of statistics.md, section 11, less a margin.
+SHARES_ARL0 = 5_000.0
+
+
+class Watched(Generic[P]):
+    """A detector as the benchmark knows one: learns from the first `warmup` values, alarms by True."""
+
+    def __init__(self, warmup: int, detector: Any, settings: Settings, point: Callable[[Any], P]) -> None:
+        self.warmup, self.detector, self.settings, self.point = warmup, detector, settings, point
+        self.learned: list[P] = []
+        self.baseline: Baseline | None = None
+        self.state = State()
+
+    def update(self, value: Any) -> bool:
+        point = self.point(value)
+        if self.baseline is None:
+            self.learned.append(point)
+            if len(self.learned) >= self.warmup:
+                self._learn()
+            return False
+        self.state, verdict = self.detector.step(self.baseline, self.state, point)
+        if verdict.alarm is None:
+            return False
+        self.state = self.state.released()
+        return True
+
+    def _learn(self) -> None:
+        found = self.detector.learn(self.learned, self.settings, seed=20_261_121)
+        if isinstance(found, Baseline):
+            self.baseline, self.learned = found, []
+        elif isinstance(found, NotStable):
+            # What a person would do: take what came after the change, and wait until that is enough.
+            self.learned = self.learned[found.at :]
+
+
+def shares(warmup: int) -> Watched[Share]:
+    """Windows of k of n: errors, refusals, unusable answers, low scores."""
+    return Watched(warmup, Shares(), ShareSettings(SHARES_ARL0), lambda value: Share(value.k, value.n))
