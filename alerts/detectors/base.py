@@ -62,7 +62,7 @@ class Baseline:
         value = self.parameters.get(name)
         if not isinstance(value, (list, tuple)):
             raise NotThisBaseline(f"the baseline of kind {self.kind} has no list {name}")
-        return tuple(math.inf if one is None else float(one) for one in value)  # type: ignore[arg-type]
+        return tuple(math.inf if one is None else float(one) for one in value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class NotStable:
-    """The points change within and make no baseline: split before `at`; `p` is the chance of as much in steady points."""
+    """The points change within and make no baseline: split before `at`. `p`: the chance of it in steady points."""
 
     at: int
     p: float

@@ -2,7 +2,8 @@
 
 A baseline with a change inside is no baseline: limits learned from both halves fit neither. The change is looked for as
 the split with the largest two-segment likelihood of a shift in normal scores of the points, its p by permutation: it
-holds whatever the distribution, and no tail rules it. Outliers leave in at most three rounds, and every one that left is listed.
+holds whatever the distribution, and no tail rules it. Outliers leave in at most three rounds, and every one that
+left is listed.
 """
 
 from __future__ import annotations

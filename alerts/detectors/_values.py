@@ -1,0 +1,351 @@
+"""Numbers that come many to a window (scores, times, costs), charted one by one or by means of windows.
+
+One by one is quickest and right only where neighbours do not resemble each other. Whether they do is asked of the
+baseline once (Ljung & Box 1978, 20 lags); if so, windows are charted by their means and the spread *between* windows
+sets the limits. Every channel is a fixed reading of a value; the limits of all rules follow together (`_chains`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from alerts.detectors import phase1
+from alerts.detectors._chains import Channel, Floats, Rule, chain_limits
+from alerts.detectors.base import (
+    Baseline,
+    NotStable,
+    NotThisBaseline,
+    Part,
+    Ruled,
+    Settings,
+    State,
+    TooLittle,
+    Verdict,
+    judged,
+    of_kind,
+    waiting,
+)
+from alerts.stats.gamma import chi_square_tail
+from evals.stats.quantiles import t_quantile
+
+LAGS = 20
+# Neighbours are held to be independent when the portmanteau test finds nothing at this level (spec 2.4).
+INDEPENDENT_FROM = 0.01
+# Fewer windows give no spread between them worth a limit.
+WINDOWS_LEAST = 20
+# Of longer baselines so many values, evenly spread, stand in for all when limits are drawn.
+_SAMPLE = 4_000
+# Windows drawn together when limits are made: what one window leaves over to the next.
+_BLOCK = 2
+_SMOOTH = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """One window of values in their order; `weights` (1/inclusion probability) of as many, None: all alike."""
+
+    values: tuple[float, ...]
+    weights: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.weights is not None and len(self.weights) != len(self.values):
+            raise ValueError(f"{len(self.values)} values need as many weights, not {len(self.weights)}")
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSettings(Settings):
+    """`values_min` or `windows_min` make a baseline; `window` values at least make a point of a chart of means."""
+
+    values_min: int = 500
+    windows_min: int = 50
+    window: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How values become channels: names, the readings (n,) -> (n, j), a floor for each sd, the rules of both ways."""
+
+    names: tuple[str, ...]
+    read: Callable[[Floats], Floats]
+    floors: tuple[float, ...]
+    single: tuple[Rule, ...]
+    means: tuple[Rule, ...]
+    parameters: dict[str, float]
+    unseen: tuple[float, ...] = ()
+
+
+def ljung_box(values: Floats, lags: int = LAGS) -> float:
+    """p of no autocorrelation up to `lags`; 1 for constant or too few values. Shape (n,), in order of time.
+
+    Source: Ljung & Box 1978, Biometrika 65, 297-303: Q = n(n+2) Σ r_k²/(n-k), chi-square with `lags` df.
+    """
+    n = len(values)
+    centred = values - values.mean()
+    total = float(centred @ centred)
+    if n <= 2 * lags or total <= 0:
+        return 1.0
+    q = sum((float(centred[k:] @ centred[:-k]) / total) ** 2 / (n - k) for k in range(1, lags + 1))
+    return chi_square_tail(n * (n + 2) * q, lags)
+
+
+def learn(
+    kind: str,
+    points: Sequence[Values],
+    settings: ValueSettings,
+    seed: int,
+    prepare: Callable[[Floats], Reading],
+) -> Baseline | NotStable | TooLittle:
+    """The frozen baseline of `kind`: `prepare` fixes the reading from all values of the baseline."""
+    filled = [at for at, point in enumerate(points) if point.values]
+    values = np.array([one for at in filled for one in points[at].values], dtype=np.float64)
+    weights = np.array([one for at in filled for one in points[at].weights or (1.0,) * len(points[at].values)])
+    if len(values) < settings.values_min and len(filled) < settings.windows_min:
+        return TooLittle(len(values), settings.values_min, "values")
+    if not np.isfinite(values).all():
+        raise ValueError("a baseline holds finite values only")
+    reading = prepare(values)
+    channels = reading.read(values)
+    starts = np.cumsum([0] + [len(points[at].values) for at in filled])
+    alike = bool((weights == weights[0]).all())
+    if alike and min(ljung_box(channels[:, j]) for j in range(channels.shape[1])) >= INDEPENDENT_FROM:
+        owner = np.repeat(filled, np.diff(starts))
+        return _one_by_one(kind, channels, reading, settings, seed, len(points), owner.tolist())
+    groups = _merged(starts, settings.window)
+    if len(groups) < WINDOWS_LEAST:
+        return TooLittle(len(groups), WINDOWS_LEAST, f"windows of {settings.window} values")
+    return _by_means(kind, channels, weights, reading, settings, seed, len(points), starts, groups, filled)
+
+
+def _one_by_one(
+    kind: str,
+    channels: Floats,
+    reading: Reading,
+    settings: ValueSettings,
+    seed: int,
+    windows: int,
+    owner: list[int],
+) -> Baseline | NotStable | TooLittle:
+    refusal = phase1.refused(channels[:, 0], seed, owner)
+    if refusal is not None:
+        return refusal
+    n = len(channels)
+    centres, sds = channels.mean(axis=0), np.maximum(channels.std(axis=0, ddof=1), reading.floors)
+    sample = channels[np.linspace(0, n - 1, _SAMPLE).astype(int)] if n > _SAMPLE else channels
+    if reading.unseen:
+        # What the scale allows and the baseline never showed is put in once: it is rare, not impossible.
+        sample = np.vstack([sample, np.array(reading.unseen)[:, None]])
+    limits = chain_limits(
+        sample,
+        [Channel(name, floor=floor) for name, floor in zip(reading.names, reading.floors, strict=True)],
+        reading.single,
+        arl0=settings.arl0 * n / windows,
+        up_share=settings.up_share,
+        seed=seed,
+    )
+    frozen = {"centres": centres.tolist(), "sds": sds.tolist(), "between": [], "window": 1}
+    return _frozen(
+        kind, reading, reading.single, frozen, limits.low, limits.high, n, windows, "one by one", seed, settings
+    )
+
+
+def _merged(starts: np.ndarray[tuple[int], np.dtype[np.int64]], least: int) -> list[tuple[int, int]]:
+    """Windows merged forward until each holds `least` values: half-open ranges of windows; a rest is left out."""
+    groups, first = [], 0
+    for at in range(1, len(starts)):
+        if starts[at] - starts[first] >= least:
+            groups.append((first, at))
+            first = at
+    return groups
+
+
+def _by_means(
+    kind: str,
+    channels: Floats,
+    weights: Floats,
+    reading: Reading,
+    settings: ValueSettings,
+    seed: int,
+    points: int,
+    starts: np.ndarray[tuple[int], np.dtype[np.int64]],
+    groups: list[tuple[int, int]],
+    filled: list[int],
+) -> Baseline | NotStable | TooLittle:
+    spans = [slice(int(starts[first]), int(starts[last])) for first, last in groups]
+    sizes = np.array([weights[span].sum() ** 2 / (weights[span] ** 2).sum() for span in spans])
+    means = np.array([weights[span] @ channels[span] / weights[span].sum() for span in spans])
+    within = sum(((channels[span] - channels[span].mean(axis=0)) ** 2).sum(axis=0) for span in spans)
+    degrees = sum(span.stop - span.start for span in spans) - len(spans)
+    inside = np.maximum(np.sqrt(within / max(degrees, 1)), reading.floors)
+
+    def frozen_of(kept: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[Floats, Floats]:
+        centres = np.average(means[kept], axis=0, weights=sizes[kept])
+        return centres, between_windows(means[kept], sizes[kept], centres, inside)
+
+    def standardised(kept: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Floats:
+        centres, between = frozen_of(kept)
+        z: Floats = (means - centres) / np.sqrt(between**2 + inside**2 / sizes[:, None])
+        return z
+
+    kept = phase1.screened(len(groups), lambda which: np.abs(standardised(which)).max(axis=1))
+    refusal = phase1.refused(standardised(kept)[:, 0], seed, [filled[first] for first, _ in groups])
+    if refusal is not None:
+        return refusal
+    centres, between = frozen_of(kept)
+    z = standardised(kept)[kept]
+    count = len(z)
+    flat = bool((z.std(axis=0, ddof=1) < 0.5).any())
+    arl0 = settings.arl0 * len(groups) / points
+    limits = chain_limits(
+        z,
+        [Channel(name, floor=1.0 if flat else 0.0) for name in reading.names],
+        reading.means,
+        arl0=arl0,
+        up_share=settings.up_share,
+        seed=seed,
+        block=_BLOCK,
+        smooth=1.0 if flat else _SMOOTH,
+    )
+    low, high = limits.low, limits.high
+    for i, rule in enumerate(reading.means):
+        # One point cannot be judged by a tail that the baseline never reached: there t of window means is the least.
+        if rule.lam == 1 and arl0 / rule.share > count:
+            for side, share, sign in ((high, settings.up_share, 1), (low, 1 - settings.up_share, -1)):
+                rate = rule.share * share / arl0
+                if rate > 0:
+                    least = t_quantile(1 - 2 * rate, count - 1) * math.sqrt(1 + 1 / count)
+                    side[i] = sign * max(abs(side[i]), least)
+    frozen = {
+        "centres": centres.tolist(),
+        "sds": inside.tolist(),
+        "between": between.tolist(),
+        "window": settings.window,
+    }
+    left_out = [
+        filled[at]
+        for (first, last), stays in zip(groups, kept.tolist(), strict=True)
+        if not stays
+        for at in range(first, last)
+    ]
+    return _frozen(
+        kind,
+        reading,
+        reading.means,
+        frozen,
+        low,
+        high,
+        len(channels),
+        points,
+        "means of windows",
+        seed,
+        settings,
+        left_out,
+    )
+
+
+def between_windows(means: Floats, sizes: Floats, centres: Floats, inside: Floats) -> Floats:
+    """The sd between windows (j,) beyond what `inside` explains, by moments; 0 where windows vary as chance does.
+
+    s_b² = max(0, [Σ n_w(ȳ_w - μ)² - (W-1)s_w²] / [Σn_w - Σn_w²/Σn_w]). Shapes: means (w, j), sizes (w,).
+    """
+    total = sizes.sum()
+    room = total - (sizes**2).sum() / total
+    sum_of_squares = (sizes[:, None] * (means - centres) ** 2).sum(axis=0)
+    result: Floats = np.sqrt(np.maximum(0.0, (sum_of_squares - (len(means) - 1) * inside**2) / room))
+    return result
+
+
+def _frozen(
+    kind: str,
+    reading: Reading,
+    rules: Sequence[Rule],
+    frozen: dict[str, object],
+    low: Floats,
+    high: Floats,
+    n: int,
+    windows: int,
+    method: str,
+    seed: int,
+    settings: ValueSettings,
+    excluded: Sequence[int] = (),
+) -> Baseline:
+    parameters = {
+        **reading.parameters,
+        **frozen,
+        "rules": [rule.name for rule in rules],
+        "channels": [rule.channel for rule in rules],
+        "lams": [rule.lam for rule in rules],
+        "low": [float(one) if math.isfinite(one) else None for one in low],
+        "high": [float(one) if math.isfinite(one) else None for one in high],
+    }
+    return Baseline(kind, parameters, n, windows, method, seed, settings.arl0, tuple(excluded))  # type: ignore[arg-type]
+
+
+def step(
+    kind: str, baseline: Baseline, state: State, point: Values, read: Callable[[Baseline, Floats], Floats]
+) -> tuple[State, Verdict]:
+    """The state after one window of values: charted one by one, or merged until it makes a mean."""
+    of_kind(baseline, kind)
+    rules = _Rules(baseline)
+    statistics = state.statistics or (0.0,) * len(rules.lams)
+    if not point.values:
+        return waiting(state, rules.parts(statistics), state.pending)
+    channels = read(baseline, np.array(point.values, dtype=np.float64))
+    if baseline.number("window") == 1:
+        return _run(rules, state, statistics, channels)
+    weights = np.array(point.weights or (1.0,) * len(point.values))
+    pending = state.pending or (0.0,) * (3 + channels.shape[1])
+    added = (len(point.values), weights.sum(), (weights**2).sum(), *(weights @ channels))
+    pending = tuple(float(old + new) for old, new in zip(pending, added, strict=True))
+    count, total, squares, *sums = pending
+    if count < baseline.number("window"):
+        return waiting(State(state.points, statistics, pending, state.latched), rules.parts(statistics), pending)
+    size = total**2 / squares
+    z = [(one / total - m) / math.sqrt(b**2 + s**2 / size) for one, m, s, b in zip(sums, *rules.frozen, strict=True)]
+    moved = rules.moved(statistics, z)
+    return judged(state, Ruled(rules.parts(moved), moved, z[0]))
+
+
+class _Rules:
+    """The rules of a baseline, read once a step."""
+
+    def __init__(self, baseline: Baseline) -> None:
+        names = baseline.parameters.get("rules")
+        if not isinstance(names, (list, tuple)):
+            raise NotThisBaseline(f"the baseline of kind {baseline.kind} names no rules")
+        self.names = [str(name) for name in names]
+        self.channels = [int(one) for one in baseline.numbers("channels")]
+        self.lams = baseline.numbers("lams")
+        low, high = baseline.numbers("low"), baseline.numbers("high")
+        self.low = [None if math.isinf(one) else one for one in low]
+        self.high = [None if math.isinf(one) else one for one in high]
+        self.frozen = (baseline.numbers("centres"), baseline.numbers("sds"), baseline.numbers("between"))
+
+    def moved(self, statistics: tuple[float, ...], z: Sequence[float]) -> tuple[float, ...]:
+        return tuple(
+            c + lam * (z[channel] - c) for c, lam, channel in zip(statistics, self.lams, self.channels, strict=True)
+        )
+
+    def parts(self, statistics: tuple[float, ...]) -> tuple[Part, ...]:
+        return tuple(map(Part, self.names, statistics, self.low, self.high))
+
+
+def _run(rules: _Rules, state: State, statistics: tuple[float, ...], channels: Floats) -> tuple[State, Verdict]:
+    """Every value of the window in turn; the window speaks by its first crossing, or by where it ended."""
+    centres, sds, _ = rules.frozen
+    scaled = ((channels - np.array(centres)) / np.array(sds)).tolist()
+    spoken: tuple[State, Verdict] | None = None
+    for z in scaled:
+        statistics = rules.moved(statistics, z)
+        if spoken is None:
+            parts = rules.parts(statistics)
+            if any(part.crossed for part in parts):
+                spoken = judged(state, Ruled(parts, statistics, z[0]))
+    ended = judged(state, Ruled(rules.parts(statistics), statistics, scaled[-1][0]))
+    if spoken is None:
+        return ended
+    verdict = spoken[1]
+    return State(state.points + 1, statistics, (), True), verdict
