@@ -1,0 +1,125 @@
+"""Tails of the counts that charts are made of: binomial and beta-binomial shares, Poisson and negative binomial counts.
+
+Each tail is summed from the count outward by the ratio of neighbouring probabilities, away from the middle, so that far
+tails keep their digits; the first probability comes from lgamma. Within 1e-7 of scipy's
+value; the upper tail of a negative binomial that is over 20,000 counts long within 3e-10.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from alerts.stats.normal import Array
+
+# Summed whole up to this many terms; beyond it only as far as anything is left of the mass.
+_WHOLE = 4_000
+_REACH = 16.0
+_LONG = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tails:
+    """P(X < k), P(X = k) and P(X > k) of one count."""
+
+    below: float
+    at: float
+    above: float
+
+    @property
+    def mid_low(self) -> float:
+        """The lower mid-p value P(X < k) + ½ P(X = k)."""
+        return min(1.0, self.below + 0.5 * self.at)
+
+    @property
+    def mid_high(self) -> float:
+        """The upper mid-p value P(X > k) + ½ P(X = k)."""
+        return min(1.0, self.above + 0.5 * self.at)
+
+
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
+def _whole(at: float, ratios: Array, lower: bool, outward: bool = True) -> Tails:
+    """The tails of a count with probability `at`, from the ratios to its neighbours on one side, outward."""
+    if at == 0:
+        # So far out that not even its own probability is a number.
+        return Tails(0.0, 0.0, 1.0) if lower == outward else Tails(1.0, 0.0, 0.0)
+    side = min(1.0, at * float(np.cumprod(ratios).sum())) if ratios.size else 0.0
+    other = max(0.0, 1 - at - side)
+    return Tails(side, at, other) if lower else Tails(other, at, side)
+
+
+def _terms(available: int, sd: float) -> int:
+    return available if available <= _WHOLE else min(available, _WHOLE + math.ceil(_REACH * sd))
+
+
+def share_tails(k: int, n: int, p: float, rho: float = 0.0) -> Tails:
+    """Tails of `k` of `n` where each counts with probability `p` in (0, 1), correlated by `rho` in [0, 1) in a window.
+
+    The binomial at rho = 0, else the beta-binomial of a = p(1/rho - 1), b = (1 - p)(1/rho - 1). ValueError outside.
+    """
+    if not (0 <= k <= n and 0 < p < 1 and 0 <= rho < 1):
+        raise ValueError(f"0 <= k <= n, p in (0, 1) and rho in [0, 1) are needed, not {k}, {n}, {p}, {rho}")
+    if n == 0:
+        return Tails(0.0, 1.0, 0.0)
+    if rho > 1e-9:
+        a, b = p * (1 / rho - 1), (1 - p) * (1 / rho - 1)
+        at = math.exp(_log_choose(n, k) + _log_beta(k + a, n - k + b) - _log_beta(a, b))
+    else:
+        a = b = 0.0
+        at = math.exp(_log_choose(n, k) + k * math.log(p) + (n - k) * math.log1p(-p))
+    sd = math.sqrt(n * p * (1 - p) * (1 + (n - 1) * rho))
+    # With a or b under 1 the beta-binomial has its mass at the ends: then no side is thin and all of it is summed.
+    u_shaped = 0 < a < 1 or 0 < b < 1
+    if k <= n * p:
+        steps = k if u_shaped else _terms(k, sd)
+        j = np.arange(k, k - steps, -1, dtype=np.float64)
+        # P(j - 1) / P(j).
+        ratios = j / (n - j + 1) * (((n - j + b) / (j - 1 + a)) if a else (1 - p) / p)
+        return _whole(at, ratios, lower=True)
+    steps = n - k if u_shaped else _terms(n - k, sd)
+    j = np.arange(k, k + steps, dtype=np.float64)
+    # P(j + 1) / P(j).
+    ratios = (n - j) / (j + 1) * (((j + a) / (n - j - 1 + b)) if a else p / (1 - p))
+    return _whole(at, ratios, lower=False)
+
+
+def count_tails(k: int, mean: float, size: float = math.inf) -> Tails:
+    """Tails of a count `k` >= 0 with `mean` > 0: negative binomial of variance mean + mean²/size, Poisson at inf.
+
+    ValueError for k < 0, a mean that is not over 0, or a size that is not.
+    """
+    if k < 0 or not mean > 0 or not size > 0:
+        raise ValueError(f"k >= 0, a mean and a size over 0 are needed, not {k}, {mean}, {size}")
+    if math.isinf(size) or size > 1e9 * max(1.0, mean):
+        at = math.exp(k * math.log(mean) - mean - math.lgamma(k + 1))
+        grow, extra, sd = mean, 0.0, math.sqrt(mean)
+    else:
+        at = math.exp(
+            math.lgamma(k + size)
+            - math.lgamma(size)
+            - math.lgamma(k + 1)
+            - size * math.log1p(mean / size)
+            + k * (math.log(mean) - math.log(size + mean))
+        )
+        grow, extra, sd = mean / (size + mean), size, math.sqrt(mean + mean * mean / size)
+    if k <= mean:
+        j = np.arange(k, k - _terms(k, sd), -1, dtype=np.float64)
+        ratios = j / (grow * (j - 1 + extra)) if extra else j / grow
+        return _whole(at, ratios, lower=True)
+    # Upward there is no end: as far as anything is left. A very long tail is what the lower one leaves.
+    reach = math.ceil(40 * sd + 40 / max(-math.log(grow), 1e-12) if extra else 40 * sd + 200)
+    if reach > _LONG and k <= 10 * _LONG:
+        j = np.arange(k, 0, -1, dtype=np.float64)
+        return _whole(at, j / (grow * (j - 1 + extra)) if extra else j / grow, lower=True, outward=False)
+    j = np.arange(k, k + reach, dtype=np.float64)
+    ratios = grow * (j + extra) / (j + 1) if extra else grow / (j + 1)
+    return _whole(at, ratios, lower=False)
