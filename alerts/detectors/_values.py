@@ -29,12 +29,9 @@ from alerts.detectors.base import (
     of_kind,
     waiting,
 )
-from alerts.stats.gamma import chi_square_tail
+from alerts.stats.dependence import P_LEAST, ljung_box
 from evals.stats.quantiles import t_quantile
 
-LAGS = 20
-# Neighbours are held to be independent when the portmanteau test finds nothing at this level (spec 2.4).
-INDEPENDENT_FROM = 0.01
 # Fewer windows give no spread between them worth a limit.
 WINDOWS_LEAST = 20
 # Of longer baselines so many values, evenly spread, stand in for all when limits are drawn.
@@ -78,20 +75,6 @@ class Reading:
     unseen: tuple[float, ...] = ()
 
 
-def ljung_box(values: Floats, lags: int = LAGS) -> float:
-    """p of no autocorrelation up to `lags`; 1 for constant or too few values. Shape (n,), in order of time.
-
-    Source: Ljung & Box 1978, Biometrika 65, 297-303: Q = n(n+2) Σ r_k²/(n-k), chi-square with `lags` df.
-    """
-    n = len(values)
-    centred = values - values.mean()
-    total = float(centred @ centred)
-    if n <= 2 * lags or total <= 0:
-        return 1.0
-    q = sum((float(centred[k:] @ centred[:-k]) / total) ** 2 / (n - k) for k in range(1, lags + 1))
-    return chi_square_tail(n * (n + 2) * q, lags)
-
-
 def learn(
     kind: str,
     points: Sequence[Values],
@@ -111,13 +94,19 @@ def learn(
     channels = reading.read(values)
     starts = np.cumsum([0] + [len(points[at].values) for at in filled])
     alike = bool((weights == weights[0]).all())
-    if alike and min(ljung_box(channels[:, j]) for j in range(channels.shape[1])) >= INDEPENDENT_FROM:
+    if alike and all(_independent(column) for column in channels.T):
         owner = np.repeat(filled, np.diff(starts))
         return _one_by_one(kind, channels, reading, settings, seed, len(points), owner.tolist())
     groups = _merged(starts, settings.window)
     if len(groups) < WINDOWS_LEAST:
         return TooLittle(len(groups), WINDOWS_LEAST, f"windows of {settings.window} values")
     return _by_means(kind, channels, weights, reading, settings, seed, len(points), starts, groups, filled)
+
+
+def _independent(column: Floats) -> bool:
+    """Whether a portmanteau test finds nothing that neighbours have in common; too few to tell are held not to."""
+    found = ljung_box(np.ascontiguousarray(column))
+    return not isinstance(found, TooLittle) and found.p >= P_LEAST
 
 
 def _one_by_one(

@@ -97,8 +97,8 @@ class State:
         )
 
     def released(self) -> State:
-        """The state after its incident was resolved: every statistic starts again at 0."""
-        return State()
+        """The state after its incident was resolved: every statistic starts again at 0, what waits is kept."""
+        return State(pending=self.pending)
 
 
 @dataclass(frozen=True, slots=True)

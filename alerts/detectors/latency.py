@@ -19,8 +19,8 @@ from alerts.detectors.base import Baseline, NotStable, State, TooLittle, Verdict
 
 KIND = "latency"
 
-# Of all readings of a tail this is within a tenth of the best there is for 5 % of calls made five times slower (.24 sd of
-# at most .27; 1{x > p95} has .19) and still sees all of them made a third slower (.29 sd).
+# Within a tenth of the best reading of a tail there is for 5 % of calls made five times slower (.24 sd of
+# at most .27; 1{x > p95} has .19), and it still sees all of them made a third slower (.29 sd).
 TAIL_FROM = 0.85
 TAIL_CAP = 4.0
 SINGLE = (Rule("body, EWMA 0.03", 0, 0.03, 0.12), Rule("tail, EWMA 0.02", 1, 0.02, 0.88))

@@ -17,15 +17,15 @@ KIND = "score"
 
 # Chosen on streams of judge scores with 150 repetitions of two seeds (docs/decisions): against .1 and .05 the pair sees
 # -.22 sd in 220-280 scores, not 320, and -.53 sd as early.
-SINGLE = (Rule("EWMA 0.03", 0, 0.03, 0.6), Rule("EWMA 0.1", 0, 0.1, 0.4))
+SINGLE = (Rule("EWMA 0.025", 0, 0.025, 0.5), Rule("EWMA 0.1", 0, 0.1, 0.5))
 MEANS = (Rule("EWMA 0.1", 0, 0.1, 0.25), Rule("EWMA 0.3", 0, 0.3, 0.65), Rule("one point", 0, 1.0, 0.1))
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreSettings(ValueSettings):
-    """`lowest`, `highest`: the ends of the scale. A tenth of the budget is for scores that rise."""
+    """`lowest`, `highest`: the ends of the scale. A twentieth of the budget is for scores that rise."""
 
-    up_share: float = 0.1
+    up_share: float = 0.05
     lowest: float = 1.0
     highest: float = 5.0
 

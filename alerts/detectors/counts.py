@@ -1,0 +1,283 @@
+"""Counts against the hour of the week, and silence: requests, sessions, tokens, money in whole units.
+
+What an hour is used to comes from the same hours of the weeks before; a factor from the last day follows slow growth,
+and stands still while the detector is latched. The count becomes the normal score of its mid-p value under a negative
+binomial, charted by an EWMA and by its exact tail. Silence is a rule of its own: a quiet night says nothing, a dead
+sender at noon is told within minutes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts.detectors import phase1
+from alerts.detectors._chains import Channel, Rule, chain_limits
+from alerts.detectors.base import (
+    Baseline,
+    NotStable,
+    Part,
+    Ruled,
+    Settings,
+    State,
+    TooLittle,
+    Verdict,
+    judged,
+    of_kind,
+)
+from alerts.detectors.shares import one_point
+from alerts.stats.counts import silence_chance
+from alerts.stats.normal import Z_TAIL, quantile, score
+from alerts.stats.tails import count_tails
+
+KIND = "count"
+Floats = NDArray[np.float64]
+
+HOURS = 168
+WEEKS_LEAST, WEEKS_FOR_HOURS_OF_WEEK = 2, 4
+# Medians of smaller counts are far from their means; those hours take the mean.
+_MEDIAN_FROM = 5.0
+# The factor of the last day starts from as much as one hour is used to, and never goes further than this.
+_TREND_MOST = 4.0
+# The variance of a median against that of a mean, in large normal samples: π/2.
+_OF_A_MEDIAN = math.pi / 2
+# A size beyond it is a Poisson.
+_SIZE_MOST = 1e6
+# Neighbouring windows drawn together when the limit is made: four hours of quarters.
+_BLOCK = 16
+_SMOOTH = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """`events` in one window whose middle is `hour` (hours since Monday midnight, in the project's time zone)."""
+
+    events: int
+    hour: float
+
+    def __post_init__(self) -> None:
+        if self.events < 0 or not 0 <= self.hour < HOURS:
+            raise ValueError(f"a count is 0 or more in an hour 0..168, not {self.events} in {self.hour}")
+
+
+@dataclass(frozen=True, slots=True)
+class CountSettings(Settings):
+    """`windows_a_day` fixes the window; `ewma_share` and `silence_share` of the budget, the rest is the one point's."""
+
+    lam: float = 0.1
+    ewma_share: float = 0.7
+    silence_share: float = 0.15
+    windows_a_day: int = 96
+
+
+class Counts:
+    """The detector of counts."""
+
+    kind = KIND
+
+    def learn(self, points: Sequence[Count], settings: CountSettings, seed: int) -> Baseline | NotStable | TooLittle:
+        """What each hour is used to, how much it varies, and the limits. User-marked days are left out before.
+
+        Windows in their order, from 2 weeks on; from 4 on by hour of the week, else by hour of the day. Every window
+        is judged by the *other* weeks, so that the error of what an hour is used to counts as its variation. TooLittle
+        under 2 weeks; NotStable for a change within. Source: statistics.md 3.5; dispersion by moments.
+        """
+        need = WEEKS_LEAST * 7 * settings.windows_a_day
+        if len(points) < need:
+            return TooLittle(len(points), need, "windows")
+        weekly = len(points) >= WEEKS_FOR_HOURS_OF_WEEK * 7 * settings.windows_a_day
+        events = np.array([point.events for point in points], dtype=np.float64)
+        period = HOURS if weekly else 24
+        hours = np.array([point.hour % period for point in points])
+        used = _used_to(events, hours, period)
+        others = _by_other_laps(events, hours, period)
+        expected = _trended(events, others, settings.windows_a_day)
+        laps = len(points) / settings.windows_a_day / (7 if weekly else 1)
+        level_error = _OF_A_MEDIAN / ((laps - 1) * settings.windows_a_day / 24)
+
+        def scores(kept: NDArray[np.bool_]) -> Floats:
+            by = _size(events[kept], expected[kept], level_error)
+            pairs = zip(events.tolist(), expected.tolist(), strict=True)
+            return np.array([_score(k, mean, by, level_error)[0] for k, mean in pairs])
+
+        kept = phase1.screened(len(points), scores)
+        size = _size(events[kept], expected[kept], level_error)
+        z = scores(kept)[kept]
+        refusal = phase1.refused(z, seed, np.flatnonzero(kept).tolist())
+        if refusal is not None:
+            return refusal
+        centre, sd = float(z.mean()), max(float(z.std(ddof=1)), 0.5)
+        limits = chain_limits(
+            z[:, None],
+            [Channel("count", floor=0.5)],
+            [Rule("EWMA", 0, settings.lam, settings.ewma_share)],
+            arl0=settings.arl0 / settings.ewma_share,
+            up_share=settings.up_share,
+            seed=seed,
+            block=_BLOCK,
+            smooth=_SMOOTH,
+        )
+        single = (1 - settings.ewma_share - settings.silence_share) / settings.arl0
+        return Baseline(
+            kind=KIND,
+            parameters={
+                "used_to": used,
+                "size": size,
+                "level_error": level_error,
+                "centre": centre,
+                "sd": sd,
+                "lam": settings.lam,
+                "low": [_finite(float(limits.low[0]))],
+                "high": [_finite(float(limits.high[0]))],
+                "alpha_high": single * settings.up_share,
+                "alpha_low": single * (1 - settings.up_share),
+                "alpha_silence": settings.silence_share / settings.arl0,
+                "windows_a_day": settings.windows_a_day,
+            },
+            n=int(events.sum()),
+            windows=len(points),
+            method="by hour of the week" if weekly else "by hour of the day",
+            seed=seed,
+            arl0=settings.arl0,
+            excluded=tuple(np.flatnonzero(~kept).tolist()),
+        )
+
+    def step(self, baseline: Baseline, state: State, point: Count) -> tuple[State, Verdict]:
+        """The state after one closed window. NotThisBaseline for a baseline of another kind."""
+        of_kind(baseline, KIND)
+        usual, seen, due, since = _where(baseline, state, point.hour)
+        mean = usual * _trend(seen, due, usual)
+        size = baseline.number("size")
+        raw, below, above = _score(float(point.events), mean, size, baseline.number("level_error"))
+        z = (raw - baseline.number("centre")) / baseline.number("sd")
+        c = state.statistics[0] if state.statistics else 0.0
+        lam = baseline.number("lam")
+        c += lam * (z - c)
+        since = since + mean if point.events == 0 else 0.0
+        low, high = baseline.numbers("low")[0], baseline.numbers("high")[0]
+        parts = (
+            Part(f"EWMA {lam:g}", c, None if math.isinf(low) else low, None if math.isinf(high) else high),
+            one_point(below, above, baseline.number("alpha_low"), baseline.number("alpha_high")),
+            _silence(baseline, since, mean),
+        )
+        if not state.latched:
+            keep = math.exp(-1 / baseline.number("windows_a_day"))
+            seen, due = keep * seen + point.events, keep * due + usual
+        return judged(state, Ruled(parts, (c,), z, (seen, due, since)))
+
+
+def silence(baseline: Baseline, state: State, hours: Iterable[tuple[float, float]]) -> Part:
+    """The rule of silence between windows: stretches (their middle as an hour, their part of an hour) without an event.
+
+    Asked as often as one likes: the chance is that of one gap so long, and gaps come as often as events do.
+    """
+    of_kind(baseline, KIND)
+    windows_an_hour = baseline.number("windows_a_day") / 24
+    quiet, mean = 0.0, 0.0
+    for hour, part in hours:
+        usual, seen, due, _ = _where(baseline, state, hour)
+        mean = usual * _trend(seen, due, usual)
+        quiet += mean * windows_an_hour * part
+    return _silence(baseline, quiet, mean)
+
+
+def _silence(baseline: Baseline, quiet: float, mean: float) -> Part:
+    """P(no event where `quiet` were due) on the scale of normal scores, against the chance that the budget gives it."""
+    size = baseline.number("size")
+    chance = silence_chance(quiet, size)
+    # One gap for each event: the more events a window holds, the more gaps there are to be long by chance.
+    alpha = baseline.number("alpha_silence") / max(1.0, mean)
+    if alpha <= 0:
+        return Part("silence", 0.0, None, None)
+    limit = quantile(alpha)
+    statistic = 0.0 if chance >= 0.5 else quantile(max(chance, min(Z_TAIL, alpha / 10)))
+    return Part("silence", statistic, limit, None)
+
+
+def _where(baseline: Baseline, state: State, hour: float) -> tuple[float, float, float, float]:
+    used = baseline.numbers("used_to")
+    seen, due, since = state.pending or (0.0, 0.0, 0.0)
+    return _between(used, hour % len(used)), seen, due, since
+
+
+def _trend(seen: float, due: float, usual: float) -> float:
+    """What the last day held against what it is used to, from one hour's worth of "as ever"."""
+    factor = (seen + 4 * usual) / (due + 4 * usual)
+    return min(max(factor, 1 / _TREND_MOST), _TREND_MOST)
+
+
+def _trended(events: Floats, usual: Floats, windows_a_day: int) -> Floats:
+    """Each window's expectation with the factor of the day before it, as `step` makes it."""
+    keep, seen, due = math.exp(-1 / windows_a_day), 0.0, 0.0
+    expected = np.empty(len(events))
+    for at, (k, mean) in enumerate(zip(events.tolist(), usual.tolist(), strict=True)):
+        expected[at] = mean * _trend(seen, due, mean)
+        seen, due = keep * seen + k, keep * due + mean
+    return expected
+
+
+def _level(values: Sequence[float]) -> float:
+    """What an hour is used to a window: the median, for small counts the mean; never nothing at all."""
+    middle = float(np.median(values))
+    level = middle if middle >= _MEDIAN_FROM else float(np.mean(values))
+    return max(level, 0.5 / len(values))
+
+
+def _between(levels: Sequence[float], hour: float) -> float:
+    """The level at `hour`: of its own hour, on the lesser of the slopes to both neighbours, flat at a peak or a jump.
+
+    A steep morning is a slope, not stairs; midnight before a weekend is a step. Source: the minmod limiter, Roe 1986.
+    """
+    slot = math.floor(hour)
+    level = levels[slot % len(levels)]
+    before, after = level - levels[slot - 1], levels[(slot + 1) % len(levels)] - level
+    if before * after <= 0:
+        return level
+    return level + (hour - slot - 0.5) * min(before, after, key=abs)
+
+
+def _used_to(events: Floats, hours: Floats, period: int) -> list[float]:
+    """The level of every hour of the week or day; hours never seen take that of all."""
+    slots = hours.astype(int)
+    overall = _level(events.tolist())
+    found = [events[slots == slot].tolist() for slot in range(period)]
+    return [_level(values) if values else overall for values in found]
+
+
+def _by_other_laps(events: Floats, hours: Floats, period: int) -> Floats:
+    """For each window the level of its hour on all other laps (weeks, days); a lap begins where hours step back."""
+    laps = np.concatenate([[0], np.cumsum(np.diff(hours) < 0)])
+    by_slot: defaultdict[int, defaultdict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for k, slot, lap in zip(events.tolist(), hours.astype(int).tolist(), laps.tolist(), strict=True):
+        by_slot[slot][lap].append(k)
+    whole = _used_to(events, hours, period)
+    levels = {}
+    for lap in range(int(laps[-1]) + 1):
+        row = list(whole)
+        for slot, each in by_slot.items():
+            rest = [k for of, values in each.items() if of != lap for k in values]
+            row[slot] = _level(rest) if rest else row[slot]
+        levels[lap] = row
+    return np.array([_between(levels[lap], hour) for lap, hour in zip(laps.tolist(), hours.tolist(), strict=True)])
+
+
+def _size(events: Floats, expected: Floats, level_error: float) -> float:
+    """The negative binomial's size by moments: Σm² / max(0, Σ((k - m)² - m(1 + e))), e the error of the levels."""
+    excess = float(((events - expected) ** 2 - expected * (1 + level_error)).sum())
+    squares = float((expected**2).sum())
+    return _SIZE_MOST if excess * _SIZE_MOST <= squares else max(squares / excess, 1e-3)
+
+
+def _score(k: float, mean: float, size: float, level_error: float) -> tuple[float, float, float]:
+    """z and both mid-p tails of `k`; variance m + m²/size + e·m, the last because the level is an estimate itself."""
+    tails = count_tails(int(k), mean, 1 / (1 / size + level_error / mean))
+    return score(tails.mid_low, tails.mid_high), tails.mid_low, tails.mid_high
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
