@@ -77,18 +77,21 @@ def ks_two_sided(distance: float, n: int, m: int) -> float:
     return min(1.0, max(0.0, 1 - float(paths[-1])))
 
 
-def benjamini_hochberg(p_values: ArrayLike) -> Floats:
+def benjamini_hochberg(p_values: ArrayLike, among: int | None = None) -> Floats:
     """Adjusted p of a family tested once, (m,): a test is a discovery at q where its adjusted p <= q.
 
-    `p_values` (m,) floats in 0..1, independent or positively dependent. Errors: ValueError outside 0..1.
+    `p_values` (m,) floats in 0..1, independent or positively dependent. `among`: of so many looked at, m or more, the
+    others screened out by what the tests look at themselves; they count as p = 1. Errors: ValueError outside 0..1.
     Source: Benjamini and Hochberg 1995.
     """
     p = np.asarray(p_values, dtype=np.float64)
     if p.ndim != 1 or not bool(((p >= 0) & (p <= 1)).all()):
         raise ValueError("p-values are one row of numbers within 0 and 1")
-    m = p.size
+    m = p.size if among is None else among
+    if m < p.size:
+        raise ValueError(f"{p.size} tests cannot be among {m}")
     order = np.argsort(p, kind="stable")
-    scaled = p[order] * m / np.arange(1, m + 1)
-    adjusted = np.empty(m)
+    scaled = p[order] * m / np.arange(1, p.size + 1)
+    adjusted = np.empty(p.size)
     adjusted[order] = np.minimum(1.0, np.minimum.accumulate(scaled[::-1])[::-1])
     return adjusted

@@ -206,6 +206,12 @@ BH_1995 = [
 ]  # fmt: skip
 
 
+def test_tests_screened_out_count_as_one():
+    assert benjamini_hochberg([0.001, 0.2], among=10) == pytest.approx(benjamini_hochberg([0.001, 0.2] + [1.0] * 8)[:2])
+    with pytest.raises(ValueError, match="cannot be among"):
+        benjamini_hochberg([0.1, 0.2], among=1)
+
+
 def test_the_fifteen_p_values_of_benjamini_and_hochberg():
     """Benjamini and Hochberg 1995, section 3.2: at .05 four are rejected, by Bonferroni three."""
     adjusted = benjamini_hochberg(BH_1995)
