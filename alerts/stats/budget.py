@@ -7,6 +7,7 @@ share: a part with share f has ARL0 / f.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -40,7 +41,7 @@ class Chart:
     tier: Tier = "page"
 
     def __post_init__(self) -> None:
-        if not (self.updates > 0 and self.weight > 0):
+        if not (0 < self.updates < math.inf and 0 < self.weight < math.inf):
             raise ValueError(f"chart {self.key} needs updates and a weight over 0, not {self.updates}, {self.weight}")
 
 

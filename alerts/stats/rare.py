@@ -26,7 +26,7 @@ _P_MOST = 0.999
 _CHAINS_LEAST = 400
 _ALARMS = 400
 _STEPS_LEAST, _STEPS_MOST = 500, 2_000
-_WORK = 20_000_000
+_WORK = 12_000_000
 # Limits counted at once: enough for run lengths of a few points up to ten million, about e^h.
 _GRID = 28
 

@@ -37,6 +37,8 @@ _STEPS_LEAST = 500
 # Points one calibration may draw: 1 s (measured); beyond a run length of 100,000 its error grows instead.
 _WORK = 45_000_000
 _BATCH = 4_000_000
+# With fewer expected alarms than these a rate is not counted but guessed.
+_COUNTABLE = 8
 # Limits that are counted at once, as parts of the survival limit.
 _SCALES = np.array([0.92, 0.97, 1.0, 1.03, 1.07, 1.12, 1.2, 1.32, 1.5, 1.8])
 
@@ -46,8 +48,8 @@ class Resampled:
     """A limit on the statistic |c|, in sd of the points, with how it was found.
 
     `arl0` the wanted run length, `error` the relative Monte-Carlo standard error of the run length it really has;
-    `chains` x `steps` simulated points, from a baseline of `n` and `seed`. `beyond`: the baseline is too short for this
-    run length and weight, no chain ever came that far, and the limit is only the furthest one reached.
+    `chains` x `steps` simulated points, from a baseline of `n` and `seed`. `beyond`: this run length lies further out
+    than the baseline or the chains reach; the limit is no further than they came, and its error is stated as 1.
     """
 
     limit: float
@@ -136,7 +138,10 @@ def resampled_limit(
     error = math.sqrt(max(share, 1 / chains) / passed) if share > 0 else 1 / math.sqrt(chains)
     if method == "counting":
         limit, error = _counted(world, lam, arl0, sides, limit)
-    beyond = limit >= float(maxima.max())
+    furthest = float(maxima.max())
+    # Too few alarms to count, or none: the limit is where the chains ended, and its run length is anyone's guess.
+    beyond = limit >= furthest or chains * steps < _COUNTABLE * arl0
+    limit, error = min(limit, furthest), 1.0 if beyond else error
     return Resampled(limit, arl0, error, method, sides, chains, steps, n, block, seed, beyond)
 
 

@@ -2,7 +2,7 @@
 
 Each tail is summed from the count outward by the ratio of neighbouring probabilities, away from the middle, so that far
 tails keep their digits; the first probability comes from lgamma. Within 1e-7 of scipy's
-value; the upper tail of a negative binomial that is over 20,000 counts long within 3e-10.
+value; the upper tail of a negative binomial that is over 20,000 counts long within 3e-9.
 """
 
 from __future__ import annotations

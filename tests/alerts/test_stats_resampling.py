@@ -129,6 +129,15 @@ def test_a_one_point_limit_cannot_look_beyond_its_baseline_and_says_so():
     assert found.beyond
 
 
+def test_a_run_length_that_chains_cannot_count_is_said_to_be_beyond():
+    baseline = np.random.default_rng(4).standard_normal(200)
+    found = resampled_limit(baseline, 0.1, 1e8, 1, size=(500, 500))
+
+    assert found.beyond
+    assert found.error == 1
+    assert found.limit <= resampled_limit(baseline, 0.1, 1e8, 1).limit
+
+
 def test_the_quantile_is_estimated_again_in_every_chain():
     rng = np.random.default_rng(6)
     baseline = rng.lognormal(7, 0.5, 400)
