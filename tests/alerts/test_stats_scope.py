@@ -63,6 +63,19 @@ def test_a_pair_is_named_before_the_values_it_is_made_of():
     assert not any(line.name.count(" and ") and "language" in line.name for line in found.slices)
 
 
+def test_a_pair_comes_before_its_values_in_nearly_every_incident():
+    first = 0
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        columns = {f"a{at}": random.integers(0, 4 + 4 * at, 10_000).astype(str) for at in range(5)}
+        both = (columns["a1"] == "1") & (columns["a3"] == "2")
+        found = find_scope(columns, random.random(10_000) < np.where(both, 0.5, 0.03))
+        first += found.slices[0].name == "a1 1 and a3 2"
+
+    # The rest of either value looks bad by chance in 1 %.
+    assert first >= 54
+
+
 def test_values_of_the_same_rows_are_one_line():
     random = np.random.default_rng(2)
     now = traffic(random, 6_000)
