@@ -1,7 +1,8 @@
 """Times: duration, time to first token, time per token. The body by logs, the tail by what lies beyond the baseline's.
 
 A chart of raw times follows a few giants, and one of 1{x > p95} alone throws away how far beyond they are. The tail is
-read as min(max(0, log(x / p)), log cap), p a high percentile of the baseline: nothing below p, no giant over cap·p.
+read as min(max(0, log(x / p)), log cap), p a high percentile of the baseline: nothing below p, no giant over cap·p. The
+logs of the body are held within the same bounds.
 """
 
 from __future__ import annotations
@@ -55,17 +56,17 @@ class Latency:
         """
 
         def prepare(values: Floats) -> Reading:
-            threshold = float(np.quantile(np.maximum(values, _LEAST), TAIL_FROM))
+            least, threshold = np.quantile(np.maximum(values, _LEAST), [1 - TAIL_FROM, TAIL_FROM]).tolist()
             sd = float(np.log(np.maximum(values, _LEAST)).std(ddof=1))
             # Times that are all alike: a tenth more or less is then one sd.
             floor = 0.1 if sd < 1e-6 else 0.0
             return Reading(
                 names=("body", "tail"),
-                read=lambda one: _channels(one, threshold),
+                read=lambda one: _channels(one, least, threshold),
                 floors=(floor, max(floor, math.log(TAIL_CAP) / (2 * math.sqrt(len(values))))),
                 single=SINGLE,
                 means=MEANS,
-                parameters={"tail_from": threshold},
+                parameters={"head_from": least, "tail_from": threshold},
             )
 
         return _values.learn(KIND, points, settings, seed, prepare)
@@ -76,9 +77,12 @@ class Latency:
 
 
 def _read(baseline: Baseline, values: Floats) -> Floats:
-    return _channels(values, baseline.number("tail_from"))
+    return _channels(values, baseline.number("head_from"), baseline.number("tail_from"))
 
 
-def _channels(values: Floats, threshold: float) -> Floats:
+def _channels(values: Floats, least: float, threshold: float) -> Floats:
+    """Body and tail (n, 2): logs held within a factor of TAIL_CAP of both percentiles, and how far beyond the upper."""
+    cap = math.log(TAIL_CAP)
     logs = np.log(np.maximum(values, _LEAST))
-    return np.column_stack([logs, np.clip(logs - math.log(threshold), 0.0, math.log(TAIL_CAP))])
+    body = np.clip(logs, math.log(least) - cap, math.log(threshold) + cap)
+    return np.column_stack([body, np.clip(logs - math.log(threshold), 0.0, cap)])

@@ -1,0 +1,225 @@
+"""Detectors against sums done by hand, and at the edges where charts of means fail."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from alerts.detectors._values import Values, between_windows
+from alerts.detectors.base import Baseline, NotStable, State, replay
+from alerts.detectors.cost import Cost, CostSettings
+from alerts.detectors.counts import Count, Counts, CountSettings, silence
+from alerts.detectors.latency import Latency, LatencySettings
+from alerts.detectors.scores import Scores, ScoreSettings
+from alerts.detectors.shares import Share, Shares, ShareSettings
+from alerts.detectors.vectors import Vectors, VectorSettings
+from tests.alerts.detector_kit import counts, score_windows, shares, times, uneven_scores, vectors
+
+
+def _scores_by_means(window: int = 20) -> Baseline:
+    parameters = {
+        "lowest": 1.0,
+        "highest": 5.0,
+        "centres": [4.0],
+        "sds": [1.0],
+        "between": [0.3],
+        "window": window,
+        "rules": ["EWMA 0.1"],
+        "channels": [0],
+        "lams": [0.1],
+        "low": [-0.7],
+        "high": [None],
+    }
+    return Baseline("score", parameters, 1_000, 50, "means of windows", 1, 500.0)
+
+
+def test_a_window_of_shares_is_scored_by_its_mid_p_value():
+    # Given p = .02 exactly: 2 of 100 in each of 30 windows, no more alike than chance.
+    baseline = Shares().learn([Share(2, 100)] * 30, ShareSettings(500.0), 1)
+    assert isinstance(baseline, Baseline)
+    assert (baseline.number("p"), baseline.number("rho")) == (0.02, 0.0)
+
+    state, verdict = Shares().step(baseline, State(), Share(5, 100))
+
+    # Bin(100, .02): P(X <= 4) = .9492, P(X = 5) = .0353, so mid-p = .9668 and z = 1.836 (binomial tables).
+    assert verdict.z == pytest.approx(1.836, abs=2e-3)
+    assert state.statistics == (pytest.approx(0.1836, abs=2e-4),)
+    assert verdict.alarm is None
+
+
+def test_an_empty_window_of_shares_says_nothing_and_moves_nothing():
+    baseline = Shares().learn(shares(np.random.default_rng(1), 200), ShareSettings(500.0), 1)
+    assert isinstance(baseline, Baseline)
+    before, _ = Shares().step(baseline, State(), Share(5, 150))
+
+    after, verdict = Shares().step(baseline, before, Share(0, 0))
+
+    assert after == before
+    assert (verdict.z, verdict.alarm) == (None, None)
+
+
+def test_one_failure_of_one_request_is_no_alarm_and_twenty_of_forty_are():
+    baseline = Shares().learn(shares(np.random.default_rng(1), 200), ShareSettings(5_000.0), 1)
+    assert isinstance(baseline, Baseline)
+
+    one = Shares().step(baseline, State(), Share(1, 1))[1]
+    many = Shares().step(baseline, State(), Share(20, 40))[1]
+
+    assert one.alarm is None
+    assert (many.alarm, many.rule) == ("up", "one point")
+
+
+def test_the_spread_between_windows_is_what_chance_within_leaves_over():
+    # Three windows of 20 with means 4, 5, 3 and sd 1 within: (20·2 - 2·1) / (60 - 1200/60) = .95.
+    means, sizes = np.array([[4.0], [5.0], [3.0]]), np.full(3, 20.0)
+
+    assert between_windows(means, sizes, np.array([4.0]), np.array([1.0]))[0] ** 2 == pytest.approx(0.95)
+    assert between_windows(means * 0 + 4.0, sizes, np.array([4.0]), np.array([1.0]))[0] == 0.0
+
+
+def test_a_window_of_scores_is_judged_by_both_spreads():
+    scores = Values((4.0,) * 14 + (3.0,) * 6)
+
+    state, verdict = Scores().step(_scores_by_means(), State(), scores)
+
+    # Mean 3.7: z = -.3 / sqrt(.3² + 1/20) = -.8018.
+    assert verdict.z == pytest.approx(-0.8018, abs=1e-4)
+    assert state.statistics == (pytest.approx(-0.08018, abs=1e-5),)
+
+
+def test_weights_make_a_hajek_mean_of_fewer_effective_scores():
+    _, verdict = Scores().step(_scores_by_means(window=2), State(), Values((5.0, 1.0), (1.0, 3.0)))
+
+    # Mean (5 + 3·1)/4 = 2, n_eff = 4²/10 = 1.6: z = -2 / sqrt(.09 + 1/1.6).
+    assert verdict.z == pytest.approx(-2 / math.sqrt(0.09 + 0.625))
+
+
+def test_small_windows_wait_until_they_make_a_mean():
+    baseline = _scores_by_means()
+
+    state, first = Scores().step(baseline, State(), Values((4.0,) * 13))
+    state, second = Scores().step(baseline, state, Values((2.0,) * 7))
+
+    assert (first.z, first.alarm) == (None, None)
+    # (13·4 + 7·2)/20 = 3.3.
+    assert second.z == pytest.approx(-0.7 / math.sqrt(0.09 + 0.05))
+    assert state.pending == ()
+
+
+def test_latched_detectors_draw_on_and_raise_no_second_alarm():
+    verdicts = replay(Scores(), _scores_by_means(), [Values((1.0,) * 20)] * 6)
+
+    assert [verdict.alarm for verdict in verdicts] == ["down", *[None] * 5]
+    assert [verdict.crossed for verdict in verdicts] == ["down"] * 6
+    assert verdicts[5].statistic < verdicts[0].statistic
+
+
+def test_scores_alike_within_hours_are_charted_by_means_and_others_one_by_one():
+    g = np.random.default_rng(3)
+
+    alike = Scores().learn(uneven_scores(g, 120), ScoreSettings(500.0), 1)
+    apart = Scores().learn(score_windows(g, 60), ScoreSettings(500.0), 1)
+
+    assert isinstance(alike, Baseline)
+    assert alike.method == "means of windows"
+    assert isinstance(apart, Baseline)
+    assert apart.method == "one by one"
+
+
+def test_a_baseline_of_nothing_but_fives_does_not_alarm_at_the_first_four():
+    baseline = Scores().learn([Values((5.0,) * 20)] * 60, ScoreSettings(500.0), 1)
+    assert isinstance(baseline, Baseline)
+
+    four = Scores().step(baseline, State(), Values((4.0,) + (5.0,) * 19))[1]
+    collapse = Scores().step(baseline, State(), Values((3.0,) * 20))[1]
+
+    assert four.alarm is None
+    assert math.isfinite(four.z or 0.0)
+    assert collapse.alarm == "down"
+
+
+def test_a_baseline_with_a_change_inside_is_refused_where_it_changed():
+    g = np.random.default_rng(4)
+    points = score_windows(g, 40) + score_windows(g, 40, changed=True)
+
+    found = Scores().learn(points, ScoreSettings(500.0), 1)
+
+    assert isinstance(found, NotStable)
+    assert found.p < 0.001
+    assert found.low <= 40 <= found.high
+    assert abs(found.at - 40) <= 3
+
+
+def test_a_wild_window_is_left_out_of_the_baseline_and_listed():
+    points = shares(np.random.default_rng(5), 200)
+    points[77] = Share(60, 150)
+
+    found = Shares().learn(points, ShareSettings(500.0), 1)
+
+    assert isinstance(found, Baseline)
+    assert found.excluded == (77,)
+    assert found.number("p") == pytest.approx(0.02, abs=0.003)
+
+
+def test_a_few_giants_do_not_alarm_and_many_slow_calls_do():
+    g = np.random.default_rng(6)
+    baseline = Latency().learn(times(g, 60), LatencySettings(500.0), 1)
+    assert isinstance(baseline, Baseline)
+    quiet = [Values((*point.values[:-1], 1e9)) if at == 3 else point for at, point in enumerate(times(g, 8))]
+    slow = [
+        Values(tuple(5 * one if at % 10 == 0 else one for at, one in enumerate(point.values))) for point in times(g, 40)
+    ]
+
+    assert not any(verdict.alarm for verdict in replay(Latency(), baseline, quiet))
+    assert "up" in [verdict.alarm for verdict in replay(Latency(), baseline, slow)]
+
+
+def test_costs_below_nothing_are_refused_and_free_traces_are_no_baseline():
+    with pytest.raises(ValueError, match="0 or more"):
+        Cost().learn([Values((-1.0,))] * 500, CostSettings(500.0), 1)
+    assert not isinstance(Cost().learn([Values((0.0,))] * 500, CostSettings(500.0), 1), Baseline)
+
+
+def test_a_quiet_night_says_nothing_and_a_dead_sender_at_noon_is_told_within_minutes():
+    # Given some 190 requests a quarter of an hour in the morning, 34 late in the evening.
+    baseline = Counts().learn(counts(np.random.default_rng(7), 28 * 96), CountSettings(5_000.0), 1)
+    assert isinstance(baseline, Baseline)
+
+    evening = silence(baseline, State(), [(18.5, 1 / 60)])
+    morning = silence(baseline, State(), [(8.5, 3 / 60)])
+
+    assert evening.crossed is None
+    assert morning.crossed == "down"
+
+
+def test_an_hour_is_compared_with_its_own_hours():
+    baseline = Counts().learn(counts(np.random.default_rng(8), 28 * 96), CountSettings(5_000.0), 1)
+    assert isinstance(baseline, Baseline)
+
+    # 34 is what 18:30 holds and a sixth of what 6:30 does.
+    assert Counts().step(baseline, State(), Count(34, 18.6))[1].alarm is None
+    assert Counts().step(baseline, State(), Count(34, 6.6))[1].alarm == "down"
+
+
+def test_a_new_topic_is_seen_by_what_the_old_components_leave_over():
+    # Given a reference that varies along two axes of four, and new vectors along the fourth alone.
+    g = np.random.default_rng(9)
+    reference = [tuple(row) for row in (g.normal(0, 1, (600, 4)) * [1, 1, 0.05, 0.05]).tolist()]
+    baseline = Vectors().learn(reference, VectorSettings(1_000.0, components=2), 1)
+    assert isinstance(baseline, Baseline)
+
+    verdicts = replay(Vectors(), baseline, [(0.0, 0.0, 0.0, 0.8)] * 6)
+
+    assert any(verdict.alarm == "up" for verdict in verdicts)
+    # The first statistic is λ·|z| of one vector: nearly all of it the residual.
+    assert verdicts[0].statistic == pytest.approx(0.05 * (verdicts[0].z or 0.0), rel=0.05)
+
+
+def test_vectors_of_another_length_are_refused():
+    baseline = Vectors().learn(vectors(np.random.default_rng(1), 500), VectorSettings(500.0), 1)
+    assert isinstance(baseline, Baseline)
+
+    with pytest.raises(ValueError, match="12 finite numbers"):
+        Vectors().step(baseline, State(), (1.0, 2.0))
