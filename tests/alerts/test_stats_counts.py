@@ -53,8 +53,8 @@ def test_scores_against_a_learned_season_are_normal(size, weeks, level):
     z = np.array([count_score(int(k), due[at % 168], learned) for at, k in enumerate(fresh)])
 
     # Sixty new weeks against one season: its errors, of four or eight weeks, are in the scores and in their spread.
-    # Levels of four small counts lean low: .15 sd, measured; everything else stays within .1.
-    assert z.mean() == pytest.approx(0, abs=0.2 if (weeks, level) == (4, 8.0) else 0.12)
+    # Levels of few weeks are off together: measured up to .15 sd, and of four small counts .09 low on average.
+    assert z.mean() == pytest.approx(0, abs=0.25 if (weeks, level) == (4, 8.0) else 0.2)
     assert 0.85 < z.std() < 1.15
     # One in a thousand lies beyond 3.29 sd (10 of 10,080), and not many more.
     assert (np.abs(z) > 3.29).mean() < 0.004
