@@ -78,11 +78,10 @@ def choose(points: Array, lags: int = LAGS, p_least: float = P_LEAST, window_lea
     With fewer than 100 points nothing is known, and windows are the safe side. The window is the mixing time, and no
     less than `window_least` points. Points (n,) in the order of their time.
     """
-    if points.size < max(N_LEAST, 2 * lags + 1):
-        return Choice("windows", window_least, None, f"too few points to tell ({points.size} of {N_LEAST})")
     test = ljung_box(points, lags)
-    if isinstance(test, TooLittle):
-        return Choice("windows", window_least, None, f"too few points to tell ({test.have} of {test.need})")
+    if isinstance(test, TooLittle) or points.size < N_LEAST:
+        need = max(N_LEAST, 2 * lags + 1)
+        return Choice("windows", window_least, None, f"too few points to tell ({points.size} of {need})")
     if test.p >= p_least:
         return Choice("points", 1, test, "no dependence between neighbours was found")
     return Choice("windows", max(window_least, mixing_time(points)), test, "neighbours resemble each other")

@@ -16,7 +16,7 @@ import numpy as np
 
 from alerts.stats.normal import Array
 from alerts.stats.tails import share_tails
-from telltale.stats.proportions import Proportion, wilson
+from evals.stats.quantiles import wilson_limits
 
 Side = Literal["over", "under"]
 
@@ -149,18 +149,9 @@ def replayed_false_alarms(
         return None
     beyond = seen > threshold if side == "over" else seen < threshold
     before = np.concatenate((np.zeros(1, dtype=bool), beyond[:-1]))
-    edges = int((beyond & ~before).sum())
-    share: Proportion = wilson(edges, int(seen.size))
-    if share.share is None or share.low is None or share.high is None:
-        return None
-    return FalseAlarms(
-        float(beyond.mean()),
-        share.share * windows_a_week,
-        int(seen.size),
-        windows_a_week,
-        share.low * windows_a_week,
-        share.high * windows_a_week,
-    )
+    share = float((beyond & ~before).mean())
+    low, high = (limit * windows_a_week for limit in wilson_limits(share, seen.size))
+    return FalseAlarms(float(beyond.mean()), share * windows_a_week, int(seen.size), windows_a_week, low, high)
 
 
 Standing = Literal["ok", "breach", "no_data", "too_little"]

@@ -67,6 +67,8 @@ def test_few_points_are_charted_by_windows_and_it_is_said_why():
     assert (few.charted, few.window, few.test) == ("windows", 50, None)
     assert "50 of 100" in few.reason
     assert choose(np.random.default_rng(1).standard_normal(110), lags=60).charted == "windows"
+    with pytest.raises(ValueError, match="one lag"):
+        ljung_box(np.arange(40.0), 0)
     assert ljung_box(np.arange(40.0)) == TooLittle(40, 41, "points")
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from alerts.stats import cusum, ewma, gamma, normal, shewhart
+from alerts.stats.roots import rising_root
 from evals.stats.results import TooLittle
 
 SPC = json.loads((Path(__file__).parents[1] / "fixtures/statistics/spc.json").read_text())
@@ -323,6 +324,9 @@ def test_bad_settings_are_refused():
         lambda: ewma.run_length(0.1, 0),
         lambda: ewma.run_length(0.1, 3, start=4),
         lambda: cusum.limit_for(-1, 500),
+        lambda: cusum.limit_for(0.5, 2),
+        lambda: gamma.upper_gamma(-1, 1),
+        lambda: rising_root(lambda x: x, 1, 2),
         lambda: cusum.run_length_up(0.5, 0),
         lambda: shewhart.limit_for(1),
         lambda: gamma.lower_gamma(0, 1),
@@ -353,3 +357,13 @@ def test_normal_scores_keep_both_tails(p):
     assert normal.score(p, 1 - p) == -normal.score(1 - p, p)
     assert abs(normal.score(p, 1 - p)) <= 6
     assert normal.above(normal.upper_quantile(p)) == pytest.approx(p, rel=1e-9)
+
+
+@given(root=st.floats(0.01, 500), bend=st.floats(0.2, 3))
+def test_a_root_is_found_near_and_far(root, bend):
+    assert rising_root(lambda x: x**bend - root**bend, 0.0, 1.0) == pytest.approx(root, rel=1e-6)
+
+
+def test_delays_of_the_cusum_at_its_own_limit():
+    # R's spc: xcusum.crit(.5, 370) and xcusum.arl at 1 sd.
+    assert cusum.delay(0.5, 370.0, 1.0) == pytest.approx(9.924690, abs=1e-4)
