@@ -22,6 +22,7 @@ _MEMORIES, _STEPS = 10, 1_000
 # Alarms wanted over all chains, so that the Monte-Carlo error of a run length is about a tenth.
 _ALARMS = 160
 _CHAINS = (400, 8_000)
+_COUNTED_LEAST = 20
 # Scales of all limits together that are tried at once: correlated statistics need less than their separate budgets.
 _SCALES = np.linspace(0.76, 1.18, 8)
 _SEARCHES = 4
@@ -50,12 +51,16 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """(p,) limits of p rules on standardised statistics; ±inf where a side has no budget or can never be reached."""
+    """(p,) limits of p rules on standardised statistics; ±inf where a side has no budget.
+
+    `beyond`: the run length is longer than chains can count, and the limits were carried on from one they can.
+    """
 
     low: Floats
     high: Floats
     chains: int
     steps: int
+    beyond: bool
 
 
 def chain_limits(
@@ -83,13 +88,32 @@ def chain_limits(
     steps = math.ceil(max(min(_STEPS, arl0 / 2), _MEMORIES / slowest))
     chains = min(max(_CHAINS[0], math.ceil(_ALARMS / -math.expm1(-steps / arl0))), _CHAINS[1])
     world = _World(sample, channels, chains, np.random.default_rng([seed, 1]), block, smooth)
-    low, high = _separate(world, rules, arl0, up_share, steps, np.random.default_rng([seed, 2]))
+    counted = min(arl0, chains * steps / _ALARMS)
+    low, high = _separate(world, rules, counted, up_share, steps, np.random.default_rng([seed, 2]))
     for search in range(_SEARCHES):
-        scale = _together(world, rules, low, high, arl0, steps, np.random.default_rng([seed, 3, search]))
+        alarms = _together(world, rules, low, high, steps, np.random.default_rng([seed, 3, search]))
+        # Rates fall as limits rise; a straight line between the two neighbours, the end where none is wide enough.
+        wanted = math.log(chains * steps / counted)
+        scale = float(np.interp(-wanted, -np.log(np.maximum(alarms, 0.5)), _SCALES))
         low, high = low * scale, high * scale
         if _SCALES[0] < scale < _SCALES[-1]:
             break
-    return Limits(low, high, chains, steps)
+    if arl0 > counted:
+        further = carried_on(alarms, _SCALES / scale, arl0 / counted)
+        low, high = low * further, high * further
+    return Limits(low, high, chains, steps, arl0 > counted)
+
+
+def carried_on(alarms: Floats, scales: Floats, times: float) -> float:
+    """How much wider the limits are for a run length `times` as long: log rates fall with the square of a limit.
+
+    So the tail of a normal statistic goes, to which an EWMA comes close; fitted where at least 20 alarms were counted.
+    """
+    enough = alarms >= _COUNTED_LEAST
+    if enough.sum() < 2:
+        return 1.0
+    slope = float(np.polyfit(scales[enough] ** 2, np.log(alarms[enough]), 1)[0])
+    return math.sqrt(1 + math.log(times) / -slope) if slope < 0 else 1.0
 
 
 class _World:
@@ -154,7 +178,10 @@ class _World:
 
     def points(self, steps: int, generator: np.random.Generator) -> list[Floats]:
         """Standardised points for some steps: for each channel (steps, chains)."""
-        drawn = self._starts(generator, (self.chains, steps)).T
+        if self.block == 1:
+            drawn = generator.integers(0, self.n, (steps, self.chains))
+        else:
+            drawn = self._starts(generator, (self.chains, steps)).T
         found = []
         for j, channel in enumerate(self.channels):
             if channel.kind == "level":
@@ -202,11 +229,10 @@ def _together(
     rules: Sequence[Rule],
     low: Floats,
     high: Floats,
-    arl0: float,
     steps: int,
     generator: np.random.Generator,
-) -> float:
-    """The common factor of all limits at which alarms, counted with restart, come once in `arl0` points."""
+) -> Floats:
+    """Alarms of all chains, counted with restart, at each scale (g,) of all limits together."""
     p, g = len(rules), len(_SCALES)
     lam = np.array([rule.lam for rule in rules])[:, None, None]
     ceiling = high[:, None, None] * _SCALES[None, :, None]
@@ -222,7 +248,4 @@ def _together(
             if hit.any():
                 alarms += hit.sum(axis=1)
                 current[:, hit] = 0.0
-    wanted = math.log(world.chains * steps / arl0)
-    rates = np.log(np.maximum(alarms, 0.5))
-    # Rates fall as limits rise; a straight line between the two neighbours, the end where none is wide enough.
-    return float(np.interp(-wanted, -rates, _SCALES))
+    return alarms

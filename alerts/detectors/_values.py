@@ -135,7 +135,13 @@ def _one_by_one(
         up_share=settings.up_share,
         seed=seed,
     )
-    frozen = {"centres": centres.tolist(), "sds": sds.tolist(), "between": [], "window": 1}
+    frozen = {
+        "centres": centres.tolist(),
+        "sds": sds.tolist(),
+        "between": [],
+        "window": 1,
+        "beyond": limits.beyond,
+    }
     return _frozen(
         kind, reading, reading.single, frozen, limits.low, limits.high, n, windows, "one by one", seed, settings
     )
@@ -212,6 +218,7 @@ def _by_means(
         "sds": inside.tolist(),
         "between": between.tolist(),
         "window": settings.window,
+        "beyond": limits.beyond,
     }
     left_out = [
         filled[at]

@@ -138,6 +138,7 @@ class Counts:
                 "alpha_low": single * (1 - settings.up_share),
                 "alpha_silence": settings.silence_share / settings.arl0,
                 "windows_a_day": settings.windows_a_day,
+                "beyond": limits.beyond,
             },
             n=int(events.sum()),
             windows=len(points),

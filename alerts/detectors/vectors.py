@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alerts.detectors import phase1
+from alerts.detectors._chains import carried_on
 from alerts.detectors.base import (
     Baseline,
     NotStable,
@@ -181,6 +182,7 @@ def _limit(readings: Floats, lam: float, arl0: float, seed: int) -> float:
     n, width = readings.shape
     steps = math.ceil(max(min(_STEPS, arl0 / 2), 10 / lam))
     chains = min(max(_CHAINS[0], math.ceil(_ALARMS / -math.expm1(-steps / arl0))), _CHAINS[1])
+    counted = min(arl0, chains * steps / _ALARMS)
     counts = generator.multinomial(n, np.full(n, 1 / n), size=chains).astype(np.float64)
     means = counts @ readings / n
     sds = np.sqrt(np.maximum(counts @ readings**2 / n - means**2, 1e-12))
@@ -189,7 +191,7 @@ def _limit(readings: Floats, lam: float, arl0: float, seed: int) -> float:
     for _ in range(steps):
         current += lam * ((readings[generator.integers(0, n, chains)] - means) / sds - current)
         np.maximum(extremes, np.einsum("ij,ij->i", current, current), out=extremes)
-    first = math.sqrt(float(np.quantile(extremes, math.exp(-steps / arl0))))
+    first = math.sqrt(float(np.quantile(extremes, math.exp(-steps / counted))))
     limits = (first * _SCALES) ** 2
     state = np.zeros((len(limits), chains, width))
     alarms = np.zeros(len(limits))
@@ -199,8 +201,9 @@ def _limit(readings: Floats, lam: float, arl0: float, seed: int) -> float:
         if hit.any():
             alarms += hit.sum(axis=1)
             state[hit] = 0.0
-    wanted = math.log(chains * steps / arl0)
-    return first * float(np.interp(-wanted, -np.log(np.maximum(alarms, 0.5)), _SCALES))
+    wanted = math.log(chains * steps / counted)
+    scale = float(np.interp(-wanted, -np.log(np.maximum(alarms, 0.5)), _SCALES))
+    return first * scale * (carried_on(alarms, _SCALES / scale, arl0 / counted) if arl0 > counted else 1.0)
 
 
 _THAWED: dict[int, tuple[Baseline, _Fit]] = {}
