@@ -1,4 +1,4 @@
-"""The values that pass between series, charts, pages and REST. Frozen, without a database, JSON in and out elsewhere."""
+"""The values that pass between series, charts, pages and REST: frozen, without a database, JSON elsewhere."""
 
 from __future__ import annotations
 
