@@ -18,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("evals.api.urls")),
     path("", include("traces.urls")),
     path("", include("evals.urls")),
+    path("", include("alerts.urls")),
     path("", include("traces.urls_accounts")),
     path("", include("telltale.web.urls")),
 ]

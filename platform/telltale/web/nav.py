@@ -52,9 +52,18 @@ NAV = (
         ),
     ),
     NavGroup(
+        "Alerts",
+        (
+            NavItem("monitors/", "Monitors", "chart", on_phone=True),
+            NavItem("drift/", "Drift", "drift"),
+            NavItem("probes/", "Probes", "probe"),
+            NavItem("changes/", "Changes", "change"),
+        ),
+    ),
+    NavGroup(
         "Project",
         (
-            NavItem("accounting/", "Accounting", "db", on_phone=True),
+            NavItem("accounting/", "Accounting", "db"),
             NavItem("settings/", "Settings", "settings", on_phone=True),
         ),
     ),
