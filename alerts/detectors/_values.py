@@ -29,6 +29,7 @@ from alerts.detectors.base import (
     of_kind,
     waiting,
 )
+from alerts.detectors.points import Values as Values
 from alerts.stats.dependence import P_LEAST, ljung_box
 from evals.stats.quantiles import t_quantile
 
@@ -39,18 +40,6 @@ _SAMPLE = 4_000
 # Windows drawn together when limits are made: what one window leaves over to the next.
 _BLOCK = 2
 _SMOOTH = 0.3
-
-
-@dataclass(frozen=True, slots=True)
-class Values:
-    """One window of values in their order; `weights` (1/inclusion probability) of as many, None: all alike."""
-
-    values: tuple[float, ...]
-    weights: tuple[float, ...] | None = None
-
-    def __post_init__(self) -> None:
-        if self.weights is not None and len(self.weights) != len(self.values):
-            raise ValueError(f"{len(self.values)} values need as many weights, not {len(self.weights)}")
 
 
 @dataclass(frozen=True, slots=True)

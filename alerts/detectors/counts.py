@@ -30,6 +30,7 @@ from alerts.detectors.base import (
     judged,
     of_kind,
 )
+from alerts.detectors.points import Count as Count
 from alerts.detectors.shares import one_point
 from alerts.stats.counts import silence_chance
 from alerts.stats.normal import Z_TAIL, quantile, score
@@ -51,18 +52,6 @@ _SIZE_MOST = 1e6
 # Neighbouring windows drawn together when the limit is made: four hours of quarters.
 _BLOCK = 16
 _SMOOTH = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """`events` in one window whose middle is `hour` (hours since Monday midnight, in the project's time zone)."""
-
-    events: int
-    hour: float
-
-    def __post_init__(self) -> None:
-        if self.events < 0 or not 0 <= self.hour < HOURS:
-            raise ValueError(f"a count is 0 or more in an hour 0..168, not {self.events} in {self.hour}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,23 +27,12 @@ from alerts.detectors.base import (
     of_kind,
     waiting,
 )
+from alerts.detectors.points import Share as Share
 from alerts.stats.normal import score, upper_quantile
 from alerts.stats.proportions import EVENTS_MIN, normal_score, reference
 from alerts.stats.tails import share_tails
 
 KIND = "share"
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """One window: `k` of `n`, by any unit that is counted whole."""
-
-    k: int
-    n: int
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.k <= self.n:
-            raise ValueError(f"k of n needs 0 <= k <= n, not {self.k} of {self.n}")
 
 
 @dataclass(frozen=True, slots=True)

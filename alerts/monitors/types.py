@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from alerts.detectors._values import Values
-from alerts.detectors.counts import Count
-from alerts.detectors.shares import Share
+from alerts.detectors.points import Categories as Categories
+from alerts.detectors.points import Count as Count
+from alerts.detectors.points import Level as Level
+from alerts.detectors.points import Point
+from alerts.detectors.points import Share as Share
+from alerts.detectors.points import Values as Values
+from alerts.detectors.points import Vectors as Vectors
 from alerts.monitors.states import Kind, Method
 
 # The dimensions a scope may name; a tuple of values means any of them, None among them "unknown".
@@ -37,30 +41,7 @@ class Window:
     end: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
-    """One number of a window; `sd`: the standard error of this number where it is known."""
-
-    value: float
-    sd: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Categories:
-    """Rows of a window by value; `None` as a key: unknown."""
-
-    counts: tuple[tuple[str | None, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Vectors:
-    """Embeddings of a window in their order, (n, d), with the traces they are of (hex)."""
-
-    rows: tuple[tuple[float, ...], ...]
-    traces: tuple[str, ...] = ()
-
-
-Data = Share | Values | Count | Level | Categories | Vectors
+Data = Point
 
 
 @dataclass(frozen=True, slots=True)
