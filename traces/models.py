@@ -179,3 +179,54 @@ class Outcome(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Change(models.Model):
+    """One change of what a project runs: told by people, programs and CI, or derived from its traces.
+
+    Empty service, feature and environment: it touches all of them. `client_id` is the sender's own id (sent again, it
+    changes the row), `origin` what a derived one was derived from; a derived one that somebody removed stays hidden.
+    """
+
+    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=16)
+    at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    # What changed (a prompt, a model, an index), what it is now, and what it was before.
+    name = models.CharField(max_length=200, blank=True, default="")
+    version = models.CharField(max_length=200, blank=True, default="")
+    previous = models.CharField(max_length=200, blank=True, default="")
+    service = models.TextField(blank=True, default="")
+    feature = models.TextField(blank=True, default="")
+    environment = models.TextField(blank=True, default="")
+    author = models.CharField(max_length=200, blank=True, default="")
+    note = models.TextField(blank=True, default="")
+    url = models.CharField(max_length=2048, blank=True, default="")
+    details = models.JSONField(default=dict, blank=True)
+    source = models.CharField(max_length=8)
+    client_id = models.CharField(max_length=200, blank=True, default="")
+    origin = models.CharField(max_length=64, blank=True, default="")
+    created_by = models.ForeignKey("accounts.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    hidden_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "client_id"], condition=~models.Q(client_id=""), name="change_client_once"
+            ),
+            models.UniqueConstraint(
+                fields=["project", "origin"], condition=~models.Q(origin=""), name="change_origin_once"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(ended_at__isnull=True) | models.Q(ended_at__gte=models.F("at")), name="change_order"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["project", "-at", "-id"], name="change_newest"),
+            models.Index(fields=["project", "at"], condition=models.Q(ended_at__isnull=False), name="change_lasting"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name} {self.version}"

@@ -1,0 +1,172 @@
+"""The change log: what people, programs and traces say was changed in what a project runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from traces.changing.kinds import KIND_WORDS, Kind, Source
+from traces.models import Change as Row
+from traces.read.asking import asking
+
+# Marks on one chart: beyond this many nobody tells one from another, and the page says how many there are.
+MARKS_MAX = 200
+LABEL_MAX = 28
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change. Empty `service`, `feature` and `environment`: it touches all of them. `ended_at`: a change that took
+    time, such as a roll-out or an outage."""
+
+    id: int
+    kind: Kind
+    at: datetime
+    ended_at: datetime | None
+    name: str
+    version: str
+    previous: str
+    service: str
+    feature: str
+    environment: str
+    author: str
+    note: str
+    url: str
+    source: Source
+    client_id: str
+    created_at: datetime
+    updated_at: datetime
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """What changed, in a line: "Prompt support-answer: 13 → 14"."""
+        what = " ".join(part for part in (KIND_WORDS[self.kind], self.name) if part)
+        now = f"{self.previous} → {self.version}" if self.previous and self.version else self.version
+        if not now:
+            return what if self.name else f"{what}: {first_line(self.note)}" if self.note else what
+        return f"{what}: {now}" if self.name else f"{what} {now}"
+
+    @property
+    def label(self) -> str:
+        """The same for a mark on a chart: "support-answer 14"."""
+        said = " ".join(part for part in (self.name, self.version) if part) or first_line(self.note)
+        said = said or KIND_WORDS[self.kind]
+        return said if len(said) <= LABEL_MAX else said[: LABEL_MAX - 1] + "…"
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether nobody told it: it was seen in traces."""
+        return self.source == Source.DERIVED
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFilter:
+    """What a list of changes is asked for. Of a dimension with values: changes of one of them, and of all of them."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    kinds: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ()
+    text: str = ""
+
+
+def changes_between(
+    project_id: int,
+    start: datetime,
+    end: datetime,
+    *,
+    services: Sequence[str | None] = (),
+    features: Sequence[str | None] = (),
+    environments: Sequence[str | None] = (),
+    kinds: Sequence[str] = (),
+    limit: int = MARKS_MAX,
+) -> list[Change]:
+    """The changes that touch [start, end) and the scope, oldest first; the latest `limit` of them. One query.
+
+    A change that names no service, feature or environment touches every one; a dimension without values asks for all.
+    One that took time touches the window where any part of it does. TooSlow where it takes longer than a page may.
+    """
+    wanted = ChangeFilter(
+        start,
+        end,
+        kinds=tuple(kinds),
+        services=_known(services),
+        features=_known(features),
+        environments=_known(environments),
+    )
+    with asking():
+        return [_of(row) for row in _rows(project_id, wanted).order_by("-at", "-id")[:limit]][::-1]
+
+
+def get_change(project_id: int, change_id: int) -> Change | None:
+    """One change; None where there is none, or somebody removed it."""
+    row = Row.objects.filter(project_id=project_id, pk=change_id, hidden_at=None).first()
+    return None if row is None else _of(row)
+
+
+def _known(values: Sequence[str | None]) -> tuple[str, ...]:
+    return tuple(value for value in values if value)
+
+
+def _rows(project_id: int, wanted: ChangeFilter) -> QuerySet[Row]:
+    rows = Row.objects.filter(project_id=project_id, hidden_at=None)
+    if wanted.start is not None:
+        rows = rows.filter(Q(at__gte=wanted.start) | Q(ended_at__gt=wanted.start))
+    if wanted.end is not None:
+        rows = rows.filter(at__lt=wanted.end)
+    for name, values in (("kind", wanted.kinds), ("source", wanted.sources)):
+        if values:
+            rows = rows.filter(**{f"{name}__in": values})
+    for name, values in (
+        ("service", wanted.services), ("feature", wanted.features), ("environment", wanted.environments),
+    ):  # fmt: skip
+        if values:
+            rows = rows.filter(**{f"{name}__in": [*values, ""]})
+    if wanted.text:
+        some = Q()
+        for name in ("name", "version", "previous", "author", "note", "url"):
+            some |= Q(**{f"{name}__icontains": wanted.text})
+        rows = rows.filter(some)
+    return rows
+
+
+def first_line(text: str) -> str:
+    """The first line of a text."""
+    return text.strip().split("\n", 1)[0].strip()
+
+
+def each_change(project_id: int, wanted: ChangeFilter) -> Iterator[Change]:
+    """All changes that match, newest first, read as they are sent."""
+    for row in _rows(project_id, wanted).order_by("-at", "-id").iterator(chunk_size=500):
+        yield _of(row)
+
+
+def _of(row: Row) -> Change:
+    return Change(
+        id=row.pk,
+        kind=Kind(row.kind),
+        at=row.at,
+        ended_at=row.ended_at,
+        name=row.name,
+        version=row.version,
+        previous=row.previous,
+        service=row.service,
+        feature=row.feature,
+        environment=row.environment,
+        author=row.author,
+        note=row.note,
+        url=row.url,
+        source=Source(row.source),
+        client_id=row.client_id,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        details=row.details,
+    )
