@@ -153,3 +153,92 @@ class Alarm(models.Model):
 
     def __str__(self) -> str:
         return f"alarm {self.pk} of {self.monitor_id}"
+
+
+class DriftSettings(models.Model):
+    """How a project's inputs and outputs are sampled and turned into vectors. No row: the defaults."""
+
+    project = models.OneToOneField(PROJECT, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    is_on = models.BooleanField(default=True)
+    encoder = models.CharField(max_length=12, default="lexical")  # lexical, sender, endpoint, minilm
+    connection = models.ForeignKey(
+        "evals.Connection", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    model = models.CharField(max_length=200, blank=True, default="")
+    # Traces a day that are sampled at most; the share follows from the traffic before.
+    cap_a_day = models.PositiveIntegerField(default=2000)
+    # Pico-dollars and calls a day for embeddings alone; the project's budget for judging holds as well. NULL: no limit.
+    budget_pico_day = models.BigIntegerField(null=True, blank=True, default=1_000_000_000_000)
+    budget_calls_day = models.BigIntegerField(null=True, blank=True)
+    # Keys of metadata whose values are compared as categories.
+    fields = models.JSONField(default=list, blank=True)
+    # Why nothing is embedded just now, in words; "" where all is well.
+    trouble = models.CharField(max_length=300, blank=True, default="")
+    trouble_at = models.DateTimeField(null=True, blank=True)
+    changed_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    changed_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"drift of {self.project_id}"
+
+
+class DriftReference(models.Model):
+    """A frozen stretch of sampled traffic of one feature, side and encoder, that later windows are compared with.
+
+    Never changed but for names of its topics, who approved it, and until when it held. Holds vectors, no text.
+    """
+
+    project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
+    feature = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - NULL: all; "": none told
+    side = models.CharField(max_length=6)  # input, output
+    encoder = models.CharField(max_length=300)  # alerts.encoders: kind, name, version, dimensions
+    state = models.CharField(max_length=10, default="in_force")  # in_force, replaced
+    start_at = models.DateTimeField()
+    end_at = models.DateTimeField()
+    n = models.PositiveIntegerField()
+    dims = models.PositiveIntegerField()
+    vectors = models.BinaryField()  # (n, dims) float16, little-endian, row by row
+    traces = models.BinaryField()  # (n,) ids of 16 bytes each
+    centres = models.BinaryField()  # (topics, dims) float32
+    learned = models.JSONField(default=dict)  # alerts.drift.reference.Learned as JSON
+    seed = models.BigIntegerField()
+    reason = models.CharField(max_length=400, blank=True, default="")
+    made_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    approved_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    approved_at = models.DateTimeField(null=True, blank=True)
+    replaced_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "feature", "side", "encoder"], condition=Q(state="in_force"), nulls_distinct=False,
+                name="drift_reference_in_force",
+            ),
+        ]  # fmt: skip
+        indexes = [models.Index(fields=["project", "-created_at"], name="drift_reference_newest")]
+
+    def __str__(self) -> str:
+        return f"drift reference {self.pk}"
+
+
+class DriftReport(models.Model):
+    """What one window of whole days came to against a reference. Made in the night after, or when somebody asks."""
+
+    project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
+    reference = models.ForeignKey(DriftReference, on_delete=models.CASCADE, related_name="reports")
+    days = models.PositiveSmallIntegerField()  # 1, 7 or 28
+    start_at = models.DateTimeField()
+    end_at = models.DateTimeField()
+    n = models.PositiveIntegerField()  # vectors compared
+    mmd2 = models.FloatField(null=True, blank=True)
+    p = models.FloatField(null=True, blank=True)
+    chance_99 = models.FloatField(null=True, blank=True)
+    body = models.JSONField(default=dict)  # alerts.drift.report.Report as JSON
+    made_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["reference", "days", "start_at"], name="drift_report_once")]
+
+    def __str__(self) -> str:
+        return f"drift report {self.pk}"
