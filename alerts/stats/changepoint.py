@@ -61,9 +61,10 @@ class Change:
 def change_in_mean(
     values: ArrayLike, *, seed: int, weights: ArrayLike | None = None, min_segment: int = MIN_SEGMENT
 ) -> Change | TooLittle:
-    """The change point of the mean of `values` (n,), in order of time, windows being independent of one sd.
+    """The change point of the mean of `values` (n,), in order of time, windows being of one sd.
 
-    `weights` (n,) > 0: as many values as each window stands for (its effective n), by default all alike. TooLittle
+    `weights` (n,) > 0: as many values as each window stands for (its effective n), by default all alike. The interval
+    takes windows for independent; p allows for neighbours that resemble each other (see `_without_memory`). TooLittle
     under 2 x min_segment windows. Errors: ValueError for numbers that are not finite. Source: Hinkley 1970; Cobb 1978.
     """
     x = _series(values)
@@ -98,6 +99,7 @@ def change_in_share(
 def segments(values: ArrayLike, *, min_segment: int = MIN_SEGMENT, most: int = _CHANGES_MOST) -> tuple[int, ...]:
     """Splits of binary segmentation of `values` (n,), ascending, each lowering BIC by its 2 parameters (place, level).
 
+    To draw, not to prove: pure noise is split in 9 % of series of 30 windows, 4 % of 100, 2 % of 672 (measured).
     Source: Vostrikova 1981; Yao 1988.
     """
     x = _series(values)
@@ -211,6 +213,7 @@ def _dispersion(k: Floats, n: Floats, split: int) -> float:
 
 def _p_value(kind: Kind, x: Floats, w: Floats, edge: int, random: np.random.Generator) -> float:
     """(1 + hits)/(1 + permutations) of the best gain over all splits; windows are moved whole, with their sizes."""
+    kind, x, w = _without_memory(kind, x, w, edge)
     gain = _mean_gain if kind == "mean" else _share_gain
     seen = float(gain(x[None], w[None], edge).max())
     if (kind == "mean" and _is_flat(x)) or seen <= 0:
@@ -220,6 +223,31 @@ def _p_value(kind: Kind, x: Floats, w: Floats, edge: int, random: np.random.Gene
         order = random.permuted(np.tile(np.arange(x.size), (min(step, PERMUTATIONS - start), 1)), axis=1)
         hits += int((gain(x[order], w[order], edge).max(1) >= seen * (1 - 1e-12)).sum())
     return (1 + hits) / (1 + PERMUTATIONS)
+
+
+def _without_memory(kind: Kind, x: Floats, w: Floats, edge: int) -> tuple[Kind, Floats, Floats]:
+    """The series, less what each window keeps of the one before where that is over 2 standard errors.
+
+    Windows that resemble their neighbours wander, and any wandering looks like a change: of 120 windows with a
+    correlation of .5 33 % had a "clear" start at 1 %, so 4 % (measured; .3: 8 % and 4 %). Source: Box and Jenkins 1970.
+    """
+    rates, sizes = (x, w) if kind == "mean" else (x[w > 0] / w[w > 0], w[w > 0])
+    n = rates.size
+    if n <= 2 * edge or _is_flat(rates):
+        return kind, x, w
+    split = edge + int(_mean_gain(rates[None], sizes[None], edge)[0].argmax())
+    level = np.where(
+        np.arange(n) < split, *(_level("mean", rates[p], sizes[p]) for p in (slice(split), slice(split, n)))
+    )
+    left = np.sqrt(sizes) * (rates - level)
+    squares = float((left * left).sum())
+    if squares <= 0:
+        return kind, x, w
+    # Two fitted levels take about 2/n off it.
+    kept = (float((left[1:] * left[:-1]).sum()) / squares * n + 2) / (n - 4)
+    if kept <= 2 / math.sqrt(n):
+        return kind, x, w
+    return "mean", rates[1:] - min(kept, 0.9) * rates[:-1], sizes[1:]
 
 
 def _drops(
