@@ -41,7 +41,18 @@ class Window:
     end: datetime
 
 
-Data = Point
+@dataclass(frozen=True, slots=True)
+class Members:
+    """What the members of a composite said: alarms (monitor id, seconds since 1970), nearness to the limit (or None).
+
+    `nearness` is 0 at the centre line and above 1 beyond a limit; each member once, in the order of the composite.
+    """
+
+    alarmed: tuple[tuple[int, float], ...] = ()
+    nearness: tuple[tuple[int, float | None], ...] = ()
+
+
+Data = Point | Members
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +161,7 @@ class Metric:
 
     `unit`: "share", "score", "ms", "usd", "count", "tokens", "seconds", "number". `worse` says which way is bad,
     None: either. `needs` names the params it takes, `scopes` the dimensions; `has_filter`: a saved filter is possible.
+    `lowest` and `highest` are the ends of a scale of scores, as the metric of one definition knows them.
     """
 
     key: str
@@ -165,3 +177,5 @@ class Metric:
     has_filter: bool = True
     window: timedelta = timedelta(hours=1)
     shortest: timedelta = timedelta(minutes=1)
+    lowest: float = 1.0
+    highest: float = 5.0
