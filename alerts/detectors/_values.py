@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from alerts.detectors import phase1
-from alerts.detectors._chains import Channel, Floats, Rule, chain_limits
 from alerts.detectors.base import (
     Baseline,
     NotStable,
@@ -31,6 +30,7 @@ from alerts.detectors.base import (
 )
 from alerts.detectors.points import Values as Values
 from alerts.stats.dependence import P_LEAST, ljung_box
+from alerts.stats.resampling import Channel, Floats, Rule, chain_limits
 from evals.stats.quantiles import t_quantile
 
 # Fewer windows give no spread between them worth a limit.

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alerts.detectors import phase1
-from alerts.detectors._chains import Channel, Rule, chain_limits
 from alerts.detectors.base import (
     Baseline,
     NotStable,
@@ -34,6 +33,7 @@ from alerts.detectors.points import Count as Count
 from alerts.detectors.shares import one_point
 from alerts.stats.counts import silence_chance
 from alerts.stats.normal import Z_TAIL, quantile, score
+from alerts.stats.resampling import Channel, Rule, chain_limits
 from alerts.stats.tails import count_tails
 
 KIND = "count"

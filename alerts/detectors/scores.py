@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from alerts.detectors import _values
-from alerts.detectors._chains import Floats, Rule
 from alerts.detectors._values import Reading, Values, ValueSettings
 from alerts.detectors.base import Baseline, NotStable, State, TooLittle, Verdict
+from alerts.stats.resampling import Floats, Rule
 
 KIND = "score"
 

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alerts.detectors import phase1
-from alerts.detectors._chains import carried_on
 from alerts.detectors.base import (
     Baseline,
     NotStable,
@@ -29,6 +28,7 @@ from alerts.detectors.base import (
     judged,
     of_kind,
 )
+from alerts.stats.resampling import carried_on
 
 KIND = "vector"
 Floats = NDArray[np.float64]

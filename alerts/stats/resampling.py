@@ -1,234 +1,266 @@
-"""Limits of an EWMA from the baseline itself, with the error of estimating that baseline inside.
+"""Limits of one or several statistics under one budget, by resampling the baseline they are to be charted against.
 
-R chains: each draws a bootstrap baseline as long as the true one, is standardised by what *that* one would have been
-frozen with, and runs on points of the true baseline, in blocks where they depend on each other. Bad baselines alarm
-more often, and the limit must bear that. Source: idea of Gandy & Kvaløy 2013, Scandinavian Journal of Statistics 40.
-
-Two ways to the limit: "survival" takes the exp(-T/ARL0) quantile of the R maxima over T points; "counting" runs on
-with restarts after each alarm and finds the limit at which alarms come once in ARL0 points, which is what a budget
-counts and comes out a little higher.
+Each chain draws its own bootstrap baseline, standardises by what *that* one would have been frozen with, and runs on
+points of the true baseline: so the error of estimating a baseline is in the limit (idea of Gandy & Kvaløy 2013,
+Guaranteed conditional performance of control charts via bootstrap methods, Scand. J. Stat. 40).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.stats.ewma import Sides, statistic_sd
-from alerts.stats.normal import Array
-from evals.stats.results import TooLittle
+Floats = NDArray[np.float64]
 
-Method = Literal["counting", "survival"]
-# Takes bootstrap baselines (r, n) and gives what standardises points (r,): a function of points (r,) to z (r,).
-Freeze = Callable[[Array], Callable[[Array], Array]]
-
-BASELINE_MIN = 8
-# Alarms wanted over all chains: the Monte-Carlo error of ARL0 is then 5 to 7 %.
-ALARMS = 400
-_CHAINS_LEAST = 400
-# Ten memories of the statistic, and enough points that the start from 0 does not show.
-_MEMORIES = 10
-_STEPS_LEAST = 500
-# Points one calibration may draw: 1 s (measured); beyond a run length of 100,000 its error grows instead.
-_WORK = 45_000_000
-_BATCH = 4_000_000
-# With fewer expected alarms than these a rate is not counted but guessed.
-_COUNTABLE = 8
-# Limits that are counted at once, as parts of the survival limit.
-_SCALES = np.array([0.92, 0.97, 1.0, 1.03, 1.07, 1.12, 1.2, 1.32, 1.5, 1.8])
+ROWS_MIN = 8
+# A cumulative sum remembers about as long as an EWMA of this weight.
+_SUM_AS = 0.05
+# Steps of a chain: ten times the memory of the slowest statistic, and no fewer than measured to settle (spec 2.3).
+_MEMORIES, _STEPS = 10, 1_000
+# Alarms wanted over all chains, so that the Monte-Carlo error of a run length is about a tenth.
+_ALARMS = 160
+_CHAINS = (400, 8_000)
+_COUNTED_LEAST = 20
+# Scales of all limits together that are tried at once: correlated statistics need less than their separate budgets.
+_SCALES = np.linspace(0.76, 1.18, 8)
+_SEARCHES = 4
+_CHUNK = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Resampled:
-    """A limit on the statistic |c|, in sd of the points, with how it was found.
+class Channel:
+    """One reading of the points, charted in baseline sds, which are never under `floor`."""
 
-    `arl0` the wanted run length, `error` the relative Monte-Carlo standard error of the run length it really has;
-    `chains` x `steps` simulated points, from a baseline of `n` and `seed`. `beyond`: this run length lies further out
-    than the baseline or the chains reach; the limit is no further than they came, and its error is stated as 1.
+    name: str
+    floor: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A statistic of one channel that takes `share` of the budget: an EWMA of weight `lam` (1: the point alone).
+
+    With `sums` ("up", "down") a cumulative sum instead, of points over `k` or under -`k`, with an upper limit alone.
     """
 
-    limit: float
-    arl0: float
-    error: float
-    method: Method
-    sides: Sides
+    name: str
+    channel: int
+    lam: float
+    share: float
+    sums: Literal["", "up", "down"] = ""
+    k: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """(p,) limits of p rules on standardised statistics; ±inf where a side has no budget.
+
+    `beyond`: the run length is longer than chains can count, and the limits were carried on from one they can.
+    """
+
+    low: Floats
+    high: Floats
     chains: int
     steps: int
-    n: int
-    block: int
-    seed: int
     beyond: bool
 
 
-def by_mean_and_sd(floor: float = 0.0) -> Freeze:
-    """Standardising by mean and sd (n - 1), the sd never under `floor`: a baseline of all 5s is not infinitely sure."""
-
-    def freeze(baselines: Array) -> Callable[[Array], Array]:
-        mean: Array = np.asarray(baselines.mean(axis=1), dtype=np.float64)
-        sd: Array = np.maximum(np.asarray(baselines.std(axis=1, ddof=1), dtype=np.float64), max(floor, 1e-12))
-        return lambda points: (points - mean) / sd
-
-    return freeze
-
-
-def by_exceedance(q: float = 0.95) -> Freeze:
-    """Standardising by whether a point is over the baseline's own quantile `q`, estimated again in every chain."""
-    sd = math.sqrt(q * (1 - q))
-
-    def freeze(baselines: Array) -> Callable[[Array], Array]:
-        cut: Array = np.asarray(np.quantile(baselines, q, axis=1), dtype=np.float64)
-
-        def over(points: Array) -> Array:
-            z: Array = ((points > cut).astype(np.float64) - (1 - q)) / sd
-            return z
-
-        return over
-
-    return freeze
-
-
-def plan(lam: float, arl0: float, block: int = 1) -> tuple[int, int]:
-    """(chains, steps): T >= 10/λ, R·(1 - exp(-T/ARL0)) >= the wanted alarms, within what a calibration may take."""
-    steps = max(_STEPS_LEAST, math.ceil(_MEMORIES / lam))
-    # Long chains cost no more than many and waste less on their starts, while they stay short beside ARL0.
-    steps = min(max(steps, round(arl0 / 20)), 2_000)
-    steps = math.ceil(steps / block) * block
-    chains = max(_CHAINS_LEAST, math.ceil(ALARMS / -math.expm1(-steps / arl0)))
-    return min(chains, max(_CHAINS_LEAST, _WORK // steps)), steps
-
-
-def resampled_limit(
-    baseline: Array,
-    lam: float,
-    arl0: float,
-    seed: int,
+def chain_limits(
+    sample: Floats,
+    channels: Sequence[Channel],
+    rules: Sequence[Rule],
     *,
+    arl0: float,
+    up_share: float,
+    seed: int,
     block: int = 1,
-    sides: Sides = "both",
-    method: Method = "counting",
-    freeze: Freeze | None = None,
     smooth: float = 0.0,
-    size: tuple[int, int] | None = None,
-) -> Resampled | TooLittle:
-    """The limit with run length `arl0` for the EWMA of weight `lam` of points like `baseline` (n,), n >= 8.
+) -> Limits:
+    """Limits at which the rules together raise one alarm in `arl0` points, counted with restart after each.
 
-    `block`: points drawn together, 1 for independent ones. `freeze` standardises (default: mean and sd). `smooth` adds
-    normal noise of that many baseline sd to every point drawn and takes the extra spread off again, for baselines of
-    few windows whose far tail was never seen. `size` overrides (chains, steps).
-    Errors: ValueError for `lam` outside (0, 1], `arl0` under 2, a block under 1 or longer than the baseline.
+    Shapes: `sample` (n, j) baseline values, one column a channel. `block`: points drawn together, for dependent ones.
+    `smooth` in 0..1: the part of a level's spread that is drawn from a normal, for samples that do not reach far.
+    Errors: ValueError for fewer than 8 rows. Cost: two passes over chains x steps, 0.1 to 0.5 s.
     """
-    n = int(baseline.size)
-    if n < BASELINE_MIN:
-        return TooLittle(n, BASELINE_MIN, "points")
-    if not (0 < lam <= 1 and arl0 >= 2 and 1 <= block <= n):
-        raise ValueError(f"λ in (0, 1], ARL0 >= 2 and a block within 1 and n are needed, not {lam}, {arl0}, {block}")
-    chains, steps = size or plan(lam, arl0, block)
-    world = _World(
-        np.asarray(baseline, dtype=np.float64), chains, steps, block, smooth, seed, freeze or by_mean_and_sd()
-    )
-    maxima = _maxima(world, lam, sides)
-    share = math.exp(-steps / arl0)
-    limit = float(np.quantile(maxima, share))
-    passed = max(1.0, chains * (1 - share))
-    error = math.sqrt(max(share, 1 / chains) / passed) if share > 0 else 1 / math.sqrt(chains)
-    if method == "counting":
-        limit, error = _counted(world, lam, arl0, sides, limit)
-    furthest = float(maxima.max())
-    # Too few alarms to count, or none: the limit is where the chains ended, and its run length is anyone's guess.
-    beyond = limit >= furthest or chains * steps < _COUNTABLE * arl0
-    limit, error = min(limit, furthest), 1.0 if beyond else error
-    return Resampled(limit, arl0, error, method, sides, chains, steps, n, block, seed, beyond)
+    n = len(sample)
+    if n < ROWS_MIN:
+        raise ValueError(f"limits by resampling need {ROWS_MIN} rows of baseline, not {n}")
+    slowest = min(_SUM_AS if rule.sums else rule.lam for rule in rules)
+    # Much longer than a run length, and every chain would have alarmed: extremes would say nothing.
+    steps = math.ceil(max(min(_STEPS, arl0 / 2), _MEMORIES / slowest))
+    chains = min(max(_CHAINS[0], math.ceil(_ALARMS / -math.expm1(-steps / arl0))), _CHAINS[1])
+    world = _World(sample, channels, chains, np.random.default_rng([seed, 1]), block, smooth)
+    counted = min(arl0, chains * steps / _ALARMS)
+    low, high = _separate(world, rules, counted, up_share, steps, np.random.default_rng([seed, 2]))
+    for search in range(_SEARCHES):
+        alarms = _together(world, rules, low, high, steps, np.random.default_rng([seed, 3, search]))
+        # Rates fall as limits rise; a straight line between the two neighbours, the end where none is wide enough.
+        wanted = math.log(chains * steps / counted)
+        scale = float(np.interp(-wanted, -np.log(np.maximum(alarms, 0.5)), _SCALES))
+        low, high = low * scale, high * scale
+        if _SCALES[0] < scale < _SCALES[-1]:
+            break
+    if arl0 > counted:
+        # A sum's rate falls with its limit itself (about as exp(-2kh)), an average's with the square of it.
+        power = 1.0 if any(rule.sums for rule in rules) else 2.0
+        further = carried_on(alarms, _SCALES / scale, arl0 / counted, power)
+        low, high = low * further, high * further
+    return Limits(low, high, chains, steps, arl0 > counted)
+
+
+def carried_on(alarms: Floats, scales: Floats, times: float, power: float = 2.0) -> float:
+    """How much wider the limits are for a run length `times` as long: log rates fall with a `power` of a limit.
+
+    2 is the tail of a normal statistic, to which an EWMA comes close; fitted where at least 20 alarms were counted.
+    """
+    enough = alarms >= _COUNTED_LEAST
+    if enough.sum() < 2:
+        return 1.0
+    slope = float(np.polyfit(scales[enough] ** power, np.log(alarms[enough]), 1)[0])
+    return float((1 + math.log(times) / -slope) ** (1 / power)) if slope < 0 else 1.0
 
 
 class _World:
-    """The baseline as the truth, chains with baselines of their own, and the same random points at every visit."""
+    """The baseline as the truth, and for each chain what it would have frozen had it seen a baseline of its own."""
 
     def __init__(
-        self, truth: Array, chains: int, steps: int, block: int, smooth: float, seed: int, freeze: Freeze
+        self,
+        sample: Floats,
+        channels: Sequence[Channel],
+        chains: int,
+        generator: np.random.Generator,
+        block: int,
+        smooth: float,
     ) -> None:
-        self.chains, self.steps, self.block, self.seed = chains, steps, block, seed
-        self._smooth = smooth
-        self._mean, self._sd = float(truth.mean()), float(truth.std(ddof=1))
-        self._shrink = 1 / math.sqrt(1 + smooth * smooth)
-        n = truth.size
-        # A sample's spread about its own mean is too small as a truth by (n - 1)/n.
-        self._truth = self._mean + math.sqrt(n / (n - 1)) * (truth - self._mean)
-        rng = np.random.default_rng([seed, 1])
-        rows = max(1, _BATCH // n)
-        self._parts: list[tuple[slice, Callable[[Array], Array]]] = []
+        self.n, self.chains, self.block, self.smooth = len(sample), chains, block, smooth
+        # A sample's own spread is too small by (n-1)/n as a truth to draw from.
+        widen = math.sqrt(self.n / (self.n - 1))
+        middle = sample.mean(axis=0)
+        self.columns = [np.ascontiguousarray(sample[:, j]) for j in range(sample.shape[1])]
+        self.spreads = [float(column.std(ddof=1)) for column in self.columns]
+        means = np.empty((len(channels), chains))
+        sds = np.empty((len(channels), chains))
+        for j in range(len(channels)):
+            self.columns[j] = middle[j] + widen * (self.columns[j] - middle[j])
+        rows = max(1, _CHUNK // self.n)
         for start in range(0, chains, rows):
-            stop = min(chains, start + rows)
-            drawn = self._values(self._indexes(rng, stop - start, n), rng)
-            self._parts.append((slice(start, stop), freeze(drawn)))
+            size = min(rows, chains - start)
+            drawn = self._starts(generator, (size, self.n))
+            for j in range(len(channels)):
+                values = self._smoothed(self.columns[j][drawn], j, generator)
+                means[j, start : start + size] = values.mean(axis=1)
+                sds[j, start : start + size] = values.std(axis=1, ddof=1)
+        self.centres = means
+        floors = np.array([max(channel.floor, 1e-12) for channel in channels])
+        self.sds = np.maximum(sds, floors[:, None])
 
-    def _indexes(self, rng: np.random.Generator, rows: int, columns: int) -> NDArray[np.int64]:
-        n = self._truth.size
+    def _starts(self, generator: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.int64]:
         if self.block == 1:
-            return rng.integers(0, n, (rows, columns))
-        starts = rng.integers(0, n, (rows, -(-columns // self.block)))
-        return ((starts[:, :, None] + np.arange(self.block)) % n).reshape(rows, -1)[:, :columns]
+            return generator.integers(0, self.n, shape)
+        rows, columns = shape
+        starts = generator.integers(0, self.n, (rows, -(-columns // self.block)))
+        return ((starts[:, :, None] + np.arange(self.block)) % self.n).reshape(rows, -1)[:, :columns]
 
-    def _values(self, indexes: NDArray[np.int64], rng: np.random.Generator) -> Array:
-        values: Array = self._truth[indexes]
-        if self._smooth:
-            noise = rng.standard_normal(values.shape) * (self._smooth * self._sd)
-            values = self._mean + self._shrink * (values - self._mean + noise)
-        return values
+    def _smoothed(self, values: Floats, j: int, generator: np.random.Generator) -> Floats:
+        if not self.smooth:
+            return values
+        middle = self.columns[j].mean()
+        kept = math.sqrt(1 - self.smooth**2)
+        noise = generator.standard_normal(values.shape) * (self.smooth * self.spreads[j])
+        result: Floats = middle + kept * (values - middle) + noise
+        return result
 
-    def points(self, salt: int) -> list[Array]:
-        """Standardised points of the steps in turn, (chains,) each, a block at a time; the same for the same salt."""
-        rng = np.random.default_rng([self.seed, 2, salt])
-        # One block of indexes in memory order of the steps.
-        drawn = self._values(self._indexes(rng, self.chains, self.block), rng)
-        z = []
-        for at in range(self.block):
-            column = np.empty(self.chains)
-            for rows, standardised in self._parts:
-                column[rows] = standardised(drawn[rows, at])
-            z.append(column)
-        return z
-
-
-def _maxima(world: _World, lam: float, sides: Sides) -> Array:
-    """The furthest the statistic of each chain ever comes, (chains,)."""
-    c, furthest = np.zeros(world.chains), np.zeros(world.chains)
-    for salt in range(-(-world.steps // world.block)):
-        for z in world.points(salt):
-            c += lam * (z - c)
-            reach = np.abs(c) if sides == "both" else c if sides == "up" else -c
-            np.maximum(furthest, reach, out=furthest)
-    return furthest
+    def points(self, steps: int, generator: np.random.Generator) -> list[Floats]:
+        """Standardised points for some steps: for each channel (steps, chains)."""
+        if self.block == 1:
+            drawn = generator.integers(0, self.n, (steps, self.chains))
+        else:
+            drawn = self._starts(generator, (self.chains, steps)).T
+        return [
+            (self._smoothed(column[drawn], j, generator) - self.centres[j]) / self.sds[j]
+            for j, column in enumerate(self.columns)
+        ]
 
 
-def _counted(world: _World, lam: float, arl0: float, sides: Sides, limit: float) -> tuple[float, float]:
-    """The limit at which alarms, with a restart after each, come once in `arl0` points; and its relative error."""
-    limits = limit * _SCALES
-    c = np.zeros((limits.size, world.chains))
-    alarms = np.zeros((limits.size, world.chains))
-    for salt in range(-(-world.steps // world.block)):
-        for z in world.points(salt):
-            c += lam * (z - c)
-            reach = np.abs(c) if sides == "both" else c if sides == "up" else -c
-            hit = reach > limits[:, None]
+class _Step:
+    """How the statistics of all rules move by one point: (p, ...) arrays, p rules."""
+
+    def __init__(self, rules: Sequence[Rule], axes: int) -> None:
+        shape = (len(rules),) + (1,) * axes
+        self.lam = np.array([rule.lam for rule in rules]).reshape(shape)
+        self.sign = np.array([{"": 0.0, "up": 1.0, "down": -1.0}[rule.sums] for rule in rules]).reshape(shape)
+        self.k = np.array([rule.k for rule in rules]).reshape(shape)
+        self.sums = self.sign != 0
+
+    def __call__(self, current: Floats, row: Floats) -> Floats:
+        if not self.sums.any():
+            current += self.lam * (row - current)
+            return current
+        summed = np.maximum(0.0, current + self.sign * row - self.k)
+        moved: Floats = np.where(self.sums, summed, current + self.lam * (row - current))
+        return moved
+
+
+def _pieces(world: _World, steps: int) -> list[int]:
+    """Steps at a time, so that no array outgrows the cache by much; whole blocks."""
+    size = max(world.block, (_CHUNK // 4 // world.chains) // world.block * world.block, 1)
+    return [min(size, steps - start) for start in range(0, steps, size)]
+
+
+def _separate(
+    world: _World, rules: Sequence[Rule], arl0: float, up_share: float, steps: int, generator: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Each rule's limits as if it were alone with its share: quantiles of the chains' extremes."""
+    p = len(rules)
+    step = _Step(rules, 1)
+    current = np.zeros((p, world.chains))
+    highest, lowest = np.zeros((p, world.chains)), np.zeros((p, world.chains))
+    for size in _pieces(world, steps):
+        columns = world.points(size, generator)
+        z = np.stack([columns[rule.channel] for rule in rules], axis=1)
+        for row in z:
+            current = step(current, row)
+            np.maximum(highest, current, out=highest)
+            np.minimum(lowest, current, out=lowest)
+    low, high = np.full(p, -np.inf), np.full(p, np.inf)
+    for i, rule in enumerate(rules):
+        up, down = up_share, 1 - up_share
+        if rule.sums:
+            up, down = (up if rule.sums == "up" else down), 0.0
+        for side, share, ends in ((high, up, highest), (low, down, -lowest)):
+            expected = steps * rule.share * share / arl0
+            if expected > 0:
+                limit = float(np.quantile(ends[i], math.exp(-expected)))
+                side[i] = limit if side is high else -limit
+    return low, high
+
+
+def _together(
+    world: _World,
+    rules: Sequence[Rule],
+    low: Floats,
+    high: Floats,
+    steps: int,
+    generator: np.random.Generator,
+) -> Floats:
+    """Alarms of all chains, counted with restart, at each scale (g,) of all limits together."""
+    p, g = len(rules), len(_SCALES)
+    step = _Step(rules, 2)
+    ceiling = high[:, None, None] * _SCALES[None, :, None]
+    bottom = low[:, None, None] * _SCALES[None, :, None]
+    current = np.zeros((p, g, world.chains))
+    alarms = np.zeros(g)
+    for size in _pieces(world, steps):
+        columns = world.points(size, generator)
+        z = np.stack([columns[rule.channel] for rule in rules], axis=1)[:, :, None, :]
+        for row in z:
+            current = step(current, row)
+            hit = ((current > ceiling) | (current < bottom)).any(axis=0)
             if hit.any():
-                alarms += hit
-                c[hit] = 0.0
-    totals = alarms.sum(axis=1)
-    wanted = world.chains * world.steps / arl0
-    # Log rates are nearly straight in the square of a limit. None at all counts as half an alarm.
-    found = float(np.interp(-math.log(wanted), -np.log(np.maximum(totals, 0.5)), limits * limits))
-    nearest = alarms[int(np.argmin(np.abs(limits * limits - found)))]
-    total = max(1.0, float(nearest.sum()))
-    # Alarms crowd in chains with bad baselines: the error is between chains, not between alarms.
-    error = math.sqrt(world.chains * float(nearest.var(ddof=1))) / total if total > 1 else 1.0
-    return math.sqrt(found), error
-
-
-def normal_limit(lam: float, resampled: Resampled) -> float:
-    """The same limit as an L: in sd of the statistic of independent normal points, to set beside the Gaussian one."""
-    return resampled.limit / statistic_sd(lam)
+                alarms += hit.sum(axis=1)
+                current[:, hit] = 0.0
+    return alarms
