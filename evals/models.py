@@ -545,3 +545,249 @@ class SurvivorshipDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.project_id} {self.day}: {self.colour}"
+
+
+class ProbeSuite(models.Model):
+    """Fixed questions asked of some models on schedule. Its whole family of tests has one budget of false alarms."""
+
+    project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
+    slug = models.SlugField(max_length=60)
+    name = models.CharField(max_length=120)
+    schedule = models.JSONField(default=dict)  # evals.probes.schedule: every so many minutes, or times of the week
+    with_changes = models.BooleanField(default=False)  # a run as well when a deploy or a change is recorded
+    repeats = models.PositiveIntegerField(default=10)
+    temperature = models.FloatField(null=True, blank=True, default=0.0)
+    max_output_tokens = models.PositiveIntegerField(default=512)
+    # One false alarm in so many runs, all probes and models of the suite together.
+    runs_between_alarms = models.PositiveIntegerField(default=1000)
+    budget_pico_run = models.BigIntegerField(null=True, blank=True)  # NULL: the project's day alone
+    # Whose vectors tell how far answers are apart; none: hashed n-grams, which see words and not their meaning.
+    encoder = models.ForeignKey(Connection, null=True, blank=True, on_delete=models.RESTRICT, related_name="+")
+    encoder_model = models.CharField(max_length=200, blank=True, default="")
+    paused_at = models.DateTimeField(null=True, blank=True)
+    next_at = models.DateTimeField(null=True, blank=True)
+    looked_at = models.DateTimeField(null=True, blank=True)  # recorded changes were looked for up to here
+    created_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "slug"], name="probe_suite_slug")]
+        indexes = [models.Index(fields=["next_at"], name="probe_suite_due")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ProbeTarget(models.Model):
+    """A model that a suite asks, through a connection."""
+
+    suite = models.ForeignKey(ProbeSuite, on_delete=models.CASCADE, related_name="targets")
+    connection = models.ForeignKey(Connection, on_delete=models.RESTRICT, related_name="+")
+    model = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["suite", "connection", "model"], name="probe_target_once")]
+
+    def __str__(self) -> str:
+        return self.model
+
+
+class Probe(models.Model):
+    """A question of a suite, as a line of versions; the newest is asked."""
+
+    suite = models.ForeignKey(ProbeSuite, on_delete=models.CASCADE, related_name="probes")
+    key = models.SlugField(max_length=60)
+    created_at = models.DateTimeField(auto_now_add=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["suite", "key"], name="probe_key")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class ProbeVersion(models.Model):
+    """What is asked and what the answer must hold to; never changed: another question is another version."""
+
+    probe = models.ForeignKey(Probe, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    spec = models.JSONField()  # evals.probes.parse_spec: messages, tools, checks, what they must, in words
+    spec_hash = models.CharField(max_length=64)
+    created_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["probe", "number"], name="probe_version_number")]
+
+    def __str__(self) -> str:
+        return f"{self.probe_id} v{self.number}"
+
+
+class ProbeRun(models.Model):
+    """One cycle of a suite: every probe asked of every model, some times each."""
+
+    suite = models.ForeignKey(ProbeSuite, on_delete=models.CASCADE, related_name="runs")
+    number = models.PositiveIntegerField()
+    cause = models.CharField(max_length=10)  # schedule, asked, change
+    state = models.CharField(max_length=12, default="running")  # running, done, failed, cancelled
+    reason = models.CharField(max_length=300, blank=True, default="")
+    job_id = models.BigIntegerField(null=True, blank=True)
+    figures = models.JSONField(default=dict, blank=True)  # evals.probing.judged: levels, tests of each target
+    calls = models.IntegerField(null=True, blank=True)
+    cost_pico = models.BigIntegerField(null=True, blank=True)  # of the calls with a known price
+    unpriced = models.IntegerField(null=True, blank=True)
+    made_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    due_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["suite", "number"], name="probe_run_number"),
+            models.UniqueConstraint(fields=["suite"], condition=models.Q(state="running"), name="probe_run_one"),
+            models.UniqueConstraint(fields=["suite", "due_at"], name="probe_run_due_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.suite_id}#{self.number}"
+
+
+class ProbeSeries(models.Model):
+    """One version of a probe at one model, run after run: what is compared with its own baseline, and nothing else."""
+
+    version = models.ForeignKey(ProbeVersion, on_delete=models.CASCADE, related_name="series")
+    target = models.ForeignKey(ProbeTarget, on_delete=models.CASCADE, related_name="series")
+    state = models.CharField(max_length=12, default="learning")  # learning, same, watch, changed, unanswered
+    state_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["version", "target"], name="probe_series_once")]
+
+    def __str__(self) -> str:
+        return f"{self.version_id} at {self.target_id}"
+
+
+class ProbeBaseline(models.Model):
+    """What a series is compared with, from `first_run` on. Kept for ever; a new one is a recorded act with a reason."""
+
+    series = models.ForeignKey(ProbeSeries, on_delete=models.CASCADE, related_name="baselines")
+    number = models.PositiveIntegerField()
+    first_run = models.ForeignKey(ProbeRun, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    passes = models.IntegerField(default=0)
+    runs = models.IntegerField(default=0)
+    frozen_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    reason = models.CharField(max_length=500, blank=True, default="")
+    made_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["series", "number"], name="probe_baseline_number"),
+            models.UniqueConstraint(fields=["series"], condition=models.Q(ended_at=None), name="probe_baseline_one"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.series_id} baseline {self.number}"
+
+
+class ProbeAnswer(Leased):
+    """One answer of a model to a probe. What failed to be asked has no pass and no fail: it is not known."""
+
+    run = models.ForeignKey(ProbeRun, on_delete=models.CASCADE, related_name="answers")
+    series = models.ForeignKey(ProbeSeries, on_delete=models.CASCADE, related_name="answers")
+    repeat = models.PositiveIntegerField()
+    state = models.CharField(max_length=12, default="pending")  # pending, done, failed
+    text = models.TextField(blank=True, default="")
+    tools = models.JSONField(default=list, blank=True)  # calls of tools: name and arguments
+    passed = models.BooleanField(null=True, blank=True)  # NULL: its checks could not tell
+    checks = models.JSONField(default=list, blank=True)  # evals.probes.Checked, one for each check
+    vector = models.BinaryField(null=True, blank=True)  # float16, of the encoder
+    encoder = models.CharField(max_length=250, blank=True, default="")
+    error = models.CharField(max_length=500, blank=True, default="")
+    finish_reason = models.CharField(max_length=40, blank=True, default="")
+    model_answered = models.CharField(max_length=200, blank=True, default="")
+    fingerprint = models.CharField(max_length=200, blank=True, default="")
+    latency_ms = models.FloatField(null=True, blank=True)
+    input_tokens = models.IntegerField(null=True, blank=True)
+    output_tokens = models.IntegerField(null=True, blank=True)
+    cost_pico = models.BigIntegerField(null=True, blank=True)
+    calls = models.IntegerField(default=0)
+    unpriced = models.IntegerField(default=0)
+    trace_id = models.UUIDField(null=True, blank=True)
+    # Money set aside for the call under way, and the day it is of.
+    reserved_pico = models.BigIntegerField(null=True, blank=True)
+    reserved_day = models.DateField(null=True, blank=True)
+    next_at = models.DateTimeField(null=True, blank=True)
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "series", "repeat"], name="probe_answer_once")]
+        indexes = [
+            models.Index(fields=["series", "run", "repeat"], name="probe_answer_series"),
+            models.Index(fields=["run"], condition=models.Q(state="pending"), name="probe_answer_pending"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.series_id}/{self.repeat}"
+
+
+class ProbeResult(models.Model):
+    """What a run found about a series: passes against the baseline it was judged by, and how far answers moved."""
+
+    run = models.ForeignKey(ProbeRun, on_delete=models.CASCADE, related_name="results")
+    series = models.ForeignKey(ProbeSeries, on_delete=models.CASCADE, related_name="results")
+    baseline = models.ForeignKey(ProbeBaseline, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    passes = models.IntegerField()
+    runs = models.IntegerField()  # answers whose checks could tell
+    unclear = models.IntegerField()  # answered, and the checks could not tell
+    unanswered = models.IntegerField()
+    state = models.CharField(max_length=12)  # of the series after this run
+    was_learned = models.BooleanField(default=False)  # it is part of the baseline
+    base_passes = models.IntegerField(null=True, blank=True)
+    base_runs = models.IntegerField(null=True, blank=True)
+    figures = models.JSONField(default=dict, blank=True)  # evals.probes.verdicts: tests, level, band
+    models_answered = models.JSONField(default=list, blank=True)  # what answers call the model
+    fingerprints = models.JSONField(default=list, blank=True)
+    judged_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "series"], name="probe_result_once")]
+        indexes = [models.Index(fields=["series", "-run"], name="probe_result_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}: {self.passes} of {self.runs}"
+
+
+class ProbeAlarm(models.Model):
+    """A model of a suite answers otherwise than its baseline, beyond chance. At most one is open for a model."""
+
+    suite = models.ForeignKey(ProbeSuite, on_delete=models.CASCADE, related_name="alarms")
+    target = models.ForeignKey(ProbeTarget, on_delete=models.CASCADE, related_name="alarms")
+    run = models.ForeignKey(ProbeRun, on_delete=models.CASCADE, related_name="alarms")
+    evidence = models.JSONField(default=list)  # evals.probes.verdicts.Evidence: what moved, with p and level
+    p = models.FloatField()
+    level = models.FloatField()
+    within = models.PositiveIntegerField(default=0)  # runs in a row within limits since
+    opened_at = models.DateTimeField(auto_now_add=True)
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    closed_at = models.DateTimeField(null=True, blank=True)
+    closed_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    verdict = models.CharField(max_length=10, blank=True, default="")  # real, false, accepted; ended: by itself
+    note = models.CharField(max_length=500, blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["target", "run"], name="probe_alarm_once"),
+            models.UniqueConstraint(fields=["target"], condition=models.Q(closed_at=None), name="probe_alarm_one"),
+        ]
+        indexes = [models.Index(fields=["suite", "-opened_at"], name="probe_alarm_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.target_id} since run {self.run_id}"
