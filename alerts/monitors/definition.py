@@ -14,7 +14,6 @@ from datetime import timedelta
 from typing import Any
 
 from alerts.monitors.fields import Reader, is_clean, kind_of, shown
-from alerts.monitors.scopes import TEXT_MAX, plain_scope
 from alerts.monitors.states import Kind, Method
 from alerts.monitors.stored import charted, minutes_of, moment_of, read_definition, to_json
 from alerts.monitors.types import (
@@ -31,7 +30,7 @@ from telltale.lib.faults import Fault, ItemRefused
 
 # What a composite is a series of: its members, and nothing of its own.
 COMPOSITE = "composite"
-NAME_MAX, NOTE_MAX = 120, 1_000
+NAME_MAX, NOTE_MAX, TEXT_MAX = 120, 1_000, 200
 NUMBER_MAX = 1e12
 # Windows that cut a day evenly (in minutes), the day and the week.
 WINDOWS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440, 10_080)
@@ -67,7 +66,7 @@ FIELDS = (
     "baseline", "threshold", "objective", "composite", "least_n", "no_data_minutes", "floor", "ceiling",
     "lateness_minutes", "grace_minutes", "note",
 )  # fmt: skip
-ScopeParser = Callable[[Any], Scope]
+ScopeParser = Callable[[Any, Metric], Scope]
 ParamsParser = Callable[[Metric, Any], dict[str, Any]]
 # Lateness and grace that suit a metric.
 TimingOf = Callable[[Metric], tuple[timedelta, timedelta]]
@@ -82,15 +81,15 @@ def parse_definition(
     told: Any,
     metrics: Mapping[str, Metric],
     *,
-    parse_scope: ScopeParser | None = None,
+    parse_scope: ScopeParser,
     parse_params: ParamsParser | None = None,
     timing: TimingOf | None = None,
 ) -> Definition:
     """The definition that `told`, JSON from outside, describes; ItemRefused with everything that is wrong with it.
 
     `metrics`: what can be charted, by key. `parse_scope` reads the field `scope`, `parse_params` the field `params`
-    (both: ItemRefused, fields as "scope.x", "params.x"); None: only their form is looked at. What is left out is as
-    the metric suggests.
+    (both: ItemRefused, fields as "scope.x", "params.x"; no `parse_params`: only their form is looked at). What is left
+    out is as the metric suggests.
     """
     if not isinstance(told, Mapping):
         raise ItemRefused(Fault("definition", "is no object", "an object", kind_of(told)))
@@ -198,26 +197,17 @@ def _is_param(value: Any) -> bool:
     return isinstance(value, int | float) and abs(value) <= NUMBER_MAX
 
 
-def _scope(read: Reader, metric: Metric | None, parse_scope: ScopeParser | None) -> Scope:
+def _scope(read: Reader, metric: Metric | None, parse: ScopeParser) -> Scope:
     told = read.told.get("scope")
-    if told is None:
+    if metric is None:
+        if told not in (None, {}) and read.told.get("method") == Method.COMPOSITE:
+            read.fault("scope", "is for series: the members of a composite have theirs", "{}")
         return Scope()
     try:
-        found = (parse_scope or plain_scope)(told)
+        return parse(told, metric)
     except ItemRefused as refused:
         read.faults.extend(refused.faults)
         return Scope()
-    if metric is None:
-        if found != Scope():
-            read.fault("scope", "is for series: the members of a composite have theirs", "{}")
-        return found
-    for name, _ in found.values:
-        if name not in metric.scopes:
-            accepted = f"one of {', '.join(metric.scopes)}" if metric.scopes else "none"
-            read.fault(f"scope.{name}", "is nothing that this metric is told apart by", accepted)
-    if (found.filter or found.view is not None) and not metric.has_filter:
-        read.fault("scope.filter", "cannot be asked of this metric", "none")
-    return found
 
 
 def _usual_window(metric: Metric | None, method: Method) -> int:

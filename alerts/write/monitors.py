@@ -36,7 +36,9 @@ def lock(project_id: int, monitor_id: int) -> Monitor | None:
     return Monitor.objects.select_for_update(no_key=True).filter(project_id=project_id, pk=monitor_id).first()
 
 
-def put_definition(held: Monitor, definition: Definition, *, is_same_chart: bool, next_start: datetime, now: datetime) -> None:
+def put_definition(
+    held: Monitor, definition: Definition, *, is_same_chart: bool, next_start: datetime, now: datetime
+) -> None:
     """Keep another definition of a locked monitor. Another chart begins from nothing at `next_start`, due at once."""
     fields: dict[str, Any] = {"name": definition.name, "definition": to_json(definition), **_copies(definition)}
     if not is_same_chart:
@@ -46,7 +48,7 @@ def put_definition(held: Monitor, definition: Definition, *, is_same_chart: bool
 
 
 def begin_again(held: Monitor, *, next_start: datetime, now: datetime) -> None:
-    """Begin the chart of a locked monitor anew from `next_start`; its alarms end, its points stay under their number."""
+    """Begin the chart of a locked monitor anew; its alarms end, its points stay under their number."""
     end_alarms([held.pk], now)
     _update(held, **_new_chart(held, next_start, now))
 

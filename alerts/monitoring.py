@@ -1,0 +1,400 @@
+"""Monitors as people make them: creating, changing, muting, switching off, putting away; and the alert budget.
+
+Every change of what a chart comes to begins a new chart that replays the stored history; what is beside it (name,
+severity, tier, weight, note) leaves the chart as it is. Each act shares the budget out anew and is in the audit log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpRequest
+
+from alerts.charting.grid import window_at
+from alerts.models import Monitor
+from alerts.monitors.definition import COMPOSITE, charted, parse_definition, read_definition, to_json
+from alerts.monitors.states import Method
+from alerts.monitors.types import Definition, Metric
+from alerts.read.history import first_data
+from alerts.read.monitors import get_budget
+from alerts.series.catalogue import METRICS, timing_of
+from alerts.series.scopes import parse_scope
+from alerts.write import monitors as write
+from telltale.audit.log import record_in
+from telltale.lib import clock
+from telltale.lib.faults import Fault, ItemRefused
+from telltale.projects.models import Project
+
+# Two thirds of what one core evaluates within a minute (docs/performance.md).
+MONITORS_MAX = 1_000
+# Put away ones counted: their charts and alarms are kept.
+MONITORS_KEPT = 5_000
+HISTORY = timedelta(weeks=5)
+MUTED_MOST = timedelta(days=90)
+PAGES_LEAST, PAGES_MOST = 0.01, 100.0
+MARKED_DAYS_MAX, CAPACITIES_MAX = 400, 200
+CAPACITY_KINDS = ("model", "service")
+# What another metric suggests anew.
+_OF_METRIC = ("params", "scope", "direction", "least_n", "floor", "ceiling", "lateness_minutes", "grace_minutes")
+
+
+class NotThere(Exception):
+    """There is no such monitor, or it was put away."""
+
+
+class Outdated(Exception):
+    """Somebody changed it meanwhile: `revision` is in force."""
+
+    def __init__(self, revision: int) -> None:
+        super().__init__(f"revision {revision} is in force")
+        self.revision = revision
+
+
+def parse(told: Any) -> Definition:
+    """The definition that `told` describes, by the metrics of the product; ItemRefused."""
+    return parse_definition(told, METRICS, parse_scope=parse_scope, timing=_timing)
+
+
+def create(
+    project: Project, told: Any, *, by_id: int | None = None, request: HttpRequest | None = None, actor: str = ""
+) -> int:
+    """The id of a new monitor, whose chart begins with the stored history; ItemRefused."""
+    definition, now = parse(told), clock.now()
+    with transaction.atomic():
+        _queue(project)
+        _check_room(project.pk)
+        _check_members(project.pk, definition, None)
+        _check_name(project.pk, definition.name, None)
+        monitor_id = write.insert(
+            project.pk, definition, arl0=_first_arl0(definition), next_start=history_start(project, definition, now),
+            now=now, by_id=by_id,
+        )  # fmt: skip
+        _share_out(project.pk)
+        record_in(
+            project, "monitor.create", _target(definition.name), request=request, actor=actor, after=to_json(definition)
+        )
+    return monitor_id
+
+
+def change(
+    project: Project, monitor_id: int, told: Mapping[str, Any], *, of_revision: int | None = None,
+    request: HttpRequest | None = None, actor: str = "",
+) -> bool:  # fmt: skip
+    """Change the fields of the definition that are given; whether anything changed. ItemRefused, NotThere, Outdated.
+
+    Another chart begins when what windows come to changes; the alarms of the old one end.
+    """
+    now = clock.now()
+    with transaction.atomic():
+        _queue(project)
+        held = _lock(project.pk, monitor_id)
+        if of_revision is not None and of_revision != held.revision:
+            raise Outdated(held.revision)
+        before = read_definition(held.definition)
+        after = parse(merged(held.definition, told))
+        if after == before:
+            return False
+        _check_members(project.pk, after, held.pk)
+        _check_name(project.pk, after.name, held.pk)
+        write.put_definition(
+            held, after, is_same_chart=charted(before) == charted(after),
+            next_start=history_start(project, after, now), now=now,
+        )  # fmt: skip
+        _share_out(project.pk)
+        record_in(
+            project, "monitor.change", _target(after.name), request=request, actor=actor, before=to_json(before),
+            after=to_json(after),
+        )  # fmt: skip
+    return True
+
+
+def merged(held: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored definition with the given fields instead. A method leaves behind what belongs to another one alone."""
+    found = {**held, **told}
+    for name, method in (("threshold", Method.FIXED), ("objective", Method.OBJECTIVE), ("composite", Method.COMPOSITE)):
+        if found.get("method") != method and name not in told:
+            found[name] = None
+    if "metric" in told and told["metric"] != held["metric"]:
+        # What belongs to the metric comes with it, or is as it suggests.
+        for name in (
+            "params",
+            "scope",
+            "direction",
+            "least_n",
+            "floor",
+            "ceiling",
+            "lateness_minutes",
+            "grace_minutes",
+        ):
+            if name not in told:
+                found.pop(name, None)
+    return found
+
+
+def mute(
+    project: Project, monitor_id: int, until: datetime, *, request: HttpRequest | None = None, actor: str = ""
+) -> None:
+    """Let a monitor go on without pages until then; the others get its share meanwhile. ItemRefused, NotThere."""
+    now = clock.now()
+    if not now < until <= now + MUTED_MOST:
+        limit = f"a time within the next {MUTED_MOST.days} days"
+        raise ItemRefused(Fault("until", "is past" if until <= now else "is too far off", limit, until.isoformat()))
+    _put(project, monitor_id, "monitor.mute", {"muted_until": until}, request, actor)
+
+
+def unmute(project: Project, monitor_id: int, *, request: HttpRequest | None = None, actor: str = "") -> None:
+    """Let a monitor page again; NotThere."""
+    _put(project, monitor_id, "monitor.unmute", {"muted_until": None}, request, actor)
+
+
+def switch(
+    project: Project, monitor_id: int, *, is_on: bool, request: HttpRequest | None = None, actor: str = ""
+) -> None:
+    """Switch a monitor on or off; NotThere. Off, it is not charted; on again, it goes on where it stopped."""
+    action = "monitor.on" if is_on else "monitor.off"
+    _put(project, monitor_id, action, {"is_on": is_on}, request, actor)
+
+
+def archive(project: Project, monitor_id: int, *, request: HttpRequest | None = None, actor: str = "") -> None:
+    """Put a monitor away: its alarms end, its chart and its record are kept. ItemRefused for a composite's member."""
+    now = clock.now()
+    with transaction.atomic():
+        _queue(project)
+        held = _lock(project.pk, monitor_id)
+        _check_no_composite(project.pk, held.pk)
+        write.end_alarms([held.pk], now)
+        write.put(held, archived_at=now)
+        _share_out(project.pk)
+        record_in(project, "monitor.archive", _target(held.name), request=request, actor=actor)
+
+
+def restore(project: Project, monitor_id: int, *, request: HttpRequest | None = None, actor: str = "") -> None:
+    """Take a monitor back that was put away; its chart goes on where it stopped. ItemRefused, NotThere."""
+    now = clock.now()
+    with transaction.atomic():
+        _queue(project)
+        held = write.lock(project.pk, monitor_id)
+        if held is None:
+            raise NotThere
+        if held.archived_at is None:
+            return
+        _check_room(project.pk, is_new=False)
+        definition = read_definition(held.definition)
+        _check_name(project.pk, held.name, held.pk)
+        _check_members(project.pk, definition, held.pk)
+        start = max(held.next_start, history_start(project, definition, now))
+        write.put(held, archived_at=None, due_at=now, next_start=start)
+        _share_out(project.pk)
+        record_in(project, "monitor.restore", _target(held.name), request=request, actor=actor)
+
+
+def set_budget(
+    project: Project, told: Mapping[str, Any], *, by_id: int | None = None, request: HttpRequest | None = None,
+    actor: str = "",
+) -> None:  # fmt: skip
+    """Set what is given of `pages_a_week`, `marked_days` and `capacity`; limits follow. ItemRefused."""
+    fields = read_budget(told)
+    with transaction.atomic():
+        _queue(project)
+        held = get_budget(project.pk)
+        before = {
+            "pages_a_week": held.pages_a_week, "marked_days": list(held.marked_days), "capacity": dict(held.capacity),
+        }  # fmt: skip
+        after = before | fields
+        if after == before:
+            return
+        write.put_budget(project.pk, by_id, clock.now(), **fields)
+        _share_out(project.pk)
+        record_in(project, "budget.change", "alert budget", request=request, actor=actor, before=before, after=after)
+
+
+def read_budget(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a budget as columns hold them; ItemRefused."""
+    faults: list[Fault] = []
+    found: dict[str, Any] = {}
+    for name in told:
+        if name not in {"pages_a_week", "marked_days", "capacity"}:
+            faults.append(Fault(str(name)[:60], "unknown field", "one of pages_a_week, marked_days, capacity"))
+    if "pages_a_week" in told:
+        found["pages_a_week"] = _number("pages_a_week", told["pages_a_week"], PAGES_LEAST, PAGES_MOST, faults)
+    if "marked_days" in told:
+        found["marked_days"] = _marked_days(told["marked_days"], faults)
+    if "capacity" in told:
+        found["capacity"] = _capacity(told["capacity"], faults)
+    if faults:
+        raise ItemRefused(*faults)
+    return found
+
+
+def history_start(project: Project, definition: Definition, now: datetime) -> datetime:
+    """Where a new chart begins: five weeks back, or with the first data; earlier where its baseline asks for it."""
+    start = now - HISTORY
+    if definition.metric not in METRICS or METRICS[definition.metric].group != "Hosts":
+        start = max(start, first_data(project.pk) or now)
+    wanted = definition.baseline.start
+    if wanted is not None:
+        start = min(start, max(wanted, now - timedelta(days=project.retention_days)))
+    return window_at(min(start, now), definition.window, project.time_zone).start
+
+
+def _put(
+    project: Project, monitor_id: int, action: str, fields: dict[str, Any], request: HttpRequest | None, actor: str
+) -> None:
+    with transaction.atomic():
+        _queue(project)
+        held = _lock(project.pk, monitor_id)
+        before = {name: _plain(getattr(held, name)) for name in fields}
+        after = {name: _plain(value) for name, value in fields.items()}
+        if before == after:
+            return
+        write.put(held, **fields, **({"due_at": clock.now()} if fields.get("is_on") else {}))
+        _share_out(project.pk)
+        record_in(project, action, _target(held.name), request=request, actor=actor, before=before, after=after)
+
+
+def _queue(project: Project) -> None:
+    """Wait for whoever changes monitors of the project: names, their number and the shares of the budget stay right."""
+    Project.objects.select_for_update(no_key=True).only("pk").get(pk=project.pk)
+
+
+def _lock(project_id: int, monitor_id: int) -> Monitor:
+    held = write.lock(project_id, monitor_id)
+    if held is None or held.archived_at is not None:
+        raise NotThere
+    return held
+
+
+def _timing(metric: Metric) -> tuple[timedelta, timedelta]:
+    found = timing_of(metric)
+    return found.lateness, found.grace
+
+
+def _share_out(project_id: int) -> None:
+    """Hand the budget out anew to the monitors that are watched now."""
+
+
+def _first_arl0(definition: Definition) -> float:
+    """What stands until the budget is shared out, in the same transaction."""
+    return write.updates_a_week(definition)
+
+
+def _check_name(project_id: int, name: str, own: int | None) -> None:
+    held = Monitor.objects.filter(project_id=project_id, name=name, archived_at=None)
+    if held.exclude(pk=own or 0).exists():
+        raise ItemRefused(Fault("name", "is another monitor’s already", "a name of its own", name))
+
+
+def _check_room(project_id: int, *, is_new: bool = True) -> None:
+    held = Monitor.objects.filter(project_id=project_id)
+    if is_new and held.count() >= MONITORS_KEPT:
+        raise ItemRefused(Fault("name", "is one monitor too many, those put away counted", f"{MONITORS_KEPT} monitors"))
+    if held.filter(archived_at=None).count() >= MONITORS_MAX:
+        raise ItemRefused(Fault("name", "is one monitor too many: put another one away", f"{MONITORS_MAX} monitors"))
+
+
+def _check_members(project_id: int, definition: Definition, own: int | None) -> None:
+    """A composite's members are monitors of the project that are no composites."""
+    if definition.composite is None:
+        return
+    wanted = [each.monitor_id for each in definition.composite.members]
+    held = Monitor.objects.filter(project_id=project_id, pk__in=wanted, archived_at=None)
+    methods = dict(held.values_list("pk", "method"))
+    faults = []
+    for at, monitor_id in enumerate(wanted):
+        field = f"composite.members[{at}].monitor"
+        if monitor_id == own or monitor_id not in methods:
+            faults.append(Fault(field, "is no monitor here", "the id of another monitor of the project", monitor_id))
+        elif methods[monitor_id] == COMPOSITE:
+            faults.append(Fault(field, "is a composite itself", "a monitor of a series", monitor_id))
+    if faults:
+        raise ItemRefused(*faults)
+
+
+def _check_no_composite(project_id: int, monitor_id: int) -> None:
+    rows = Monitor.objects.filter(project_id=project_id, method=Method.COMPOSITE.value, archived_at=None)
+    names = [
+        name
+        for name, told in rows.values_list("name", "definition")
+        if any(each["monitor"] == monitor_id for each in told["composite"]["members"])
+    ]
+    if names:
+        raise ItemRefused(Fault("monitor", f"is a member of {names[0]}", "a monitor that no composite stands on"))
+
+
+def _number(field: str, told: Any, low: float, high: float, faults: list[Fault]) -> float:
+    limit = f"a number from {low:g} to {high:g}"
+    if isinstance(told, bool) or not isinstance(told, int | float):
+        faults.append(Fault(field, "is no number", limit, None if told is None else str(told)[:120]))
+        return low
+    if not low <= told <= high:
+        faults.append(Fault(field, "is out of range", limit, told))
+        return low
+    return float(told)
+
+
+def _marked_days(told: Any, faults: list[Fault]) -> list[str]:
+    limit = f"at most {MARKED_DAYS_MAX} days such as 2026-12-25"
+    if not isinstance(told, list):
+        faults.append(Fault("marked_days", "is no list", limit))
+        return []
+    if len(told) > MARKED_DAYS_MAX:
+        faults.append(Fault("marked_days", "has too many", limit, len(told)))
+        return []
+    found = set()
+    for at, each in enumerate(told):
+        try:
+            found.add(date.fromisoformat(each).isoformat() if isinstance(each, str) and len(each) == 10 else "")
+        except ValueError:
+            found.add("")
+        if "" in found:
+            faults.append(Fault(f"marked_days[{at}]", "is no day", limit, str(each)[:40]))
+            found.discard("")
+    return sorted(found)
+
+
+def _capacity(told: Any, faults: list[Fault]) -> dict[str, float]:
+    limit = 'requests a minute by model or service, such as {"model:gpt-4o": 600}'
+    if not isinstance(told, Mapping):
+        faults.append(Fault("capacity", "is no object", limit))
+        return {}
+    if len(told) > CAPACITIES_MAX:
+        faults.append(Fault("capacity", "has too many", f"at most {CAPACITIES_MAX}", len(told)))
+        return {}
+    found = {}
+    for name, value in told.items():
+        kind, _, rest = str(name).partition(":")
+        is_clean = not any(c == "\x00" or "\ud800" <= c <= "\udfff" for c in rest)
+        if kind not in CAPACITY_KINDS or not 0 < len(rest) <= 200 or not is_clean:
+            faults.append(Fault(f"capacity.{str(name)[:60]}", "is neither model:… nor service:…", limit))
+        else:
+            found[str(name)] = _number(f"capacity.{str(name)[:60]}", value, 0.001, 1e9, faults)
+    return found
+
+
+def _target(name: str) -> str:
+    return f"monitor {name}"
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+__all__ = [
+    "NotThere",
+    "Outdated",
+    "archive",
+    "change",
+    "create",
+    "history_start",
+    "merged",
+    "mute",
+    "parse",
+    "read_budget",
+    "restore",
+    "set_budget",
+    "switch",
+    "unmute",
+]
