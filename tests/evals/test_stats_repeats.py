@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from alerts.stats.paired import compare_passes, paired_drift, stored_share
+from evals.stats.repeats import (
+    binomial_at_most,
+    compare_passes,
+    fewest_within,
+    paired_drift,
+    passes_together,
+    stored_share,
+)
 from evals.stats.results import TooLittle
 
 
@@ -167,3 +174,48 @@ def test_vectors_without_direction_and_too_few_answers():
     assert paired_drift([], seed=0) == TooLittle(0, 1, "probes")
     with pytest.raises(ValueError, match="vector 0 is all zeros"):
         paired_drift([(np.zeros((5, 3)), rows)], seed=0)
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.floats(0.001, 0.999))
+def test_the_binomial_tail_is_scipys(passes, more, share):
+    expected = stats.binom.cdf(passes, passes + more, share)
+
+    assert binomial_at_most(passes, passes + more, share) == pytest.approx(expected, rel=1e-9, abs=1e-300)
+
+
+def test_one_probe_together_is_fishers_test():
+    for passes, runs, before, stored in ((0, 5, 20, 20), (13, 20, 20, 20), (3, 5, 15, 30), (5, 5, 0, 20)):
+        expected = stats.fisher_exact([[passes, runs - passes], [before, stored - before]], "less").pvalue
+        assert passes_together([(passes, runs, before, stored)]) == pytest.approx(expected, rel=1e-9)
+
+
+def test_small_falls_of_many_probes_add_up():
+    one = (3, 5, 20, 20)
+
+    alone, together = passes_together([one]), passes_together([one] * 6)
+
+    assert alone > 0.02
+    assert together < 1e-6
+    # A probe that never passes cannot fall, and changes nothing.
+    assert passes_together([one, (0, 5, 0, 20)]) == pytest.approx(alone)
+    assert passes_together([]) == 1.0
+    with pytest.raises(ValueError, match="passes lie within"):
+        passes_together([(6, 5, 20, 20)])
+
+
+@pytest.mark.parametrize("level", [0.05, 1e-3, 1e-5])
+def test_the_band_ends_where_the_alarm_begins(level):
+    for runs, before, stored in ((5, 20, 20), (10, 19, 20), (20, 95, 100), (10, 400, 400)):
+        fewest = fewest_within(runs, before, stored, level)
+
+        alarms = [compare_passes(k, runs, before, stored).p_safe <= level for k in range(runs + 1)]
+        assert alarms == [k < fewest for k in range(runs + 1)]
+    assert fewest_within(4, 20, 20, level) is None
+    assert fewest_within(5, 19, 19, level) is None
+
+
+def test_a_known_share_counts_as_an_estimate_before_it_alarms():
+    found = compare_passes(8, 10, 100, 100)
+
+    assert found.test == "exact binomial"
+    assert found.p < found.p_fisher == found.p_safe
