@@ -1,6 +1,6 @@
 """Money and calls of a day: set aside before a call, settled after it. Every function runs in the caller's transaction.
 
-Each change is made for the judge and for the whole project (judge 0), the rows locked in that order.
+Each change is made for the judge and for the whole project (judge 0), the rows locked in order of their numbers.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any
 from psycopg import Cursor
 
 WHOLE = 0
+# What is embedded for drift has an account of its own beside those of judges.
+EMBEDDINGS = -1
 _LOCK = """
 INSERT INTO evals_spendday (
     project_id, judge_id, day, reserved_pico, spent_pico, reserved_calls, calls, unpriced_calls, lost_calls, lost_pico
@@ -43,11 +45,14 @@ class Budget:
     whole_pico: int | None = None
     whole_calls: int | None = None
     judge_pico: int | None = None
+    judge_calls: int | None = None
 
     def fits(self, used: dict[int, tuple[int, int]], judge_id: int, pico: int, calls: int) -> bool:
         """Whether `pico` and `calls` more stay within every limit."""
         whole, own = used.get(WHOLE, (0, 0)), used.get(judge_id, (0, 0))
         if self.whole_calls is not None and whole[1] + calls > self.whole_calls:
+            return False
+        if self.judge_calls is not None and own[1] + calls > self.judge_calls:
             return False
         if pico <= 0:
             # Of unknown price, or free: it counts as a call, and only where no money is spent beyond its limit.
