@@ -14,14 +14,27 @@ from typing import Any
 
 import orjson
 
-from evals.calling.answers import read_anthropic, read_openai
-from evals.calling.kinds import ANTHROPIC, KINDS, OPENAI, Called, CallFailed, ChatMessage, Endpoint
+from evals.calling.answers import read_anthropic, read_embeddings, read_openai
+from evals.calling.kinds import (
+    ANTHROPIC,
+    KINDS,
+    OPENAI,
+    Called,
+    CallFailed,
+    ChatMessage,
+    Embedded,
+    Endpoint,
+    ToolOffer,
+)
 from evals.judges.fencing import clean
 from evals.judges.prompt import Prompt
 from telltale.lib import clock, egress
 
 # A judge's reply has some thousand characters; this is room for the longest a model writes, escaped.
 ANSWER_BYTES = 4 * 1024 * 1024
+# 64 vectors of 16,384 numbers of 20 characters.
+EMBEDDINGS_BYTES = 24 * 1024 * 1024
+TEXTS_MAX = 64
 CONNECT_SECONDS = 5.0
 TIMEOUT_MIN, TIMEOUT_MAX = 1.0, 600.0
 RETRY_AFTER_MAX = timedelta(hours=1)
@@ -66,10 +79,30 @@ def chat(
     messages: Sequence[ChatMessage],
     max_output_tokens: int = 1024,
     temperature: float | None = None,
+    tools: Sequence[ToolOffer] = (),
 ) -> Called:
-    """The model's answer to a chat; CallFailed where there is none."""
+    """The model's answer to a chat, in which it may call `tools`; CallFailed where there is none."""
     dialect = _dialect(endpoint, None)
-    return _converse(endpoint, messages, max_output_tokens, temperature, dialect, None)
+    return _converse(endpoint, messages, max_output_tokens, temperature, dialect, None, tools)
+
+
+def embed(endpoint: Endpoint, texts: Sequence[str]) -> Embedded:
+    """The vectors of `texts` (1 to `TEXTS_MAX`), by an OpenAI-like `/embeddings`; CallFailed where there are none."""
+    if not 1 <= len(texts) <= TEXTS_MAX:
+        raise ValueError(f"1 to {TEXTS_MAX} texts are embedded at once, not {len(texts)}.")
+    if endpoint.kind != OPENAI:
+        raise CallFailed("refused_request", "This kind of endpoint has no embeddings.", was_sent=False)
+    # An empty text is refused by most; a space means as little.
+    body = orjson.dumps({"model": endpoint.model, "input": [clean(text) or " " for text in texts]})
+    base, mark, query = endpoint.base_url.partition("?")
+    base = base.rstrip("/")
+    address = (base if base.endswith("/embeddings") else base + "/embeddings") + mark + query
+    answer, duration_ms = _post(endpoint, address, body, EMBEDDINGS_BYTES)
+    if answer.status != 200:
+        raise _failure(answer)
+    if answer.is_cut:
+        raise CallFailed("server", f"The answer is larger than {EMBEDDINGS_BYTES:,} bytes.", status=200)
+    return read_embeddings(endpoint, answer.body, len(texts), duration_ms)
 
 
 _FORMS = ("json_schema", "json_object", "none")
@@ -91,12 +124,13 @@ def _converse(
     temperature: float | None,
     dialect: _Dialect,
     prompt: Prompt | None,
+    tools: Sequence[ToolOffer] = (),
 ) -> Called:
     """Call, and where the endpoint refuses how it was asked, ask in another way."""
     tried = [dialect]
     while True:
         try:
-            called = _call(endpoint, messages, max_output_tokens, temperature, dialect, prompt)
+            called = _call(endpoint, messages, max_output_tokens, temperature, dialect, prompt, tools)
         except _DialectRefused as refused:
             other = _other(dialect, refused.body, has_prompt=prompt is not None)
             if other is None or other in tried or len(tried) >= _TRIES_MAX:
@@ -151,23 +185,14 @@ def _call(
     temperature: float | None,
     dialect: _Dialect,
     prompt: Prompt | None,
+    tools: Sequence[ToolOffer],
 ) -> Called:
     if endpoint.kind not in KINDS:
         raise ValueError(f"An endpoint is one of {', '.join(KINDS)}, not {endpoint.kind}.")
     if not 1 <= max_output_tokens <= OUTPUT_TOKENS_MAX:
         raise ValueError(f"max_output_tokens must be from 1 to {OUTPUT_TOKENS_MAX:,}.")
-    body = _body(endpoint, messages, max_output_tokens, temperature, dialect, prompt)
-    seconds = min(max(endpoint.timeout_seconds, TIMEOUT_MIN), TIMEOUT_MAX)
-    limits = egress.Limits(min(CONNECT_SECONDS, seconds), seconds, seconds, ANSWER_BYTES)
-    began = time.perf_counter()
-    try:
-        answer = egress.request("POST", address_of(endpoint), headers=_headers(endpoint), body=body, limits=limits)
-    except egress.Refused as refused:
-        raise CallFailed("egress", str(refused), was_sent=False) from None
-    except egress.Unreachable as error:
-        kind = "timeout" if error.is_late else "unreachable"
-        raise CallFailed(kind, str(error), was_sent=error.was_sent) from None
-    duration_ms = (time.perf_counter() - began) * 1000
+    body = _body(endpoint, messages, max_output_tokens, temperature, dialect, prompt, tools)
+    answer, duration_ms = _post(endpoint, address_of(endpoint), body, ANSWER_BYTES)
     if answer.status != 200:
         failed = _failure(answer)
         if endpoint.kind == OPENAI and answer.status in (400, 404, 415, 422, 501):
@@ -177,6 +202,21 @@ def _call(
         raise CallFailed("server", f"The model's answer is larger than {ANSWER_BYTES:,} bytes.", status=200)
     read = read_openai if endpoint.kind == OPENAI else read_anthropic
     return read(endpoint, answer.body, duration_ms, dialect.form)
+
+
+def _post(endpoint: Endpoint, address: str, body: bytes, bytes_max: int) -> tuple[egress.Answer, float]:
+    """What the endpoint answered, whatever its status, and after how many milliseconds. CallFailed."""
+    seconds = min(max(endpoint.timeout_seconds, TIMEOUT_MIN), TIMEOUT_MAX)
+    limits = egress.Limits(min(CONNECT_SECONDS, seconds), seconds, seconds, bytes_max)
+    began = time.perf_counter()
+    try:
+        answer = egress.request("POST", address, headers=_headers(endpoint), body=body, limits=limits)
+    except egress.Refused as refused:
+        raise CallFailed("egress", str(refused), was_sent=False) from None
+    except egress.Unreachable as error:
+        kind = "timeout" if error.is_late else "unreachable"
+        raise CallFailed(kind, str(error), was_sent=error.was_sent) from None
+    return answer, (time.perf_counter() - began) * 1000
 
 
 def _headers(endpoint: Endpoint) -> dict[str, str]:
@@ -205,6 +245,7 @@ def _body(
     temperature: float | None,
     dialect: _Dialect,
     prompt: Prompt | None,
+    tools: Sequence[ToolOffer],
 ) -> bytes:
     told: dict[str, Any] = {"model": endpoint.model}
     # Halves of characters, which JSON cannot hold, are in datasets now and then.
@@ -215,9 +256,24 @@ def _body(
         if system:
             told["system"] = system
         told["max_tokens"] = max_output_tokens
+        if tools:
+            told["tools"] = [
+                {"name": tool.name, "description": tool.description, "input_schema": _parameters(tool)}
+                for tool in tools
+            ]
     else:
         told["messages"] = [{"role": each.role, "content": each.text} for each in messages]
         told[dialect.limit_name] = max_output_tokens
+        if tools:
+            told["tools"] = [
+                {
+                    "type": "function",
+                    "function": {
+                        "name": tool.name, "description": tool.description, "parameters": _parameters(tool)
+                    },
+                }
+                for tool in tools
+            ]  # fmt: skip
         if dialect.form == "json_schema" and prompt is not None:
             shape = {"name": prompt.schema_name, "strict": True, "schema": prompt.schema}
             told["response_format"] = {"type": "json_schema", "json_schema": shape}
@@ -226,6 +282,10 @@ def _body(
     if temperature is not None and dialect.has_temperature:
         told["temperature"] = temperature
     return orjson.dumps(told)
+
+
+def _parameters(tool: ToolOffer) -> dict[str, Any]:
+    return dict(tool.parameters) or {"type": "object", "properties": {}}
 
 
 def _is_reasoning(model: str) -> bool:

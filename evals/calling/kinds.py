@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 OPENAI = "openai"
 ANTHROPIC = "anthropic"
@@ -38,11 +39,39 @@ class ChatMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolOffer:
+    """A tool that a model may call: `parameters` is the JSON schema of its arguments."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call of a tool that a model asks for; `arguments` is JSON text as the model wrote it, untrusted."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Vectors of texts, in their order, as floats of one length. Unknown is None."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    input_tokens: int | None
+    model: str
+    duration_ms: float
+    cost_pico: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Called:
     """A model's answer. `finish_reason`: stop, length, refusal, content_filter or as the provider says, "" unknown.
 
     Tokens and `cost_pico` (pico-dollars, by the endpoint's prices) are None where they are not known. `form`: how
-    the endpoint was held to JSON.
+    the endpoint was held to JSON. `fingerprint`: what the provider says of the system behind the name, "" if nothing.
     """
 
     text: str
@@ -55,6 +84,8 @@ class Called:
     status: int
     cost_pico: int | None = None
     form: str = "none"
+    tools: tuple[ToolCall, ...] = ()
+    fingerprint: str = ""
 
 
 class CallFailed(Exception):

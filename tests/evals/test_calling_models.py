@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from evals.calling import CallFailed, ChatMessage, Endpoint, ask, chat, price_of
+from evals.calling import CallFailed, ChatMessage, Endpoint, ToolOffer, ask, chat, embed, price_of
 from evals.calling.client import ANSWER_BYTES, address_of, retry_after
 from evals.judges import Material, ModelConfig, build_prompt, fresh_nonce, read_reply
 from evals.rubrics import parse_rubric
@@ -488,3 +489,67 @@ def test_unknown_price_is_not_0(prices, tokens, cost):
 def test_limits_of_output_are_kept(tokens):
     with pytest.raises(ValueError, match="max_output_tokens"):
         chat(Endpoint("openai", "https://x", model="m"), [], tokens)
+
+
+OFFER = ToolOffer("get_weather", "The weather of a city.", {"type": "object", "properties": {"city": {}}})
+
+
+def test_offered_tools_are_sent_and_their_calls_read(serve):
+    call = {"id": "1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call, {"function": 7}, "odd"]}
+    whole = {"choices": [{"message": message, "finish_reason": "tool_calls"}], "system_fingerprint": "fp_1"}
+    stub, endpoint = serve((200, {}, whole))
+
+    called = chat(endpoint, [ChatMessage("user", "Oslo?")], tools=[OFFER])
+
+    assert [(each.name, each.arguments) for each in called.tools] == [("get_weather", '{"city": "Oslo"}')]
+    assert (called.text, called.fingerprint, called.finish_reason) == ("", "fp_1", "tool_calls")
+    assert stub.requests[0][2]["tools"][0]["function"]["name"] == "get_weather"
+
+
+def test_anthropic_gets_tools_in_its_own_shape(serve):
+    content = [{"type": "tool_use", "name": "get_weather", "input": {"city": "Oslo"}}]
+    stub, endpoint = serve((200, {}, {"content": content, "stop_reason": "tool_use"}), kind="anthropic")
+
+    called = chat(endpoint, [ChatMessage("user", "Oslo?")], tools=[OFFER])
+
+    assert [(each.name, each.arguments) for each in called.tools] == [("get_weather", '{"city": "Oslo"}')]
+    assert stub.requests[0][2]["tools"] == [
+        {"name": "get_weather", "description": "The weather of a city.", "input_schema": OFFER.parameters}
+    ]
+
+
+def test_vectors_come_in_the_order_of_their_texts(serve):
+    data = [{"index": 1, "embedding": [0, 1.5]}, {"index": 0, "embedding": [1, 0]}]
+    stub, endpoint = serve((200, {}, {"data": data, "model": "e-2", "usage": {"prompt_tokens": 9}}))
+
+    found = embed(replace(endpoint, model="e", input_pico=5, output_pico=7), ["a", ""])
+
+    assert found.vectors == ((1.0, 0.0), (0.0, 1.5))
+    assert (found.model, found.input_tokens, found.cost_pico) == ("e-2", 9, 45)
+    path, _, body = stub.requests[0]
+    assert (path, body) == ("/v1/embeddings", {"model": "e", "input": ["a", " "]})
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None, [], [{"embedding": [1]}], [{"embedding": [1]}, {"embedding": [1, 2]}],
+        [{"embedding": [1]}, {"embedding": ["1"]}], [{"embedding": [1]}, {"embedding": [0]}],
+        [{"embedding": [1]}, {"embedding": [True]}], [{"index": 0, "embedding": [1]}, {"index": 0, "embedding": [1]}],
+    ],
+)  # fmt: skip
+def test_what_is_no_vector_of_each_text_is_no_answer(serve, data):
+    _, endpoint = serve((200, {}, {"data": data}))
+
+    with pytest.raises(CallFailed) as caught:
+        embed(endpoint, ["a", "b"])
+
+    assert caught.value.kind == "server"
+
+
+def test_embeddings_are_of_openais_shape_alone():
+    with pytest.raises(CallFailed) as caught:
+        embed(Endpoint("anthropic", "http://127.0.0.1:9", model="e"), ["a"])
+
+    assert (caught.value.kind, caught.value.was_sent) == ("refused_request", False)
