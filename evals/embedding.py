@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
-from evals.calling.embeddings import Embedded, embed
-from evals.calling.kinds import OPENAI, CallFailed, Endpoint
+from evals.calling.client import embed
+from evals.calling.kinds import OPENAI, CallFailed, Embedded, Endpoint
 from evals.judging.context import BYTES_A_TOKEN, provider_of
 from evals.judging.outcomes import BREAK_AFTER, BREAK_FIRST, BREAK_MAX, LIMITED_PAUSE, SETTINGS_PAUSE
 from evals.read.setup import ConnectionView, endpoint_of, get_connection, settings_for
