@@ -49,7 +49,7 @@ def postgres_home():
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(request):
+def django_db_modify_db_settings(request, django_db_modify_db_settings_parallel_suffix):
     """Without TELLTALE_DATABASE_URL the tests' database is an embedded one, started when the first test asks for it."""
     if os.environ.get("TELLTALE_DATABASE_URL"):
         return
@@ -224,7 +224,8 @@ def _nothing_stays_committed(request, django_db_blocker):
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT string_agg(quote_ident(relname), ', ') FROM pg_class WHERE relkind IN ('r', 'p')"
-                " AND NOT relispartition AND relname LIKE ANY (ARRAY['traces\\_%', 'jobs\\_%', 'evals\\_%'])"
+                " AND NOT relispartition"
+                " AND relname LIKE ANY (ARRAY['alerts\\_%', 'traces\\_%', 'jobs\\_%', 'evals\\_%'])"
             )
             cursor.execute(f"TRUNCATE {cursor.fetchone()[0]} CASCADE")
         connection.close()

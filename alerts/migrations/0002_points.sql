@@ -1,6 +1,6 @@
 -- One row per decided window of a chart: what it held, what came of it, and the limits it was judged by.
 CREATE TABLE alerts_point (
-    monitor_id bigint NOT NULL REFERENCES alerts_monitor (id) ON DELETE CASCADE,
+    monitor_id bigint NOT NULL,
     chart_no integer NOT NULL,
     start_at timestamptz NOT NULL,
     end_at timestamptz NOT NULL,
