@@ -29,7 +29,7 @@ test: $(VENV)/.dev-installed ## lint, types, import contracts and every test (on
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@tools/install-test-tools
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses=4 --dist=loadfile
 
 lint: $(VENV)/.dev-installed ## ruff
 	@$(BIN)/ruff check .
