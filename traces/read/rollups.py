@@ -9,11 +9,11 @@ where those are no longer kept it is widened, and `Answer.start`, `end` say to w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, LiteralString
+from typing import Any, LiteralString, TypeVar
 
 from psycopg import Cursor, sql
 
@@ -93,11 +93,46 @@ class Rollups:
 
         `want` are keys of `GROUPS`; `sketches` of `SKETCHES`. ValueError for names that are none.
         """
+        frame = self._frame(start, end, step)
+        rows = self._rows(where, frame, by, want, sketches)
+        return Answer(frame.start, frame.end, frame.step, frame.edges, tuple(by), tuple(rows), frame.is_widened)
+
+    def can_answer(self, start: datetime, end: datetime) -> bool:
+        """Whether rows fine enough are kept for exactly [start, end)."""
+        asked = minute_of(start), _ceil_minute(end)
+        return time_of(asked[0]) == start and time_of(asked[1]) == end and self._snapped(*asked) == asked
+
+    def ask_windows(
+        self,
+        where: Where,
+        windows: Sequence[tuple[datetime, datetime]],
+        *,
+        by: Sequence[str] = (),
+        want: Sequence[str] = _DEFAULT,
+        sketches: Sequence[str] = (),
+    ) -> list[Row]:
+        """As `ask`, of any windows that do not overlap; `Row.at` is the place of its window in `windows`.
+
+        ValueError for windows that overlap, or of which rows fine enough are not kept (`can_answer`).
+        """
+        frame, places = self._cut(windows)
+        return _placed(self._rows(where, frame, by, want, sketches), places)
+
+    def reasons_in_windows(
+        self, what: What, where: Where, windows: Sequence[tuple[datetime, datetime]], *, by: Sequence[str] = ()
+    ) -> list[ReasonRow]:
+        """As `reasons`, of any windows; `ReasonRow.at` is the place of its window in `windows`. As `ask_windows`."""
+        frame, places = self._cut(windows)
+        found = self._fetch(where, frame, by, ("reason", "n"), sql.SQL("r.reason, sum(r.n)::bigint"), what)
+        return _placed([ReasonRow(at - 1, tuple(cells[:-2]), cells[-2], cells[-1]) for at, *cells in found], places)
+
+    def _rows(
+        self, where: Where, frame: _Frame, by: Sequence[str], want: Sequence[str], sketches: Sequence[str]
+    ) -> list[Row]:
         columns = _columns(want)
         for name in sketches:
             if name not in SKETCHES:
                 raise ValueError(f"{name!r} is no sketch; there are {', '.join(SKETCHES)}")
-        frame = self._frame(start, end, step)
         parts = [
             *(sql.SQL("sum(r.{})").format(sql.Identifier(name)) for name in columns),
             *(sql.SQL("string_agg(r.{}, ''::bytea)").format(sql.Identifier(name)) for name in sketches),
@@ -111,7 +146,7 @@ class Rollups:
                 name: Sketch(data) for name, data in zip(sketches, cells[grouped + len(columns) :], strict=True) if data
             }
             rows.append(Row(at - 1, tuple(cells[:grouped]), sums, read))
-        return Answer(frame.start, frame.end, frame.step, frame.edges, tuple(by), tuple(rows), frame.is_widened)
+        return rows
 
     def reasons(
         self,
@@ -167,7 +202,7 @@ class Rollups:
 
     def _frame(self, start: datetime, end: datetime, step: Step | Auto | None) -> _Frame:
         asked = minute_of(start), _ceil_minute(end)
-        low, high = snap(*asked, self.calendar, self._horizon)
+        low, high = self._snapped(*asked)
         chosen = pick_step(low, high) if isinstance(step, str) else step
         if chosen is not None:
             # Shorter points than the buckets that are kept there would be empty.
@@ -180,6 +215,32 @@ class Rollups:
             raise ValueError(f"{len(points) - 1} points are more than {POINTS_MAX}: take a longer step")
         segments = cover(low, high, coarsest_grain(chosen), self.calendar)
         return _Frame(time_of(low), time_of(high), chosen, tuple(map(time_of, points)), segments, (low, high) != asked)
+
+    def _snapped(self, low: int, high: int) -> tuple[int, int]:
+        return snap(low, high, self.calendar, self._horizon)
+
+    def _cut(self, windows: Sequence[tuple[datetime, datetime]]) -> tuple[_Frame, dict[int, int]]:
+        """The frame whose cells hold the windows, and the place of the window by the cell."""
+        order = sorted(range(len(windows)), key=lambda at: windows[at])
+        segments: list[Segment] = []
+        bounds: list[datetime] = []
+        places: dict[int, int] = {}
+        for place in order:
+            start, end = windows[place]
+            if not self.can_answer(start, end) or end <= start or (bounds and start < bounds[-1]):
+                raise ValueError(f"no rows are kept for {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} alone")
+            if not bounds or bounds[-1] != start:
+                bounds.append(start)
+            places[len(bounds) - 1] = place
+            bounds.append(end)
+            for segment in cover(minute_of(start), minute_of(end), Grain.DAY, self.calendar):
+                last = segments[-1] if segments else None
+                if last is not None and last.grain == segment.grain and last.high == segment.low:
+                    segments[-1] = Segment(segment.grain, last.low, segment.high)
+                elif segment.low < segment.high:
+                    segments.append(segment)
+        first, last_end = (bounds[0], bounds[-1]) if bounds else (self.now, self.now)
+        return _Frame(first, last_end, None, tuple(bounds), segments, False), places
 
     def _fetch(
         self,
@@ -261,6 +322,13 @@ class _Frame:
     edges: tuple[datetime, ...]
     segments: list[Segment]
     is_widened: bool
+
+
+_R = TypeVar("_R", Row, ReasonRow)
+
+
+def _placed(rows: Sequence[_R], places: Mapping[int, int]) -> list[_R]:
+    return [replace(row, at=places[row.at]) for row in rows if row.at in places]
 
 
 def _columns(want: Sequence[str]) -> list[str]:

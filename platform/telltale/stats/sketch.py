@@ -163,6 +163,13 @@ class Sketch:
             raise IndexError(f"rank {rank} of {self.n} values")
         return float(_VALUES[self._index_at(rank)])
 
+    def values_at(self, ranks: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The values of many ranks 1..n, in their order. IndexError outside."""
+        if ranks.size and not (1 <= int(ranks.min()) and int(ranks.max()) <= self.n):
+            raise IndexError(f"ranks {int(ranks.min())} to {int(ranks.max())} of {self.n} values")
+        values: NDArray[np.float64] = _VALUES[self._sparse[self._cumulated.searchsorted(ranks)]]
+        return values
+
     def quantile(self, q: float, confidence: float = 0.95) -> Quantile | None:
         """Quantile `q` in (0, 1) by nearest rank, None of nothing.
 

@@ -1,0 +1,86 @@
+"""Any metric of the product as a series: what each window of it holds, for charts, back-tests and previews.
+
+    readings = read_windows(project.pk, project.time_zone, METRICS["errors"], definition, windows)
+
+The number of queries does not depend on the number of windows; `read_many` reads many series of a project in few.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+from alerts.monitors.types import Definition, Metric, Reading, Window
+from alerts.read.series_rollups import read_rollups, read_silence
+from alerts.series.asked import Asked as Asked
+from alerts.series.asked import SeriesFault as SeriesFault
+from alerts.series.recipes import RECIPES
+
+Answers = list[list[Reading] | SeriesFault]
+Reader = Callable[[int, str, Sequence[Asked], Sequence[Window]], Answers]
+
+# More windows a call are read in parts of so many.
+WINDOWS_A_QUERY = 2_000
+_READERS: Mapping[str, Reader] = {**dict.fromkeys(RECIPES, read_rollups), "silence": read_silence}
+
+
+def read_windows(
+    project_id: int, time_zone: str, metric: Metric, definition: Definition, windows: Sequence[Window]
+) -> list[Reading]:
+    """A reading for each of the windows, which must not overlap, in their order. Raises SeriesFault."""
+    answer = read_many(project_id, time_zone, [Asked(metric, definition)], windows)[0]
+    if isinstance(answer, SeriesFault):
+        raise answer
+    return answer
+
+
+def read_many(project_id: int, time_zone: str, asked: Sequence[Asked], windows: Sequence[Window]) -> Answers:
+    """As `read_windows`, of many series over the same windows; one that cannot be read spoils no other."""
+    if not windows:
+        return [[] for _ in asked]
+    answers: Answers = [SeriesFault("nothing reads this metric") for _ in asked]
+    groups: dict[Reader, list[int]] = defaultdict(list)
+    for at, each in enumerate(asked):
+        fault = _fault(each)
+        reader = _reader(each)
+        if fault is not None or reader is None:
+            answers[at] = fault or answers[at]
+        else:
+            groups[reader].append(at)
+    for reader, members in groups.items():
+        found = _read(reader, project_id, time_zone, [asked[at] for at in members], windows)
+        for at, answer in zip(members, found, strict=True):
+            answers[at] = answer
+    return answers
+
+
+def _read(
+    reader: Reader, project_id: int, time_zone: str, asked: Sequence[Asked], windows: Sequence[Window]
+) -> Answers:
+    whole: Answers = [[] for _ in asked]
+    for first in range(0, len(windows), WINDOWS_A_QUERY):
+        part = reader(project_id, time_zone, asked, windows[first : first + WINDOWS_A_QUERY])
+        for at, answer in enumerate(part):
+            held = whole[at]
+            if isinstance(held, SeriesFault):
+                continue
+            whole[at] = answer if isinstance(answer, SeriesFault) else [*held, *answer]
+    return whole
+
+
+def _reader(asked: Asked) -> Reader | None:
+    return _READERS.get(asked.metric.key)
+
+
+def _fault(asked: Asked) -> SeriesFault | None:
+    """Why a series cannot be what its definition says; None where it can."""
+    metric, definition = asked.metric, asked.definition
+    missing = [name for name in metric.needs if definition.params.get(name) in (None, "", [])]
+    if missing:
+        return SeriesFault(f"{metric.title} needs {', '.join(missing)}")
+    wrong = [name for name, _ in definition.scope.values if name not in metric.scopes]
+    if wrong:
+        return SeriesFault(f"{metric.title} cannot be narrowed by {', '.join(wrong)}")
+    if definition.scope.filter and not metric.has_filter:
+        return SeriesFault(f"{metric.title} cannot be narrowed by a filter")
+    return None
