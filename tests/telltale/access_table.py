@@ -221,6 +221,8 @@ REST: dict[str, dict[str, tuple[Role | None, str]]] = {
     "api/v1/outcomes/<str:outcome>/sessions": {"GET": READ},
     "api/v1/users": {"GET": READ},
     "api/v1/users/<path:user>": {"GET": READ},
+    "api/v1/changes": {"GET": READ, "POST": MEASURE},
+    "api/v1/changes/<str:change_id>": {"GET": READ, "PATCH": MEASURE, "DELETE": MEASURE},
     "api/v1/signals": {"GET": READ, "POST": (REVIEWER, "signal|write")},
     "api/v1/signals/names": {"GET": READ},
     "api/v1/signals/<str:signal_id>": {"GET": READ, "DELETE": NOTE},

@@ -77,6 +77,7 @@ class Ids:
     routine: int = 987_654_321
     outcome: str = "no-such-outcome"
     signal: str = "00000000-0000-0000-0000-000000000001"
+    change: int = 987_654_321
 
     def fill(self, route: str) -> str:
         places = {
@@ -91,7 +92,7 @@ class Ids:
             "dataset": self.dataset, "item_key": "k1", "experiment_id": self.experiment,
             "queue": self.queue, "item_id": self.review_item, "review_id": self.review,
             "judge": self.judge, "calibration_id": self.calibration, "routine_id": self.routine,
-            "outcome": self.outcome,
+            "outcome": self.outcome, "change_id": self.change,
         }  # fmt: skip
         route = re.sub(r"\(\?P<uidb36>.*\$$", "1-sample-token/", route.replace("^", ""))
         route = re.sub(r"\(\?:[^)]*\)\?(.*?)/\?\$$", r"\1", route)
@@ -197,6 +198,8 @@ def _furnish(project: Project, member: User, holder: Client, trace: bytes) -> Id
     score = holder.post("/api/v1/scores", said, content_type="application/json").json()["items"][0]["id"]
     thumb = {"name": "thumbs_up", "trace_id": trace.hex()}
     signal = holder.post("/api/v1/signals", thumb, content_type="application/json").json()["items"][0]["id"]
+    deploy = {"kind": "deploy", "version": "1.8.2"}
+    change = holder.post("/api/v1/changes", deploy, content_type="application/json").json()["items"][0]["id"]
     dataset, key_of = f"{project.slug}-set", {"content_type": "application/json"}
     assert holder.post("/api/v1/datasets", {"name": "Set", "slug": dataset}, **key_of).status_code == 201
     items = {"items": [{"key": "k1", "input": "May I?", "expected": "Yes"}]}
@@ -215,7 +218,7 @@ def _furnish(project: Project, member: User, holder: Client, trace: bytes) -> Id
         comment.json()["id"], view.json()["id"],
         target=target.json()["id"], score=score, signal=signal, dataset=dataset, experiment=experiment,
         queue=queue, review_item=item, review=review,
-        judge=judge, calibration=calibration, routine=routine, outcome=outcome, **set_up,
+        judge=judge, calibration=calibration, routine=routine, outcome=outcome, change=change, **set_up,
     )  # fmt: skip
 
 

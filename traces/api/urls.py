@@ -6,6 +6,7 @@ from django.urls import path
 
 from traces.api import (
     accounting,
+    changes,
     compare,
     copying,
     cost,
@@ -59,6 +60,8 @@ urlpatterns = [
     path("signals/behaviour", definitions.BehaviourRatesView.as_view(), name="api-behaviour-rates"),
     # Words of their own stand before this one.
     path("signals/<str:signal_id>", signals.OneSignalView.as_view(), name="api-signal"),
+    path("changes", changes.ChangesView.as_view(), name="api-changes"),
+    path("changes/<str:change_id>", changes.OneChangeView.as_view(), name="api-change"),
     path("views", views.ViewsView.as_view(), name="api-views"),
     path("views/<str:view_id>", views.ViewView.as_view(), name="api-view"),
     path("forwarding", forwarding.TargetsView.as_view(), name="api-forwarding"),
