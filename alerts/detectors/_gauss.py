@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 
+from alerts.stats import cusum
 from alerts.stats.ewma import ARL0_LEAST, ARL0_MOST, limit_for, run_length, statistic_sd
 from alerts.stats.roots import rising_root
 
@@ -28,15 +30,36 @@ def boundary(lam: float, rate: float, spread: float = 0.0) -> float:
     arl0 = min(max(1 / rate, ARL0_LEAST), ARL0_MOST)
     if spread < _NEGLIGIBLE:
         return limit_for(lam, arl0, "up") * statistic_sd(lam)
-    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
-    shares = weights / weights.sum()
 
     def excess(limit: float) -> float:
-        rates = sum(
-            share / run_length(lam, limit, spread * float(node), "up")
-            for node, share in zip(nodes, shares, strict=True)
-        )
-        return -math.log(float(rates) * arl0)
+        return _excess(arl0, spread, lambda miss: run_length(lam, limit, miss, "up"))
 
     first = limit_for(lam, arl0, "up")
     return rising_root(excess, 0.8 * first, 1.3 * first, 1e-6) * statistic_sd(lam)
+
+
+@lru_cache(maxsize=512)
+def sum_boundary(k: float, rate: float, spread: float = 0.0) -> float:
+    """The limit of an upper cumulative sum of standard normal points over `k` that is passed `rate` times a point.
+
+    `spread` and what is averaged over as in `boundary`. math.inf for no rate. Source: as alerts.stats.cusum.
+    """
+    if rate <= 0:
+        return math.inf
+    arl0 = min(max(1 / rate, ARL0_LEAST), ARL0_MOST)
+    first = cusum.limit_for(k, arl0, two_sided=False)
+    if spread < _NEGLIGIBLE:
+        return first
+
+    def excess(limit: float) -> float:
+        return _excess(arl0, spread, lambda miss: cusum.run_length_up(k, limit, miss))
+
+    return rising_root(excess, 0.8 * first, 1.5 * first, 1e-6)
+
+
+def _excess(arl0: float, spread: float, run: Callable[[float], float]) -> float:
+    """The log of the mean run length, over errors of the centre with sd `spread`, less that of `arl0`."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
+    shares = weights / weights.sum()
+    rates = sum(share / run(spread * float(node)) for node, share in zip(nodes, shares, strict=True))
+    return -math.log(float(rates) * arl0)

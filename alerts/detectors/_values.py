@@ -2,7 +2,7 @@
 
 One by one is quickest and right only where neighbours do not resemble each other. Whether they do is asked of the
 baseline once (Ljung & Box 1978, 20 lags); if so, windows are charted by their means and the spread *between* windows
-sets the limits. Every channel is a fixed reading of a value; the limits of all rules follow together (`_chains`).
+sets the limits. Every channel is a fixed reading of a value; the limits of all rules follow together.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from alerts.detectors import phase1
+from alerts.detectors._rules import Rules, at_least_t, chosen
+from alerts.detectors._rules import frozen as kept_rules
 from alerts.detectors.base import (
     Baseline,
     NotStable,
-    NotThisBaseline,
-    Part,
     Ruled,
     Settings,
     State,
@@ -31,7 +31,6 @@ from alerts.detectors.base import (
 from alerts.detectors.points import Values as Values
 from alerts.stats.dependence import P_LEAST, ljung_box
 from alerts.stats.resampling import Channel, Floats, Rule, chain_limits
-from evals.stats.quantiles import t_quantile
 
 # Fewer windows give no spread between them worth a limit.
 WINDOWS_LEAST = 20
@@ -83,7 +82,7 @@ def learn(
     channels = reading.read(values)
     starts = np.cumsum([0] + [len(points[at].values) for at in filled])
     alike = bool((weights == weights[0]).all())
-    if alike and all(_independent(column) for column in channels.T):
+    if alike and settings.by == "chart" and all(_independent(column) for column in channels.T):
         owner = np.repeat(filled, np.diff(starts))
         return _one_by_one(kind, channels, reading, settings, seed, len(points), owner.tolist())
     groups = _merged(starts, settings.window)
@@ -183,25 +182,18 @@ def _by_means(
     count = len(z)
     flat = bool((z.std(axis=0, ddof=1) < 0.5).any())
     arl0 = settings.arl0 * len(groups) / points
+    rules = chosen(settings.by, reading.means, reading.names)
     limits = chain_limits(
         z,
         [Channel(name, floor=1.0 if flat else 0.0) for name in reading.names],
-        reading.means,
+        rules,
         arl0=arl0,
         up_share=settings.up_share,
         seed=seed,
         block=_BLOCK,
         smooth=1.0 if flat else _SMOOTH,
     )
-    low, high = limits.low, limits.high
-    for i, rule in enumerate(reading.means):
-        # One point cannot be judged by a tail that the baseline never reached: there t of window means is the least.
-        if rule.lam == 1 and arl0 / rule.share > count:
-            for side, share, sign in ((high, settings.up_share, 1), (low, 1 - settings.up_share, -1)):
-                rate = rule.share * share / arl0
-                if rate > 0:
-                    least = t_quantile(1 - 2 * rate, count - 1) * math.sqrt(1 + 1 / count)
-                    side[i] = sign * max(abs(side[i]), least)
+    low, high = at_least_t(rules, limits.low, limits.high, count, arl0, settings.up_share)
     frozen = {
         "centres": centres.tolist(),
         "sds": inside.tolist(),
@@ -218,7 +210,7 @@ def _by_means(
     return _frozen(
         kind,
         reading,
-        reading.means,
+        rules,
         frozen,
         low,
         high,
@@ -260,11 +252,7 @@ def _frozen(
     parameters = {
         **reading.parameters,
         **frozen,
-        "rules": [rule.name for rule in rules],
-        "channels": [rule.channel for rule in rules],
-        "lams": [rule.lam for rule in rules],
-        "low": [float(one) if math.isfinite(one) else None for one in low],
-        "high": [float(one) if math.isfinite(one) else None for one in high],
+        **kept_rules(rules, low, high),
     }
     return Baseline(kind, parameters, n, windows, method, seed, settings.arl0, tuple(excluded))  # type: ignore[arg-type]
 
@@ -274,13 +262,13 @@ def step(
 ) -> tuple[State, Verdict]:
     """The state after one window of values: charted one by one, or merged until it makes a mean."""
     of_kind(baseline, kind)
-    rules = _Rules(baseline)
-    statistics = state.statistics or (0.0,) * len(rules.lams)
+    rules = Rules(baseline)
+    statistics = state.statistics or rules.start
     if not point.values:
         return waiting(state, rules.parts(statistics), state.pending)
     channels = read(baseline, np.array(point.values, dtype=np.float64))
     if baseline.number("window") == 1:
-        return _run(rules, state, statistics, channels)
+        return _run(baseline, rules, state, statistics, channels)
     weights = np.array(point.weights or (1.0,) * len(point.values))
     pending = state.pending or (0.0,) * (3 + channels.shape[1])
     added = (len(point.values), weights.sum(), (weights**2).sum(), *(weights @ channels))
@@ -289,38 +277,24 @@ def step(
     if count < baseline.number("window"):
         return waiting(State(state.points, statistics, pending, state.latched), rules.parts(statistics), pending)
     size = total**2 / squares
-    z = [(one / total - m) / math.sqrt(b**2 + s**2 / size) for one, m, s, b in zip(sums, *rules.frozen, strict=True)]
+    z = [
+        (one / total - m) / math.sqrt(b**2 + s**2 / size)
+        for one, m, s, b in zip(sums, *_numbers(baseline), strict=True)
+    ]
     moved = rules.moved(statistics, z)
     return judged(state, Ruled(rules.parts(moved), moved, z[0]))
 
 
-class _Rules:
-    """The rules of a baseline, read once a step."""
-
-    def __init__(self, baseline: Baseline) -> None:
-        names = baseline.parameters.get("rules")
-        if not isinstance(names, (list, tuple)):
-            raise NotThisBaseline(f"the baseline of kind {baseline.kind} names no rules")
-        self.names = [str(name) for name in names]
-        self.channels = [int(one) for one in baseline.numbers("channels")]
-        self.lams = baseline.numbers("lams")
-        low, high = baseline.numbers("low"), baseline.numbers("high")
-        self.low = [None if math.isinf(one) else one for one in low]
-        self.high = [None if math.isinf(one) else one for one in high]
-        self.frozen = (baseline.numbers("centres"), baseline.numbers("sds"), baseline.numbers("between"))
-
-    def moved(self, statistics: tuple[float, ...], z: Sequence[float]) -> tuple[float, ...]:
-        return tuple(
-            c + lam * (z[channel] - c) for c, lam, channel in zip(statistics, self.lams, self.channels, strict=True)
-        )
-
-    def parts(self, statistics: tuple[float, ...]) -> tuple[Part, ...]:
-        return tuple(map(Part, self.names, statistics, self.low, self.high))
+def _numbers(baseline: Baseline) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+    """Centre, sd within and sd between windows of every channel."""
+    return baseline.numbers("centres"), baseline.numbers("sds"), baseline.numbers("between")
 
 
-def _run(rules: _Rules, state: State, statistics: tuple[float, ...], channels: Floats) -> tuple[State, Verdict]:
+def _run(
+    baseline: Baseline, rules: Rules, state: State, statistics: tuple[float, ...], channels: Floats
+) -> tuple[State, Verdict]:
     """Every value of the window in turn; the window speaks by its first crossing, or by where it ended."""
-    centres, sds, _ = rules.frozen
+    centres, sds, _ = _numbers(baseline)
     scaled = ((channels - np.array(centres)) / np.array(sds)).tolist()
     spoken: tuple[State, Verdict] | None = None
     for z in scaled:

@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from evals.stats.results import TooLittle as TooLittle
 
 Direction = Literal["up", "down"]
+By = Literal["chart", "cusum", "shewhart"]
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 Parameters = Mapping[str, Json]
 
@@ -155,10 +156,14 @@ class NotStable:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`arl0`: points of the series until a false alarm, on average. `up_share`: the part of the budget for "up"."""
+    """`arl0`: points of the series until a false alarm, on average. `up_share`: the part of the budget for "up".
+
+    `by`: the kind's own rules, or two cumulative sums, or each point alone.
+    """
 
     arl0: float
     up_share: float = 0.5
+    by: By = "chart"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.arl0) and self.arl0 > 1):

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alerts.detectors import phase1
+from alerts.detectors._rules import Rules, chosen, frozen
 from alerts.detectors.base import (
     Baseline,
     NotStable,
@@ -41,6 +42,8 @@ Floats = NDArray[np.float64]
 
 HOURS = 168
 WEEKS_LEAST, WEEKS_FOR_HOURS_OF_WEEK = 2, 4
+# Long windows: two weeks hold few of them.
+_WINDOWS_LEAST = 12
 # Medians of smaller counts are far from their means; those hours take the mean.
 _MEDIAN_FROM = 5.0
 # The factor of the last day starts from as much as one hour is used to, and never goes further than this.
@@ -61,7 +64,7 @@ class CountSettings(Settings):
     lam: float = 0.1
     ewma_share: float = 0.7
     silence_share: float = 0.15
-    windows_a_day: int = 96
+    windows_a_day: float = 96
 
 
 class Counts:
@@ -76,7 +79,7 @@ class Counts:
         is judged by the *other* weeks, so that the error of what an hour is used to counts as its variation. TooLittle
         under 2 weeks; NotStable for a change within. Source: statistics.md 3.5; dispersion by moments.
         """
-        need = WEEKS_LEAST * 7 * settings.windows_a_day
+        need = max(_WINDOWS_LEAST, math.ceil(WEEKS_LEAST * 7 * settings.windows_a_day))
         if len(points) < need:
             return TooLittle(len(points), need, "windows")
         weekly = len(points) >= WEEKS_FOR_HOURS_OF_WEEK * 7 * settings.windows_a_day
@@ -86,8 +89,8 @@ class Counts:
         used = _used_to(events, hours, period)
         others = _by_other_laps(events, hours, period)
         expected = _trended(events, others, settings.windows_a_day)
-        laps = len(points) / settings.windows_a_day / (7 if weekly else 1)
-        level_error = _OF_A_MEDIAN / ((laps - 1) * settings.windows_a_day / 24)
+        laps = len(points) / max(1.0, settings.windows_a_day * (7 if weekly else 1))
+        level_error = _OF_A_MEDIAN / ((laps - 1) * max(1.0, settings.windows_a_day / 24))
 
         def scores(kept: NDArray[np.bool_]) -> Floats:
             by = _size(events[kept], expected[kept], level_error)
@@ -101,17 +104,11 @@ class Counts:
         if refusal is not None:
             return refusal
         centre, sd = float(z.mean()), max(float(z.std(ddof=1)), 0.5)
-        limits = chain_limits(
-            z[:, None],
-            [Channel("count", floor=0.5)],
-            [Rule("EWMA", 0, settings.lam, settings.ewma_share)],
-            arl0=settings.arl0 / settings.ewma_share,
-            up_share=settings.up_share,
-            seed=seed,
-            block=_BLOCK,
-            smooth=_SMOOTH,
-        )
-        single = (1 - settings.ewma_share - settings.silence_share) / settings.arl0
+        # Where nothing downward is asked for, silence is none of it.
+        silent = settings.silence_share if settings.up_share < 1 else 0.0
+        averaged = {"chart": settings.ewma_share, "cusum": 1 - silent, "shewhart": 0.0}[settings.by]
+        rules, low, high = self._ruled(z, settings, averaged, seed)
+        single = (1 - averaged - silent) / settings.arl0
         return Baseline(
             kind=KIND,
             parameters={
@@ -120,14 +117,11 @@ class Counts:
                 "level_error": level_error,
                 "centre": centre,
                 "sd": sd,
-                "lam": settings.lam,
-                "low": [_finite(float(limits.low[0]))],
-                "high": [_finite(float(limits.high[0]))],
+                **frozen(rules, low, high),
                 "alpha_high": single * settings.up_share,
                 "alpha_low": single * (1 - settings.up_share),
-                "alpha_silence": settings.silence_share / settings.arl0,
+                "alpha_silence": silent / settings.arl0,
                 "windows_a_day": settings.windows_a_day,
-                "beyond": limits.beyond,
             },
             n=int(events.sum()),
             windows=len(points),
@@ -137,6 +131,25 @@ class Counts:
             excluded=tuple(np.flatnonzero(~kept).tolist()),
         )
 
+    @staticmethod
+    def _ruled(z: Floats, settings: CountSettings, share: float, seed: int) -> tuple[Sequence[Rule], Floats, Floats]:
+        """The rules but for one point and silence, with their limits on `share` of the budget."""
+        usual = Rule(f"EWMA {settings.lam:g}", 0, settings.lam, 1.0)
+        rules = () if settings.by == "shewhart" else chosen(settings.by, (usual,))
+        if not rules:
+            return rules, np.empty(0), np.empty(0)
+        limits = chain_limits(
+            z[:, None],
+            [Channel("count", floor=0.5)],
+            rules,
+            arl0=settings.arl0 / share,
+            up_share=settings.up_share,
+            seed=seed,
+            block=_BLOCK,
+            smooth=_SMOOTH,
+        )
+        return rules, limits.low, limits.high
+
     def step(self, baseline: Baseline, state: State, point: Count) -> tuple[State, Verdict]:
         """The state after one closed window. NotThisBaseline for a baseline of another kind."""
         of_kind(baseline, KIND)
@@ -145,20 +158,16 @@ class Counts:
         size = baseline.number("size")
         raw, below, above = _score(float(point.events), mean, size, baseline.number("level_error"))
         z = (raw - baseline.number("centre")) / baseline.number("sd")
-        c = state.statistics[0] if state.statistics else 0.0
-        lam = baseline.number("lam")
-        c += lam * (z - c)
+        rules = Rules(baseline)
+        moved = rules.moved(state.statistics or rules.start, (z,))
         since = since + mean if point.events == 0 else 0.0
-        low, high = baseline.numbers("low")[0], baseline.numbers("high")[0]
-        parts = (
-            Part(f"EWMA {lam:g}", c, None if math.isinf(low) else low, None if math.isinf(high) else high),
-            one_point(below, above, baseline.number("alpha_low"), baseline.number("alpha_high")),
-            _silence(baseline, since, mean),
-        )
+        alphas = baseline.number("alpha_low"), baseline.number("alpha_high")
+        single = (one_point(below, above, *alphas),) if any(alphas) else ()
+        parts = (*rules.parts(moved), *single, _silence(baseline, since, mean))
         if not state.latched:
             keep = math.exp(-1 / baseline.number("windows_a_day"))
             seen, due = keep * seen + point.events, keep * due + usual
-        return judged(state, Ruled(parts, (c,), z, (seen, due, since)))
+        return judged(state, Ruled(parts, moved, z, (seen, due, since)))
 
 
 def silence(baseline: Baseline, state: State, hours: Iterable[tuple[float, float]]) -> Part:
@@ -174,6 +183,14 @@ def silence(baseline: Baseline, state: State, hours: Iterable[tuple[float, float
         mean = usual * _trend(seen, due, usual)
         quiet += mean * windows_an_hour * part
     return _silence(baseline, quiet, mean)
+
+
+def expected_at(baseline: Baseline, state: State, hour: float) -> tuple[float, float]:
+    """What a window at `hour` is expected to hold, and the sd of that: variance m + m²/size + e·m, as it is judged."""
+    of_kind(baseline, KIND)
+    usual, seen, due, _ = _where(baseline, state, hour)
+    mean = usual * _trend(seen, due, usual)
+    return mean, math.sqrt(mean * (1 + mean / baseline.number("size") + baseline.number("level_error")))
 
 
 def _silence(baseline: Baseline, quiet: float, mean: float) -> Part:
@@ -201,7 +218,7 @@ def _trend(seen: float, due: float, usual: float) -> float:
     return min(max(factor, 1 / _TREND_MOST), _TREND_MOST)
 
 
-def _trended(events: Floats, usual: Floats, windows_a_day: int) -> Floats:
+def _trended(events: Floats, usual: Floats, windows_a_day: float) -> Floats:
     """Each window's expectation with the factor of the day before it, as `step` makes it."""
     keep, seen, due = math.exp(-1 / windows_a_day), 0.0, 0.0
     expected = np.empty(len(events))
@@ -241,7 +258,7 @@ def _used_to(events: Floats, hours: Floats, period: int) -> list[float]:
 
 def _by_other_laps(events: Floats, hours: Floats, period: int) -> Floats:
     """For each window the level of its hour on all other laps (weeks, days); a lap begins where hours step back."""
-    laps = np.concatenate([[0], np.cumsum(np.diff(hours) < 0)])
+    laps = np.concatenate([[0], np.cumsum(np.diff(hours) <= 0)])
     by_slot: defaultdict[int, defaultdict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for k, slot, lap in zip(events.tolist(), hours.astype(int).tolist(), laps.tolist(), strict=True):
         by_slot[slot][lap].append(k)
@@ -267,7 +284,3 @@ def _score(k: float, mean: float, size: float, level_error: float) -> tuple[floa
     """z and both mid-p tails of `k`; variance m + m²/size + e·m, the last because the level is an estimate itself."""
     tails = count_tails(int(k), mean, 1 / (1 / size + level_error / mean))
     return score(tails.mid_low, tails.mid_high), tails.mid_low, tails.mid_high
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

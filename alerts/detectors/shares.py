@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from alerts.detectors import phase1
-from alerts.detectors._gauss import boundary
+from alerts.detectors._gauss import boundary, sum_boundary
+from alerts.detectors._rules import Rules, chosen, frozen
 from alerts.detectors.base import (
     Baseline,
     NotStable,
@@ -30,6 +31,7 @@ from alerts.detectors.base import (
 from alerts.detectors.points import Share as Share
 from alerts.stats.normal import score, upper_quantile
 from alerts.stats.proportions import EVENTS_MIN, normal_score, reference
+from alerts.stats.resampling import Rule
 from alerts.stats.tails import share_tails
 
 KIND = "share"
@@ -80,8 +82,17 @@ class Shares:
         large = float((n[kept] ** 2).sum() / n[kept].sum())
         spread = math.sqrt(min(1.0, large / screened.n))
         up, down = settings.up_share / settings.arl0, (1 - settings.up_share) / settings.arl0
-        ewma, point = settings.ewma_share, 1 - settings.ewma_share
-        high, low = boundary(settings.lam, up * ewma, spread), boundary(settings.lam, down * ewma, spread)
+        ewma = {"chart": settings.ewma_share, "cusum": 1.0, "shewhart": 0.0}[settings.by]
+        usual = Rule(f"EWMA {settings.lam:g}", 0, settings.lam, ewma)
+        # One point alone is judged by its exact tail, not by a limit on its score.
+        rules = () if settings.by == "shewhart" else chosen(settings.by, (usual,))
+        low, high = np.full(len(rules), -np.inf), np.full(len(rules), np.inf)
+        for at, rule in enumerate(rules):
+            if rule.sums:
+                high[at] = sum_boundary(rule.k, up if rule.sums == "up" else down, spread)
+            else:
+                high[at] = boundary(settings.lam, up * ewma, spread)
+                low[at] = -boundary(settings.lam, down * ewma, spread)
         return Baseline(
             kind=KIND,
             parameters={
@@ -89,11 +100,9 @@ class Shares:
                 "rho": screened.rho,
                 "sigma_z": screened.sigma_z,
                 "events": screened.events,
-                "lam": settings.lam,
-                "high": high if high < math.inf else None,
-                "low": -low if low < math.inf else None,
-                "alpha_high": up * point,
-                "alpha_low": down * point,
+                **frozen(rules, low, high),
+                "alpha_high": up * (1 - ewma),
+                "alpha_low": down * (1 - ewma),
             },
             n=screened.n,
             windows=screened.windows,
@@ -106,21 +115,17 @@ class Shares:
     def step(self, baseline: Baseline, state: State, point: Share) -> tuple[State, Verdict]:
         """The state after one window; of n = 0 nothing is said and nothing moves."""
         of_kind(baseline, KIND)
-        parameters = baseline.parameters
-        c = state.statistics[0] if state.statistics else 0.0
-        low, high = _limit(parameters["low"]), _limit(parameters["high"])
-        lam = baseline.number("lam")
-        name = f"EWMA {lam:g}"
+        rules = Rules(baseline)
+        statistics = state.statistics or rules.start
+        alphas = baseline.number("alpha_low"), baseline.number("alpha_high")
         if point.n == 0:
-            return waiting(state, (Part(name, c, low, high),), ())
+            # What a window of nothing would be drawn at: the statistics as they stand.
+            return waiting(state, rules.parts(statistics) or (one_point(0.5, 0.5, *alphas),), ())
         tails = share_tails(point.k, point.n, baseline.number("p"), baseline.number("rho"))
         z = score(tails.mid_low, tails.mid_high)
-        c += lam * (z - c)
-        parts = (
-            Part(name, c, low, high),
-            one_point(tails.mid_low, tails.mid_high, baseline.number("alpha_low"), baseline.number("alpha_high")),
-        )
-        return judged(state, Ruled(parts, (c,), z))
+        moved = rules.moved(statistics, (z,))
+        single = (one_point(tails.mid_low, tails.mid_high, *alphas),) if any(alphas) else ()
+        return judged(state, Ruled(rules.parts(moved) + single, moved, z))
 
 
 def one_point(below: float, above: float, alpha_low: float, alpha_high: float) -> Part:
@@ -134,7 +139,3 @@ def one_point(below: float, above: float, alpha_low: float, alpha_high: float) -
     if low is not None and below < alpha_low:
         z = min(z, math.nextafter(low, -math.inf))
     return Part("one point", z, low, high)
-
-
-def _limit(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) else None

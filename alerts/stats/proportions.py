@@ -25,6 +25,7 @@ Counts = NDArray[np.int64]
 EVENTS_MIN = 30
 WINDOWS_MIN = 2
 _RHO_MOST = 0.99
+_DRAWS, _BY_CHANCE = 400, 0.01
 
 
 def normal_score(k: int, n: int, p: float, rho: float = 0.0) -> float | None:
@@ -79,6 +80,21 @@ def overdispersion(k: Counts, n: Counts, p: float) -> float:
         return 0.0
     z = _scores(k, n, p)
     return min(_RHO_MOST, max(0.0, (float(np.mean(z * z)) - 1) / (size - 1)))
+
+
+def dispersed(k: Counts, n: Counts, p: float, seed: int) -> float:
+    """`overdispersion` where windows vary more than 99 of 100 drawn at share `p`, else 0. n > 0.
+
+    Of rare events the moments are ruled by single windows: unless chance rarely does it, they say nothing.
+    """
+    found = overdispersion(k, n, p)
+    if found == 0:
+        return 0.0
+    random = np.random.default_rng([seed, 5])
+    drawn = random.binomial(n, p, (_DRAWS, n.size))
+    z = (drawn / n - p) / np.sqrt(p * (1 - p) / n)
+    seen = float(np.mean(_scores(k, n, p) ** 2))
+    return found if float(((z * z).mean(axis=1) >= seen).mean()) < _BY_CHANCE else 0.0
 
 
 def laney_sigma(k: Counts, n: Counts, p: float) -> float:

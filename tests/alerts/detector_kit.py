@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from alerts.detectors._values import Values
 from alerts.detectors.base import Settings
+from alerts.detectors.categories import CategoryMix, CategorySettings
 from alerts.detectors.cost import Cost, CostSettings
-from alerts.detectors.counts import Count, Counts, CountSettings
+from alerts.detectors.counts import Counts, CountSettings
 from alerts.detectors.latency import Latency, LatencySettings
+from alerts.detectors.levels import Levels, LevelSettings
+from alerts.detectors.points import Categories, Count, Level, Share, Values
+from alerts.detectors.rare import Rare
 from alerts.detectors.scores import Scores, ScoreSettings
-from alerts.detectors.shares import Share, Shares, ShareSettings
+from alerts.detectors.shares import Shares, ShareSettings
 from alerts.detectors.vectors import Vectors, VectorSettings
 
 SCORES = np.array([0.03, 0.05, 0.12, 0.35, 0.45])
@@ -72,6 +75,34 @@ def vectors(g: np.random.Generator, n: int, changed: bool = False) -> list[tuple
     return [tuple(row.tolist()) for row in rows]
 
 
+def rare_shares(g: np.random.Generator, n: int, changed: bool = False) -> list[Share]:
+    sizes = g.poisson(60, n)
+    return [Share(int(k), int(of)) for k, of in zip(g.binomial(sizes, 0.05 if changed else 0.002), sizes, strict=True)]
+
+
+def levels(g: np.random.Generator, n: int, changed: bool = False) -> list[Level]:
+    """A host's load: each hour resembles the one before."""
+    noise, load = g.normal(0, 1, n + 20), 0.0
+    found = []
+    for one in noise:
+        load = 0.5 * load + float(one)
+        found.append(Level(40 + 5 * load + (30.0 if changed else 0.0)))
+    return found[20:]
+
+
+def single_levels(g: np.random.Generator, n: int, changed: bool = False) -> list[Level]:
+    """Ratios with their own errors, each by itself."""
+    return [Level(float(one), 0.1) for one in g.normal(1.5 if changed else 1.0, 0.2, n)]
+
+
+def categories(g: np.random.Generator, n: int, changed: bool = False) -> list[Categories]:
+    """Finish reasons: windows differ a little more than chance."""
+    usual = np.array([0.80, 0.12, 0.05, 0.03]) if not changed else np.array([0.60, 0.32, 0.05, 0.03])
+    rows = [g.multinomial(int(g.poisson(120)), g.dirichlet(400 * usual)) for _ in range(n)]
+    names = ("stop", "length", "tool_calls", None)
+    return [Categories(tuple(zip(names, row.tolist(), strict=True))) for row in rows]
+
+
 KINDS = {
     "scores one by one": Kind(Scores(), ScoreSettings(200.0), score_windows, 60, 60, "down"),
     "scores by means": Kind(Scores(), ScoreSettings(200.0), uneven_scores, 120, 60, "down"),
@@ -79,5 +110,16 @@ KINDS = {
     "latency": Kind(Latency(), LatencySettings(200.0), times, 60, 60, "up"),
     "cost": Kind(Cost(), CostSettings(200.0), costs, 60, 60, "up"),
     "counts": Kind(Counts(), CountSettings(400.0), counts, 14 * 96, 96, "down"),
+    "rare": Kind(Rare(), ShareSettings(400.0), rare_shares, 400, 60, "up"),
+    "levels": Kind(Levels(), LevelSettings(200.0), levels, 192, 60, "up"),
+    "levels apart": Kind(Levels(), LevelSettings(200.0), single_levels, 120, 60, "up"),
+    "categories": Kind(CategoryMix(), CategorySettings(200.0), categories, 120, 60, "up"),
+    "scores by sums": Kind(Scores(), ScoreSettings(200.0, by="cusum"), uneven_scores, 120, 60, "down"),
+    "scores by one point": Kind(Scores(), ScoreSettings(200.0, by="shewhart"), uneven_scores, 120, 60, "down"),
+    "latency by sums": Kind(Latency(), LatencySettings(200.0, by="cusum"), times, 120, 60, "up"),
+    "shares by sums": Kind(Shares(), ShareSettings(200.0, by="cusum"), shares, 200, 60, "up"),
+    "shares by one point": Kind(Shares(), ShareSettings(200.0, by="shewhart"), shares, 200, 60, "up"),
+    "counts by sums": Kind(Counts(), CountSettings(400.0, by="cusum"), counts, 14 * 96, 96, "down"),
+    "levels by sums": Kind(Levels(), LevelSettings(200.0, by="cusum"), levels, 192, 60, "up"),
     "vectors": Kind(Vectors(), VectorSettings(400.0), vectors, 500, 60, "up"),
 }

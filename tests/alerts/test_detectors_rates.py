@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,11 +33,11 @@ def _false_alarms(detector: Any, settings: Any, learn: list[Any], watch: list[An
     return alarms
 
 
-@pytest.mark.parametrize("name", ["scores one by one", "scores by means", "shares", "latency", "cost", "vectors"])
+@pytest.mark.parametrize("name", [name for name in KINDS if not name.startswith("counts")])
 def test_false_alarms_come_as_often_as_the_run_length_says(name: str):
     # Given 40 baselines, each watched for 250 points in control at a wanted run length of 100.
     kind, baselines, points, arl0 = KINDS[name], 40, 250, 100.0
-    settings = type(kind.settings)(arl0)
+    settings = replace(kind.settings, arl0=arl0)
 
     alarms = []
     for seed in range(baselines):

@@ -105,7 +105,9 @@ def test_steps_are_log_likelihood_ratios():
     assert w.step(1.5, 0, 0) == 1.5
     assert w.step(1.0, 2, 10) == pytest.approx(1 + 2 * w.event + 8 * w.calm)
     assert weights(0.9).p1 == 0.999
-    for wrong in ((0.0, 2.0), (0.01, 1.0)):
+    assert weights(0.01, 0.5).event == pytest.approx(-math.log(2))
+    assert weights(0.01, 0.5).calm > 0
+    for wrong in ((0.0, 2.0), (0.01, 1.0), (0.999, 2.0)):
         with pytest.raises(ValueError, match="are needed"):
             weights(*wrong)
 

@@ -1,0 +1,108 @@
+"""The rules of a chart: which statistics it keeps, by which limits, and how a point moves them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts.detectors.base import Baseline, By, Json, NotThisBaseline, Part
+from alerts.stats.resampling import Rule
+from evals.stats.quantiles import t_quantile
+
+Floats = NDArray[np.float64]
+
+# A sum of points over half an sd is quickest for lasting shifts of one sd.
+SUM_K = 0.5
+
+
+def chosen(by: By, usual: Sequence[Rule], channels: Sequence[str] = ("",)) -> tuple[Rule, ...]:
+    """The rules of a method: `usual` by "chart"; two sums, or one point alone, of every channel by the others."""
+    if by == "chart":
+        return tuple(usual)
+    share = 1 / len(channels)
+    named = [(at, f"{name}, " if len(channels) > 1 else "") for at, name in enumerate(channels)]
+    if by == "shewhart":
+        return tuple(Rule(f"{name}one point", at, 1.0, share) for at, name in named)
+    return tuple(
+        rule
+        for at, name in named
+        for rule in (
+            Rule(f"{name}CUSUM up", at, 1.0, share, "up", SUM_K),
+            Rule(f"{name}CUSUM down", at, 1.0, share, "down", SUM_K),
+        )
+    )
+
+
+def frozen(rules: Sequence[Rule], low: Floats, high: Floats) -> dict[str, Json]:
+    """What a baseline keeps of its rules; a limit that is infinite is None."""
+    return {
+        "rules": [rule.name for rule in rules],
+        "channels": [rule.channel for rule in rules],
+        "lams": [rule.lam for rule in rules],
+        "sums": [rule.sums for rule in rules],
+        "ks": [rule.k for rule in rules],
+        "low": [float(one) if math.isfinite(one) else None for one in low],
+        "high": [float(one) if math.isfinite(one) else None for one in high],
+    }
+
+
+def at_least_t(
+    rules: Sequence[Rule], low: Floats, high: Floats, n: int, arl0: float, up_share: float
+) -> tuple[Floats, Floats]:
+    """The limits, those of one point alone no narrower than t from `n` points where `arl0` asks for more than those.
+
+    A tail that the baseline never reached cannot be resampled. Assumes points near normal there, as means of many are.
+    """
+    low, high = low.copy(), high.copy()
+    for at, rule in enumerate(rules):
+        if rule.sums or rule.lam < 1 or arl0 / rule.share <= n:
+            continue
+        for side, share, sign in ((high, up_share, 1), (low, 1 - up_share, -1)):
+            rate = rule.share * share / arl0
+            if rate > 0:
+                least = t_quantile(1 - 2 * rate, n - 1) * math.sqrt(1 + 1 / n)
+                side[at] = sign * max(abs(side[at]), least)
+    return low, high
+
+
+class Rules:
+    """The rules of a baseline, read once a step."""
+
+    def __init__(self, baseline: Baseline) -> None:
+        names = baseline.parameters.get("rules")
+        if not isinstance(names, (list, tuple)):
+            raise NotThisBaseline(f"the baseline of kind {baseline.kind} names no rules")
+        self.names = [str(name) for name in names]
+        self.channels = [int(one) for one in baseline.numbers("channels")]
+        self.lams = baseline.numbers("lams")
+        sums = baseline.parameters.get("sums")
+        signs = {"up": 1.0, "down": -1.0}
+        self.signs = [signs.get(str(one), 0.0) for one in sums] if isinstance(sums, (list, tuple)) else []
+        self.signs = self.signs or [0.0] * len(self.names)
+        self.ks = baseline.numbers("ks") if any(self.signs) else (0.0,) * len(self.names)
+        self.low = [None if math.isinf(one) else one for one in baseline.numbers("low")]
+        self.high = [None if math.isinf(one) else one for one in baseline.numbers("high")]
+
+    @property
+    def start(self) -> tuple[float, ...]:
+        """The statistics before any point."""
+        return (0.0,) * len(self.names)
+
+    def moved(self, statistics: Sequence[float], z: Sequence[float]) -> tuple[float, ...]:
+        """The statistics after a point whose channels stand at `z`, in baseline sd."""
+        return tuple(
+            max(0.0, c + sign * z[channel] - k) if sign else c + lam * (z[channel] - c)
+            for c, lam, channel, sign, k in zip(statistics, self.lams, self.channels, self.signs, self.ks, strict=True)
+        )
+
+    def parts(self, statistics: Sequence[float]) -> tuple[Part, ...]:
+        """Every rule with its limits; a sum downward is drawn below 0."""
+        return tuple(
+            Part(name, -c if c else 0.0, None if high is None else -high, None)
+            if sign < 0
+            else Part(name, c, low, high)
+            for name, c, low, high, sign in zip(self.names, statistics, self.low, self.high, self.signs, strict=True)
+        )

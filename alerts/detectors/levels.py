@@ -1,0 +1,155 @@
+"""One number a window: a host's load, a lag, a ratio, a quantile. Limits follow from its spread between windows.
+
+Such numbers resemble their neighbours and have days in them: limits are drawn from blocks of the baseline, a day long
+where it holds eight of them, so that what comes back every day is part of being in control. Numbers over 0 with a long
+tail are read by their logs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from alerts.detectors import phase1
+from alerts.detectors._rules import Rules, at_least_t, chosen, frozen
+from alerts.detectors.base import (
+    Baseline,
+    NotStable,
+    Ruled,
+    Settings,
+    State,
+    TooLittle,
+    Verdict,
+    judged,
+    of_kind,
+)
+from alerts.detectors.points import Level
+from alerts.stats.dependence import P_LEAST, ljung_box
+from alerts.stats.normal import Array
+from alerts.stats.resampling import Channel, Rule, chain_limits
+
+KIND = "level"
+
+USUAL = (Rule("EWMA 0.1", 0, 0.1, 0.8), Rule("one point", 0, 1.0, 0.2))
+# A skewness beyond it is read by logs: the exponential has 2, the normal 0.
+_SKEWED = 1.0
+_BLOCKS_LEAST = 8
+_BLOCK = 4
+_SMOOTH = 0.3
+# Levels that are all alike: so much of the level, and of the scale of numbers, is then one sd.
+_PART, _LEAST = 0.02, 1e-9
+# One wild window must not hold an average beyond its limit for ever.
+_Z_MOST = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class LevelSettings(Settings):
+    """`windows_min` windows make a baseline; `windows_a_day` says how long a day is in windows."""
+
+    windows_min: int = 50
+    windows_a_day: float = 24.0
+
+
+class Levels:
+    """The detector of one number a window."""
+
+    kind = KIND
+
+    def learn(self, points: Sequence[Level], settings: LevelSettings, seed: int) -> Baseline | NotStable | TooLittle:
+        """A frozen level with its spread between windows, beyond the numbers' own errors where those are known.
+
+        Windows in their order, dependent or not: where a portmanteau test finds that neighbours resemble each other,
+        limits are drawn from whole blocks. Assumes what is not stable within a day to come back daily. TooLittle under
+        `windows_min` windows; NotStable for a change within. Source: statistics.md 2.3, 2.4; blocks as Künsch 1989.
+        """
+        n = len(points)
+        if n < max(settings.windows_min, _BLOCKS_LEAST):
+            return TooLittle(n, max(settings.windows_min, _BLOCKS_LEAST), "windows")
+        values = np.array([point.value for point in points], dtype=np.float64)
+        in_logs = bool((values > 0).all()) and _skewness(values) > _SKEWED
+        read = np.log(values) if in_logs else values
+        errors = np.array([_error(point, in_logs) for point in points], dtype=np.float64)
+
+        def spread(kept: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[float, float]:
+            weights = 1 / (float(read[kept].var(ddof=1)) + errors[kept] ** 2 + _LEAST**2)
+            centre = float(np.average(read[kept], weights=weights))
+            between = max(0.0, float(((read[kept] - centre) ** 2 - errors[kept] ** 2).sum()) / (int(kept.sum()) - 1))
+            floor = _PART if in_logs else max(_PART * abs(centre), _LEAST)
+            flat = float(np.hypot(math.sqrt(between), errors[kept]).max()) < 1e-6 * max(abs(centre), _LEAST)
+            return centre, max(math.sqrt(between), floor if flat else 0.0)
+
+        def scores(kept: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Array:
+            centre, between = spread(kept)
+            z: Array = (read - centre) / np.maximum(np.hypot(between, errors), _LEAST)
+            return z
+
+        kept = phase1.screened(n, scores)
+        z = scores(kept)
+        refusal = phase1.refused(z, seed)
+        if refusal is not None:
+            return refusal
+        centre, between = spread(kept)
+        found = ljung_box(z)
+        is_dependent = isinstance(found, TooLittle) or found.p < P_LEAST
+        block = max(_BLOCK, min(round(settings.windows_a_day), n // _BLOCKS_LEAST)) if is_dependent else 1
+        z = z[kept]
+        rules = chosen(settings.by, USUAL)
+        flat = float(z.std(ddof=1)) < 0.5
+        limits = chain_limits(
+            z[:, None],
+            [Channel("level", floor=1.0 if flat else 0.0)],
+            rules,
+            arl0=settings.arl0,
+            up_share=settings.up_share,
+            seed=seed,
+            block=min(block, len(z)),
+            smooth=1.0 if flat else _SMOOTH,
+        )
+        low, high = at_least_t(rules, limits.low, limits.high, len(z), settings.arl0, settings.up_share)
+        return Baseline(
+            kind=KIND,
+            parameters={
+                "centre": centre,
+                "between": between,
+                "logs": 1.0 if in_logs else 0.0,
+                "block": block,
+                "beyond": limits.beyond,
+                **frozen(rules, low, high),
+            },
+            n=n,
+            windows=n,
+            method=("logs of levels" if in_logs else "levels") + (f", blocks of {block}" if block > 1 else ""),
+            seed=seed,
+            arl0=settings.arl0,
+            excluded=tuple(np.flatnonzero(~kept).tolist()),
+        )
+
+    def step(self, baseline: Baseline, state: State, point: Level) -> tuple[State, Verdict]:
+        """The state after one window. NotThisBaseline for a baseline of another kind."""
+        of_kind(baseline, KIND)
+        rules = Rules(baseline)
+        in_logs = baseline.number("logs") > 0
+        # A number that was never 0 and is 0 now has no log: it lies as far below as any may.
+        value = (math.log(point.value) if point.value > 0 else -math.inf) if in_logs else point.value
+        error = _error(point, in_logs)
+        z = (value - baseline.number("centre")) / max(math.hypot(baseline.number("between"), error), _LEAST)
+        z = min(max(z, -_Z_MOST), _Z_MOST)
+        moved = rules.moved(state.statistics or rules.start, (z,))
+        return judged(state, Ruled(rules.parts(moved), moved, z))
+
+
+def _error(point: Level, in_logs: bool) -> float:
+    """The standard error of the number as it is read; 0 where it is unknown."""
+    if point.sd is None:
+        return 0.0
+    return point.sd / point.value if in_logs and point.value > 0 else 0.0 if in_logs else point.sd
+
+
+def _skewness(values: Array) -> float:
+    """The third standardised moment; 0 of values that are all alike."""
+    centred = values - values.mean()
+    sd = float(centred.std())
+    return float((centred**3).mean()) / sd**3 if sd > 1e-12 * max(1.0, abs(float(values.mean()))) else 0.0
