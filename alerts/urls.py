@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from alerts.pages import alarms, budget, monitors
+
+P = "p/<slug:slug>/"
+MONITORS = P + "monitors/"
+
+urlpatterns: list[URLPattern] = [
+    path(MONITORS, monitors.monitor_list_page, name="monitors"),
+    path(MONITORS + "alarms/", alarms.alarm_list, name="alarms"),
+    path(MONITORS + "budget/", budget.alert_budget, name="alert_budget"),
+]

@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Q
 
-from alerts.models import Alarm, Monitor
+from alerts.models import Monitor
+from alerts.monitors.definition import read_definition
 from alerts.monitors.states import Method, PointState, Standing
+from alerts.monitors.types import Definition
 from telltale.lib.sql import load
 
 # A sparkline of 96 pixels: a point every two, and the last window of each stretch stands for it.
@@ -25,7 +26,7 @@ SPARK_DAYS = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One monitor as lists have it. `arl0`: points until a false alarm that the budget gives it now."""
+    """One monitor as lists have it. `arl0`: windows until a false alarm that the budget gives it now."""
 
     id: int
     name: str
@@ -48,12 +49,13 @@ class Shown:
     archived_at: datetime | None
 
     def is_muted(self, now: datetime) -> bool:
+        """Whether it is charted but may not page."""
         return self.muted_until is not None and self.muted_until > now
 
     @property
     def is_charted(self) -> bool:
         """Whether its limits come from the budget, so that its false alarms are known beforehand."""
-        return self.method in (Method.CHART, Method.CUSUM, Method.SHEWHART)
+        return self.method in {Method.CHART, Method.CUSUM, Method.SHEWHART}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,36 +77,10 @@ class Last:
     end: datetime
     n: int
     value: float | None
-    low: float | None
-    high: float | None
     shown_low: float | None
     shown_high: float | None
     state: PointState
     crossed: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fired:
-    """Alarms of a stretch of time: all of them, those that were pages, and what people said of the pages."""
-
-    alarms: int = 0
-    pages: int = 0
-    real: int = 0
-    false: int = 0
-    accepted: int = 0
-
-    @property
-    def judged(self) -> int:
-        return self.real + self.false + self.accepted
-
-    def __add__(self, other: Fired) -> Fired:
-        return Fired(
-            self.alarms + other.alarms,
-            self.pages + other.pages,
-            self.real + other.real,
-            self.false + other.false,
-            self.accepted + other.accepted,
-        )
 
 
 _COLUMNS = (
@@ -116,24 +92,19 @@ _METHOD, _STANDING = _COLUMNS.index("method"), _COLUMNS.index("standing")
 
 
 def list_shown(project_id: int) -> list[Shown]:
-    """Every monitor of a project, archived ones too, by name."""
+    """Every monitor of a project, archived ones too, by name. One query."""
     rows = Monitor.objects.filter(project_id=project_id).order_by("name", "id").values_list(*_COLUMNS)
     return [_shown(row) for row in rows]
 
 
-def get_shown(project_id: int, monitor_id: int) -> Shown | None:
-    """One monitor of a project; None where it has none of this id."""
-    row = Monitor.objects.filter(project_id=project_id, pk=monitor_id).values_list(*_COLUMNS).first()
-    return _shown(row) if row else None
-
-
-def read_definitions(monitor_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """What people decided about some monitors, as stored."""
-    return dict(Monitor.objects.filter(pk__in=monitor_ids).values_list("pk", "definition"))
+def read_definitions(project_id: int, monitor_ids: Sequence[int]) -> dict[int, Definition]:
+    """What people decided about some monitors. One query."""
+    rows = Monitor.objects.filter(project_id=project_id, pk__in=monitor_ids).values_list("pk", "definition")
+    return {monitor_id: read_definition(stored) for monitor_id, stored in rows}
 
 
 def read_sparks(monitors: Sequence[Shown], until: datetime) -> dict[int, list[SparkPoint]]:
-    """The last days of some monitors, at most STRETCHES points each, oldest first."""
+    """The last days of some monitors, at most STRETCHES points each, oldest first. One query."""
     found: dict[int, list[SparkPoint]] = {monitor.id: [] for monitor in monitors}
     params = _asked(monitors) | {
         "start": until - SPARK_DAYS,
@@ -146,31 +117,11 @@ def read_sparks(monitors: Sequence[Shown], until: datetime) -> dict[int, list[Sp
 
 
 def read_last(monitors: Sequence[Shown]) -> dict[int, Last]:
-    """The newest decided window of some monitors; none for those that have decided none."""
+    """The newest decided window of some monitors; none for those that have decided none. One query."""
     return {
-        monitor_id: Last(start, end, n, value, low, high, shown_low, shown_high, PointState(state), crossed)
-        for monitor_id, start, end, n, value, low, high, shown_low, shown_high, state, crossed in _rows(
-            "shown_last", _asked(monitors)
-        )
+        monitor_id: Last(start, end, n, value, low, high, PointState(state), crossed)
+        for monitor_id, start, end, n, value, low, high, state, crossed in _rows("shown_last", _asked(monitors))
     }
-
-
-def count_fired(project_id: int, since: datetime, until: datetime) -> dict[int, Fired]:
-    """The alarms of [since, until) by monitor. Those found in history from before a monitor was made are no pages."""
-    pages = Q(is_page=True)
-    rows = (
-        Alarm.objects.filter(project_id=project_id, window_start__gte=since, window_start__lt=until)
-        .values_list("monitor_id")
-        .annotate(
-            alarms=Count("id"),
-            pages=Count("id", filter=pages),
-            real=Count("id", filter=pages & Q(verdict="real")),
-            false=Count("id", filter=pages & Q(verdict="false")),
-            accepted=Count("id", filter=pages & Q(verdict="accepted")),
-        )
-        .order_by()
-    )
-    return {row[0]: Fired(*row[1:]) for row in rows}
 
 
 def _shown(row: Sequence[Any]) -> Shown:

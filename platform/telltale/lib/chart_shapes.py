@@ -42,6 +42,25 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """One value drawn by itself: a window of a control chart, a ring around an alarm."""
+
+    x: float
+    y: float
+    css: str = "c-pt"
+    r: float = 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar from 0 to `value` over the strip from `start` to `end` on the x axis."""
+
+    start: float
+    end: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class Stack:
     """One colour of stacked bars: a value for each bar, None where it is not known."""
 
@@ -92,6 +111,7 @@ class Dot:
     x: float
     y: float
     css: str = "c-ptf"
+    r: float = 4.0
 
 
 @dataclass(frozen=True, slots=True)

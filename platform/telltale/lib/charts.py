@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 
 from telltale.lib import format as fmt
 from telltale.lib.chart_shapes import (
+    Bar,
     Dot,
     Event,
     Figure,
     Hit,
     Limit,
     Line,
+    Mark,
     Path,
     Picture,
     Row,
@@ -30,8 +32,11 @@ from telltale.lib.chart_shapes import (
 # Real pixels: a whole card, half a card (docs: text in a chart keeps its size).
 WIDE = (1060, 230)
 HALF = (545, 250)
+STRIP = (1060, 62)
 TOP, BOTTOM, LEFT = 16.0, 26.0, 56.0
 LABEL_GAP = 14.0
+# Names of changes: lanes below each other, and about how wide a letter is.
+EVENT_LANES, EVENT_LETTER = 3, 6.4
 # A stack's colours in order; what is left over is grey, and there is never a seventh.
 STACK_CSS = ("f1", "f2", "f3", "f4", "f5")
 REST_CSS = "f6"
@@ -122,10 +127,12 @@ def line_picture(
     limits: Sequence[Limit] = (),
     events: Sequence[Event] = (),
     spots: Sequence[Spot] = (),
+    marks: Sequence[Mark] = (),
 ) -> Picture:
     """Lines with their bands. `ticks` are (x, text); `right` leaves room for labels at line ends."""
     values = [v for line in lines for part in (line.ys, line.low, line.high) for v in part if v is not None]
     values += [limit.value for limit in limits]
+    values += [mark.y for mark in marks]
     low = 0.0 if from_zero else min(values, default=0.0)
     plane, grid, texts = _plane(low, max(values, default=0.0), unit, x_range, size, right)
     areas, paths, dots, ends = [], [], [], []
@@ -149,7 +156,8 @@ def line_picture(
     for event in events:
         x = plane.x(event.x)
         rules.append(Rule(x, plane.top, x, plane.bottom, "c-event-hot" if event.is_hot else "c-event"))
-        texts.append(Text(x + 4, plane.top + 8, event.text, "t-alert" if event.is_hot else ""))
+    texts += _event_texts(events, plane)
+    dots = [*(Dot(plane.x(mark.x), plane.y(mark.y), mark.css, mark.r) for mark in marks), *dots]
     texts += _tick_texts(ticks, plane, size)
     texts += _end_texts(ends, plane)
     hits = [_hit(spot, plane) for spot in spots]
@@ -201,6 +209,31 @@ def bar_picture(
         if href
     ]
     return Picture(*size, (), tuple(rules), tuple(paths), (), tuple(texts), tuple(hits))
+
+
+def strip_picture(
+    bars: Sequence[Bar],
+    unit: Unit,
+    *,
+    x_range: tuple[float, float],
+    size: tuple[int, int] = STRIP,
+    right: float = 16.0,
+    css: str = "fline",
+) -> Picture:
+    """Bars along time, below a chart of the same `x_range` and `right`: how much each of its points stands for."""
+    top = max((bar.value for bar in bars), default=0.0)
+    step = nice_step(top, 2)
+    plane = Plane(*x_range, 0.0, max(math.ceil(top / step - 1e-9), 1) * step, LEFT, size[0] - right, 8.0, size[1] - 4.0)
+    d = []
+    for bar in bars:
+        if bar.value > 0:
+            x0, x1, y = plane.x(bar.start), plane.x(bar.end), plane.y(bar.value)
+            gap = min((x1 - x0) * 0.2, 2.0)
+            d.append(f"M{x0 + gap / 2:.1f} {plane.bottom:g}V{y:g}h{max(x1 - x0 - gap, 0.6):.1f}V{plane.bottom:g}z")
+    ends = (0.0, plane.y1)
+    rules = tuple(Rule(plane.left, plane.y(v), plane.right, plane.y(v), "c-grid") for v in ends)
+    texts = tuple(Text(LEFT - 8, plane.y(v) + 4, unit.tick(v, step), anchor="end") for v in ends)
+    return Picture(*size, (), rules, (Path("".join(d), css),) if d else (), (), texts)
 
 
 def step_picture(
@@ -312,6 +345,29 @@ def _tick_texts(ticks: Sequence[tuple[float, str]], plane: Plane, size: tuple[in
     return texts
 
 
+def _event_texts(events: Sequence[Event], plane: Plane) -> list[Text]:
+    """Names of changes below each other where they are near, each at most in EVENT_LANES; what finds no room has none.
+
+    Those that are hot come first. One at the right edge stands before its line.
+    """
+    texts: list[Text] = []
+    taken: list[list[tuple[float, float]]] = [[] for _ in range(EVENT_LANES)]
+    for event in sorted(events, key=lambda event: (not event.is_hot, event.x)):
+        x, wide = plane.x(event.x), 8 + EVENT_LETTER * len(event.text)
+        before = x + wide > plane.right + LEFT
+        left, right = (x - wide, x) if before else (x, x + wide)
+        lane = next(
+            (at for at, held in enumerate(taken) if all(right <= start or left >= end for start, end in held)), None
+        )
+        if lane is None:
+            continue
+        taken[lane].append((left, right))
+        place = (x - 4, "end") if before else (x + 4, "start")
+        y = plane.top + 8 + lane * LABEL_GAP
+        texts.append(Text(place[0], y, event.text, "t-alert" if event.is_hot else "", place[1]))
+    return texts
+
+
 def _end_texts(ends: Sequence[tuple[Line, float, float]], plane: Plane) -> list[Text]:
     """Labels at line ends, moved apart where they would lie on each other."""
     texts: list[Text] = []
@@ -336,14 +392,17 @@ __all__ = [
     "HALF",
     "MS",
     "SHARE",
+    "STRIP",
     "USD",
     "WIDE",
+    "Bar",
     "Dot",
     "Event",
     "Figure",
     "Hit",
     "Limit",
     "Line",
+    "Mark",
     "Path",
     "Picture",
     "Row",
@@ -358,4 +417,5 @@ __all__ = [
     "nice_step",
     "spread",
     "step_picture",
+    "strip_picture",
 ]

@@ -42,7 +42,7 @@ def picture(figure: Figure) -> SafeString:
     for path in shown.paths:
         dash = f' stroke-dasharray="{path.dash}"' if path.dash else ""
         parts.append(f'<path class="{path.css}" d="{path.d}"{dash}/>')
-    parts += [f'<circle class="{dot.css}" cx="{dot.x:g}" cy="{dot.y:g}" r="4"/>' for dot in shown.dots]
+    parts += [f'<circle class="{dot.css}" cx="{dot.x:g}" cy="{dot.y:g}" r="{dot.r:g}"/>' for dot in shown.dots]
     for text in shown.texts:
         css = f' class="{text.css}"' if text.css else ""
         anchor = f' text-anchor="{text.anchor}"' if text.anchor != "start" else ""

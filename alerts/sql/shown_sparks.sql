@@ -1,0 +1,23 @@
+-- One row a monitor and stretch of time: the last decided window of that stretch, for a sparkline.
+-- Takes ids and chart_nos (arrays, in step), start, step (an interval) and stretches (how many).
+-- Stands on the primary key of alerts_point: one short descent an answer, whatever the length of a window.
+SELECT
+    m.id,
+    p.start_at,
+    COALESCE(p.revised_value, p.value),
+    p.shown_low,
+    p.shown_high,
+    p.state
+FROM unnest(%(ids)s::bigint[], %(chart_nos)s::int[]) AS m (id, chart_no)
+CROSS JOIN generate_series(0, %(stretches)s - 1) AS stretch (at)
+CROSS JOIN LATERAL (
+    SELECT start_at, value, revised_value, shown_low, shown_high, state
+    FROM alerts_point
+    WHERE monitor_id = m.id
+        AND chart_no = m.chart_no
+        AND start_at >= %(start)s + stretch.at * %(step)s
+        AND start_at < %(start)s + (stretch.at + 1) * %(step)s
+    ORDER BY start_at DESC
+    LIMIT 1
+) AS p
+ORDER BY m.id, p.start_at
