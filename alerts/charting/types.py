@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from alerts.detectors.base import Baseline, Direction, State
 from alerts.monitors.states import PointState, Standing
-from alerts.monitors.types import Data, Window
+from alerts.monitors.types import Data, Share, Window
 
 # Words of the rules that are no detector's.
 RULE_FLOOR, RULE_CEILING, RULE_THRESHOLD = "floor", "ceiling", "threshold"
@@ -36,17 +36,25 @@ class Collected:
     data: Data
 
 
+def collected(start: datetime, end: datetime, n: int, value: float | None, data: Data) -> Collected:
+    """A collected window; what shares came to is told by their data alone, merged or not."""
+    if isinstance(data, Share) and data.n:
+        n, value = data.n, data.k / data.n
+    return Collected(start, end, n, value, data)
+
+
 # Gives the collected windows in [start, end) that the chart itself no longer holds, oldest first.
 Recall = Callable[[datetime, datetime], Sequence[Collected]]
 
 
 @dataclass(frozen=True, slots=True)
 class Learning:
-    """Where learning stands. `here` are windows of this process; `stored` came before and are recalled when needed.
+    """Where learning stands. `here` are the windows collected in this process; those before are recalled when needed.
 
     `start`: nothing earlier is learned from; `end` of a chosen stretch (None: as soon as there is enough).
-    `days`: what the stretch must hold together at least. `next_at`: windows collected at which learning is tried again.
-    `split_at`: where the last refusal saw a change.
+    `days`: how long a stretch must hold together at least. `first`: where the first collected window begins.
+    `next_at`: windows collected at which learning is tried again. `split_at`: where the last refusal saw a change.
+    `stale`: what made the numbers of the baseline before another thing ("": nothing).
     """
 
     start: datetime | None = None
@@ -54,15 +62,13 @@ class Learning:
     days: float = 7.0
     first: datetime | None = None
     windows: int = 0
-    n: int = 0
-    stored: int = 0
     here: tuple[Collected, ...] = ()
     next_at: int = 0
-    tries: int = 0
-    there: int = 0  # what the last try found, of how many it needs, in which unit
-    needed: int = 0
-    unit: str = ""
+    have: int = 0  # what the last try found, of how many it needs, of what
+    need: int = 0
+    what: str = ""
     split_at: datetime | None = None
+    stale: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +137,7 @@ class Chart:
 class Decided:
     """What one window came to: the row of `alerts_point`, named alike. `baseline_no` 0: no baseline judged it.
 
-    `told`: {"rules": [{"rule", "statistic", "low", "high"}], "centre", "merged_from", "why", ...}.
+    `told`: {"rules": [{"rule", "statistic", "low", "high"}], "centre", "merged_from", "merged_n", "why", "marked"}.
     """
 
     window: Window

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -72,6 +73,12 @@ def get_baseline(project_id: int, baseline_id: int) -> BaselineRow | None:
     """One baseline of a project; None where there is none of this id."""
     found = _rows(Baseline.objects.filter(project_id=project_id, pk=baseline_id))
     return found[0] if found else None
+
+
+def learned_of(baseline_ids: Sequence[int]) -> dict[int, Learned]:
+    """What detectors need of baselines, by id. One query."""
+    rows = Baseline.objects.filter(pk__in=list(baseline_ids)).values_list("pk", "learned")
+    return {key: Learned.from_json(learned["detector"]) for key, learned in rows}
 
 
 def _rows(rows: QuerySet[Baseline]) -> list[BaselineRow]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from psycopg.rows import class_row
 
 from alerts.charting.packing import unpack
 from alerts.charting.types import Collected
+from alerts.charting.types import collected as a_collected
 from alerts.monitors.states import PointState
 from telltale.lib.db import raw_cursor
 
@@ -29,6 +30,9 @@ _POINTS = sql.SQL(
     ORDER BY start_at {order} LIMIT %(limit)s
     """
 )
+
+# Five weeks of minutes.
+COLLECTED_MOST = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,17 +143,32 @@ def sparks(charts: Sequence[tuple[int, int]], start: datetime, end: datetime) ->
 
 
 def collected(
-    monitor_id: int, chart_no: int, start: datetime, end: datetime, *, limit: int = 60_000
+    monitor_id: int,
+    chart_no: int,
+    start: datetime,
+    end: datetime,
+    *,
+    is_marked: Callable[[datetime], bool] | None = None,
+    limit: int = COLLECTED_MOST,
 ) -> list[Collected]:
-    """What a baseline can be learned from: the windows in [start, end) with what the detector took. One query."""
+    """What a baseline can be learned from: the windows in [start, end) with what the detector took. One query.
+
+    `is_marked(start of a window)`: whether people marked its day as no example of normal; those are left out.
+    """
     with raw_cursor() as cursor:
         cursor.execute(
             """
-            SELECT coalesce((told ->> 'merged_from')::timestamptz, start_at), end_at, n, value, data FROM alerts_point
+            SELECT coalesce((told ->> 'merged_from')::timestamptz, start_at), start_at, end_at,
+                coalesce((told ->> 'merged_n')::bigint, n), value, data
+            FROM alerts_point
             WHERE monitor_id = %(monitor)s AND chart_no = %(chart)s
               AND start_at >= %(start)s AND start_at < %(end)s AND data IS NOT NULL
             ORDER BY start_at LIMIT %(limit)s
             """,
             {"monitor": monitor_id, "chart": chart_no, "start": start, "end": end, "limit": limit},
         )
-        return [Collected(first, last, n, value, unpack(bytes(data))) for first, last, n, value, data in cursor]
+        return [
+            a_collected(first, last, n, value, unpack(bytes(data)))
+            for first, at, last, n, value, data in cursor
+            if is_marked is None or not is_marked(at)
+        ]

@@ -1,0 +1,270 @@
+"""The engine: monitors that are due are claimed, their closed windows read, judged, and committed whole.
+
+A round may be killed anywhere, delivered twice, or overtaken by a person: `write.charts.commit` moves a monitor only
+from the version that was read, and all that followed from it in the same transaction. What is judged, and how, is in
+`alerts.charting` alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from alerts.charting import composites
+from alerts.charting.advancing import advance, begin
+from alerts.charting.stored import from_json
+from alerts.charting.types import Advanced, Chart, Collected, Recall
+from alerts.detectors.base import Baseline
+from alerts.models import Monitor
+from alerts.monitors.definition import COMPOSITE, read_definition
+from alerts.monitors.types import Definition, Metric, Reading, Window
+from alerts.read import members, points
+from alerts.read.baselines import learned_of
+from alerts.read.monitors import get_budget
+from alerts.read.series import Asked, SeriesFault, read_many
+from alerts.series.catalogue import METRICS
+from alerts.series.grid import window_at, windows_between
+from alerts.write import charts as write
+from telltale.lib import clock
+from telltale.lib.logs import describe_error
+from telltale.projects.models import Project
+
+logger = logging.getLogger("telltale.alerts")
+
+# Held by one worker for so long; a killed one's monitors are claimed by the next after it.
+LEASE_SECONDS = 120.0
+CLAIM_MOST = 250
+# A monitor that replays its history takes its turn with the others after so many windows.
+WINDOWS_A_ROUND = 400
+# Of all monitors of one read together: what is held in memory at once.
+READINGS_A_READ = 4_000
+# Seconds a call goes on claiming, unless told otherwise.
+SECONDS = 40.0
+RETRY_PASSING = timedelta(minutes=1)
+RETRY_BROKEN = timedelta(minutes=10)
+RETRY_MOST = timedelta(hours=1)
+# A composite waits for its members; it looks for them so often.
+RETRY_MEMBERS = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a call did: monitors looked at, windows decided, alarms opened, monitors that could not be evaluated."""
+
+    monitors: int = 0
+    windows: int = 0
+    alarms: int = 0
+    broken: int = 0
+
+    def plus(self, other: Counted) -> Counted:
+        return Counted(
+            self.monitors + other.monitors,
+            self.windows + other.windows,
+            self.alarms + other.alarms,
+            self.broken + other.broken,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What the monitors of a project share: its zone, and the days people marked as no example of normal."""
+
+    project_id: int
+    zone: str
+    marked: frozenset[str]
+
+    def is_marked(self, start: datetime) -> bool:
+        return bool(self.marked) and self._day(start).isoformat() in self.marked
+
+    def _day(self, at: datetime) -> date:
+        return at.astimezone(ZoneInfo(self.zone)).date()
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A claimed monitor with what it takes to go on, and the closed windows of this round."""
+
+    row: Monitor
+    definition: Definition
+    metric: Metric
+    chart: Chart
+    windows: tuple[Window, ...]
+    has_more: bool
+
+
+def metric_of(definition: Definition) -> Metric:
+    """The metric a definition is charted as. KeyError for one the catalogue no longer has."""
+    return composites.METRIC if definition.metric == COMPOSITE else METRICS[definition.metric]
+
+
+def evaluate_due(*, seconds: float = SECONDS, is_stopping: Callable[[], bool] = lambda: False) -> Counted:
+    """Evaluate what is due, the longest due first, for at most about `seconds`."""
+    until, done = time.monotonic() + seconds, Counted()
+    while not is_stopping():
+        claimed = write.claim(clock.now(), seconds=LEASE_SECONDS, limit=CLAIM_MOST)
+        if not claimed:
+            break
+        done = done.plus(evaluate(claimed))
+        if time.monotonic() >= until:
+            break
+    return done
+
+
+def evaluate(rows: Sequence[Monitor]) -> Counted:
+    """Evaluate claimed monitors: one part of their closed windows each, every monitor committed by itself."""
+    done = Counted()
+    by_project: dict[int, list[Monitor]] = defaultdict(list)
+    for row in rows:
+        by_project[row.project_id].append(row)
+    for project_id, mine in by_project.items():
+        place = place_of(project_id)
+        learned = learned_of([row.chart["baseline_id"] for row in mine if row.chart.get("baseline_id")])
+        groups: dict[tuple[Window, ...], list[_Due]] = defaultdict(list)
+        for row in mine:
+            due = _prepared(row, place, learned)
+            if due is None:
+                done = done.plus(Counted(1, broken=1))
+            elif not due.windows:
+                write.put_off(row, next_due(due, place), now=clock.now())
+                done = done.plus(Counted(1))
+            else:
+                groups[due.windows].append(due)
+        for windows, members_of in groups.items():
+            for part in _parts(members_of, max(1, READINGS_A_READ // len(windows))):
+                for due, answer in zip(part, _read(place, part, windows), strict=True):
+                    done = done.plus(_decide(place, due, answer))
+    return done
+
+
+def place_of(project_id: int) -> _Place:
+    """What the monitors of a project share."""
+    zone = Project.objects.values_list("time_zone", flat=True).get(pk=project_id)
+    return _Place(project_id, zone, frozenset(get_budget(project_id).marked_days))
+
+
+def chart_of(row: Monitor, definition: Definition, learned: Mapping[int, Baseline]) -> Chart:
+    """The chart of a row, or a new one where none began."""
+    if not row.chart:
+        return begin(definition)
+    return from_json(row.chart, learned.get(row.chart.get("baseline_id") or 0))
+
+
+def recall_of(row: Monitor, place: _Place) -> Recall:
+    """The collected windows of a row's chart that were committed before."""
+
+    def recall(start: datetime, end: datetime) -> Sequence[Collected]:
+        return points.collected(row.pk, row.chart_no, start, end, is_marked=place.is_marked)
+
+    return recall
+
+
+def next_due(due: _Due, place: _Place) -> datetime:
+    """When the first window that is not closed will be."""
+    row, definition = due.row, due.definition
+    following = window_at(place.zone, definition.window, row.next_start)
+    closes = following.end + definition.lateness
+    now = clock.now()
+    return closes if closes > now else now + RETRY_MEMBERS
+
+
+def _prepared(row: Monitor, place: _Place, learned: Mapping[int, Baseline]) -> _Due | None:
+    """What this round decides of a monitor; None, and put off, where its row makes no sense."""
+    try:
+        definition = read_definition(row.definition)
+        metric = metric_of(definition)
+        chart = chart_of(row, definition, learned)
+        until = clock.now() - definition.lateness
+        if definition.composite is not None:
+            reached = members.decided_to(place.project_id, [one.monitor_id for one in definition.composite.members])
+            until = min(until, reached) if reached is not None else until
+        ahead = windows_between(place.zone, definition.window, row.next_start, until)
+        windows = []
+        for window in ahead:
+            windows.append(window)
+            if len(windows) > WINDOWS_A_ROUND:
+                break
+        return _Due(row, definition, metric, chart, tuple(windows[:WINDOWS_A_ROUND]), len(windows) > WINDOWS_A_ROUND)
+    except (KeyError, ValueError, TypeError) as error:
+        _broken(row, error, "its definition or chart cannot be read")
+        return None
+
+
+def _read(place: _Place, part: Sequence[_Due], windows: Sequence[Window]) -> list[list[Reading] | SeriesFault]:
+    """Readings of the same windows for many monitors: few queries whatever their number."""
+    series = [due for due in part if due.definition.composite is None]
+    asked = [Asked(due.metric, due.definition) for due in series]
+    answers = dict(
+        zip(
+            [due.row.pk for due in series],
+            read_many(place.project_id, place.zone, asked, windows) if asked else [],
+            strict=True,
+        )
+    )
+    for due in part:
+        if due.definition.composite is not None:
+            ids = [one.monitor_id for one in due.definition.composite.members]
+            start = windows[0].end - due.definition.composite.within
+            said = members.said(place.project_id, ids, start, windows[-1].end)
+            answers[due.row.pk] = composites.readings(due.definition, windows, said)
+    return [answers[due.row.pk] for due in part]
+
+
+def _decide(place: _Place, due: _Due, answer: list[Reading] | SeriesFault) -> Counted:
+    """Judge one monitor's windows and commit what they came to."""
+    row, now = due.row, clock.now()
+    if isinstance(answer, SeriesFault):
+        wait = min((RETRY_PASSING if answer.is_passing else RETRY_BROKEN) * (row.failures + 1), RETRY_MOST)
+        write.put_off(row, now + wait, error=answer.words, is_broken=not answer.is_passing, now=now)
+        return Counted(1, broken=1)
+    try:
+        steps = judge(due.chart, due.definition, due.metric, answer, row.arl0, place, recall_of(row, place))
+    except Exception as error:  # noqa: BLE001 - one monitor must never cost its neighbours; it is logged and shown
+        _broken(row, error, "it could not be judged")
+        return Counted(1, broken=1)
+    if not steps:
+        write.put_off(row, next_due(due, place), now=now)
+        return Counted(1)
+    following = steps[-1].point.window.end
+    closes = window_at(place.zone, due.definition.window, following).end + due.definition.lateness
+    due_at = now if due.has_more else max(closes, now)
+    if not write.commit(row, write.Round(steps, steps[-1].chart, following, due_at, now)):
+        # Somebody changed it meanwhile, or judged the same windows: theirs holds.
+        return Counted(1)
+    return Counted(1, len(steps), sum(1 for step in steps if step.alarm is not None))
+
+
+def judge(
+    chart: Chart,
+    definition: Definition,
+    metric: Metric,
+    readings: Iterable[Reading],
+    arl0: float,
+    place: _Place,
+    recall: Recall | None = None,
+) -> list[Advanced]:
+    """Every reading in its turn; the same live and in a back-test."""
+    steps = []
+    for reading in readings:
+        marked = place.is_marked(reading.window.start)
+        step = advance(chart, definition, metric, reading, arl0, recall=recall, marked=marked)
+        steps.append(step)
+        chart = step.chart
+    return steps
+
+
+def _broken(row: Monitor, error: Exception, words: str) -> None:
+    now = clock.now()
+    logger.error("monitor %s could not be evaluated", row.pk, exc_info=error)
+    wait = min(RETRY_PASSING * 2 ** min(row.failures, 10), RETRY_MOST)
+    told = f"{words} ({describe_error(error)['error']})"
+    write.put_off(row, now + wait, error=told, is_broken=True, now=now)
+
+
+def _parts(rows: Sequence[_Due], size: int) -> Iterable[Sequence[_Due]]:
+    for first in range(0, len(rows), size):
+        yield rows[first : first + size]
