@@ -29,15 +29,13 @@ from alerts.detectors.base import (
     waiting,
 )
 from alerts.detectors.points import Values as Values
-from alerts.stats.dependence import P_LEAST, ljung_box
+from alerts.stats.dependence import P_LEAST, ljung_box, memory
 from alerts.stats.resampling import Channel, Floats, Rule, chain_limits
 
 # Fewer windows give no spread between them worth a limit.
 WINDOWS_LEAST = 20
 # Of longer baselines so many values, evenly spread, stand in for all when limits are drawn.
 _SAMPLE = 4_000
-# Windows drawn together when limits are made: what one window leaves over to the next.
-_BLOCK = 2
 _SMOOTH = 0.3
 
 
@@ -185,12 +183,14 @@ def _by_means(
     rules = chosen(settings.by, reading.means, reading.names)
     limits = chain_limits(
         z,
-        [Channel(name, floor=1.0 if flat else 0.0) for name in reading.names],
+        [
+            Channel(name, 1.0 if flat else 0.0, memory(np.ascontiguousarray(column)))
+            for name, column in zip(reading.names, z.T, strict=True)
+        ],
         rules,
         arl0=arl0,
         up_share=settings.up_share,
         seed=seed,
-        block=_BLOCK,
         smooth=1.0 if flat else _SMOOTH,
     )
     low, high = at_least_t(rules, limits.low, limits.high, count, arl0, settings.up_share)

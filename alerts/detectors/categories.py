@@ -33,6 +33,7 @@ from alerts.detectors.base import (
 )
 from alerts.detectors.points import Categories
 from alerts.stats.categories import CELLS_BESIDE, EXPECTED_MIN, POOL_MIN, REFERENCE_MIN
+from alerts.stats.dependence import memory
 from alerts.stats.gamma import chi_square_tail
 from alerts.stats.normal import score, upper_quantile
 from alerts.stats.resampling import Channel, Rule, chain_limits
@@ -45,7 +46,7 @@ Floats = NDArray[np.float64]
 Name = str | None
 USUAL = (Rule("EWMA 0.1", 0, 0.1, 0.6), Rule("one point", 0, 1.0, 0.4))
 _WINDOWS_MIN = 20
-_BLOCK, _SMOOTH = 2, 0.3
+_SMOOTH = 0.3
 # Names of many rare categories (queries as topics, say) are kept as far as this; beyond it they are "other".
 _NAMES_MOST = 2_000
 _RULE_MOST = 60
@@ -112,12 +113,11 @@ class CategoryMix:
         rules = chosen(settings.by, USUAL)
         limits = chain_limits(
             z[:, None],
-            [Channel("mix", floor=0.5)],
+            [Channel("mix", 0.5, memory(z))],
             rules,
             arl0=settings.arl0 * len(merged) / len(points) / rest,
             up_share=1.0,
             seed=seed,
-            block=_BLOCK,
             smooth=_SMOOTH,
         )
         low, high = at_least_t(rules, limits.low, limits.high, len(z), settings.arl0 / rest, 1.0)

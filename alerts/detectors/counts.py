@@ -33,6 +33,7 @@ from alerts.detectors.base import (
 from alerts.detectors.points import Count as Count
 from alerts.detectors.shares import one_point
 from alerts.stats.counts import silence_chance
+from alerts.stats.dependence import memory
 from alerts.stats.normal import Z_TAIL, quantile, score
 from alerts.stats.resampling import Channel, Rule, chain_limits
 from alerts.stats.tails import count_tails
@@ -52,8 +53,6 @@ _TREND_MOST = 4.0
 _OF_A_MEDIAN = math.pi / 2
 # A size beyond it is a Poisson.
 _SIZE_MOST = 1e6
-# Neighbouring windows drawn together when the limit is made: four hours of quarters.
-_BLOCK = 16
 _SMOOTH = 0.2
 
 
@@ -140,12 +139,11 @@ class Counts:
             return rules, np.empty(0), np.empty(0)
         limits = chain_limits(
             z[:, None],
-            [Channel("count", floor=0.5)],
+            [Channel("count", 0.5, memory(z))],
             rules,
             arl0=settings.arl0 / share,
             up_share=settings.up_share,
             seed=seed,
-            block=_BLOCK,
             smooth=_SMOOTH,
         )
         return rules, limits.low, limits.high

@@ -1,8 +1,7 @@
 """One number a window: a host's load, a lag, a ratio, a quantile. Limits follow from its spread between windows.
 
-Such numbers resemble their neighbours and have days in them: limits are drawn from blocks of the baseline, a day long
-where it holds eight of them, so that what comes back every day is part of being in control. Numbers over 0 with a long
-tail are read by their logs.
+Such numbers resemble their neighbours and have days in them; both are part of being in control, and limits are drawn
+accordingly. Numbers over 0 with a long tail are read by their logs.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from alerts.detectors.base import (
     of_kind,
 )
 from alerts.detectors.points import Level
-from alerts.stats.dependence import P_LEAST, ljung_box
+from alerts.stats.dependence import memory
 from alerts.stats.normal import Array
 from alerts.stats.resampling import Channel, Rule, chain_limits
 
@@ -37,7 +36,6 @@ USUAL = (Rule("EWMA 0.1", 0, 0.1, 0.8), Rule("one point", 0, 1.0, 0.2))
 # A skewness beyond it is read by logs: the exponential has 2, the normal 0.
 _SKEWED = 1.0
 _BLOCKS_LEAST = 8
-_BLOCK = 4
 _SMOOTH = 0.3
 # Levels that are all alike: so much of the level, and of the scale of numbers, is then one sd.
 _PART, _LEAST = 0.02, 1e-9
@@ -61,9 +59,9 @@ class Levels:
     def learn(self, points: Sequence[Level], settings: LevelSettings, seed: int) -> Baseline | NotStable | TooLittle:
         """A frozen level with its spread between windows, beyond the numbers' own errors where those are known.
 
-        Windows in their order, dependent or not: where a portmanteau test finds that neighbours resemble each other,
-        limits are drawn from whole blocks. Assumes what is not stable within a day to come back daily. TooLittle under
-        `windows_min` windows; NotStable for a change within. Source: statistics.md 2.3, 2.4; blocks as Künsch 1989.
+        Windows in their order, dependent or not: where neighbours resemble each other, limits are the wider of those
+        drawn with a level that wanders and those from blocks of a day. TooLittle under `windows_min` windows; NotStable
+        for a change within. Source: statistics.md 2.3, 2.4; blocks as Künsch 1989.
         """
         n = len(points)
         if n < max(settings.windows_min, _BLOCKS_LEAST):
@@ -92,29 +90,34 @@ class Levels:
         if refusal is not None:
             return refusal
         centre, between = spread(kept)
-        found = ljung_box(z)
-        is_dependent = isinstance(found, TooLittle) or found.p < P_LEAST
-        block = max(_BLOCK, min(round(settings.windows_a_day), n // _BLOCKS_LEAST)) if is_dependent else 1
+        lasting = memory(z[kept])
+        block = max(1, min(round(settings.windows_a_day), n // _BLOCKS_LEAST)) if lasting.is_any else 1
         z = z[kept]
         rules = chosen(settings.by, USUAL)
         flat = float(z.std(ddof=1)) < 0.5
-        limits = chain_limits(
-            z[:, None],
-            [Channel("level", floor=1.0 if flat else 0.0)],
-            rules,
-            arl0=settings.arl0,
-            up_share=settings.up_share,
-            seed=seed,
-            block=min(block, len(z)),
-            smooth=1.0 if flat else _SMOOTH,
-        )
-        low, high = at_least_t(rules, limits.low, limits.high, len(z), settings.arl0, settings.up_share)
+        low, high = np.full(len(rules), np.inf), np.full(len(rules), -np.inf)
+        # What lasts either wanders or comes back daily: the wider of both limits bears either.
+        for size, kind in ((1, lasting), (block, None)) if block > 1 else ((1, lasting),):
+            limits = chain_limits(
+                z[:, None],
+                [Channel("level", 1.0 if flat else 0.0, kind)],
+                rules,
+                arl0=settings.arl0,
+                up_share=settings.up_share,
+                seed=seed,
+                block=size,
+                smooth=1.0 if flat else _SMOOTH,
+            )
+            low, high = np.minimum(low, limits.low), np.maximum(high, limits.high)
+        low, high = at_least_t(rules, low, high, len(z), settings.arl0, settings.up_share)
         return Baseline(
             kind=KIND,
             parameters={
                 "centre": centre,
                 "between": between,
                 "logs": 1.0 if in_logs else 0.0,
+                "lasting": lasting.share,
+                "keep": lasting.keep,
                 "block": block,
                 "beyond": limits.beyond,
                 **frozen(rules, low, high),

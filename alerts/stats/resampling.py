@@ -15,6 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from alerts.stats.dependence import Memory
+
 Floats = NDArray[np.float64]
 
 ROWS_MIN = 8
@@ -34,10 +36,15 @@ _CHUNK = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One reading of the points, charted in baseline sds, which are never under `floor`."""
+    """One reading of the points, charted in baseline sds, which are never under `floor`.
+
+    With a `memory` the part of it that lasts is drawn as a level that wanders, normal and as large; the rest, and all
+    of points without, is drawn from the sample.
+    """
 
     name: str
     floor: float = 0.0
+    memory: Memory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +144,7 @@ class _World:
         smooth: float,
     ) -> None:
         self.n, self.chains, self.block, self.smooth = len(sample), chains, block, smooth
+        self.memories = [channel.memory for channel in channels]
         # A sample's own spread is too small by (n-1)/n as a truth to draw from.
         widen = math.sqrt(self.n / (self.n - 1))
         middle = sample.mean(axis=0)
@@ -146,12 +154,15 @@ class _World:
         sds = np.empty((len(channels), chains))
         for j in range(len(channels)):
             self.columns[j] = middle[j] + widen * (self.columns[j] - middle[j])
+        # Where each channel's level stands, a chain each: carried from one piece of a run to the next.
+        self.levels: dict[int, Floats] = {}
         rows = max(1, _CHUNK // self.n)
         for start in range(0, chains, rows):
             size = min(rows, chains - start)
+            self.levels.clear()
             drawn = self._starts(generator, (size, self.n))
             for j in range(len(channels)):
-                values = self._smoothed(self.columns[j][drawn], j, generator)
+                values = self._values(drawn.T, j, generator).T
                 means[j, start : start + size] = values.mean(axis=1)
                 sds[j, start : start + size] = values.std(axis=1, ddof=1)
         self.centres = means
@@ -165,13 +176,27 @@ class _World:
         starts = generator.integers(0, self.n, (rows, -(-columns // self.block)))
         return ((starts[:, :, None] + np.arange(self.block)) % self.n).reshape(rows, -1)[:, :columns]
 
-    def _smoothed(self, values: Floats, j: int, generator: np.random.Generator) -> Floats:
-        if not self.smooth:
-            return values
-        middle = self.columns[j].mean()
-        kept = math.sqrt(1 - self.smooth**2)
-        noise = generator.standard_normal(values.shape) * (self.smooth * self.spreads[j])
-        result: Floats = middle + kept * (values - middle) + noise
+    def _values(self, drawn: NDArray[np.int64], j: int, generator: np.random.Generator) -> Floats:
+        """Values (steps, chains) of channel j where these rows were drawn: smoothed, and with a level that wanders."""
+        values = self.columns[j][drawn]
+        memory, middle = self.memories[j], self.columns[j].mean()
+        if self.smooth:
+            kept = math.sqrt(1 - self.smooth**2)
+            noise = generator.standard_normal(values.shape) * (self.smooth * self.spreads[j])
+            values = middle + kept * (values - middle) + noise
+        if memory is not None and memory.is_any:
+            level = self.levels.get(j)
+            if level is None or level.shape != values.shape[1:]:
+                level = generator.standard_normal(values.shape[1:])
+            shocks = generator.standard_normal(values.shape) * math.sqrt(1 - memory.keep**2)
+            wandered = np.empty(values.shape)
+            for at, shock in enumerate(shocks):
+                level = memory.keep * level + shock
+                wandered[at] = level
+            self.levels[j] = level
+            part = math.sqrt(memory.share) * self.spreads[j]
+            values = middle + math.sqrt(1 - memory.share) * (values - middle) + part * wandered
+        result: Floats = values
         return result
 
     def points(self, steps: int, generator: np.random.Generator) -> list[Floats]:
@@ -180,10 +205,7 @@ class _World:
             drawn = generator.integers(0, self.n, (steps, self.chains))
         else:
             drawn = self._starts(generator, (self.chains, steps)).T
-        return [
-            (self._smoothed(column[drawn], j, generator) - self.centres[j]) / self.sds[j]
-            for j, column in enumerate(self.columns)
-        ]
+        return [(self._values(drawn, j, generator) - self.centres[j]) / self.sds[j] for j in range(len(self.columns))]
 
 
 class _Step:
@@ -217,6 +239,7 @@ def _separate(
     """Each rule's limits as if it were alone with its share: quantiles of the chains' extremes."""
     p = len(rules)
     step = _Step(rules, 1)
+    world.levels.clear()
     current = np.zeros((p, world.chains))
     highest, lowest = np.zeros((p, world.chains)), np.zeros((p, world.chains))
     for size in _pieces(world, steps):
@@ -252,6 +275,7 @@ def _together(
     step = _Step(rules, 2)
     ceiling = high[:, None, None] * _SCALES[None, :, None]
     bottom = low[:, None, None] * _SCALES[None, :, None]
+    world.levels.clear()
     current = np.zeros((p, g, world.chains))
     alarms = np.zeros(g)
     for size in _pieces(world, steps):
