@@ -6,7 +6,7 @@ from celery import shared_task
 
 from telltale.jobs import quiet
 from telltale.jobs.wake import wake
-from traces import accounting, behaving, folding, indexing, sending, signalling
+from traces import accounting, behaving, folding, indexing, sending, sighting, signalling
 from traces import measuring as measuring  # registers its jobs with every worker
 from traces import reprice as reprice  # registers its jobs with every worker
 from traces.read import flow
@@ -31,6 +31,12 @@ def fold_roll_ups() -> int:
 def fold_behaviour() -> int:
     """Take changed traces and signals into what users did."""
     return behaving.fold_behaviour()
+
+
+@shared_task(name="traces.see_changes", time_limit=120, ignore_result=True)
+def see_changes() -> int:
+    """See which releases, models and prompts changed traces ran."""
+    return sighting.see_changes()
 
 
 @shared_task(name="traces.tend_roll_ups", time_limit=600, ignore_result=True)

@@ -164,7 +164,7 @@ class OneChangeView(_ChangeView):
     )
     def patch(self, request: Request, change_id: str) -> Response:
         key = params.row_id(change_id)
-        if not request.data:
+        if not request.data or not isinstance(request.data, dict):
             raise bad_field("note", "or another field is required: there is nothing to change")
         try:
             return Response(change_json(changelog.edit_change(self.project, key, request.data, self.by())))

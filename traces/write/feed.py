@@ -26,10 +26,11 @@ class Consumer(IntEnum):
     FORWARD = 3
     ABOVE = 4  # whoever stands on this room (traces.changes)
     BEHAVIOUR = 5  # what users did, and signals that wait for their traces (traces.behaving)
+    CHANGES = 6  # which releases, models and prompts are seen (traces.sighting)
 
 
 # Whoever shows or sums what is stored; forwarding and the rooms above are told by project, of new spans.
-EVERY_CHANGE = (Consumer.ROLL_UP, Consumer.SEARCH, Consumer.BEHAVIOUR)
+EVERY_CHANGE = (Consumer.ROLL_UP, Consumer.SEARCH, Consumer.BEHAVIOUR, Consumer.CHANGES)
 
 _TELL = """
     INSERT INTO traces_feed (consumer, project_id, feed_id, batch_id, trace_ids)

@@ -210,7 +210,7 @@ def _write(
         outcome.last_us = max(span.started_us for span in stored)
     _write_origins(cursor, project_id, stored)
     copy_spans(cursor, batch, fresh)
-    feed.tell(cursor, project_id, set(fresh) | touched.recounted)
+    feed.tell(cursor, project_id, set(fresh) | touched.recounted, batch_id=batch.batch_id)
     if rules.forwards:
         feed.tell(cursor, project_id, fresh, (feed.Consumer.FORWARD,), batch.batch_id)
     told = fresh if rules.is_watched else {span.trace_id for span in stored if span.flags & _EVALUATED}

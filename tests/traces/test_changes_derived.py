@@ -1,0 +1,310 @@
+"""Changes that nobody told: releases, models, prompts and providers as traces first show them."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+import time_machine
+from django.db import connection, transaction
+from hypothesis import given
+from hypothesis import strategies as st
+
+from telltale.jobs import work
+from telltale.jobs.models import Job, JobState
+from telltale.lib.db import raw_cursor
+from telltale.projects.models import Project
+from traces import changelog, sighting
+from traces.changing import deriving
+from traces.changing.deriving import Sighting, What, derive
+from traces.models import Change as Row
+from traces.read.changelog import ChangeFilter, each_change
+from traces.write import feed, sightings
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def seen(what, value, hours, *, last=None, **line):
+    texts = {"environment": "", "service": "", "feature": "", "provider": "", "name": ""} | line
+    at = NOON + HOUR * hours
+    return Sighting(what, *texts.values(), value, at, NOON + HOUR * (hours if last is None else last))
+
+
+# --- the rule -----------------------------------------------------------------------------------------------------
+
+
+def test_the_first_value_of_a_line_is_no_change_and_the_next_names_what_was_before():
+    found = derive([seen(What.RELEASE, "1.0", 0, service="api"), seen(What.RELEASE, "1.1", 5, service="api"),
+                    seen(What.RELEASE, "7", 5, service="web")])  # fmt: skip
+
+    assert [(c.kind, c.version, c.previous, c.service, c.at) for c in found] == [
+        ("deploy", "1.1", "1.0", "api", NOON + 5 * HOUR)
+    ]
+
+
+def test_what_shows_up_while_a_line_is_new_is_how_things_were():
+    found = derive([seen(What.MODEL, name, minutes / 60) for name, minutes in (("a", 0), ("b", 59), ("c", 60))])
+
+    assert [(c.version, c.previous) for c in found] == [("c", "")]
+
+
+def test_a_name_that_another_model_answers_to_is_a_change_of_its_own():
+    found = derive([
+        seen(What.MODEL, "gpt-4o", 0, feature="chat"),
+        seen(What.ANSWER, "", 0, provider="openai", name="gpt-4o"),
+        seen(What.ANSWER, "gpt-4o-2024-08-06", 1, provider="openai", name="gpt-4o"),
+        seen(What.ANSWER, "gpt-4o-2024-11-20", 9, provider="openai", name="gpt-4o"),
+        seen(What.FINGERPRINT, "fp_1", 0, name="gpt-4o"),
+        seen(What.FINGERPRINT, "fp_2", 9, name="gpt-4o"),
+    ])  # fmt: skip
+
+    assert [(c.name, c.previous, c.version) for c in found] == [("gpt-4o", "gpt-4o-2024-08-06", "gpt-4o-2024-11-20")]
+
+
+def test_a_model_nobody_asked_for_by_name_is_one_change_not_two():
+    rows = [seen(what, model, hours) for hours, model in ((0, "a"), (4, "b")) for what in (What.MODEL, What.ANSWER)]
+
+    assert [c.version for c in derive(rows)] == ["b"]
+
+
+def test_a_release_per_process_marks_no_chart_a_thousand_times():
+    rows = [seen(What.RELEASE, "first", -48)] + [seen(What.RELEASE, f"{n:04}", n / 1000) for n in range(1000)]
+
+    found = derive(rows)
+
+    assert len(found) == deriving.A_DAY
+    assert [c.more for c in found[-2:]] == [0, 1000 - deriving.A_DAY]
+
+
+@given(st.lists(st.tuples(st.sampled_from(What), st.sampled_from("ab"), st.sampled_from("uvwxyz"), st.integers(0, 9)),
+                max_size=30), st.randoms())  # fmt: skip
+def test_any_order_any_repeat_and_any_cut_of_what_comes_ends_in_the_same_changes(told, dice):
+    rows = [seen(what, value, hour, service=line) for what, line, value, hour in told]
+    shuffled = dice.sample(rows, len(rows)) + rows[: len(rows) // 2]
+
+    assert derive(sightings.join(rows)) == derive(sightings.join(shuffled))
+
+
+# --- from spans ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def now(db):
+    with time_machine.travel(NOON + 200 * HOUR, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def ran(shop, otlp, now):
+    """`ran(hour, ...)`: a request that began `hour` hours after noon, with a generation; its trace."""
+    count = iter(range(1, 10_000))
+
+    def send(hour, *, release="1.0", asked="gpt-4o", answered="gpt-4o-08", provider="openai", prompt=None, project=None,
+             feature="chat", service="api", late_root=False, more=None):  # fmt: skip
+        n = next(count)
+        trace, at_ms = f"{n:032x}", hour * 3_600_000
+        otlp.start_ns = int(NOON.timestamp() * 10**9)
+        attributes = {"gen_ai.request.model": asked, "gen_ai.response.model": answered,
+                      "gen_ai.provider.name": provider} | (more or {})  # fmt: skip
+        if prompt:
+            attributes |= {"langfuse.observation.prompt.name": prompt[0],
+                           "langfuse.observation.prompt.version": prompt[1]}  # fmt: skip
+        resource = {"service.name": service, "service.version": release}
+        root = otlp.span(trace, f"{n:08x}00000001", at_ms=at_ms, attributes={"telltale.feature": feature})
+        call = otlp.generation(trace, f"{n:08x}00000002", f"{n:08x}00000001", at_ms=at_ms, attributes=attributes)
+        for spans in ([call], [root]) if late_root else ([root, call],):
+            otlp.send(*spans, resource=resource, project=project)
+        return trace
+
+    return send
+
+
+def see():
+    return sighting.see_changes(settle=timedelta(days=-9999))
+
+
+def log_of(project):
+    """What the change log says, oldest first."""
+    return [change.title for change in each_change(project.pk, ChangeFilter())][::-1]
+
+
+def sightings_of(project):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT what, environment, service, feature, provider, name, value, first_at, last_at"
+            " FROM traces_sighting WHERE project_id = %s ORDER BY sighting_id", [project.pk],
+        )  # fmt: skip
+        return cursor.fetchall()
+
+
+def test_a_new_project_has_no_changes_and_then_those_it_makes(shop, ran):
+    ran(0)
+    see()
+    assert log_of(shop.project) == []
+
+    ran(5, release="1.1")
+    ran(6, answered="gpt-4o-11")
+    ran(7, asked="claude", answered="claude-4", provider="anthropic")
+    see()
+
+    assert log_of(shop.project) == [
+        "Deploy 1.0 → 1.1", "Model gpt-4o: gpt-4o-08 → gpt-4o-11", "Model gpt-4o → claude",
+        "Provider openai → anthropic",
+    ]  # fmt: skip
+    changes = {change.kind: change for change in each_change(shop.project.pk, ChangeFilter())}
+    assert changes["deploy"].at == NOON + 5 * HOUR
+    assert (changes["deploy"].service, changes["deploy"].is_derived) == ("api", True)
+
+
+def test_a_prompt_s_next_version_is_a_change_of_its_feature(shop, ran):
+    ran(0, prompt=("answer", "13"))
+    ran(4, prompt=("answer", "14"))
+    see()
+
+    (change,) = each_change(shop.project.pk, ChangeFilter(kinds=("prompt",)))
+    assert (change.title, change.feature) == ("Prompt answer: 13 → 14", "chat")
+
+
+def test_a_call_that_comes_before_its_root_counts_to_the_feature_the_root_names(shop, ran):
+    ran(0, late_root=True)
+    ran(4, asked="gpt-5", late_root=True)
+    see()
+
+    assert {(row[0], row[3], row[6]) for row in sightings_of(shop.project) if row[0] == What.MODEL} == {
+        (What.MODEL, "chat", "gpt-4o"), (What.MODEL, "chat", "gpt-5"),
+    }  # fmt: skip
+
+
+def test_late_traces_move_a_change_and_take_back_what_they_prove_wrong(shop, ran):
+    ran(0)
+    ran(9, release="1.1")
+    see()
+    kept = Row.objects.get(kind="deploy")
+    Row.objects.filter(pk=kept.pk).update(note="by Kim")
+
+    ran(7, release="1.1")
+    see()
+    moved = Row.objects.get(kind="deploy")
+    ran(-5, release="1.1")
+    see()
+
+    assert (moved.pk, moved.at, moved.note) == (kept.pk, NOON + 7 * HOUR, "by Kim")
+    assert log_of(shop.project) == ["Deploy 1.1 → 1.0"]
+
+
+def test_the_same_traces_in_any_order_and_any_number_of_runs_make_the_same_log(shop, ran):
+    hours = [(0, "1"), (3, "2"), (4, "2"), (8, "3"), (2, "1"), (30, "4")]
+    for hour, release in hours:
+        ran(hour, release=release)
+    see()
+    once = log_of(shop.project), sightings_of(shop.project)
+
+    random.Random(4).shuffle(hours)
+    for hour, release in hours:
+        ran(hour, release=release, project=shop.elsewhere)
+        see()
+
+    assert (log_of(shop.elsewhere), sightings_of(shop.elsewhere)) == once
+    assert once[0] == ["Deploy 1 → 2", "Deploy 2 → 3", "Deploy 3 → 4"]
+
+
+def test_what_was_taken_by_a_run_that_died_is_there_for_the_next(shop, ran, monkeypatch):
+    ran(0)
+    ran(5, release="1.1")
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sighting, "derive", die)
+        with pytest.raises(KeyboardInterrupt):
+            see()
+    assert sightings_of(shop.project) == []
+    see()
+    see()
+
+    assert log_of(shop.project) == ["Deploy 1.0 → 1.1"]
+    with raw_cursor() as cursor:
+        assert feed.open_projects(cursor, feed.Consumer.CHANGES) == []
+
+
+def test_spans_wait_until_their_trace_is_likely_whole(shop, ran):
+    ran(0)
+
+    assert sighting.see_changes(settle=timedelta(days=9999)) == 0
+    assert see() == 1
+
+
+def test_our_own_judges_and_times_that_were_made_up_are_not_seen(shop, ran):
+    ran(0, service="telltale.judge")
+    ran(0)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE traces_span SET flags = flags | 1 WHERE service = 'api'")
+    see()
+
+    assert sightings_of(shop.project) == []
+
+
+def test_a_removed_change_stays_removed_whatever_comes(shop, ran):
+    ran(0)
+    ran(5, release="1.1")
+    see()
+    changelog.remove_change(shop.project, Row.objects.get().pk, changelog.By())
+
+    ran(3, release="1.1")
+    see()
+
+    assert log_of(shop.project) == []
+    assert Row.objects.get().hidden_at is not None
+
+
+def test_names_made_up_by_a_sender_cost_a_bounded_number_of_rows(shop, ran, monkeypatch):
+    monkeypatch.setattr(sightings, "SIGHTINGS_MAX", 6)
+
+    for n in range(5):
+        ran(n * 3, release=f"r{n}")
+        see()
+
+    assert len(sightings_of(shop.project)) == 6
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT left_out FROM traces_sighting_state WHERE project_id = %s", [shop.project.pk])
+        assert cursor.fetchone()[0] == 2
+
+
+def test_a_project_from_before_is_looked_through_once_and_a_new_one_never(shop, ran, monkeypatch):
+    monkeypatch.setattr(sighting, "wake", lambda task: None)
+    monkeypatch.setattr(sighting, "pause", lambda seconds: None)
+    monkeypatch.setattr(sighting, "BACKFILL_TRACES", 2)
+    for hour, release in ((0, "1"), (3, "2"), (9, "3"), (40, "4"), (41, "4")):
+        ran(hour, release=release)
+    ran(0, project=shop.elsewhere)
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM traces_feed WHERE project_id = %s", [shop.project.pk])
+
+    assert (sighting.start_backfills(), sighting.start_backfills()) == (1, 0)
+    (job,) = Job.objects.filter(kind=sighting.BACKFILL)
+    job = work.run_now(job)
+
+    assert (job.state, job.result, job.project_id) == (JobState.DONE, {"traces": 5}, shop.project.pk)
+    assert log_of(shop.project) == ["Deploy 1 → 2", "Deploy 2 → 3", "Deploy 3 → 4"]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM traces_sighting_state WHERE backfilled_at IS NOT NULL")
+        assert cursor.fetchone()[0] == Project.objects.count()
+
+
+def test_of_a_trace_that_never_ends_new_spans_alone_are_looked_at(shop, otlp, now):
+    trace = "ab" * 16
+    otlp.start_ns = int(NOON.timestamp() * 10**9)
+    otlp.send(otlp.span(trace, "01" * 8), resource={"service.version": "1"})
+    otlp.send(otlp.span(trace, "02" * 8), resource={"service.version": "2"})
+    with transaction.atomic(), raw_cursor() as cursor:
+        entries = feed.claim(cursor, feed.Consumer.CHANGES, shop.project.pk, 10)
+        found = [
+            [each.value for each in sightings.look(cursor, shop.project.pk, [UUID(trace)], [entry.batch_id], huge=1)]
+            for entry in entries
+        ]
+
+    assert sorted(found) == [["1"], ["2"]]

@@ -1,0 +1,143 @@
+"""What was seen in traces, and which of it was a change. Pure.
+
+A sighting is a value on a line: the release of a service, the model of a feature, the version of a prompt, the model
+that answers to a name, a provider. The first value of a line is no change, nor is what shows up while the line is new:
+that is how things were when somebody began to look. All is made from the earliest and the latest start of spans, so any
+order of arrival, any repeat and any late span ends in the same changes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import IntEnum
+from hashlib import blake2b
+from typing import Any
+
+from traces.changing.kinds import Kind
+
+# A line is new for so long: what a project of several models or versions runs shows itself within it.
+NEW_FOR = timedelta(hours=1)
+# Beyond so many a day of one kind nobody reads them: a release per process, a model per customer. The rest is counted.
+A_DAY = 20
+# What a change says of itself at most.
+TEXT_CHARS_MAX = 200
+
+
+class What(IntEnum):
+    """Which line a value is on, and by what lines of that kind are told apart."""
+
+    RELEASE = 1  # environment, service
+    MODEL = 2  # environment, feature: the model asked for, else the one that answered
+    PROMPT = 3  # environment, feature, name of the prompt
+    ANSWER = 4  # provider, name of the model asked for ("" where none was told): the model that answered, "" likewise
+    PROVIDER = 5  # environment
+    FINGERPRINT = 6  # provider, name of the model: the fingerprint its provider told
+
+
+# Fingerprints come and go with a provider's machines: the registry shows them, no chart is marked.
+_KINDS = {
+    What.RELEASE: Kind.DEPLOY,
+    What.MODEL: Kind.MODEL,
+    What.PROMPT: Kind.PROMPT,
+    What.ANSWER: Kind.MODEL,
+    What.PROVIDER: Kind.PROVIDER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A value on a line, and when spans showed it: starts of the first and the last. "" is not told."""
+
+    what: What
+    environment: str
+    service: str
+    feature: str
+    provider: str
+    name: str
+    value: str
+    first_at: datetime
+    last_at: datetime
+
+    @property
+    def line(self) -> tuple[Any, ...]:
+        """What it is a value of."""
+        return (self.what, self.environment, self.service, self.feature, self.provider, self.name)
+
+    @property
+    def id(self) -> int:
+        """A stable 63-bit digest of line and value."""
+        return int(self.origin[:16], 16) >> 1
+
+    @property
+    def origin(self) -> str:
+        """The same as text, by which a derived change is known."""
+        parts = (str(int(self.what)), *self.line[1:], self.value)
+        whole = b"".join(len(raw).to_bytes(4, "big") + raw for raw in (part.encode() for part in parts))
+        return blake2b(whole, digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A change that traces show. `more`: how many of its kind on its day are left out, behind the last that is kept."""
+
+    origin: str
+    kind: Kind
+    at: datetime
+    name: str
+    version: str
+    previous: str
+    service: str
+    feature: str
+    environment: str
+    more: int = 0
+
+
+def derive(sightings: Iterable[Sighting]) -> list[Derived]:
+    """The changes of all of a project's sightings, by time: those of each kind and day, the first `A_DAY` of them."""
+    lines: dict[tuple[Any, ...], list[Sighting]] = defaultdict(list)
+    for sighting in sightings:
+        # Where nobody told what was asked for, the answer is the model itself: it is on its line already.
+        is_repeat = sighting.what is What.ANSWER and not sighting.name
+        if sighting.what in _KINDS and sighting.value and not is_repeat:
+            lines[sighting.line].append(sighting)
+    days: dict[tuple[Kind, Any], list[Derived]] = defaultdict(list)
+    for line in lines.values():
+        for change in changes_of_line(line):
+            days[change.kind, change.at.date()].append(change)
+    found = []
+    for same in days.values():
+        same.sort(key=lambda change: (change.at, change.origin))
+        kept = same[:A_DAY]
+        if len(same) > A_DAY:
+            kept[-1] = replace(kept[-1], more=len(same) - A_DAY)
+        found += kept
+    return sorted(found, key=lambda change: (change.at, change.origin))
+
+
+def changes_of_line(line: Sequence[Sighting]) -> list[Derived]:
+    """The changes on one line: values that came when it was no longer new."""
+    by_time = sorted(line, key=lambda sighting: (sighting.first_at, sighting.value))
+    found = []
+    for at, sighting in enumerate(by_time):
+        if sighting.first_at < by_time[0].first_at + NEW_FOR:
+            continue
+        before = by_time[at - 1].value
+        # Several models are in use beside each other; which of them a new one replaces nobody can tell from here.
+        is_sure = sighting.what in (What.RELEASE, What.PROMPT, What.ANSWER) or at == 1
+        found.append(
+            Derived(
+                sighting.origin,
+                _KINDS[sighting.what],
+                sighting.first_at,
+                name=sighting.name[:TEXT_CHARS_MAX],
+                version=sighting.value[:TEXT_CHARS_MAX],
+                previous=before[:TEXT_CHARS_MAX] if is_sure else "",
+                service=sighting.service,
+                feature=sighting.feature,
+                environment=sighting.environment,
+            )
+        )
+    return found
