@@ -32,8 +32,8 @@ from telltale.lib.faults import Fault, ItemRefused
 COMPOSITE = "composite"
 NAME_MAX, NOTE_MAX, TEXT_MAX = 120, 1_000, 200
 NUMBER_MAX = 1e12
-# Windows that cut a day evenly (in minutes), the day and the week.
-WINDOWS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440, 10_080)
+# Windows that cut a day evenly (in minutes), the day and the week: those of alerts.series.grid.
+WINDOWS = (1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440, 10_080)
 DAYS_LEAST, DAYS_MOST, DAYS_DEFAULT = 0.25, 56.0, 7.0
 LEAST_N_MAX = 1_000_000
 WEIGHT_LEAST, WEIGHT_MOST = 0.1, 10.0
@@ -46,6 +46,7 @@ WITHIN_MOST = 7 * 1440
 LATENESS, GRACE = timedelta(minutes=10), timedelta(hours=24)
 SHORT_WINDOW, SHORT_LATENESS = timedelta(minutes=5), timedelta(minutes=1)
 PARAM_TEXTS_MAX = 20
+OBJECTIVE_WINDOW_MOST = 60
 TIERS = ("page", "notice")
 DIRECTIONS = ("both", "up", "down")
 SIDES = ("over", "under")
@@ -227,9 +228,10 @@ def _window(read: Reader, metric: Metric | None, method: Method, usual: int) -> 
         shortest = minutes_of(metric.shortest)
         read.fault("window_minutes", "is shorter than this metric is kept by", f"{shortest} or more", minutes)
         return usual
-    if method is Method.OBJECTIVE and minutes > 5 and minutes > _usual_window(metric, method):
-        # The short windows of the burn rates are 5 and 30 minutes.
-        read.fault("window_minutes", "is longer than burn rates are read by", "at most 5", minutes)
+    if method is Method.OBJECTIVE and minutes > OBJECTIVE_WINDOW_MOST:
+        # The shorter burn rate is read over an hour and five minutes.
+        limit = f"at most {OBJECTIVE_WINDOW_MOST}"
+        read.fault("window_minutes", "is longer than burn rates are read by", limit, minutes)
         return usual
     return minutes
 
