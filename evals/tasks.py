@@ -7,7 +7,7 @@ import threading
 from celery import shared_task
 from celery.worker import state
 
-from evals import backfilling, calibrating, drawing, erasing, experimenting, judging, routines, scoring
+from evals import backfilling, calibrating, drawing, erasing, experimenting, judging, probing, routines, scoring
 from evals.read import judgements
 from evals.reviewing import filling
 from evals.setup import preflights as preflights  # registers its jobs with every worker
@@ -122,3 +122,9 @@ def build_days() -> int:
 def tend_survivorship() -> int:
     """Keep the verdict of each day on whether votes can be trusted; days that have theirs cost nothing."""
     return surviving.tend()
+
+
+@shared_task(name="evals.tend_probes", time_limit=120, expires=10, ignore_result=True)
+def tend_probes() -> int:
+    """Begin the runs of probes that are due, and end those whose job ended without them."""
+    return probing.tend()

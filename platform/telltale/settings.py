@@ -81,6 +81,8 @@ BROWSER_SIGNALS_A_SECOND = env_int("TELLTALE_BROWSER_SIGNALS_A_SECOND", 100)
 ROLLUP_SCOPES_MAX = env_int("TELLTALE_ROLLUP_SCOPES_MAX", 2000)
 # Calls of models that a worker makes at a time for judging.
 JUDGE_THREADS = env_int("TELLTALE_JUDGE_THREADS", 4)
+# A folder with tokenizer.json and model.onnx, for vectors made here by the extra `minilm`.
+TELLTALE_MINILM_DIR = env("TELLTALE_MINILM_DIR")
 ACCOUNT_BATCH_DAYS = env_int("TELLTALE_ACCOUNT_BATCH_DAYS", 30)
 ACCOUNT_HOUR_DAYS = env_int("TELLTALE_ACCOUNT_HOUR_DAYS", 400)
 KEY_CACHE_SECONDS = 4
@@ -272,6 +274,11 @@ CELERY_TASK_ROUTES = {
     "evals.judge_rules": {"queue": "judge"},
     "evals.judge_models": {"queue": "judge"},
     "evals.tend_backfills": {"queue": "judge"},
+    "alerts.evaluate": {"queue": "watch"},
+    "alerts.tend_limits": {"queue": "watch"},
+    "alerts.tend_baselines": {"queue": "watch"},
+    "alerts.revise": {"queue": "watch"},
+    "alerts.sample_drift": {"queue": "judge"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
@@ -310,6 +317,15 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "evals.date_scores": {"task": "evals.date_scores", "schedule": 30.0},
     "evals.build_days": {"task": "evals.build_days", "schedule": 600.0},
     "evals.tend_survivorship": {"task": "evals.tend_survivorship", "schedule": 3600.0},
+    "evals.tend_probes": {"task": "evals.tend_probes", "schedule": 15.0},
+    "alerts.evaluate": {"task": "alerts.evaluate", "schedule": 5.0},
+    "alerts.tend_limits": {"task": "alerts.tend_limits", "schedule": 30.0},
+    "alerts.tend_baselines": {"task": "alerts.tend_baselines", "schedule": 60.0},
+    "alerts.revise": {"task": "alerts.revise", "schedule": 900.0},
+    "alerts.sweep_points": {"task": "alerts.sweep_points", "schedule": 3600.0},
+    "alerts.sample_drift": {"task": "alerts.sample_drift", "schedule": 5.0},
+    "alerts.tend_drift": {"task": "alerts.tend_drift", "schedule": 300.0},
+    "alerts.sweep_drift": {"task": "alerts.sweep_drift", "schedule": 3600.0},
 }
 # How often these look for work while nothing is going on (telltale.jobs.quiet).
 QUIET_TASKS = dict.fromkeys(
@@ -329,6 +345,8 @@ QUIET_TASKS = dict.fromkeys(
         "evals.tend_backfills",
         "evals.fill_reviews",
         "evals.tend_experiments",
+        "alerts.evaluate",
+        "alerts.sample_drift",
     ),
     20.0,
 )
