@@ -102,7 +102,7 @@ def edit_change(project: Project, change_id: int, told: Mapping[str, Any], by: B
                 said = "is what traces show"
                 raise ItemRefused(*(Fault(name, said, ", ".join(BESIDE_DERIVED)) for name in own))
         whole = as_told(old)
-        new = read_change(whole | _without_release(told), clock.now(), old.source)
+        new = read_change(whole | _given(told), clock.now(), old.source)
         if new.client_id != old.client_id:
             raise ItemRefused(Fault("client_id", "cannot be changed", "its own", new.client_id))
         values = {name: getattr(new, name) for name in whole if name not in {"client_id"}}
@@ -157,11 +157,13 @@ def as_told(change: Change) -> dict[str, Any]:
     return whole | {name: getattr(change, name) for name in names}
 
 
-def _without_release(told: Mapping[str, Any]) -> dict[str, Any]:
-    """What is told, with a release as the version that it is."""
+def _given(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told of a change that is there: a release is its version, and without a time it keeps its own."""
     given = dict(told)
     if "release" in given and "version" not in given:
         given["version"] = given.pop("release")
+    if given.get("at", "") is None:
+        del given["at"]
     return given
 
 

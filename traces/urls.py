@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from traces import pages
-from traces.pages import definitions, notes, outcomes, views
+from traces.pages import changes, definitions, notes, outcomes, views
 from traces.pages.session import session_page
 from traces.pages.session_list import session_list
 from traces.pages.signal_list import signal_list
@@ -47,6 +47,10 @@ urlpatterns = [
     path("p/<slug:slug>/outcomes/<slug:outcome>/archive/", outcomes.outcome_archive, name="outcome_archive"),
     path("p/<slug:slug>/outcomes/<slug:outcome>/recount/", outcomes.outcome_recount, name="outcome_recount"),
     path("p/<slug:slug>/outcomes/<slug:outcome>/sessions/", outcomes.outcome_sessions, name="outcome_sessions"),
+    path("p/<slug:slug>/changes/", changes.change_list, name="changes"),
+    path("p/<slug:slug>/changes/new/", changes.change_new, name="change_new"),
+    path("p/<slug:slug>/changes/<int:change_id>/", changes.change_page, name="change"),
+    path("p/<slug:slug>/changes/<int:change_id>/remove/", changes.change_remove, name="change_remove"),
     path("p/<slug:slug>/users/", user_list, name="user_list"),
     path("p/<slug:slug>/users/<path:user>/", user_page, name="user_page"),
 ]
