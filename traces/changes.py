@@ -40,3 +40,16 @@ def take(project_id: int, limit: int = 200) -> list[UUID]:
     with raw_cursor() as cursor:
         told = feed.claim(cursor, feed.Consumer.ABOVE, project_id, limit)
     return list(dict.fromkeys(trace_id for entry in told for trace_id in entry.trace_ids))
+
+
+def projects_to_sample() -> list[int]:
+    """The ids of projects with traffic that nobody has looked at for sampling, ascending."""
+    with raw_cursor() as cursor:
+        return feed.open_projects(cursor, feed.Consumer.SAMPLE)
+
+
+def take_to_sample(project_id: int, limit: int = 200) -> list[UUID]:
+    """As `take`, for whoever samples traffic: told of every project's new spans, watched or not."""
+    with raw_cursor() as cursor:
+        told = feed.claim(cursor, feed.Consumer.SAMPLE, project_id, limit)
+    return list(dict.fromkeys(trace_id for entry in told for trace_id in entry.trace_ids))

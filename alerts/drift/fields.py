@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 Side = Literal["input", "output"]
 SIDES: tuple[Side, ...] = ("input", "output")
-SIDE_NO: dict[str, int] = {"input": 1, "output": 2}
+SIDE_NO: dict[Side, int] = {"input": 1, "output": 2}
 
 NONE = "none"  # a trace that called no tool
 _EDGES = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
@@ -57,3 +58,8 @@ def band_of(number: float) -> str:
 
 
 BANDS = tuple(band_of(edge) for edge in (0, *_EDGES))
+
+
+def combined(tools: Sequence[str]) -> str:
+    """The tools that one trace called as one category: "search + refund"; "none" where it called none."""
+    return " + ".join(tools)[:200] or NONE

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from psycopg import sql
 
-from alerts.drift.fields import BY_KEY, NONE, OWN, SIDE_NO, Side, band_of
+from alerts.drift.fields import BY_KEY, OWN, SIDE_NO, Side, band_of, combined
 from alerts.drift.packing import CHART_DIMS, HALF, narrowed, unpack
 from alerts.monitors.types import DIMENSIONS, Categories, Scope, Vectors, Window
 from alerts.read.drift_references import topics_in_force
@@ -194,9 +194,9 @@ def _value_rows(project_id: int, scope: Scope, field: str, windows: Sequence[Win
 
 
 def _names(field: str, held: Any) -> Iterable[str | None]:
-    """The categories of one sample: of tools each one it called."""
+    """The category of one sample: of tools all it called together, so that each trace counts once."""
     if field == "tools":
-        return held or (NONE,)
+        return (combined(held),)
     if held is None:
         return (None,)
     known = BY_KEY.get(field)

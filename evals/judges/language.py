@@ -56,6 +56,8 @@ for _line in Path(__file__).with_name("data").joinpath("languages.txt").read_tex
             _known[_each] = (*_known.get(_each, ()), _code)
 
 _BY_WORDS = {code for known in _INDEX.values() for codes in known.values() for code in codes}
+# The commonest words of all of them: they tell a language, and nothing of what a text is about.
+COMMON = frozenset(word for known in _INDEX.values() for word in known)
 CODES = tuple(sorted({*_OF_SCRIPT.values(), "ja", "zh", *_BY_WORDS}))
 
 

@@ -27,7 +27,7 @@ def rules_for(project_id: int) -> Rules:
     def feature_of(name: str, service: str | None) -> str | None:
         return apply_feature_rules(name, service, configured) if configured else None
 
-    rules = Rules(load_book(project_id), feature_of, has_targets(project_id), is_watched(project_id))
+    rules = Rules(load_book(project_id), feature_of, has_targets(project_id), is_watched(project_id), is_traffic=True)
     if len(_held) > 1000:
         _held.clear()
     _held[project_id] = (now + HOLD_SECONDS, rules)

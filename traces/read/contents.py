@@ -44,9 +44,17 @@ def read_rows(project_id: int, trace_ids: Sequence[UUID]) -> dict[UUID, TraceRow
 
 
 def read_told(
-    project_id: int, trace_ids: Sequence[UUID], *, span_ids: Sequence[int] = (), names: Sequence[str] = ()
+    project_id: int,
+    trace_ids: Sequence[UUID],
+    *,
+    span_ids: Sequence[int] = (),
+    names: Sequence[str] = (),
+    with_embeddings: bool = False,
 ) -> dict[UUID, Told]:
-    """Those of the traces that are there, with their telling spans, those of `span_ids` and those called `names`."""
+    """Those of the traces that are there, with their telling spans, those of `span_ids` and those called `names`.
+
+    `with_embeddings`: with spans that made vectors, too, whose bodies may be large.
+    """
     rows = read_rows(project_id, trace_ids)
     found: dict[UUID, Told] = {}
     for group in _groups(list(rows.values())):
@@ -57,6 +65,7 @@ def read_told(
             "last": max(row.last_started_at for row in group),
             "span_ids": [*span_ids, *(row.root_span_id for row in group if row.root_span_id is not None)],
             "names": list(names),
+            "with_embeddings": with_embeddings,
         }
         with asking(TIMEOUT_MS) as cursor:
             query = compose("read_telling_spans", columns=_LIST, half=sql.Literal(HALF))

@@ -15,6 +15,7 @@ FROM (
       AND inner_s.started_at <= %(last)s
       AND (
         inner_s.kind IN (1, 3, 4, 5)
+        OR (inner_s.kind = 2 AND %(with_embeddings)s)
         OR inner_s.parent_span_id IS NULL
         OR inner_s.span_id = ANY(%(span_ids)s::bigint[])
         OR inner_s.name = ANY(%(names)s::text[])

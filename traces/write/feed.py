@@ -27,6 +27,7 @@ class Consumer(IntEnum):
     ABOVE = 4  # whoever stands on this room (traces.changes)
     BEHAVIOUR = 5  # what users did, and signals that wait for their traces (traces.behaving)
     CHANGES = 6  # which releases, models and prompts are seen (traces.sighting)
+    SAMPLE = 7  # whoever stands on this room and samples traffic (traces.changes)
 
 
 # Whoever shows or sums what is stored; forwarding and the rooms above are told by project, of new spans.

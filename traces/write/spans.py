@@ -67,6 +67,7 @@ class Rules:
     feature_of: Callable[[str, str | None], str | None]
     forwards: bool = False  # whether new spans are sent on to somebody
     is_watched: bool = False  # whether a room above wants to know of new spans
+    is_traffic: bool = False  # whether spans are an application's own, to be sampled: not calls of ours
 
 
 @dataclass(slots=True)
@@ -215,6 +216,8 @@ def _write(
         feed.tell(cursor, project_id, fresh, (feed.Consumer.FORWARD,), batch.batch_id)
     told = fresh if rules.is_watched else {span.trace_id for span in stored if span.flags & _EVALUATED}
     feed.tell(cursor, project_id, told, (feed.Consumer.ABOVE,), batch.batch_id)
+    if rules.is_traffic:
+        feed.tell(cursor, project_id, fresh, (feed.Consumer.SAMPLE,), batch.batch_id)
     if stored and project_id not in _known_projects:
         cursor.execute(
             "UPDATE projects_project SET first_span_at = clock_timestamp() WHERE id = %s AND first_span_at IS NULL",
