@@ -11,9 +11,24 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from alerts.monitors.types import Definition, Metric, Reading, Window
+from alerts.read.filtering import check_filter as check_filter
+from alerts.read.series_about import check_params as check_params
+from alerts.read.series_about import history_start as history_start
+from alerts.read.series_about import made_by as made_by
+from alerts.read.series_about import metric_for as metric_for
+from alerts.read.series_about import metrics_for as metrics_for
+from alerts.read.series_about import param_choices as param_choices
+from alerts.read.series_about import values_of as values_of
+from alerts.read.series_hosts import OF_HOSTS, OF_INGEST, read_host_lines, read_ingest
 from alerts.read.series_rollups import read_rollups, read_silence
+from alerts.read.series_scores import OF_SCORES, read_coverage, read_scores, read_unparsable
+from alerts.read.series_traces import OF_COSTS, OF_TIMES, OF_TRACES, read_costs, read_trace_times, read_traces
+from alerts.read.series_units import OF_OUTCOMES, OF_UNITS, read_outcomes, read_session_costs, read_units
+from alerts.read.series_vectors import read_samples, read_vectors
 from alerts.series.asked import Asked as Asked
 from alerts.series.asked import SeriesFault as SeriesFault
+from alerts.series.links import behind as behind
+from alerts.series.links import traces_behind as traces_behind
 from alerts.series.recipes import RECIPES
 
 Answers = list[list[Reading] | SeriesFault]
@@ -21,7 +36,28 @@ Reader = Callable[[int, str, Sequence[Asked], Sequence[Window]], Answers]
 
 # More windows a call are read in parts of so many.
 WINDOWS_A_QUERY = 2_000
-_READERS: Mapping[str, Reader] = {**dict.fromkeys(RECIPES, read_rollups), "silence": read_silence}
+_READERS: Mapping[str, Reader] = {
+    **dict.fromkeys(RECIPES, read_rollups),
+    "silence": read_silence,
+    **dict.fromkeys(OF_COSTS, read_costs),
+    **dict.fromkeys(OF_SCORES, read_scores),
+    "unparsable": read_unparsable,
+    "coverage": read_coverage,
+    **dict.fromkeys(OF_UNITS, read_units),
+    **dict.fromkeys(OF_OUTCOMES, read_outcomes),
+    "cost_per_session": read_session_costs,
+    **dict.fromkeys(OF_INGEST, read_ingest),
+    **dict.fromkeys(OF_HOSTS, read_host_lines),
+    "embeddings": read_vectors,
+    "inputs_and_outputs": read_samples,
+}
+# Under a filter single traces are looked at.
+_FILTERED: Mapping[str, Reader] = {
+    **dict.fromkeys(OF_TRACES, read_traces),
+    **dict.fromkeys(OF_TIMES, read_trace_times),
+    **dict.fromkeys(OF_COSTS, read_costs),
+    **dict.fromkeys(OF_SCORES, read_scores),
+}
 
 
 def read_windows(
@@ -69,7 +105,8 @@ def _read(
 
 
 def _reader(asked: Asked) -> Reader | None:
-    return _READERS.get(asked.metric.key)
+    readers = _FILTERED if asked.definition.scope.filter else _READERS
+    return readers.get(asked.metric.key)
 
 
 def _fault(asked: Asked) -> SeriesFault | None:

@@ -35,7 +35,8 @@ class Timing:
 
 
 def _calls(key: str, title: str, kind: Kind, unit: str, group: str, told: str, **more: object) -> Metric:
-    return Metric(key, title, kind, unit, group, told, scopes=CALLS, has_filter=False, **more)  # type: ignore[arg-type]
+    has_filter = more.pop("has_filter", False)
+    return Metric(key, title, kind, unit, group, told, scopes=CALLS, has_filter=has_filter, **more)  # type: ignore[arg-type]
 
 
 def _requests(key: str, title: str, kind: Kind, unit: str, group: str, told: str, **more: object) -> Metric:
@@ -43,8 +44,8 @@ def _requests(key: str, title: str, kind: Kind, unit: str, group: str, told: str
 
 
 def _scores(key: str, title: str, kind: Kind, unit: str, told: str, **more: object) -> Metric:
-    needs = more.pop("needs", _JUDGED)
-    return Metric(key, title, kind, unit, QUALITY, told, needs=needs, scopes=SCORES, **more)  # type: ignore[arg-type]
+    told_so: dict[str, object] = {"needs": _JUDGED, "scopes": SCORES, **more}
+    return Metric(key, title, kind, unit, QUALITY, told, **told_so)  # type: ignore[arg-type]
 
 
 def _hourly(
@@ -122,12 +123,13 @@ _ALL: tuple[Metric, ...] = (
     _calls("calls", "Model calls", Kind.COUNT, "count", TRAFFIC, "How many model calls began.", window=QUARTER),
     _requests("silence", "Silence", Kind.LEVEL, "seconds", TRAFFIC,
               "How long before the end of the window the last request began, to the minute; at most a week is looked "
-              "back.", worse="up", window=MINUTE * 5),
+              "back.", worse="up", window=MINUTE * 5, has_filter=False),
     _hourly("sessions", "Sessions", Kind.COUNT, "count", TRAFFIC,
             "How many sessions began, in whole hours.", FEATURE),
     _calls("input_tokens", "Input tokens", Kind.COUNT, "tokens", TRAFFIC,
-           "Tokens that went into model calls, cached ones too."),
-    _calls("output_tokens", "Output tokens", Kind.COUNT, "tokens", TRAFFIC, "Tokens that model calls answered."),
+           "Tokens that went into model calls, cached ones too.", has_filter=True),
+    _calls("output_tokens", "Output tokens", Kind.COUNT, "tokens", TRAFFIC, "Tokens that model calls answered.",
+           has_filter=True),
     _calls("input_length", "Input length", Kind.LEVEL, "tokens", TRAFFIC,
            "Input tokens a model call, on average."),
     _calls("response_length", "Response length", Kind.TIME, "tokens", TRAFFIC,
@@ -143,14 +145,15 @@ _ALL: tuple[Metric, ...] = (
             worse="up", needs=("outcome",), window=DAY),
     _calls("spend", "Spend", Kind.COUNT, "usd", COST,
            "What model calls cost in the window, counted in millionths of a dollar; without those of unknown cost.",
-           worse="up"),
+           worse="up", has_filter=True),
     _calls("cache_share", "Cache share", Kind.LEVEL, "share", COST,
-           "Input tokens read from a cache, of all input tokens.", worse="down"),
+           "Input tokens read from a cache, of all input tokens.", worse="down", has_filter=True),
     _requests("free_requests", "Requests that cost nothing", Kind.SHARE, "share", COST,
               "Requests that called a model and cost exactly 0, of those with a known cost: answers from a cache of "
               "your own, or a price that is missing a rate."),
     _calls("unpriced", "Calls without a price", Kind.SHARE, "share", COST,
-           "Model calls whose cost is unknown for want of a price, of all that are counted.", worse="up"),
+           "Model calls whose cost is unknown for want of a price, of all that are counted.", worse="up",
+           has_filter=True),
     # Quality
     _scores("score", "Score of a judge", Kind.SCORE, "score",
             "The judge's scores of one criterion, weighted to all traffic by 1 / chance of being judged. Where people "
@@ -174,7 +177,8 @@ _ALL: tuple[Metric, ...] = (
             "Answers in the wanted format by a rule or a judge (not a low score of that criterion), weighted to all "
             "traffic.", worse="down", may=("at_most",)),
     _scores("posted_score", "Score sent by programs", Kind.SCORE, "score",
-            "Numbers that programs send as scores of traces, each counted alike.", needs=("name",)),
+            "Numbers that programs send as scores of traces, each counted alike.", needs=("name",),
+            scopes=REQUESTS),
     _hourly("unparsable", "Unusable answers of a judge", Kind.SHARE, "share", QUALITY,
             "Judgements in which the judge's answer was of no use, of all that were answered; by the hour in which "
             "they were made.", (), worse="up", needs=("judge",)),
@@ -182,9 +186,10 @@ _ALL: tuple[Metric, ...] = (
             "Requests that were judged, of all that the judge's filter fits.", DRAWN, worse="down", needs=("judge",)),
     # Users
     _hourly("thumbs_down", "Thumbs down", Kind.SHARE, "share", USERS,
-            "Closed sessions whose last vote is a thumb down, of those with a vote.", FEATURE, worse="up"),
+            "Closed sessions (and requests without one) whose last vote is a thumb down, of those with a vote.",
+            FEATURE, worse="up"),
     _hourly("vote_coverage", "Sessions with a vote", Kind.SHARE, "share", USERS,
-            "Closed sessions with a vote, of all closed ones: how many the thumbs speak for.", FEATURE),
+            "Closed sessions (and requests without one) with a vote, of all: how many the thumbs speak for.", FEATURE),
     _hourly("abandoned", "Abandoned", Kind.SHARE, "share", USERS,
             "Closed sessions that were abandoned, of those that could have been.", FEATURE, worse="up"),
     _hourly("retried", "Retried or rephrased", Kind.SHARE, "share", USERS,
@@ -216,10 +221,13 @@ _ALL: tuple[Metric, ...] = (
     _calls("models", "Models", Kind.CATEGORY, "count", DRIFT,
            "Model calls by the model that answered; a new one is an alarm of its own."),
     _requests("tools", "Tools", Kind.CATEGORY, "count", DRIFT,
-              "Calls of tools by name; a new one is an alarm of its own.", window=HOUR),
+              "Calls of tools by name; a new one is an alarm of its own.", window=HOUR, has_filter=False),
+    Metric("inputs_and_outputs", "What a sample is like", Kind.CATEGORY, "count", DRIFT,
+           "Sampled requests by topic, language, length, tools or another trait of what was asked or answered.",
+           needs=("field",), may=("encoder",), has_filter=False),
     Metric("embeddings", "Embeddings", Kind.VECTOR, "number", DRIFT,
            "Embeddings of sampled inputs or outputs against a frozen reference.", may=("side", "encoder"),
-           scopes=FEATURE, has_filter=False),
+           has_filter=False),
 )  # fmt: skip
 METRICS: dict[str, Metric] = {each.key: each for each in _ALL}
 

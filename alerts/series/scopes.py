@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from alerts.monitors.types import DIMENSIONS, Metric, Scope
+from alerts.series.params import is_storable
 from telltale.lib.faults import Fault, ItemRefused
 
 VALUES_MAX = 50
@@ -86,7 +87,7 @@ def _values(name: str, wanted: Any, faults: list[Fault]) -> tuple[str | None, ..
     for at, value in enumerate(many):
         if value is None:
             found[None] = None
-        elif not isinstance(value, str) or not value.strip() or "\x00" in value or not _is_utf8(value):
+        elif not isinstance(value, str) or not value.strip() or not is_storable(value):
             faults.append(Fault(f"scope.{name}[{at}]", "is no text", "text, or null for unknown", _shown(value)))
         elif len(value) > VALUE_CHARS_MAX:
             faults.append(Fault(f"scope.{name}[{at}]", "is too long", f"{VALUE_CHARS_MAX} characters", len(value)))
@@ -99,7 +100,7 @@ def _filter(told: Mapping[str, Any], metric: Metric | None, faults: list[Fault])
     text = told.get("filter")
     if text is None or text == "":
         return ""
-    if not isinstance(text, str) or "\x00" in text or not _is_utf8(text):
+    if not isinstance(text, str) or not is_storable(text):
         faults.append(Fault("scope.filter", "is no text", "the query string of a list of traces", _shown(text)))
         return ""
     if len(text) > FILTER_CHARS_MAX:
@@ -124,10 +125,6 @@ def _view(told: Mapping[str, Any], faults: list[Fault]) -> int | None:
         faults.append(Fault("scope.view", "is no id of a saved view", "", _shown(view)))
         return None
     return view
-
-
-def _is_utf8(text: str) -> bool:
-    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _shown(value: Any) -> str:

@@ -1,0 +1,23 @@
+-- One row is a judge's score of traffic: live ones, and those of a backfill of the live version where no live one is.
+-- Takes project_id, names, judges, live (version ids); {dimensions} over evals_judgement AS j; {traces} joins traces_trace
+-- AS t where a filter is asked for. Stands on evals_score_name and the key of evals_judgement.
+SELECT j.judge_id, s.name, {dimensions} s.number AS y, s.pi, s.started_at, s.score_id AS tie
+FROM evals_score AS s
+JOIN evals_judgement AS j ON j.project_id = s.project_id AND j.judgement_id = s.judgement_id
+{traces}
+WHERE s.project_id = %(project_id)s
+    AND s.name = ANY (%(names)s::text[])
+    AND s.started_at >= c.s
+    AND s.started_at < c.e
+    AND s.source = 1
+    AND s.target_kind IN (1, 2)
+    AND s.number IS NOT NULL
+    AND s.pi > 0
+    AND j.judge_id = ANY (%(judges)s::bigint[])
+    AND j.repeat = 0
+    AND (j.purpose = 1 OR (j.purpose = 2 AND j.judge_version_id = ANY (%(live)s::bigint[]) AND NOT EXISTS (
+        SELECT FROM evals_judgement AS other
+        WHERE other.project_id = j.project_id AND other.target_id = j.target_id AND other.span_id = j.span_id
+            AND other.judge_id = j.judge_id AND other.purpose = 1 AND other.repeat = 0 AND other.state = 'scored'
+    )))
+    {conditions}
