@@ -11,7 +11,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -25,6 +25,7 @@ from alerts.monitors.definition import COMPOSITE, read_definition
 from alerts.monitors.types import Definition, Metric, Reading, Window
 from alerts.read import members, points
 from alerts.read.baselines import learned_of
+from alerts.read.beside import changes_before
 from alerts.read.monitors import get_budget
 from alerts.read.series import Asked, SeriesFault, read_many
 from alerts.series.catalogue import METRICS
@@ -48,6 +49,8 @@ SECONDS = 40.0
 RETRY_PASSING = timedelta(minutes=1)
 RETRY_BROKEN = timedelta(minutes=10)
 RETRY_MOST = timedelta(hours=1)
+# What an alarm names of the change log: so many entries at most of so long before its window.
+CHANGES_BEFORE, CHANGES_MOST = timedelta(days=1), 5
 # A composite waits for its members; it looks for them so often.
 RETRY_MEMBERS = timedelta(seconds=15)
 
@@ -232,6 +235,7 @@ def _decide(place: _Place, due: _Due, answer: list[Reading] | SeriesFault) -> Co
     following = steps[-1].point.window.end
     closes = window_at(place.zone, due.definition.window, following).end + due.definition.lateness
     due_at = now if due.has_more else max(closes, now)
+    steps = [_with_changes(place, due.definition, step) for step in steps]
     if not write.commit(row, write.Round(steps, steps[-1].chart, following, due_at, now)):
         # Somebody changed it meanwhile, or judged the same windows: theirs holds.
         return Counted(1)
@@ -255,6 +259,18 @@ def judge(
         steps.append(step)
         chart = step.chart
     return steps
+
+
+def _with_changes(place: _Place, definition: Definition, step: Advanced) -> Advanced:
+    """A step whose alarm names what the change log says of the days before it."""
+    if step.alarm is None:
+        return step
+    window = step.alarm.window
+    changes = changes_before(place.project_id, definition, window.start - CHANGES_BEFORE, window.end)
+    if not changes:
+        return step
+    named = [{"id": one.id, "at": one.at.isoformat(), "kind": str(one.kind), "title": one.title} for one in changes]
+    return replace(step, alarm=replace(step.alarm, evidence={**step.alarm.evidence, "changes": named[-CHANGES_MOST:]}))
 
 
 def _broken(row: Monitor, error: Exception, words: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from psycopg import sql
-from psycopg.rows import class_row
+from psycopg.rows import kwargs_row
 
 from alerts.charting.packing import unpack
 from alerts.charting.types import Collected
@@ -18,8 +19,8 @@ from telltale.lib.db import raw_cursor
 
 _COLUMNS = sql.SQL(
     """monitor_id, chart_no, start_at, end_at, n, n_eff, value, low, high, coverage, phase, baseline_id, z,
-    statistic, limit_low, limit_high, shown_low, shown_high, shown_level, rule, crossed, alarm_id, state, told,
-    revision, revised_n, revised_value, decided_at"""
+    statistic, limit_low, limit_high, shown_low, shown_high, shown_level, rule, crossed, alarm_id, state,
+    told::text AS told, revision, revised_n, revised_value, decided_at"""
 )
 _POINTS = sql.SQL(
     """
@@ -108,12 +109,16 @@ def list_points(
 ) -> list[PointRow]:
     """Points of a chart whose windows begin in [start, end), in their order. One query, on the primary key."""
     order = sql.SQL("DESC" if newest_first else "ASC")
-    with raw_cursor(class_row(PointRow)) as cursor:
+    with raw_cursor(kwargs_row(_point)) as cursor:
         cursor.execute(
             _POINTS.format(columns=_COLUMNS, order=order),
             {"monitor": monitor_id, "chart": chart_no, "start": start, "end": end, "limit": limit},
         )
         return cursor.fetchall()
+
+
+def _point(told: str | None, **columns: Any) -> PointRow:
+    return PointRow(told=None if told is None else json.loads(told), **columns)
 
 
 def sparks(charts: Sequence[tuple[int, int]], start: datetime, end: datetime) -> dict[int, list[Spark]]:
@@ -124,7 +129,8 @@ def sparks(charts: Sequence[tuple[int, int]], start: datetime, end: datetime) ->
     with raw_cursor() as cursor:
         cursor.execute(
             """
-            SELECT p.monitor_id, p.start_at, coalesce(p.revised_value, p.value), p.state = 'out'
+            SELECT p.monitor_id, p.start_at, CASE WHEN p.revised_n IS NULL THEN p.value ELSE p.revised_value END,
+                p.state = 'out'
             FROM unnest(%(monitors)s::bigint[], %(charts)s::integer[]) AS c (monitor_id, chart_no)
             JOIN alerts_point AS p USING (monitor_id, chart_no)
             WHERE p.start_at >= %(start)s AND p.start_at < %(end)s
@@ -172,3 +178,26 @@ def collected(
             for first, at, last, n, value, data in cursor
             if is_marked is None or not is_marked(at)
         ]
+
+
+def held(
+    charts: Sequence[tuple[int, int]], start: datetime, end: datetime
+) -> dict[tuple[int, datetime], tuple[int, float | None]]:
+    """n and value by all that has come, of windows that begin in [start, end): by monitor and start. One query."""
+    with raw_cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT p.monitor_id, p.start_at, coalesce(p.revised_n, p.n),
+                CASE WHEN p.revised_n IS NULL THEN p.value ELSE p.revised_value END
+            FROM unnest(%(monitors)s::bigint[], %(charts)s::integer[]) AS c (monitor_id, chart_no)
+            JOIN alerts_point AS p USING (monitor_id, chart_no)
+            WHERE p.start_at >= %(start)s AND p.start_at < %(end)s
+            """,
+            {
+                "monitors": [monitor for monitor, _ in charts],
+                "charts": [chart for _, chart in charts],
+                "start": start,
+                "end": end,
+            },
+        )
+        return {(monitor, at): (n, value) for monitor, at, n, value in cursor}

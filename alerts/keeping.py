@@ -1,0 +1,153 @@
+"""What keeps charts true after their windows were decided: late data, changed judges, deploys, days that are over."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from alerts import baselining
+from alerts.models import Monitor
+from alerts.monitors.definition import COMPOSITE, read_definition
+from alerts.monitors.types import Definition, Reading, Window
+from alerts.read import alarms, points
+from alerts.read.beside import changes_before
+from alerts.read.series import Asked, SeriesFault, read_many
+from alerts.series.grid import windows_between
+from alerts.watching import metric_of, place_of
+from alerts.write import points as write
+from telltale.lib import clock
+from telltale.projects.models import Project
+
+# What detectors took of a window is kept so long, less where the project keeps its traces for less.
+DATA_DAYS = 90
+# Points are numbers alone; a year and a month of them, to compare with the year before.
+POINTS_DAYS = 400
+SLICES_MAX = 100
+# Readings that are compared with what is stored at once.
+READINGS_A_READ = 20_000
+# A change of the log may explain an alarm that began within so many days after it.
+EXPLAINS = timedelta(days=7)
+
+
+def revise(*, is_stopping: Callable[[], bool] = lambda: False) -> int:
+    """Read the windows within their grace again and write down what late data made of them; how many changed.
+
+    The decision stands, nothing fires again. Values that are the same to 9 digits are the same.
+    """
+    changed = 0
+    for project_id in (
+        Monitor.objects.filter(archived_at__isnull=True, is_on=True).values_list("project_id", flat=True).distinct()
+    ):
+        if is_stopping():
+            break
+        changed += revise_project(project_id)
+    return changed
+
+
+def revise_project(project_id: int) -> int:
+    """The same for one project."""
+    now, place = clock.now(), place_of(project_id)
+    groups: dict[tuple[timedelta, datetime, datetime], list[tuple[Monitor, Definition]]] = defaultdict(list)
+    rows = Monitor.objects.filter(
+        project_id=project_id, archived_at__isnull=True, is_on=True, decided_to__isnull=False
+    ).exclude(metric=COMPOSITE)
+    for row in rows.defer("chart").order_by("pk"):
+        definition = read_definition(row.definition)
+        if row.decided_to is not None and definition.grace > definition.lateness:
+            start = _even(now - definition.grace, definition.window)
+            groups[definition.window, start, row.decided_to].append((row, definition))
+    changed = 0
+    for (size, start, end), members in groups.items():
+        windows = list(windows_between(place.zone, size, start, end))
+        each = max(1, READINGS_A_READ // max(1, len(windows)))
+        for first in range(0, len(members) if windows else 0, each):
+            part = members[first : first + each]
+            changed += _revise(project_id, place.zone, part, windows)
+    return changed
+
+
+def tend_stale() -> int:
+    """Let charts learn anew whose numbers are made by something else now (judge, outcome, encoder); how many."""
+    return 0
+
+
+def propose_after_changes() -> int:
+    """Propose a baseline for charts that alarm since a change of the log, once a change; how many.
+
+    A deploy may have made the new level, or broken something: a person says which.
+    """
+    made = 0
+    for row in Monitor.objects.filter(
+        archived_at__isnull=True, is_on=True, standing__in=("alarmed", "acknowledged")
+    ).order_by("pk"):
+        made += _proposed(row)
+    return made
+
+
+def sweep_points(slices: int = SLICES_MAX) -> int:
+    """Forget what windows held beyond their days, and remove points beyond theirs; how many rows. Bounded."""
+    done, left, now = 0, slices, clock.now()
+    for project_id, days in Project.objects.order_by("pk").values_list("pk", "retention_days"):
+        for act, before in (
+            (write.forget_data, now - timedelta(days=min(DATA_DAYS, days))),
+            (write.remove_older, now - timedelta(days=POINTS_DAYS)),
+        ):
+            while left > 0:
+                rows = act(project_id, before)
+                done, left = done + rows, left - 1
+                if rows < write.SLICE_ROWS:
+                    break
+    return done
+
+
+def erase_project(project_id: int) -> Iterator[int]:
+    """Remove the points of a project that goes, telling after each slice how many went. Safe to stop and to repeat."""
+    removed = 0
+    while gone := write.erase_slice(project_id):
+        removed += gone
+        yield removed
+
+
+def _revise(project_id: int, zone: str, part: list[tuple[Monitor, Definition]], windows: list[Window]) -> int:
+    asked = [Asked(metric_of(definition), definition) for _, definition in part]
+    answers = read_many(project_id, zone, asked, windows)
+    held = points.held([(row.pk, row.chart_no) for row, _ in part], windows[0].start, windows[-1].end)
+    changed = []
+    for (row, _), answer in zip(part, answers, strict=True):
+        if isinstance(answer, SeriesFault):
+            continue
+        for reading in answer:
+            before = held.get((row.pk, reading.window.start))
+            if before is not None and not _is_same(before, reading):
+                changed.append(write.Revised(row.pk, row.chart_no, reading.window.start, reading.n, reading.value))
+    return write.revise(changed)
+
+
+def _is_same(before: tuple[int, float | None], reading: Reading) -> bool:
+    n, value = before
+    if n != reading.n or (value is None) != (reading.value is None):
+        return False
+    return value is None or reading.value is None or math.isclose(value, reading.value, rel_tol=1e-9, abs_tol=1e-12)
+
+
+def _even(at: datetime, size: timedelta) -> datetime:
+    """`at` on the minute of an even hour: monitors of one size then share their windows."""
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+def _proposed(row: Monitor) -> int:
+    """1 where a baseline was proposed for the alarm that is open."""
+    definition = read_definition(row.definition)
+    found = alarms.list_alarms(row.project_id, monitor_id=row.pk, states=("open", "acknowledged"), limit=1)
+    if not found or found[0].chart_no != row.chart_no:
+        return 0
+    alarm = found[0]
+    changes = changes_before(row.project_id, definition, alarm.window_start - EXPLAINS, alarm.window_end)
+    if not changes or row.chart.get("proposed_for") == changes[-1].id:
+        return 0
+    last = changes[-1]
+    began = baselining.began(row.pk, row.chart_no)
+    start = max(last.at, began.at) if began is not None and began.is_clear else last.at
+    return int(baselining.propose(row, start, f"after {last.title}"[:400], for_change=last.id) is not None)
