@@ -76,7 +76,7 @@ def _shown(request: HttpRequest, project: Project, typed: str = "", wrong: str =
             {
                 "id": each.id, "name": each.name, "tier": "page" if each.is_paging else "notice",
                 "weight": each.weight, "windows_a_week": each.updates_a_week,
-                "windows_until_false_alarm": each.arl0 if each.is_charted else None,
+                "windows_until_false_alarm": each.arl0 if expecting.takes_share(each) else None,
                 "false_expected_a_week": None if each.is_muted(now) else expecting.a_week(each),
                 "pages": told.pages, "real": told.real, "false": told.false, "accepted": told.accepted,
                 "unjudged": told.unjudged, "muted_until": each.muted_until if each.is_muted(now) else None,

@@ -76,7 +76,7 @@ def active(monitors: Iterable[Shown], now: datetime) -> list[Shown]:
     return [
         each
         for each in monitors
-        if each.archived_at is None and each.is_on and not each.is_muted(now) and each.is_charted
+        if each.archived_at is None and each.is_on and not each.is_muted(now) and expecting.takes_share(each)
     ]
 
 
@@ -101,7 +101,9 @@ def line(monitor: Shown, tally: AlarmTally, now: datetime) -> Line:
         tier="pages" if monitor.is_paging else "notices only",
         weight=f"{monitor.weight:g}",
         updates=f"{monitor.updates_a_week:,.0f}",
-        once_in=words.one_in(monitor.arl0, monitor.updates_a_week) if monitor.is_charted else "not known beforehand",
+        once_in=words.one_in(monitor.arl0, monitor.updates_a_week)
+        if expecting.takes_share(monitor)
+        else "not known beforehand",
         expected="none from here" if expected is None else words.about_number(expected),
         delay="" if delay is None else hours(delay),
         pages=f"{tally.pages:,}",

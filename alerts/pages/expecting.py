@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from alerts.budgeting import SHARING
 from alerts.pages import words
 from alerts.read.shown import Shown
 from alerts.stats import budget
 
 
+def takes_share(monitor: Shown) -> bool:
+    """Whether its limits follow from the budget."""
+    return monitor.method in SHARING
+
+
 def a_week(monitor: Shown) -> float | None:
     """False alarms a week while nothing is wrong; None where they do not follow from the budget, or it is off."""
-    if not monitor.is_charted or not monitor.is_on or monitor.arl0 <= 0:
+    if not takes_share(monitor) or not monitor.is_on or monitor.arl0 <= 0:
         return None
     return monitor.updates_a_week / monitor.arl0
 

@@ -171,6 +171,6 @@ def _records(chosen: Sequence[Shown], fired: Mapping[int, AlarmTally], now: date
                 "false": told.false,
                 "accepted": told.accepted,
                 "unjudged": told.unjudged,
-                "windows_until_false_alarm": each.arl0 if each.is_charted else None,
+                "windows_until_false_alarm": each.arl0 if expecting.takes_share(each) else None,
                 "false_expected_a_week": expecting.a_week(each),
             }

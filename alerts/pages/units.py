@@ -58,7 +58,7 @@ def unit_of(metric: Metric | None) -> charts.Unit:
 def band(unit: charts.Unit, low: float | None, high: float | None, missing: str = "not yet known") -> str:
     """What is expected: "4.18–4.44", "under 2%", "over 95%"."""
     if low is not None and high is not None:
-        return f"{unit.text(low)}{fmt.EN_DASH}{unit.text(high)}"
+        return f"{unit.text(low)}{' to ' if low < 0 else fmt.EN_DASH}{unit.text(high)}"
     if high is not None:
         return f"under {unit.text(high)}"
     return f"over {unit.text(low)}" if low is not None else missing

@@ -54,7 +54,7 @@ class Shown:
 
     @property
     def is_charted(self) -> bool:
-        """Whether its limits come from the budget, so that its false alarms are known beforehand."""
+        """Whether it is a control chart, that sees a change of so many sd after so many windows."""
         return self.method in {Method.CHART, Method.CUSUM, Method.SHEWHART}
 
 

@@ -128,13 +128,15 @@ def line_picture(
     events: Sequence[Event] = (),
     spots: Sequence[Spot] = (),
     marks: Sequence[Mark] = (),
+    grid: int = 4,
 ) -> Picture:
-    """Lines with their bands. `ticks` are (x, text); `right` leaves room for labels at line ends."""
+    """Lines with their bands. `ticks` are (x, text); `right` leaves room for labels at line ends; `grid`: about how
+    many lines of the grid."""
     values = [v for line in lines for part in (line.ys, line.low, line.high) for v in part if v is not None]
     values += [limit.value for limit in limits]
     values += [mark.y for mark in marks]
     low = 0.0 if from_zero else min(values, default=0.0)
-    plane, grid, texts = _plane(low, max(values, default=0.0), unit, x_range, size, right)
+    plane, levels, texts = _plane(low, max(values, default=0.0), unit, x_range, size, right, grid)
     areas, paths, dots, ends = [], [], [], []
     for line in lines:
         band = _band(line, plane)
@@ -148,7 +150,7 @@ def line_picture(
                 dots.append(Dot(x, y))
             if line.end:
                 ends.append((line, x, y))
-    rules = [*grid]
+    rules = [*levels]
     for limit in limits:
         y = plane.y(limit.value)
         rules.append(Rule(plane.left, y, plane.right, y, limit.css))
@@ -223,7 +225,7 @@ def strip_picture(
     """Bars along time, below a chart of the same `x_range` and `right`: how much each of its points stands for."""
     top = max((bar.value for bar in bars), default=0.0)
     step = nice_step(top, 2)
-    plane = Plane(*x_range, 0.0, max(math.ceil(top / step - 1e-9), 1) * step, LEFT, size[0] - right, 8.0, size[1] - 4.0)
+    plane = Plane(*x_range, 0.0, max(math.ceil(top / step - 1e-9), 1) * step, LEFT, size[0] - right, 8.0, size[1] - 8.0)
     d = []
     for bar in bars:
         if bar.value > 0:
@@ -293,9 +295,15 @@ def spread(n: int, most: int) -> set[int]:
 
 
 def _plane(
-    low: float, high: float, unit: Unit, x_range: tuple[float, float], size: tuple[int, int], right: float
+    low: float,
+    high: float,
+    unit: Unit,
+    x_range: tuple[float, float],
+    size: tuple[int, int],
+    right: float,
+    lines: int = 4,
 ) -> tuple[Plane, list[Rule], list[Text]]:
-    step = nice_step((high - low) or abs(high) or 1.0)
+    step = nice_step((high - low) or abs(high) or 1.0, lines)
     if low == high > 0:  # a flat line is drawn at the top: what is always 100 % has nothing above
         low = max(high - step, 0.0)
     y0 = math.floor(low / step + 1e-9) * step

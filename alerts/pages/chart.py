@@ -1,0 +1,396 @@
+"""The page of one monitor: its control chart, what it means, and what a person can do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
+
+from django.http import Http404, HttpRequest, HttpResponseBase, QueryDict
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from alerts import baselining
+from alerts.budgeting import SHARING
+from alerts.monitors.states import Kind, Method
+from alerts.monitors.types import Metric
+from alerts.monitors.types import Window as SeriesWindow
+from alerts.pages import alarm_view, chart_figure, chart_files, chart_view, units, words
+from alerts.read.alarms import AlarmRow, get_alarm, list_alarms, tallies
+from alerts.read.baselines import IN_FORCE, PROPOSED, BaselineRow, list_baselines
+from alerts.read.charted import Drawn, read_drawn, read_stretches, told_of
+from alerts.read.monitors import MonitorRow, get_monitor
+from alerts.read.points import PointRow, list_points
+from alerts.series.catalogue import find_metric
+from alerts.series.links import behind
+from alerts.stats.shift import Shift, shift_of_mean, shift_of_share
+from evals.stats.results import TooLittle
+from telltale.lib import clock
+from telltale.lib import format as fmt
+from telltale.projects.access import may, project_page
+from telltale.projects.models import Project
+from traces.pages.export import FORMATS, Busy, busy_response
+from traces.pages_accounting import Window, query_string, read_window
+from traces.read import TooSlow
+from traces.read.asking import asking
+from traces.read.changelog import Change, changes_between
+
+# The longest window a chart of so many windows is first shown for.
+_FIRST = (("24h", timedelta(minutes=5)), ("7d", timedelta(hours=2)), ("28d", timedelta(weeks=2)))
+ALARMS_MAX, BASELINES_MAX, CHANGES_MAX = 100, 20, 60
+# A fixed limit has no baseline: a change is held against so much of the time before.
+BEFORE = timedelta(days=7)
+_SIZED = {Kind.SHARE, Kind.SCORE, Kind.TIME, Kind.COST, Kind.LEVEL}
+_NOUNS = {Kind.SHARE: "Units", Kind.SCORE: "Scores", Kind.TIME: "Values", Kind.COST: "Values", Kind.COUNT: "Events"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Everything the page reads of a chart, before it is put in words."""
+
+    drawn: Drawn
+    last: PointRow | None
+    alarms: list[AlarmRow]
+    alarm: AlarmRow | None
+    baselines: list[BaselineRow]
+    changes: list[Change]
+    fired: Any
+    sized: Shift | TooLittle | None
+
+
+@require_http_methods(["GET", "HEAD"])
+@project_page()
+def monitor_page(request: HttpRequest, project: Project, monitor_id: int) -> HttpResponseBase:
+    """A monitor over a window; `alarm` names one to look at, `at` a window, `format` has the windows as a file."""
+    monitor, now, query = find_monitor(project, monitor_id), clock.now(), request.GET
+    zone = ZoneInfo(project.time_zone)
+    metric = find_metric(monitor.metric)
+    asked = alarm_view.number(query.get("alarm", ""))
+    try:
+        with asking():
+            alarm = get_alarm(project.pk, asked) if asked is not None else None
+            alarm = alarm if alarm is not None and alarm.monitor_id == monitor.id else None
+            window = _window(query, zone, now, monitor, alarm)
+            if query.get("format") in FORMATS:
+                name, is_head = f"{project.slug}-monitor-{monitor.id}", request.method == "HEAD"
+                return chart_files.download_points(name, query["format"], monitor, window, is_head=is_head)
+            held = _read(project, monitor, metric, window, alarm)
+    except TooSlow:
+        context = {"project": project, "monitor": monitor, "window": None, "too_slow": True}
+        return render(request, "alerts/monitor.html", context, status=503)
+    except Busy:
+        return busy_response()
+    context = _context(project, monitor, metric, window, held, zone, now) | _addresses(project, monitor, window, query)
+    context |= {
+        "here": request.get_full_path(),
+        "at": _at(query, project, monitor, metric, zone),
+        "began": _began(monitor, held.alarm, zone, now) if query.get("began") == "1" else "",
+    }
+    return render(request, "alerts/monitor.html", context)
+
+
+def find_monitor(project: Project, monitor_id: int) -> MonitorRow:
+    """The monitor of that id in the project; Http404."""
+    found = get_monitor(project.pk, monitor_id) if 0 < monitor_id < 2**63 else None
+    if found is None:
+        raise Http404
+    return found
+
+
+def _window(query: QueryDict, zone: ZoneInfo, now: datetime, monitor: MonitorRow, alarm: AlarmRow | None) -> Window:
+    """What is shown: as asked, else around the alarm, else as much as suits the length of a window."""
+    length = monitor.definition.window
+    default = next((word for word, longest in _FIRST if length <= longest), "28d")
+    window = read_window(query, zone, now, default=default, keep=("alarm", "by"))
+    is_asked = any(query.get(name) for name in ("t", "from", "to"))
+    if alarm is None or is_asked or window.start_at <= alarm.window_start:
+        return window
+    span = window.end_at - window.start_at
+    around = QueryDict(mutable=True)
+    around["from"] = (alarm.window_start - span * 0.7).astimezone(zone).strftime("%Y-%m-%d %H:%M")
+    around["to"] = min(alarm.window_start + span * 0.3, now).astimezone(zone).strftime("%Y-%m-%d %H:%M")
+    return read_window(around, zone, now, default=default, keep=())
+
+
+def _read(
+    project: Project, monitor: MonitorRow, metric: Metric | None, window: Window, alarm: AlarmRow | None
+) -> _Held:
+    start, end, length = window.start_at, window.end_at, monitor.definition.window
+    alarms = list_alarms(project.pk, monitor_id=monitor.id, start=start, end=end, limit=ALARMS_MAX)
+    if alarm is None and monitor.alarm_id is not None:
+        alarm = next((each for each in alarms if each.id == monitor.alarm_id), None)
+        alarm = alarm or get_alarm(project.pk, monitor.alarm_id)
+    always = [each.window_start for each in alarms]
+    drawn = read_drawn(monitor.id, monitor.chart_no, start, end, length, always)
+    newest = list_points(monitor.id, monitor.chart_no, limit=1, newest_first=True)
+    baselines = list_baselines(project.pk, monitor.id, limit=BASELINES_MAX)
+    scope = dict(monitor.definition.scope.values)
+    changes = changes_between(
+        project.pk,
+        start,
+        end,
+        services=scope.get("service", ()),
+        features=scope.get("feature", ()),
+        environments=scope.get("environment", ()),
+        limit=CHANGES_MAX,
+    )
+    fired = tallies(project.pk, clock.now() - timedelta(days=30)).get(monitor.id)
+    sized = _sized(monitor, metric, alarm, _judging(baselines, alarm))
+    return _Held(drawn, newest[0] if newest else None, alarms, alarm, baselines, changes, fired, sized)
+
+
+def _judging(baselines: Sequence[BaselineRow], alarm: AlarmRow | None) -> BaselineRow | None:
+    """The baseline that judged an alarm, or the one in force."""
+    wanted = alarm.baseline_id if alarm is not None else None
+    found = next((each for each in baselines if each.id == wanted), None) if wanted is not None else None
+    return found or next((each for each in baselines if each.state == IN_FORCE), None)
+
+
+def _sized(
+    monitor: MonitorRow, metric: Metric | None, alarm: AlarmRow | None, baseline: BaselineRow | None
+) -> Shift | TooLittle | None:
+    """How big the change of an alarm is; None where there is none, or its kind has no such size."""
+    if alarm is None or metric is None or metric.kind not in _SIZED or alarm.rule == "no data":
+        return None
+    if monitor.method is Method.COMPOSITE:
+        return None
+    before = (alarm.window_start - BEFORE, alarm.window_start)
+    if baseline is not None:
+        before = (baseline.start_at, min(baseline.end_at, alarm.window_start))
+    end = alarm.ended_at or alarm.closed_at or monitor.decided_to or alarm.window_end
+    after = (alarm.window_start, max(end, alarm.window_end))
+    past, present = read_stretches(monitor.id, alarm.chart_no, [before, after])
+    return (shift_of_share if metric.kind is Kind.SHARE else shift_of_mean)(past, present)
+
+
+def _context(
+    project: Project,
+    monitor: MonitorRow,
+    metric: Metric | None,
+    window: Window,
+    held: _Held,
+    zone: ZoneInfo,
+    now: datetime,
+) -> dict[str, Any]:
+    definition, alarm, points = monitor.definition, held.alarm, held.drawn.points
+    unit = units.unit_of(metric)
+    baseline = _judging(held.baselines, alarm)
+    told = [(each.at, each.label) for each in held.changes]
+    hot = chart_view.suspect(told, alarm if alarm is not None and alarm.is_open else None, definition.window)
+    sketch = chart_figure.Sketch(
+        monitor.name, unit, points, window.start_at, window.end_at, zone, definition.window, held.drawn.every,
+        _smoothed(points),
+    )  # fmt: skip
+    ribbon, word = words.STANDINGS[monitor.standing] if monitor.is_on else ("none", "Off")
+    return {
+        "project": project,
+        "monitor": monitor,
+        "metric": metric,
+        "window": window,
+        "title": chart_view.headline(monitor, alarm, zone, now),
+        "as_of_words": chart_view.as_of(definition, metric, held.last, baseline, zone),
+        "ribbon": ribbon,
+        "ribbon_icon": f"r-{ribbon}",
+        "word": word,
+        "says": (monitor.error or monitor.standing_words or words.MEANINGS[monitor.standing])[:1].upper()
+        + (monitor.error or monitor.standing_words or words.MEANINGS[monitor.standing])[1:],
+        "is_muted": monitor.is_muted(now),
+        "chance": chart_view.chance_words(monitor, baseline),
+        "size": chart_view.size(
+            held.sized, metric, "since the alarm", "the baseline" if baseline else "the 7 days before"
+        ),
+        "suspect": chart_view.suspect_words(hot, alarm, zone, now) if hot and alarm else "",
+        "alarm": alarm_view.line(alarm) if alarm else None,
+        "alarm_row": alarm,
+        "alarms": alarm_view.lines(held.alarms),
+        "figure": chart_figure.chart(
+            sketch,
+            [chart_figure.Marked(at, name, (at, name) == hot) for at, name in told] + _steps(held.baselines, monitor),
+            _behind(project, monitor, metric),
+            _href(window),
+            chart_view.finding(monitor, alarm, points),
+            _note(held.drawn, monitor, window, unit),
+        ),
+        "strip": chart_figure.units_strip(sketch, _NOUNS.get(metric.kind, "Units") if metric else "Units"),
+        "statistic": _statistic(sketch),
+        "rules": chart_view.rules(points, definition, held.drawn.every),
+        "changes": held.changes,
+        "facts": chart_view.facts(definition, metric, monitor),
+        "baseline": baseline,
+        "baseline_words": _baseline_words(baseline, monitor, unit),
+        "proposed": [each for each in held.baselines if each.state == PROPOSED],
+        "earlier": [each for each in held.baselines if each is not baseline and each.state != PROPOSED],
+        "fired": held.fired,
+        "expected": _expected(monitor, now),
+        "is_learning": not any(point.phase > 1 for point in points),
+        "may_measure": may(project, "measure"),
+        "may_review": may(project, "review"),
+        "verdicts": [("real", "Real"), ("false", "False alarm"), ("accepted", "Change accepted")],
+    }
+
+
+def _smoothed(points: Sequence[PointRow]) -> str:
+    """What the drawn average is called: the rule it is of."""
+    for point in reversed(points):
+        name = next(iter(chart_figure.rules_of(point)), "")
+        if point.shown_level is not None and name:
+            return name.split()[0]
+    return "Smoothed"
+
+
+def _steps(baselines: Sequence[BaselineRow], monitor: MonitorRow) -> list[chart_figure.Marked]:
+    """Where a baseline came into force."""
+    return [
+        chart_figure.Marked(each.in_force_from, f"limits of baseline {each.id}")
+        for each in baselines
+        if each.in_force_from is not None and each.chart_no == monitor.chart_no
+    ]
+
+
+def _statistic(sketch: chart_figure.Sketch) -> Any:
+    for point in reversed(sketch.points):
+        for name in chart_figure.rules_of(point):
+            return chart_figure.statistic(sketch, name, "What the decision is taken by; the band is its limits.")
+    return None
+
+
+def _note(drawn: Drawn, monitor: MonitorRow, window: Window, unit: Any) -> str:
+    note = f" {words.each_window(monitor.definition.window).capitalize()}, {window.zone}; band: within limits."
+    if drawn.every > 1:
+        note += f" Of {drawn.every} windows one is drawn, and each that opened an alarm; the file has all."
+    if any(point.revision > 1 for point in drawn.points):
+        late = sum(point.revision > 1 for point in drawn.points)
+        note += f" Late data changed {late} of them after the decision, which stays."
+    return note
+
+
+def _expected(monitor: MonitorRow, now: datetime) -> str:
+    if monitor.method not in SHARING or not monitor.is_on:
+        return "not known beforehand"
+    if monitor.is_muted(now):
+        return "none while muted"
+    return f"{words.about_number(monitor.expected_a_week * 30 / 7)} in 30 days"
+
+
+def _baseline_words(baseline: BaselineRow | None, monitor: MonitorRow, unit: Any) -> list[tuple[str, str]]:
+    if baseline is None:
+        return []
+    learned = baseline.learned
+    rows = [
+        ("Level", unit.text(baseline.centre) if baseline.centre is not None else "none to draw"),
+        ("Learned from", f"{baseline.windows:,} windows, n = {baseline.n:,}"),
+        ("Method", f"{learned.kind}, {learned.method}"),
+        (
+            "Limits",
+            f"one false alarm in {baseline.arl0:,.0f} windows, {words.one_in(baseline.arl0, monitor.updates_a_week)}",
+        ),
+        ("Left out", f"{len(baseline.excluded)} windows as no example" if baseline.excluded else "no window"),
+        ("Seed", str(learned.seed)),
+    ]
+    if baseline.limits_of is not None:
+        rows.append(("Reference", f"that of baseline {baseline.limits_of}, limits made anew"))
+    return rows
+
+
+def _addresses(project: Project, monitor: MonitorRow, window: Window, query: QueryDict) -> dict[str, Any]:
+    base = reverse("monitor", args=[project.slug, monitor.id])
+    return {
+        "csv": query_string(query, format="csv", at=None),
+        "ndjson": query_string(query, format="ndjson", at=None),
+        "began_href": query_string(query, began="1") + "#alarm",
+        "close_at": query_string(query, at=None),
+        "base": base,
+        "list": reverse("monitors", args=[project.slug]),
+    }
+
+
+def _behind(project: Project, monitor: MonitorRow, metric: Metric | None) -> Callable[[PointRow], str]:
+    """The address of the list of what a window was counted from; "" where no list shows it.
+
+    The addresses of a page differ in their times alone: the rest is put together once.
+    """
+    probe = (datetime(1987, 1, 1, 1, 1, 1, tzinfo=UTC), datetime(1988, 2, 2, 2, 2, 2, tzinfo=UTC))
+    found = behind(metric, monitor.definition, SeriesWindow(*probe)) if metric is not None else None
+    if found is None or not found.page:
+        return lambda point: ""
+    base = reverse({"traces": "trace_list", "sessions": "session_list"}[found.page], args=[project.slug])
+    first, last = (quote(fmt.iso(at), safe="") for at in probe)
+
+    def of(point: PointRow) -> str:
+        start, end = quote(fmt.iso(point.start_at), safe=""), quote(fmt.iso(point.end_at), safe="")
+        return f"{base}?{found.query.replace(first, start).replace(last, end)}"
+
+    return of
+
+
+def _href(window: Window) -> Callable[[PointRow], str]:
+    """The address of what was said of a window, from the page itself."""
+    pairs = [("t", window.current)] if window.current else [("from", window.start), ("to", window.end)]
+    rest = urlencode(pairs)
+
+    def of(point: PointRow) -> str:
+        return f"?{rest}&at={int(point.start_at.timestamp())}#window"
+
+    return of
+
+
+def _at(
+    query: QueryDict, project: Project, monitor: MonitorRow, metric: Metric | None, zone: ZoneInfo
+) -> dict[str, Any] | None:
+    """The window that `at` names, with all that was said of it; None where it names none."""
+    number = alarm_view.number(query.get("at", ""))
+    if number is None or number > 253_402_300_799:
+        return None
+    start = datetime.fromtimestamp(number, UTC)
+    found = list_points(monitor.id, monitor.chart_no, start, start + timedelta(seconds=1), limit=1)
+    if not found:
+        return None
+    point, unit = found[0], units.unit_of(metric)
+    told = told_of(point)
+    ribbon, word = words.POINTS[point.came_to]
+    return {
+        "point": point,
+        "name": chart_figure.window_words(point, zone),
+        "ribbon": ribbon,
+        "ribbon_icon": f"r-{ribbon}",
+        "word": word,
+        "value": unit.text(point.now_value) if point.now_value is not None else "none",
+        "interval": f"95% CI {unit.text(point.low)}{fmt.EN_DASH}{unit.text(point.high)}"
+        if point.low is not None and point.high is not None
+        else "",
+        "was": f"{unit.text(point.value) if point.value is not None else 'none'}, n = {point.n:,}"
+        if point.revision > 1
+        else "",
+        "why": str(told.get("why", "")),
+        "merged_from": _moment(told.get("merged_from")),
+        "phase": words.PHASES.get(point.phase, ""),
+        "rules": [
+            (name, units.PLAIN.text(statistic), units.band(units.PLAIN, low, high, "none"))
+            for name, (statistic, low, high) in chart_figure.rules_of(point).items()
+        ],
+        "expected": units.band(unit, point.shown_low, point.shown_high, "no limits in this unit"),
+        "traces": _behind(project, monitor, metric)(point),
+        "coverage": fmt.share(point.coverage) if point.coverage is not None else "",
+    }
+
+
+def _began(monitor: MonitorRow, alarm: AlarmRow | None, zone: ZoneInfo, now: datetime) -> str:
+    """When the level of an open alarm began, with its interval, in words. Half a second of arithmetic: on request."""
+    found = baselining.began(monitor.id, alarm.chart_no if alarm else monitor.chart_no)
+    if found is None:
+        return "Too few judged windows to say when it began."
+    if not found.is_clear:
+        return f"No clear start in the last {found.windows} judged windows (p = {found.p:.2g})."
+    at, low, high = (chart_view.moment(each, zone, now) for each in (found.at, found.low, found.high))
+    return f"It most likely began with the window from {at} (95% CI {low} to {high})."
+
+
+def _moment(told: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(told) if isinstance(told, str) else None
+    except ValueError:
+        return None

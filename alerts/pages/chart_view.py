@@ -1,0 +1,285 @@
+"""What the page of a chart says: the verdict, the size of the change, the rules, the facts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from alerts.monitors.states import Method, PointState, Standing
+from alerts.monitors.types import Definition, Metric
+from alerts.pages import units, words
+from alerts.pages.chart_figure import rules_of
+from alerts.read.alarms import AlarmRow
+from alerts.read.baselines import BaselineRow
+from alerts.read.monitors import MonitorRow
+from alerts.read.points import PointRow
+from alerts.stats.runrules import western_electric
+from alerts.stats.shift import Shift
+from evals.stats.results import TooLittle
+from telltale.lib import format as fmt
+
+# A change so many windows (at most a day) before an alarm's first window is named beside it.
+SUSPECT_WINDOWS, SUSPECT_MOST = 24, timedelta(days=1)
+_SINCE = {
+    "floor": "has been below its floor",
+    "ceiling": "has been above its ceiling",
+    "no data": "has sent nothing",
+    "silence": "has been silent",
+    "members": "has had enough of its members alarmed",
+}
+_STANDS = {
+    Standing.IN_CONTROL: "is within its limits",
+    Standing.LEARNING: "is still learning what is normal",
+    Standing.NO_DATA: "has no data now",
+    Standing.TOO_LITTLE: "has too little data to judge",
+    Standing.STALE: "needs a new baseline",
+    Standing.UNSTABLE: "has found no steady stretch to learn from",
+    Standing.BROKEN: "cannot be evaluated",
+    Standing.ALARMED: "is beyond its limits",
+    Standing.ACKNOWLEDGED: "is beyond its limits, and somebody is on it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleLine:
+    """One rule of the chart: what it says now and when it last spoke. `kind`: what comes of it."""
+
+    name: str
+    kind: str
+    ribbon: str
+    word: str
+    now: str
+    limits: str
+    last: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How big the change is, in words; `lacking` where it cannot be said."""
+
+    title: str
+    text: str
+
+
+def headline(monitor: MonitorRow, alarm: AlarmRow | None, zone: ZoneInfo, now: datetime) -> str:
+    """The answer of the page: "Returns has been below its lower limit since Today 10:00"."""
+    if monitor.archived_at is not None:
+        return f"{monitor.name} is put away"
+    if not monitor.is_on:
+        return f"{monitor.name} is turned off"
+    if alarm is not None and alarm.is_open:
+        since = moment(alarm.window_start, zone, now)
+        return f"{monitor.name} {_since(alarm)} since {since}"
+    return f"{monitor.name} {_STANDS[monitor.standing]}"
+
+
+def moment(at: datetime, zone: ZoneInfo, now: datetime) -> str:
+    """A time within a sentence: "today 10:00", "19 Nov 10:00"."""
+    return fmt.moment(at, zone, now, seconds=False).replace("Today", "today")
+
+
+def _since(alarm: AlarmRow) -> str:
+    if alarm.rule in _SINCE:
+        return _SINCE[alarm.rule]
+    if alarm.rule.startswith("burn rate"):
+        return "has used up what it is allowed too fast"
+    if alarm.rule == "threshold":
+        return "has been over its fixed limit" if alarm.direction == "up" else "has been under its fixed limit"
+    return "has been above its upper limit" if alarm.direction == "up" else "has been below its lower limit"
+
+
+def as_of(
+    definition: Definition, metric: Metric | None, last: PointRow | None, baseline: BaselineRow | None, zone: ZoneInfo
+) -> str:
+    """What is drawn and where it stands: "Errors, feature search, hourly. Now 4.04 (n = 52), limits 4.18–4.44"."""
+    unit = units.unit_of(metric)
+    parts = [words.about(metric.title if metric else definition.metric, definition) + "."]
+    if last is not None and last.now_value is not None:
+        said = f"Last window {unit.text(last.now_value)} (n = {last.now_n:,})"
+        if last.shown_level is not None:
+            said += f", smoothed {unit.text(last.shown_level)}"
+        if last.shown_low is not None or last.shown_high is not None:
+            said += f", limits {units.band(unit, last.shown_low, last.shown_high)}"
+        parts.append(said + ".")
+    if baseline is not None and baseline.centre is not None:
+        parts.append(f"Baseline {unit.text(baseline.centre)}.")
+    parts.append(f"Times in {zone.key}.")
+    return " ".join(parts)
+
+
+def chance_words(monitor: MonitorRow, baseline: BaselineRow | None) -> str:
+    """How often these limits alarm while nothing is wrong."""
+    if monitor.method is Method.COMPOSITE:
+        return "A composite alarms as often as its members do together; that is not known beforehand."
+    if monitor.method is Method.FIXED:
+        return "A fixed limit takes nothing from the alert budget; how often it alarms by chance is in its history."
+    arl0 = baseline.arl0 if baseline is not None else monitor.arl0
+    often = words.one_in(arl0, monitor.updates_a_week)
+    return f"While nothing is wrong, these limits alarm {often}: one window in {arl0:,.0f}."
+
+
+def size(
+    found: Shift | TooLittle | None, metric: Metric | None, since: str, against: str = "the baseline"
+) -> Size | None:
+    """How big the change is: "A drop of 0.56 (95% CI 0.38–0.74)"."""
+    if found is None:
+        return None
+    if isinstance(found, TooLittle):
+        return Size("How big: too little to say", f"{found.have} of {found.need} {found.what}.")
+    unit, by = units.unit_of(metric), units.difference(metric)
+    low, high = sorted((abs(found.low), abs(found.high)))
+    way = "rise" if found.value > 0 else "drop"
+    n = f"{found.windows:,} window{'' if found.windows == 1 else 's'} {since}, n = {found.n:,.0f}"
+    values = f"{unit.text(found.before)} in {against}, {unit.text(found.after)} now"
+    if found.low <= 0 <= found.high:
+        way = "a change"
+        edges = f"{_signed(found.low, by)} to {_signed(found.high, by)}"
+        return Size(f"How big: may be nothing (95% CI {edges})", f"{values}; {n}. {found.method.capitalize()}.")
+    return Size(
+        f"How big: a {way} of {by(found.value)} (95% CI {by(low)}{fmt.EN_DASH}{by(high)})",
+        f"{values}; {n}. {found.method[:1].upper()}{found.method[1:]}. Measured on the windows that raised the alarm, "
+        "so at first rather too big.",
+    )
+
+
+def _signed(value: float, by: object) -> str:
+    return f"{fmt.MINUS if value < 0 else '+'}{by(value)}"  # type: ignore[operator]
+
+
+def suspect(
+    changes: Sequence[tuple[datetime, str]], alarm: AlarmRow | None, length: timedelta
+) -> tuple[datetime, str] | None:
+    """The last change shortly before the first window of an alarm ended; None where there is none."""
+    if alarm is None:
+        return None
+    since = alarm.window_start - min(SUSPECT_WINDOWS * length, SUSPECT_MOST)
+    near = [each for each in changes if since <= each[0] < alarm.window_end]
+    return max(near, key=lambda each: each[0]) if near else None
+
+
+def suspect_words(change: tuple[datetime, str], alarm: AlarmRow, zone: ZoneInfo, now: datetime) -> str:
+    """ "The last change before it is prompt v18, Today 08:10, 2 h before its first window ended"."""
+    lag = round((alarm.window_end - change[0]).total_seconds() / 60)
+    long = words.span(timedelta(minutes=lag)) if lag < 120 else f"{lag / 60:.0f} h"
+    at = moment(change[0], zone, now)
+    return f"The last change before it is {change[1]} ({at}), {long} before its first window ended. That is no proof."
+
+
+def rules(points: Sequence[PointRow], definition: Definition, every: int) -> list[RuleLine]:
+    """The rules that can alarm, by the newest judged window, and the run rules that only annotate."""
+    judged = [point for point in points if point.phase > 1 and rules_of(point)]
+    lines: list[RuleLine] = []
+    if judged:
+        now = rules_of(judged[-1])
+        for name, (statistic, low, high) in now.items():
+            is_out = _is_beyond(statistic, low, high)
+            fired = [point.start_at for point in judged if _is_beyond(*rules_of(point).get(name, (0.0, None, None)))]
+            lines.append(
+                RuleLine(
+                    name,
+                    "raises an alarm",
+                    "bad" if is_out else "ok",
+                    "Beyond" if is_out else "Quiet",
+                    units.PLAIN.text(statistic),
+                    units.band(units.PLAIN, low, high, "none"),
+                    fired[-1] if fired else None,
+                )
+            )
+    if definition.no_data is not None:
+        lines.append(_no_data(points, definition.no_data))
+    return [*lines, *_run_rules(points, every)]
+
+
+def _no_data(points: Sequence[PointRow], allowed: timedelta) -> RuleLine:
+    fired = [point.start_at for point in points if point.rule == "no data" and point.crossed]
+    is_now = bool(points) and points[-1].rule == "no data"
+    return RuleLine(
+        f"Nothing comes for {words.span(allowed)}",
+        "raises an alarm",
+        "bad" if is_now else "ok",
+        "Beyond" if is_now else "Quiet",
+        "nothing came" if points and points[-1].came_to is PointState.NO_DATA else "data come",
+        words.span(allowed),
+        fired[-1] if fired else None,
+    )
+
+
+def _run_rules(points: Sequence[PointRow], every: int) -> list[RuleLine]:
+    """Marks of Western Electric on the single windows; nothing where windows were left out of the drawing."""
+    known = [point for point in points if point.z is not None and point.phase > 1]
+    if every > 1 or len(known) < 2:
+        return []
+    marks = western_electric(np.array([point.z for point in known], dtype=np.float64))
+    found: dict[str, RuleLine] = {}
+    for mark in marks:
+        is_now = mark.at == len(known) - 1
+        found[mark.rule] = RuleLine(
+            mark.words,
+            "noted only: chance alone does this once in about 92 windows",
+            "watch" if is_now else "none",
+            "Holds" if is_now else "Quiet",
+            "",
+            "",
+            known[mark.at].start_at,
+        )
+    return list(found.values())
+
+
+def _is_beyond(statistic: float, low: float | None, high: float | None) -> bool:
+    return (high is not None and statistic > high) or (low is not None and statistic < low)
+
+
+def facts(definition: Definition, metric: Metric | None, monitor: MonitorRow) -> list[tuple[str, str]]:
+    """What people decided, as (name, words)."""
+    unit = units.unit_of(metric)
+    told = [
+        ("Metric", f"{metric.title}: {metric.told}" if metric else definition.metric),
+        ("Of", words.scope_words(definition.scope)),
+        *((name.replace("_", " ").capitalize(), str(value)) for name, value in sorted(definition.params.items())),
+        ("Window", f"{words.span(definition.window)}, decided {words.span(definition.lateness)} after its end"),
+        ("Late data", f"revise a window for {words.span(definition.grace)}, never a decision"),
+        ("Decides by", words.METHODS[monitor.method].lower()),
+        ("Alarms", {"both": "both ways", "up": "upward only", "down": "downward only"}[definition.direction]),
+        ("Severity", f"P{monitor.severity}, {'pages' if monitor.is_paging else 'notices only'}"),
+    ]
+    if definition.threshold is not None:
+        limit, side = definition.threshold, definition.threshold.side
+        words_ = f"{side} {unit.text(limit.limit)}"
+        words_ += f", {limit.after} windows in a row" if limit.after > 1 else ""
+        words_ += f", ends at {unit.text(limit.release)}" if limit.release is not None else ""
+        told.append(("Limit", words_))
+    if definition.objective is not None:
+        told.append(("Allowed", f"{fmt.share(definition.objective.allowed)} of them, alarmed by burn rate"))
+    if definition.composite is not None:
+        many = definition.composite
+        told.append(
+            ("Members", f"{many.least} of {len(many.members)} within {words.span(many.within)}")
+            if many.score_over is None
+            else ("Members", f"weighted score of {len(many.members)} over {many.score_over:g}")
+        )
+    if definition.floor is not None:
+        told.append(("Floor", unit.text(definition.floor)))
+    if definition.ceiling is not None:
+        told.append(("Ceiling", unit.text(definition.ceiling)))
+    if definition.least_n > 1:
+        told.append(("Least n", f"{definition.least_n:,} a window"))
+    if definition.no_data is not None:
+        told.append(("Without data", f"an alarm after {words.span(definition.no_data)}"))
+    return told
+
+
+def finding(monitor: MonitorRow, alarm: AlarmRow | None, drawn: Sequence[PointRow]) -> str:
+    """The bold line above the chart."""
+    if alarm is not None and alarm.is_open:
+        return f"{monitor.name}: {words.happened(alarm.rule, alarm.direction)}"
+    outs = sum(point.came_to is PointState.OUT for point in drawn)
+    watched = sum(point.phase > 1 for point in drawn)
+    if not watched:
+        return f"{monitor.name}: learning, no limits yet" if drawn else monitor.name
+    return f"{monitor.name}: {outs} of {watched} watched windows beyond a limit" if outs else (
+        f"{monitor.name}: all {watched} watched windows within limits"
+    )  # fmt: skip

@@ -1,0 +1,23 @@
+-- One row a stretch of time (numbered from 1): sums of its windows that have a value, late data counted in.
+-- Takes monitor, chart, starts and ends (arrays, in step). Stands on the primary key of alerts_point.
+SELECT
+    asked.no,
+    count(*),
+    sum(known.n)::float8,
+    sum(known.value),
+    sum(known.value * known.value),
+    sum(known.n * known.value),
+    sum(known.n * known.value * known.value)
+FROM unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) WITH ORDINALITY AS asked (start_at, end_at, no)
+CROSS JOIN LATERAL (
+    SELECT
+        COALESCE(revised_n, n) AS n,
+        CASE WHEN revised_n IS NULL THEN value ELSE revised_value END AS value
+    FROM alerts_point
+    WHERE monitor_id = %(monitor)s
+        AND chart_no = %(chart)s
+        AND start_at >= asked.start_at
+        AND start_at < asked.end_at
+) AS known
+WHERE known.value IS NOT NULL AND known.n > 0
+GROUP BY asked.no
