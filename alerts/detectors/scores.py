@@ -18,7 +18,7 @@ KIND = "score"
 # Chosen on streams of judge scores (docs/decisions/0009): against .1 and .05 the pair sees a fall of .22 sd in some 270
 # scores, not 320, and one of .53 sd as early.
 SINGLE = (Rule("EWMA 0.025", 0, 0.025, 0.5), Rule("EWMA 0.1", 0, 0.1, 0.5))
-MEANS = (Rule("EWMA 0.1", 0, 0.1, 0.25), Rule("EWMA 0.3", 0, 0.3, 0.65), Rule("one point", 0, 1.0, 0.1))
+MEANS = (Rule("EWMA 0.05", 0, 0.05, 0.3), Rule("EWMA 0.2", 0, 0.2, 0.65), Rule("one point", 0, 1.0, 0.05))
 
 
 @dataclass(frozen=True, slots=True)

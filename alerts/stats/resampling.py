@@ -188,7 +188,9 @@ class _World:
             level = self.levels.get(j)
             if level is None or level.shape != values.shape[1:]:
                 level = generator.standard_normal(values.shape[1:])
-            shocks = generator.standard_normal(values.shape) * math.sqrt(1 - memory.keep**2)
+            # What moves the level is as lopsided as the sample.
+            rows = generator.integers(0, self.n, values.shape)
+            shocks = (self.columns[j][rows] - middle) * (math.sqrt(1 - memory.keep**2) / self.spreads[j])
             wandered = np.empty(values.shape)
             for at, shock in enumerate(shocks):
                 level = memory.keep * level + shock

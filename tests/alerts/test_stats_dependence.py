@@ -14,6 +14,7 @@ from alerts.stats.dependence import (
     between_windows,
     choose,
     ljung_box,
+    memory,
     mixing_time,
 )
 from evals.stats.results import TooLittle
@@ -121,3 +122,32 @@ def test_the_same_estimator_as_the_random_effects_of_dersimonian_and_laird():
 
     assert found.between == pytest.approx((q - 39) / (sizes.sum() - (sizes @ sizes) / sizes.sum()))
     assert scipy_stats.chi2.sf(q, 39) < 1e-6
+
+
+def wandering(rng, n, share, keep):
+    level, found = rng.standard_normal(), np.empty(n)
+    for at in range(n):
+        level = keep * level + np.sqrt(1 - keep**2) * rng.standard_normal()
+        found[at] = np.sqrt(share) * level + np.sqrt(1 - share) * rng.standard_normal()
+    return found
+
+
+@pytest.mark.parametrize(("share", "keep"), [(1.0, 0.5), (0.5, 0.8), (0.8, 0.94)])
+def test_a_level_that_wanders_is_found_with_what_it_keeps(share, keep):
+    found = [memory(wandering(np.random.default_rng([seed, 6]), 2_000, share, keep)) for seed in range(12)]
+
+    # What counts is how much slower a mean settles: 1 + 2·share·keep/(1 - keep). One estimate of 2,000 is off by some
+    # 15 %, the mean of twelve by 4 %; the grid of what may be kept adds a few.
+    wanted = 1 + 2 * share * keep / (1 - keep)
+    slower = [1 + 2 * one.share * one.keep / (1 - one.keep) for one in found]
+    assert np.mean(slower) == pytest.approx(wanted, rel=0.25)
+
+
+def test_independent_points_have_no_memory_but_by_chance():
+    rng = np.random.default_rng(7)
+    found = [memory(rng.standard_normal(100)) for _ in range(200)]
+
+    # r1 + r2 over one standard error: 16 %; binomial limits at 1e-4.
+    assert sum(one.is_any for one in found) <= 52
+    assert not memory(np.full(100, 3.0)).is_any
+    assert not memory(np.arange(10.0)).is_any
