@@ -7,11 +7,12 @@ so many times what was usual. Each is the normal approximation to what the detec
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from alerts.detectors.base import Baseline, Part, State, Verdict
 from alerts.detectors.counts import expected_at
+from alerts.detectors.levels import level_error
 from alerts.monitors.types import Count, Data, Level, Share, Values
 
 # Beyond e^30 a ratio is no picture of anything.
@@ -56,6 +57,9 @@ def shown(baseline: Baseline, centre: float | None, before: State, data: Data, v
     scale = _scale(baseline, centre, before, data)
     if part is None or scale is None:
         return Shown()
+    if baseline.kind == "rare" or any(_list(baseline, "sums")):
+        # A sum is no level: it has no place beside the values it is of.
+        return Shown(centre=scale.at(0.0))
     return Shown(scale.at(part.limit_low), scale.at(part.limit_high), scale.at(part.statistic), scale.centre)
 
 
@@ -86,9 +90,16 @@ def _scale(baseline: Baseline, centre: float | None, before: State, data: Data) 
         if baseline.kind == "score":
             return _Scale(baseline.numbers("centres")[0], sd)
         return None if centre is None else _Scale(centre, sd, by_ratio=True)
-    if isinstance(data, Level) and {"centre", "sd"} <= set(known):
-        return _Scale(baseline.number("centre"), baseline.number("sd"))
+    if isinstance(data, Level) and baseline.kind == "level":
+        middle, in_logs = baseline.number("centre"), baseline.number("logs") > 0
+        sd = math.hypot(baseline.number("between"), level_error(data, in_logs))
+        return _Scale(math.exp(middle) if in_logs else middle, sd, by_ratio=in_logs)
     return None
+
+
+def _list(baseline: Baseline, name: str) -> Sequence[object]:
+    found = baseline.parameters.get(name)
+    return found if isinstance(found, list | tuple) else ()
 
 
 def _sd_of_values(baseline: Baseline, data: Values) -> float:

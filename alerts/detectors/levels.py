@@ -69,7 +69,7 @@ class Levels:
         values = np.array([point.value for point in points], dtype=np.float64)
         in_logs = bool((values > 0).all()) and _skewness(values) > _SKEWED
         read = np.log(values) if in_logs else values
-        errors = np.array([_error(point, in_logs) for point in points], dtype=np.float64)
+        errors = np.array([level_error(point, in_logs) for point in points], dtype=np.float64)
 
         def spread(kept: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[float, float]:
             weights = 1 / (float(read[kept].var(ddof=1)) + errors[kept] ** 2 + _LEAST**2)
@@ -137,14 +137,14 @@ class Levels:
         in_logs = baseline.number("logs") > 0
         # A number that was never 0 and is 0 now has no log: it lies as far below as any may.
         value = (math.log(point.value) if point.value > 0 else -math.inf) if in_logs else point.value
-        error = _error(point, in_logs)
+        error = level_error(point, in_logs)
         z = (value - baseline.number("centre")) / max(math.hypot(baseline.number("between"), error), _LEAST)
         z = min(max(z, -_Z_MOST), _Z_MOST)
         moved = rules.moved(state.statistics or rules.start, (z,))
         return judged(state, Ruled(rules.parts(moved), moved, z))
 
 
-def _error(point: Level, in_logs: bool) -> float:
+def level_error(point: Level, in_logs: bool) -> float:
     """The standard error of the number as it is read; 0 where it is unknown."""
     if point.sd is None:
         return 0.0

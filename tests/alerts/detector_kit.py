@@ -105,7 +105,7 @@ def categories(g: np.random.Generator, n: int, changed: bool = False) -> list[Ca
 
 KINDS = {
     "scores one by one": Kind(Scores(), ScoreSettings(200.0), score_windows, 60, 60, "down"),
-    "scores by means": Kind(Scores(), ScoreSettings(800.0), uneven_scores, 120, 60, "down"),
+    "scores by means": Kind(Scores(), ScoreSettings(200.0), uneven_scores, 120, 60, "down"),
     "shares": Kind(Shares(), ShareSettings(200.0), shares, 200, 60, "up"),
     "latency": Kind(Latency(), LatencySettings(200.0), times, 60, 60, "up"),
     "cost": Kind(Cost(), CostSettings(200.0), costs, 60, 60, "up"),

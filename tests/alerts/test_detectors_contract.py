@@ -64,11 +64,11 @@ def test_a_change_alarms_in_its_direction_and_once_until_released(kind: Kind):
 
 
 @each_kind
-def test_a_tenth_of_the_run_length_makes_every_limit_narrower(kind: Kind):
-    wide = _learned(kind)
-    settings = replace(kind.settings, arl0=kind.settings.arl0 / 10)
+def test_ten_times_the_run_length_makes_every_limit_wider(kind: Kind):
+    narrow = _learned(kind)
+    settings = replace(kind.settings, arl0=kind.settings.arl0 * 10)
     points = kind.series(np.random.default_rng([5, 1]), kind.learns, False)
-    narrow = kind.detector.learn(points, settings, 5)
+    wide = kind.detector.learn(points, settings, 5)
     point = kind.series(np.random.default_rng([5, 4]), 60, False)
 
     limits = []
