@@ -158,7 +158,7 @@ def rebaseline(
         ), start)  # fmt: skip
         no = chart.baseline_no + 1
         told = reason or "learned anew by a person"
-        found = learn(collected, definition, metric_of(definition), row.arl0, chart.seed + no, no, told)
+        found = learn(collected, definition, metric_of(definition, row.project_id), row.arl0, chart.seed + no, no, told)
         if isinstance(found, NotStable):
             at = collected[min(found.at, len(collected) - 1)].start
             raise ItemRefused(
@@ -199,7 +199,7 @@ def propose(row: Monitor, start: datetime, reason: str, *, for_change: int | Non
     if len(collected) < WINDOWS_LEAST:
         return None
     no = chart.baseline_no + 1
-    found = learn(collected, definition, metric_of(definition), row.arl0, chart.seed + no, no, reason)
+    found = learn(collected, definition, metric_of(definition, row.project_id), row.arl0, chart.seed + no, no, reason)
     if not isinstance(found, NewBaseline):
         return None
     with transaction.atomic():

@@ -107,7 +107,13 @@ def remake(row: Monitor) -> int | None:
     found = None
     if collected:
         found = learn(
-            collected, definition, metric_of(definition), row.arl0, held.learned.seed, no, "limits for another budget"
+            collected,
+            definition,
+            metric_of(definition, row.project_id),
+            row.arl0,
+            held.learned.seed,
+            no,
+            "limits for another budget",
         )
     if not isinstance(found, NewBaseline):
         write.put_chart(row, chart, beside={"no_limits_for": row.arl0})

@@ -13,9 +13,10 @@ from alerts.monitors.definition import COMPOSITE, read_definition
 from alerts.monitors.types import Definition, Reading, Window
 from alerts.read import alarms, points
 from alerts.read.beside import changes_before
-from alerts.read.series import Asked, SeriesFault, read_many
+from alerts.read.series import Asked, SeriesFault, made_by, read_many
 from alerts.series.grid import windows_between
 from alerts.watching import metric_of, place_of
+from alerts.write import charts as charting
 from alerts.write import points as write
 from telltale.lib import clock
 from telltale.projects.models import Project
@@ -27,6 +28,8 @@ POINTS_DAYS = 400
 SLICES_MAX = 100
 # Readings that are compared with what is stored at once.
 READINGS_A_READ = 20_000
+# Metrics whose numbers an encoder makes, named or not.
+_OF_ENCODERS = frozenset({"embeddings", "inputs_and_outputs"})
 # A change of the log may explain an alarm that began within so many days after it.
 EXPLAINS = timedelta(days=7)
 
@@ -69,8 +72,29 @@ def revise_project(project_id: int) -> int:
 
 
 def tend_stale() -> int:
-    """Let charts learn anew whose numbers are made by something else now (judge, outcome, encoder); how many."""
-    return 0
+    """Let charts learn anew whose numbers are made by something else now (judge, outcome, encoder); how many.
+
+    What made them is written down when a chart is first seen here; a chart that begins anew forgets it.
+    """
+    changed = 0
+    for row in Monitor.objects.filter(archived_at__isnull=True, is_on=True).exclude(chart={}).order_by("pk"):
+        definition = read_definition(row.definition)
+        if not (definition.params or definition.metric in _OF_ENCODERS):
+            continue
+        try:
+            now_by = made_by(row.project_id, metric_of(definition, row.project_id), definition)
+        except KeyError:
+            continue
+        before_by = row.chart.get("made_by")
+        if not now_by or now_by == before_by:
+            continue
+        if before_by is None:
+            charting.put_beside(row, made_by=now_by)
+        elif baselining.stale(row, f"{before_by} became {now_by}", clock.now()):
+            row.refresh_from_db()
+            charting.put_beside(row, made_by=now_by)
+            changed += 1
+    return changed
 
 
 def propose_after_changes() -> int:
@@ -111,7 +135,7 @@ def erase_project(project_id: int) -> Iterator[int]:
 
 
 def _revise(project_id: int, zone: str, part: list[tuple[Monitor, Definition]], windows: list[Window]) -> int:
-    asked = [Asked(metric_of(definition), definition) for _, definition in part]
+    asked = [Asked(metric_of(definition, project_id), definition) for _, definition in part]
     answers = read_many(project_id, zone, asked, windows)
     held = points.held([(row.pk, row.chart_no) for row, _ in part], windows[0].start, windows[-1].end)
     changed = []

@@ -27,7 +27,7 @@ from alerts.read import members, points
 from alerts.read.baselines import learned_of
 from alerts.read.beside import changes_before
 from alerts.read.monitors import get_budget
-from alerts.read.series import Asked, SeriesFault, read_many
+from alerts.read.series import Asked, SeriesFault, metric_for, metrics_for, read_many
 from alerts.series.catalogue import METRICS
 from alerts.series.grid import window_at, windows_between
 from alerts.write import charts as write
@@ -100,9 +100,17 @@ class _Due:
     has_more: bool
 
 
-def metric_of(definition: Definition) -> Metric:
-    """The metric a definition is charted as. KeyError for one the catalogue no longer has."""
-    return composites.METRIC if definition.metric == COMPOSITE else METRICS[definition.metric]
+def metric_of(definition: Definition, project_id: int | None = None) -> Metric:
+    """The metric a definition is charted as, with the scale of its scores in this project.
+
+    KeyError for one the catalogue no longer has. Without a project scores are taken to lie on 1..5.
+    """
+    if definition.metric == COMPOSITE:
+        return composites.METRIC
+    found = METRICS.get(definition.metric) if project_id is None else metric_for(project_id, definition)
+    if found is None:
+        raise KeyError(definition.metric)
+    return found
 
 
 def evaluate_due(*, seconds: float = SECONDS, is_stopping: Callable[[], bool] = lambda: False) -> Counted:
@@ -128,8 +136,12 @@ def evaluate(rows: Sequence[Monitor]) -> Counted:
         place = place_of(project_id)
         learned = learned_of([row.chart["baseline_id"] for row in mine if row.chart.get("baseline_id")])
         groups: dict[tuple[Window, ...], list[_Due]] = defaultdict(list)
-        for row in mine:
-            due = _prepared(row, place, learned)
+        definitions = [_definition(row) for row in mine]
+        metrics = metrics_for(project_id, [one for one in definitions if one is not None])
+        scaled = iter(metrics)
+        for row, definition in zip(mine, definitions, strict=True):
+            metric = None if definition is None else next(scaled)
+            due = None if definition is None else _prepared(row, definition, metric, place, learned)
             if due is None:
                 done = done.plus(Counted(1, broken=1))
             elif not due.windows:
@@ -175,11 +187,24 @@ def next_due(due: _Due, place: _Place) -> datetime:
     return closes if closes > now else now + RETRY_MEMBERS
 
 
-def _prepared(row: Monitor, place: _Place, learned: Mapping[int, Baseline]) -> _Due | None:
-    """What this round decides of a monitor; None, and put off, where its row makes no sense."""
+def _definition(row: Monitor) -> Definition | None:
+    """What a monitor is; None, and put off, where its row makes no sense."""
     try:
-        definition = read_definition(row.definition)
-        metric = metric_of(definition)
+        return read_definition(row.definition)
+    except (KeyError, ValueError, TypeError) as error:
+        _broken(row, error, "its definition cannot be read")
+        return None
+
+
+def _prepared(
+    row: Monitor, definition: Definition, metric: Metric | None, place: _Place, learned: Mapping[int, Baseline]
+) -> _Due | None:
+    """What this round decides of a monitor; None, and put off, where it cannot go on."""
+    if definition.metric == COMPOSITE:
+        metric = composites.METRIC
+    try:
+        if metric is None:
+            raise KeyError(definition.metric)
         chart = chart_of(row, definition, learned)
         until = clock.now() - definition.lateness
         if definition.composite is not None:
@@ -193,7 +218,7 @@ def _prepared(row: Monitor, place: _Place, learned: Mapping[int, Baseline]) -> _
                 break
         return _Due(row, definition, metric, chart, tuple(windows[:WINDOWS_A_ROUND]), len(windows) > WINDOWS_A_ROUND)
     except (KeyError, ValueError, TypeError) as error:
-        _broken(row, error, "its definition or chart cannot be read")
+        _broken(row, error, "its metric or chart cannot be read")
         return None
 
 

@@ -119,6 +119,15 @@ def put_chart(row: Monitor, chart: Chart, **fields: Any) -> bool:
     )
 
 
+def put_beside(row: Monitor, **told: Any) -> bool:
+    """Keep something beside a monitor's chart; False where the monitor moved meanwhile."""
+    return bool(
+        Monitor.objects.filter(pk=row.pk, version=row.version).update(
+            chart={**row.chart, **told}, version=F("version") + 1
+        )
+    )
+
+
 def insert_baseline(row: Monitor, made: NewBaseline, *, state: str, **fields: Any) -> int:
     """The id of a new baseline of a monitor's chart."""
     return Baseline.objects.create(
