@@ -26,6 +26,7 @@ from telltale.projects.access import project_page
 from telltale.projects.models import Project, Role
 
 MUTES = {"1h": timedelta(hours=1), "8h": timedelta(hours=8), "24h": timedelta(days=1), "7d": timedelta(days=7)}
+NOTHING = "Nothing was chosen, so nothing was done."
 _CLOSED = {
     "real": "The alarm is closed as real.",
     "false": "The alarm is closed as a false alarm. It counts against the budget.",
@@ -54,7 +55,7 @@ def alarm_act(request: HttpRequest, project: Project, monitor_id: int, alarm_id:
             done = alarming.close(project, alarm_id, verdict, note, _me(request), request=request)
             said = _CLOSED.get(verdict, "The alarm is closed.") if done else "It was closed like that already."
         else:
-            raise Http404
+            done, said = False, NOTHING
     except ItemRefused as refused:
         _refuse(request, refused)
     except alarming.NoAlarm:
@@ -69,11 +70,12 @@ def alarm_act(request: HttpRequest, project: Project, monitor_id: int, alarm_id:
 def baseline_act(request: HttpRequest, project: Project, monitor_id: int) -> HttpResponse:
     """`act` approve or refuse a `baseline`, or renew from `start` to `end` (empty: from where the level began)."""
     find_monitor(project, monitor_id)
-    act = request.POST.get("act", "")
+    act = {"approve": _approve, "refuse": _refuse_baseline, "renew": _renew}.get(request.POST.get("act", ""))
+    if act is None:
+        messages.info(request, NOTHING)
+        return _back(request, project, monitor_id, "#baseline")
     try:
-        said = {"approve": _approve, "refuse": _refuse_baseline, "renew": _renew}[act](request, project, monitor_id)
-    except KeyError:
-        raise Http404 from None
+        said = act(request, project, monitor_id)
     except ItemRefused as refused:
         _refuse(request, refused)
     except _Unread as unread:
@@ -114,7 +116,8 @@ def switch_act(request: HttpRequest, project: Project, monitor_id: int) -> HttpR
         "restore": (lambda: monitoring.restore(project, monitor_id, request=request), f"{name} is back."),
     }
     if act not in acts:
-        raise Http404
+        messages.info(request, NOTHING)
+        return _back(request, project, monitor_id, "#settings")
     do, said = acts[act]
     try:
         do()

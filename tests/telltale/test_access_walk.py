@@ -17,6 +17,8 @@ from django.db import connection, transaction
 from django.test import Client
 from django.urls import URLPattern, get_resolver
 
+from alerts.detectors.base import Baseline as Learned
+from alerts.models import Alarm, Baseline, Monitor
 from evals.write import calibration as calibrations
 from telltale.accounts.models import Organisation, OrganisationMember, User
 from telltale.projects import access, keys, write
@@ -78,6 +80,9 @@ class Ids:
     outcome: str = "no-such-outcome"
     signal: str = "00000000-0000-0000-0000-000000000001"
     change: int = 987_654_321
+    monitor: int = 987_654_321
+    baseline: int = 987_654_321
+    alarm: int = 987_654_321
 
     def fill(self, route: str) -> str:
         places = {
@@ -93,6 +98,8 @@ class Ids:
             "queue": self.queue, "item_id": self.review_item, "review_id": self.review,
             "judge": self.judge, "calibration_id": self.calibration, "routine_id": self.routine,
             "outcome": self.outcome, "change_id": self.change,
+            "monitor": self.monitor, "monitor_id": self.monitor, "baseline": self.baseline,
+            "alarm": self.alarm, "alarm_id": self.alarm,
         }  # fmt: skip
         route = re.sub(r"\(\?P<uidb36>.*\$$", "1-sample-token/", route.replace("^", ""))
         route = re.sub(r"\(\?:[^)]*\)\?(.*?)/\?\$$", r"\1", route)
@@ -219,7 +226,24 @@ def _furnish(project: Project, member: User, holder: Client, trace: bytes) -> Id
         target=target.json()["id"], score=score, signal=signal, dataset=dataset, experiment=experiment,
         queue=queue, review_item=item, review=review,
         judge=judge, calibration=calibration, routine=routine, outcome=outcome, change=change, **set_up,
+        **_watched(project, holder),
     )  # fmt: skip
+
+
+def _watched(project: Project, holder: Client) -> dict[str, int]:
+    """A monitor with a baseline and an open alarm."""
+    answer = holder.post("/api/v1/monitors", {"name": "Errors", "metric": "errors"}, content_type="application/json")
+    assert answer.status_code == 201, answer.content
+    start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 8, tzinfo=UTC)
+    learned = {"detector": Learned("share", {"p": 0.01}, 900, 168, "windows", 7, 2_000.0).as_json(), "centre": 0.01}
+    of = {"project": project, "monitor": Monitor.objects.get(pk=answer.json()["id"]), "chart_no": 1}
+    baseline = Baseline.objects.create(
+        **of, kind="share", start_at=start, end_at=end, n=900, windows=168, arl0=2_000.0, learned=learned
+    )  # fmt: skip
+    alarm = Alarm.objects.create(
+        **of, window_start=end, window_end=end, direction="up", rule="EWMA 0.1", severity=2, is_page=True, found_at=end
+    )
+    return {"monitor": of["monitor"].pk, "baseline": baseline.pk, "alarm": alarm.pk}
 
 
 def _set_up(project: Project, holder: Client, judge: str) -> dict[str, Any]:
