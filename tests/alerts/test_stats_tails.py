@@ -83,6 +83,38 @@ def test_large_counts_keep_their_digits():
     )
 
 
+@pytest.mark.parametrize("z", [-6.0, -3.0, -0.5, 0.5, 3.0, 6.0])
+@pytest.mark.parametrize(("mean", "size"), [(4e6, 20.0), (4e5, 3.0), (150_000.0, 0.5), (3e6, 1e5), (5e7, math.inf)])
+def test_tails_of_money_in_millionths_are_quick_and_exact(mean, size, z):
+    law = scipy_stats.poisson(mean) if math.isinf(size) else scipy_stats.nbinom(size, size / (size + mean))
+    k = int(law.ppf(scipy_stats.norm.cdf(z)))
+
+    found = count_tails(k, mean, size)
+
+    # 1 less the other tail has no more digits than that leaves.
+    assert found.below == pytest.approx(float(law.cdf(k - 1)), rel=1e-5, abs=1e-9)
+    assert found.above == pytest.approx(float(law.sf(k)), rel=1e-5, abs=1e-9)
+    begun = time.process_time()
+    for _ in range(20):
+        count_tails(k, mean, size)
+    assert (time.process_time() - begun) / 20 < 0.01
+
+
+@pytest.mark.parametrize(("k", "rho"), [(25_000, 0.01), (60_000, 0.01), (1_000, 0.01), (21_000, 1e-4), (300_000, 0.9)])
+def test_shares_of_a_million_are_quick_and_exact(k, rho):
+    a, b = 0.02 * (1 / rho - 1), 0.98 * (1 / rho - 1)
+    terms = scipy_stats.betabinom(10**6, a, b).pmf(np.arange(10**6 + 1))
+
+    found = share_tails(k, 10**6, 0.02, rho)
+
+    assert found.below == pytest.approx(float(terms[:k].sum()), rel=2e-5, abs=1e-10)
+    assert found.above == pytest.approx(float(terms[k + 1 :].sum()), rel=3e-4 if rho > 0.5 else 2e-5, abs=1e-10)
+    begun = time.process_time()
+    for _ in range(20):
+        share_tails(k, 10**6, 0.02, rho)
+    assert (time.process_time() - begun) / 20 < 0.01
+
+
 def test_tails_need_counts_within_n():
     for call in (
         lambda: share_tails(5, 4, 0.1),
