@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 import time_machine
 from django.db import connection, transaction
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telltale.jobs import work
@@ -45,10 +45,28 @@ def test_the_first_value_of_a_line_is_no_change_and_the_next_names_what_was_befo
     ]
 
 
-def test_what_shows_up_while_a_line_is_new_is_how_things_were():
-    found = derive([seen(What.MODEL, name, minutes / 60) for name, minutes in (("a", 0), ("b", 59), ("c", 60))])
+def test_a_mix_of_models_shows_itself_while_its_line_is_new():
+    mix = [seen(What.MODEL, name, hours, last=200) for name, hours in (("a", 0), ("b", 1), ("rare", 160), ("new", 170))]
 
-    assert [(c.version, c.previous) for c in found] == [("c", "")]
+    assert [(c.version, c.previous) for c in derive(mix)] == [("new", "")]
+
+
+@pytest.mark.parametrize(
+    ("what", "second", "first_ends", "is_change"),
+    [
+        (What.MODEL, 0.5, 0.4, True),
+        (What.MODEL, 0.5, 0.51, False),
+        (What.MODEL, 0.001, 0, False),  # the first trace: a router, and the model behind it
+        (What.RELEASE, 0.5, 0.53, True),  # processes are replaced one by one
+        (What.RELEASE, 0.5, 0.6, False),
+        (What.RELEASE, 1.5, 2, True),  # no longer new: a canary beside what was there
+        (What.PROVIDER, 25, 30, True),
+    ],
+)
+def test_on_a_new_line_a_change_takes_the_place_of_what_was_before(what, second, first_ends, is_change):
+    found = derive([seen(what, "a", 0, last=first_ends), seen(what, "b", second, last=40)])
+
+    assert [c.version for c in found] == (["b"] if is_change else [])
 
 
 def test_a_name_that_another_model_answers_to_is_a_change_of_its_own():
@@ -79,6 +97,7 @@ def test_a_release_per_process_marks_no_chart_a_thousand_times():
     assert [c.more for c in found[-2:]] == [0, 1000 - deriving.A_DAY]
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(What), st.sampled_from("ab"), st.sampled_from("uvwxyz"), st.integers(0, 9)),
                 max_size=30), st.randoms())  # fmt: skip
 def test_any_order_any_repeat_and_any_cut_of_what_comes_ends_in_the_same_changes(told, dice):

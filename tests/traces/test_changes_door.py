@@ -65,6 +65,32 @@ def test_a_deploy_by_a_pipeline_is_told_once_however_often_it_is_sent(rest):
     assert rest("GET", f"/{item['id']}") == item
 
 
+def test_told_again_without_a_time_a_change_keeps_its_own(rest, now):
+    told = {"kind": "deploy", "version": "1", "client_id": "run-1"}
+    rest("POST", body=told)
+    now.move_to(NOON + HOUR)
+
+    again = rest("POST", body=told)
+    ended = rest("POST", body=told | {"ended_at": (NOON + HOUR / 2).isoformat()})
+    alone = rest("POST", body={"kind": "deploy", "version": "2", "ended_at": (NOON - HOUR).isoformat()})
+
+    assert [each["items"][0]["status"] for each in (again, ended, alone)] == ["unchanged", "updated", "accepted"]
+    times = {item["version"]: (item["at"], item["ended_at"]) for item in rest("GET")["items"]}
+    assert times == {
+        "1": ("2026-11-21T12:00:00Z", "2026-11-21T12:30:00Z"),
+        "2": ("2026-11-21T11:00:00Z", "2026-11-21T11:00:00Z"),
+    }
+
+
+def test_an_end_before_the_begin_that_is_stored_moves_the_begin(rest):
+    rest("POST", body=deploy("1", NOON + HOUR, client_id="a"))
+
+    rest("POST", body={"kind": "deploy", "version": "1", "client_id": "a", "ended_at": NOON.isoformat()})
+
+    (item,) = rest("GET")["items"]
+    assert item["at"] == item["ended_at"] == "2026-11-21T12:00:00Z"
+
+
 def test_each_of_many_is_judged_alone(rest):
     bad = {"kind": "war", "at": "yesterday", "url": "javascript:alert(1)", "details": [], "colour": "red"}
 
@@ -92,7 +118,7 @@ def test_nothing_that_can_be_kept_is_a_400_that_names_each_field(rest):
     [
         ({"at": (NOON + timedelta(days=2)).isoformat()}, "at"),
         ({"at": "1066-10-14T09:00:00Z"}, "at"),
-        ({"ended_at": (NOON - HOUR).isoformat()}, "ended_at"),
+        ({"at": NOON.isoformat(), "ended_at": (NOON - HOUR).isoformat()}, "ended_at"),
         ({"version": "x" * 201}, "version"),
         ({"version": "a\nb"}, "version"),
         ({"version": 7}, "version"),

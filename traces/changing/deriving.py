@@ -1,9 +1,10 @@
 """What was seen in traces, and which of it was a change. Pure.
 
 A sighting is a value on a line: the release of a service, the model of a feature, the version of a prompt, the model
-that answers to a name, a provider. The first value of a line is no change, nor is what shows up while the line is new:
-that is how things were when somebody began to look. All is made from the earliest and the latest start of spans, so any
-order of arrival, any repeat and any late span ends in the same changes.
+that answers to a name, a provider. The first value of a line is no change. While a line is new, another value is a
+change only where it took the place of all before it; a mix of models, or a release that is rolled out, shows itself by
+what was there before coming again. On a line that is known each first sight is one. All is made from the earliest and
+the latest start of spans, so any order of arrival, any repeat and any late span ends in the same changes.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ from typing import Any
 
 from traces.changing.kinds import Kind
 
-# A line is new for so long: what a project of several models or versions runs shows itself within it.
-NEW_FOR = timedelta(hours=1)
 # Beyond so many a day of one kind nobody reads them: a release per process, a model per customer. The rest is counted.
 A_DAY = 20
 # What a change says of itself at most.
@@ -45,6 +44,22 @@ _KINDS = {
     What.ANSWER: Kind.MODEL,
     What.PROVIDER: Kind.PROVIDER,
 }
+
+
+# A line is new for so long. Models of a mix may be rare, and a week has its rhythm.
+_HOUR = timedelta(hours=1)
+NEW_FOR = {
+    What.RELEASE: _HOUR,
+    What.PROMPT: _HOUR,
+    What.ANSWER: _HOUR,
+    What.PROVIDER: timedelta(days=1),
+    What.MODEL: timedelta(days=7),
+}
+# What came before may come so much longer where a new value takes its place: processes are replaced one by one.
+ROLLING = timedelta(minutes=2)
+OVERLAP = {What.RELEASE: ROLLING, What.PROMPT: ROLLING, What.ANSWER: ROLLING}
+# The first requests of a line, such as the router and the model behind it within one trace.
+FIRST = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +133,14 @@ def derive(sightings: Iterable[Sighting]) -> list[Derived]:
 
 
 def changes_of_line(line: Sequence[Sighting]) -> list[Derived]:
-    """The changes on one line: values that came when it was no longer new."""
+    """The changes on one line: values that took the place of others, and any that came when it was no longer new."""
     by_time = sorted(line, key=lambda sighting: (sighting.first_at, sighting.value))
     found = []
     for at, sighting in enumerate(by_time):
-        if sighting.first_at < by_time[0].first_at + NEW_FOR:
+        age = sighting.first_at - by_time[0].first_at
+        until = sighting.first_at + OVERLAP.get(sighting.what, timedelta(0))
+        takes_over = age >= FIRST and all(before.last_at <= until for before in by_time[:at])
+        if not at or not (takes_over or age >= NEW_FOR[sighting.what]):
             continue
         before = by_time[at - 1].value
         # Several models are in use beside each other; which of them a new one replaces nobody can tell from here.

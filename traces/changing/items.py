@@ -36,7 +36,7 @@ FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class NewChange:
-    """A change as it was told. Empty texts were not told."""
+    """A change as it was told. Empty texts were not told; `is_dated`: whether it was said when it happened."""
 
     kind: Kind
     at: datetime
@@ -53,6 +53,7 @@ class NewChange:
     details: Mapping[str, Any] = field(default_factory=dict)
     source: Source = Source.API
     client_id: str = ""
+    is_dated: bool = True
 
 
 def read_change(item: Any, now: datetime, source: Source = Source.API) -> NewChange:
@@ -81,8 +82,9 @@ def read_change(item: Any, now: datetime, source: Source = Source.API) -> NewCha
     scope = {name: read(_scope, name, get(name)) or "" for name in _SCOPE}
     note = read(_text, "note", get("note"), NOTE_CHARS_MAX) or ""
     url = read(_url, get("url")) or ""
-    at = read(_moment, "at", get("at"), now) or now
+    said_at = read(_moment, "at", get("at"), now)
     ended_at = read(_moment, "ended_at", get("ended_at"), now)
+    at = said_at or min(now, ended_at or now)
     details = read(_details, get("details")) or {}
     teller = source if get("source") is None else read(_source, get("source"))
     version = lines["version"] or release
@@ -95,6 +97,7 @@ def read_change(item: Any, now: datetime, source: Source = Source.API) -> NewCha
     return NewChange(
         kind, at, ended_at, lines["name"], version, lines["previous"], **scope, author=lines["author"], note=note,
         url=url, details=details, source=teller, client_id=lines["client_id"],
+        is_dated=said_at is not None,
     )  # fmt: skip
 
 

@@ -13,22 +13,24 @@ from traces.changing.items import NewChange
 
 # What makes a row another one when it is told again.
 _TOLD = (
-    "kind", "at", "ended_at", "name", "version", "previous", "service", "feature", "environment", "author", "note",
+    "kind", "ended_at", "name", "version", "previous", "service", "feature", "environment", "author", "note",
     "url", "details", "source",
 )  # fmt: skip
 _NAMES = sql.SQL(", ").join(map(sql.Identifier, _TOLD))
 _PUT = sql.SQL("""
-    INSERT INTO traces_change AS c (project_id, client_id, created_by_id, origin, created_at, updated_at, {names})
-    VALUES (%(project_id)s, %(client_id)s, %(by_id)s, '', now(), now(), {values})
+    INSERT INTO traces_change AS c (project_id, client_id, created_by_id, origin, created_at, updated_at, at, {names})
+    VALUES (%(project_id)s, %(client_id)s, %(by_id)s, '', now(), now(), %(at)s, {values})
     ON CONFLICT (project_id, client_id) WHERE NOT (client_id = '') DO UPDATE
-    SET ({names}) = ({excluded}), updated_at = now()
-    WHERE ({mine}) IS DISTINCT FROM ({excluded})
+    SET ({names}) = ({excluded}), at = {at}, updated_at = now()
+    WHERE ({mine}, c.at) IS DISTINCT FROM ({excluded}, {at})
     RETURNING id, xmax = 0
 """).format(
     names=_NAMES,
     values=sql.SQL(", ").join(map(sql.Placeholder, _TOLD)),
     excluded=sql.SQL(", ").join(sql.Identifier("excluded", name) for name in _TOLD),
     mine=sql.SQL(", ").join(sql.Identifier("c", name) for name in _TOLD),
+    # Told again without a time it keeps its own: a worker that starts later tells of the same deploy.
+    at=sql.SQL("CASE WHEN %(is_dated)s THEN excluded.at ELSE least(c.at, coalesce(excluded.ended_at, c.at)) END"),
 )
 _FIND = "SELECT id FROM traces_change WHERE project_id = %s AND client_id = %s"
 _COUNT = "SELECT count(*) FROM (SELECT 1 FROM traces_change WHERE project_id = %s AND origin = '' LIMIT %s) AS told"
@@ -74,7 +76,7 @@ def put(cursor: Cursor[Any], project_id: int, changes: Sequence[NewChange], by_i
 
 def values_of(change: NewChange) -> dict[str, Any]:
     """The values of a row."""
-    values = {name: getattr(change, name) for name in (*_TOLD, "client_id")}
+    values = {name: getattr(change, name) for name in (*_TOLD, "at", "client_id", "is_dated")}
     return values | {
         "kind": change.kind.value,
         "source": change.source.value,

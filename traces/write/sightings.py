@@ -24,7 +24,7 @@ HUGE_SPANS = 2000
 SIGHTINGS_MAX = 5000
 VALUE_BYTES = 1024
 # A later last start is written down when it is so much later: else every slice rewrote every row that is in use.
-LAST_STEP = timedelta(minutes=1)
+LAST_STEP = timedelta(seconds=10)
 
 _KNOWN = """
     SELECT sighting_id, first_at, last_at FROM traces_sighting WHERE project_id = %s AND sighting_id = ANY(%s)
@@ -117,7 +117,7 @@ def keep(cursor: Cursor[Any], project_id: int, sightings: Sequence[Sighting]) ->
     if written:
         columns = zip(*(_values(sighting) for sighting in written), strict=True)
         cursor.execute(_PUT, (project_id, *map(list, columns)))
-    return bool(fresh or earlier)
+    return bool(written)
 
 
 def read_all(cursor: Cursor[Any], project_id: int) -> list[Sighting]:

@@ -1,4 +1,4 @@
-"""Traces, user signals and scores of an LLM application, sent to Telltale. `import telltale_sdk as telltale`.
+"""Traces, user signals, scores and changes of an LLM application, sent to Telltale. `import telltale_sdk as telltale`.
 
     telltale.init(endpoint="http://127.0.0.1:8000", api_key="tt_sk_...", service="shop-api")
 
@@ -15,6 +15,7 @@ and counted in `stats()`.
 from __future__ import annotations
 
 from telltale_sdk._api import (
+    change,
     current_span,
     current_span_id,
     current_trace_id,
@@ -44,6 +45,7 @@ __all__ = [
     "Stats",
     "__version__",
     "carry",
+    "change",
     "current_span",
     "current_span_id",
     "current_trace_id",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -302,6 +304,60 @@ def score(
         warn_once("score/target", "score %r is about no trace or session; it is not sent", name)
         return False
     return client.scores.put({key: item for key, item in told.items() if item is not None})
+
+
+@guarded(False)
+def change(
+    kind: str,
+    version: str = "",
+    *,
+    name: str = "",
+    previous: str = "",
+    service: str | None = None,
+    feature: str = "",
+    environment: str | None = None,
+    author: str = "",
+    note: str = "",
+    url: str = "",
+    details: Mapping[str, Any] | None = None,
+    at: datetime | None = None,
+    ended_at: datetime | None = None,
+    client_id: str | None = None,
+) -> bool:
+    """That something changed in what the application runs, sent in the background; the key needs the scope write.
+
+    `kind`: deploy, prompt, model, index, configuration, provider or note; name, version or note says what. Service and
+    environment are those of `init()` where they are not given; "" means every one. Told the same again, as by each
+    worker that starts, it is one change, at the time of the first; a return to what was there before needs a
+    `client_id` of its own. True where it was taken in.
+    """
+    client = _client.current()
+    if client is None:
+        return False
+    if not (name or version or note):
+        warn_once("change/what", "a change of kind %r says neither name nor version nor note; it is not sent", kind)
+        return False
+    config = client.config
+    told: dict[str, Any] = {
+        "kind": to_label(kind),
+        "name": to_label(name),
+        "version": to_label(version),
+        "previous": to_label(previous),
+        "service": to_label(config.service if service is None else service),
+        "feature": to_label(feature),
+        "environment": to_label(config.environment if environment is None else environment),
+        "author": to_label(author),
+        "note": masked_text(str(note), config.mask, 4_000) if note else None,
+        "url": to_label(url),
+        "details": {to_label(key): attribute_value(item, config.mask) for key, item in (details or {}).items()},
+        "ended_at": _moment(ended_at) if ended_at is not None else None,
+    }
+    told = {key: item for key, item in told.items() if item}
+    if at is not None:
+        told["at"] = _moment(at)
+    same = json.dumps(told, sort_keys=True, default=str)
+    told["client_id"] = to_label(client_id) or "sdk-" + hashlib.sha256(same.encode()).hexdigest()[:32]
+    return client.changes.put(told)
 
 
 def _quotes(evidence: Iterable[str], mask: Mask | None) -> list[str] | None:

@@ -23,7 +23,7 @@ from telltale_sdk._config import Config
 from telltale_sdk._context import Frame
 from telltale_sdk._guard import trouble, warn_once
 from telltale_sdk._pipeline import SCOPE, Counts, Exporter, Processor, quieten
-from telltale_sdk._signals import ScoreSender, SignalSender
+from telltale_sdk._signals import ChangeSender, ScoreSender, Sender, SignalSender
 from telltale_sdk._span import KINDS, Span
 from telltale_sdk._version import VERSION
 
@@ -41,7 +41,7 @@ _OTEL_KINDS = {
 
 @dataclass(frozen=True)
 class Stats:
-    """What became of everything so far. `spans_ended` is the sum of the four behind it; signals and scores likewise.
+    """What became of everything so far. `spans_ended` is the sum of the four behind it; the others likewise.
 
     Sent is what Telltale confirmed as committed; rejected is what it refused and counted on its accounting page;
     dropped is what never arrived, by reason in `dropped_by_reason`.
@@ -62,6 +62,11 @@ class Stats:
     scores_sent: int = 0
     scores_rejected: int = 0
     scores_dropped: int = 0
+    changes_given: int = 0
+    changes_queued: int = 0
+    changes_sent: int = 0
+    changes_rejected: int = 0
+    changes_dropped: int = 0
     bytes_queued: int = 0
     troubles: int = 0
     dropped_by_reason: tuple[tuple[str, int], ...] = ()
@@ -77,6 +82,7 @@ class Client:
         self.processor = Processor(self.exporter, config, self.counts)
         self.signals = SignalSender(config)
         self.scores = ScoreSender(config)
+        self.changes = ChangeSender(config)
         self.flushing: threading.Thread | None = None
         self.is_shared = config.provider is not None
         provider = shared_provider(config) if self.is_shared else own_provider(config)
@@ -90,7 +96,8 @@ class Client:
     def flush(self, timeout_s: float) -> bool:
         """Whether everything given so far came to its end within the time."""
         until = time.monotonic() + timeout_s
-        ended, senders = self.counts.ended, ((self.signals, self.signals.given), (self.scores, self.scores.given))
+        ended = self.counts.ended
+        senders = [(sender, sender.given) for sender in (self.signals, self.scores, self.changes)]
         if self.counts.queued:
             self.start_flushing()
         are_sent = [sender.wait_for(given, until) for sender, given in senders]
@@ -124,6 +131,7 @@ class Client:
         self.processor.close(timeout_s)
         self.signals.close(until)
         self.scores.close(until)
+        self.changes.close(until)
 
     def renew(self) -> None:
         """In the child of a fork: what was waiting is the parent's, connections and locks are new."""
@@ -131,6 +139,7 @@ class Client:
         self.exporter.renew()
         self.signals.renew()
         self.scores.renew()
+        self.changes.renew()
         self.flushing = None
 
 
@@ -206,16 +215,19 @@ def stats_of(client: Client | None) -> Stats:
     """The figures of a client."""
     if client is None:
         return Stats(troubles=_guard.trouble_count())
-    counts, signals, scores = client.counts, client.signals, client.scores
+    counts = client.counts
     with counts.lock:
         spans = (counts.ended, counts.queued, counts.sent, counts.rejected, counts.dropped.total())
         reasons = tuple(sorted(counts.dropped.items()))
         size = counts.queued_bytes
-    with signals.lock:
-        told = (signals.given, signals.queued, signals.sent, signals.rejected, signals.dropped)
-    with scores.lock:
-        said = (scores.given, scores.queued, scores.sent, scores.rejected, scores.dropped)
-    return Stats(*spans, *told, *said, bytes_queued=size, troubles=_guard.trouble_count(), dropped_by_reason=reasons)
+    told, said, changed = (_read(sender) for sender in (client.signals, client.scores, client.changes))
+    troubles = _guard.trouble_count()
+    return Stats(*spans, *told, *said, *changed, bytes_queued=size, troubles=troubles, dropped_by_reason=reasons)
+
+
+def _read(sender: Sender) -> tuple[int, int, int, int, int]:
+    with sender.lock:
+        return sender.given, sender.queued, sender.sent, sender.rejected, sender.dropped
 
 
 def _at_exit() -> None:

@@ -1,4 +1,4 @@
-"""Signals and scores on their way to Telltale: each a bounded queue and one thread, by the standard library alone."""
+"""Signals, scores and changes on their way: each a bounded queue and one thread, by the standard library alone."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import urllib.request
 from collections import deque
 from typing import Any
 
-from telltale_sdk._config import SCORES_PATH, SIGNALS_PATH, Config
+from telltale_sdk._config import CHANGES_PATH, SCORES_PATH, SIGNALS_PATH, Config
 from telltale_sdk._guard import trouble, warn_once
 from telltale_sdk._pipeline import RETRIED, read_pause
 from telltale_sdk._version import VERSION
 
 QUEUE_SIGNALS = QUEUE_SCORES = 1_000
 BATCH_SIGNALS = BATCH_SCORES = 100
+QUEUE_CHANGES = BATCH_CHANGES = 100
 PAUSE_MAX_SECONDS = 30.0
 ANSWER_BYTES = 256 * 1024
 
@@ -206,3 +207,14 @@ class ScoreSender(Sender):
     def body(self, batch: list[dict[str, Any]]) -> Any:
         """What a batch is sent as."""
         return {"scores": batch}
+
+
+class ChangeSender(Sender):
+    """Sends changes of what the application runs. Each is judged by itself, as scores are."""
+
+    word, path = "changes", CHANGES_PATH
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """How many wait at most, and how many go at a time."""
+        return QUEUE_CHANGES, BATCH_CHANGES

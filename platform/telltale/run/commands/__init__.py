@@ -39,6 +39,7 @@ COMMANDS: dict[str, Command] = {
     "worker-alive": Command("exit 0 when this machine's worker shows life", "telltale.run.commands.worker_alive"),
     "stop": Command("stop what `run` started", "telltale.run.commands.stop", needs_django=False),
     "database-url": Command("print a DSN that psql accepts", "telltale.run.commands.database_url"),
+    "change": Command("log a change of what a project runs, or list the newest", "telltale.run.commands.change"),
     "demo": Command("fill a project with made-up traffic, or remove it", "telltale.run.commands.demo"),
     "doctor": Command("check everything and say what is wrong", "telltale.run.commands.doctor"),
     "prepare": Command("migrate, then provision what the environment names", "telltale.run.commands.prepare"),
