@@ -13,14 +13,19 @@ from typing import Any
 from django.db import transaction
 from django.http import HttpRequest
 
-from alerts.charting.grid import window_at
+from alerts import budgeting
 from alerts.models import Monitor
 from alerts.monitors.definition import COMPOSITE, charted, parse_definition, read_definition, to_json
+from alerts.monitors.presets import BY_SLUG, limit_on_scale
 from alerts.monitors.states import Method
 from alerts.monitors.types import Definition, Metric
-from alerts.read.history import first_data
+from alerts.read import series
+from alerts.read.judges import read_judges
 from alerts.read.monitors import get_budget
+from alerts.read.reach import first_decided
 from alerts.series.catalogue import METRICS, timing_of
+from alerts.series.grid import window_at
+from alerts.series.params import parse_params
 from alerts.series.scopes import parse_scope
 from alerts.write import monitors as write
 from telltale.audit.log import record_in
@@ -55,24 +60,79 @@ class Outdated(Exception):
 
 def parse(told: Any) -> Definition:
     """The definition that `told` describes, by the metrics of the product; ItemRefused."""
-    return parse_definition(told, METRICS, parse_scope=parse_scope, timing=_timing)
+    return parse_definition(told, METRICS, parse_scope=parse_scope, parse_params=parse_params, timing=_timing)
+
+
+def parse_for(project: Project, told: Any) -> Definition:
+    """As `parse`, for a project: `preset` in `told` names one to begin with, and what is told beside it counts.
+
+    ItemRefused.
+    """
+    if isinstance(told, Mapping) and "preset" in told:
+        told = of_preset(project, told)
+    definition = parse(told)
+    check(project, definition)
+    return definition
+
+
+def check(project: Project, definition: Definition, own: int | None = None) -> None:
+    """Nothing where all that a definition names is there: judges, outcomes, filters, members; ItemRefused."""
+    metric = METRICS.get(definition.metric)
+    if metric is not None:
+        faults = series.check_params(project.pk, metric, definition.params)
+        if definition.scope.filter:
+            faults += series.check_filter(definition.scope.filter)
+        if faults:
+            raise ItemRefused(*faults)
+    _check_members(project.pk, definition, own)
+
+
+def of_preset(project: Project, told: Mapping[str, Any]) -> dict[str, Any]:
+    """A preset's definition with what is told instead; ItemRefused where there is none of that slug."""
+    slug = told["preset"]
+    preset = BY_SLUG.get(slug) if isinstance(slug, str) else None
+    if preset is None:
+        raise ItemRefused(Fault("preset", "is none that is shipped", "a slug of /monitors/presets", str(slug)[:60]))
+    beside = {name: value for name, value in told.items() if name != "preset"}
+    found: dict[str, Any] = {"name": preset.name, **preset.told, **beside}
+    for name in ("params", "threshold"):
+        held, given = preset.told.get(name), beside.get(name, {})
+        if isinstance(held, Mapping) and isinstance(given, Mapping):
+            found[name] = {**held, **given}
+    threshold = found.get("threshold")
+    if preset.scale_share is not None and isinstance(threshold, dict) and "limit" not in threshold:
+        scale = _scale(project.pk, found.get("params"))
+        if scale is not None:
+            threshold["limit"] = limit_on_scale(preset.scale_share, *scale)
+    return found
+
+
+def _scale(project_id: int, params: Any) -> tuple[float, float] | None:
+    """The ends of the scale of the judge's criterion that `params` name; None where there is none with numbers."""
+    judge = params.get("judge") if isinstance(params, Mapping) else None
+    if not isinstance(judge, str):
+        return None
+    held = read_judges(project_id, [judge]).get(judge)
+    criterion = held.criterion(str(params.get("criterion"))) if held else None
+    if criterion is None or not criterion.scale.has_numbers:
+        return None
+    return float(criterion.scale.low), float(criterion.scale.high)
 
 
 def create(
     project: Project, told: Any, *, by_id: int | None = None, request: HttpRequest | None = None, actor: str = ""
 ) -> int:
     """The id of a new monitor, whose chart begins with the stored history; ItemRefused."""
-    definition, now = parse(told), clock.now()
+    definition, now = parse_for(project, told), clock.now()
     with transaction.atomic():
         _queue(project)
         _check_room(project.pk)
-        _check_members(project.pk, definition, None)
         _check_name(project.pk, definition.name, None)
         monitor_id = write.insert(
             project.pk, definition, arl0=_first_arl0(definition), next_start=history_start(project, definition, now),
             now=now, by_id=by_id,
         )  # fmt: skip
-        _share_out(project.pk)
+        budgeting.share_out(project.pk)
         record_in(
             project, "monitor.create", _target(definition.name), request=request, actor=actor, after=to_json(definition)
         )
@@ -97,18 +157,34 @@ def change(
         after = parse(merged(held.definition, told))
         if after == before:
             return False
-        _check_members(project.pk, after, held.pk)
+        check(project, after, held.pk)
         _check_name(project.pk, after.name, held.pk)
         write.put_definition(
             held, after, is_same_chart=charted(before) == charted(after),
             next_start=history_start(project, after, now), now=now,
         )  # fmt: skip
-        _share_out(project.pk)
+        budgeting.share_out(project.pk)
         record_in(
             project, "monitor.change", _target(after.name), request=request, actor=actor, before=to_json(before),
             after=to_json(after),
         )  # fmt: skip
     return True
+
+
+def change_all(
+    project: Project, monitor_id: int, told: Mapping[str, Any], *, of_revision: int | None = None,
+    is_on: bool | None = None, is_archived: bool | None = None, request: HttpRequest | None = None, actor: str = "",
+) -> None:  # fmt: skip
+    """`restore`, `change`, `switch` and `archive` in one transaction: all that is given, or nothing of it."""
+    with transaction.atomic():
+        if is_archived is False:
+            restore(project, monitor_id, request=request, actor=actor)
+        if told or of_revision is not None:
+            change(project, monitor_id, told, of_revision=of_revision, request=request, actor=actor)
+        if is_on is not None:
+            switch(project, monitor_id, is_on=is_on, request=request, actor=actor)
+        if is_archived:
+            archive(project, monitor_id, request=request, actor=actor)
 
 
 def merged(held: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,7 +243,7 @@ def archive(project: Project, monitor_id: int, *, request: HttpRequest | None = 
         _check_no_composite(project.pk, held.pk)
         write.end_alarms([held.pk], now)
         write.put(held, archived_at=now)
-        _share_out(project.pk)
+        budgeting.share_out(project.pk)
         record_in(project, "monitor.archive", _target(held.name), request=request, actor=actor)
 
 
@@ -187,7 +263,7 @@ def restore(project: Project, monitor_id: int, *, request: HttpRequest | None = 
         _check_members(project.pk, definition, held.pk)
         start = max(held.next_start, history_start(project, definition, now))
         write.put(held, archived_at=None, due_at=now, next_start=start)
-        _share_out(project.pk)
+        budgeting.share_out(project.pk)
         record_in(project, "monitor.restore", _target(held.name), request=request, actor=actor)
 
 
@@ -207,7 +283,7 @@ def set_budget(
         if after == before:
             return
         write.put_budget(project.pk, by_id, clock.now(), **fields)
-        _share_out(project.pk)
+        budgeting.share_out(project.pk)
         record_in(project, "budget.change", "alert budget", request=request, actor=actor, before=before, after=after)
 
 
@@ -231,13 +307,17 @@ def read_budget(told: Mapping[str, Any]) -> dict[str, Any]:
 
 def history_start(project: Project, definition: Definition, now: datetime) -> datetime:
     """Where a new chart begins: five weeks back, or with the first data; earlier where its baseline asks for it."""
-    start = now - HISTORY
-    if definition.metric not in METRICS or METRICS[definition.metric].group != "Hosts":
-        start = max(start, first_data(project.pk) or now)
-    wanted = definition.baseline.start
+    least, wanted = now - HISTORY, definition.baseline.start
     if wanted is not None:
-        start = min(start, max(wanted, now - timedelta(days=project.retention_days)))
-    return window_at(min(start, now), definition.window, project.time_zone).start
+        least = min(least, wanted)
+    metric = METRICS.get(definition.metric)
+    first = None
+    if definition.composite is not None:
+        first = first_decided(project.pk, [each.monitor_id for each in definition.composite.members])
+    elif metric is not None:
+        first = series.history_start(project.pk, project.time_zone, metric, definition, now)
+    start = now if first is None else max(first, least)
+    return window_at(project.time_zone, definition.window, min(start, now)).start
 
 
 def _put(
@@ -251,7 +331,7 @@ def _put(
         if before == after:
             return
         write.put(held, **fields, **({"due_at": clock.now()} if fields.get("is_on") else {}))
-        _share_out(project.pk)
+        budgeting.share_out(project.pk)
         record_in(project, action, _target(held.name), request=request, actor=actor, before=before, after=after)
 
 
@@ -270,10 +350,6 @@ def _lock(project_id: int, monitor_id: int) -> Monitor:
 def _timing(metric: Metric) -> tuple[timedelta, timedelta]:
     found = timing_of(metric)
     return found.lateness, found.grace
-
-
-def _share_out(project_id: int) -> None:
-    """Hand the budget out anew to the monitors that are watched now."""
 
 
 def _first_arl0(definition: Definition) -> float:
@@ -387,11 +463,15 @@ __all__ = [
     "Outdated",
     "archive",
     "change",
+    "change_all",
+    "check",
     "create",
     "history_start",
     "merged",
     "mute",
+    "of_preset",
     "parse",
+    "parse_for",
     "read_budget",
     "restore",
     "set_budget",

@@ -1,0 +1,35 @@
+"""REST of alerts below `/api/v1/`."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+
+from alerts.api import alarms, backtests, baselines, choosing, monitors
+
+urlpatterns: list[URLPattern] = [
+    # Monitors
+    path("monitors", monitors.MonitorsView.as_view(), name="api-monitors"),
+    path("monitors/metrics", choosing.MetricsView.as_view(), name="api-monitors-metrics"),
+    path("monitors/presets", choosing.PresetsView.as_view(), name="api-monitors-presets"),
+    path("monitors/budget", choosing.BudgetView.as_view(), name="api-monitors-budget"),
+    path("monitors/backtest", backtests.BacktestView.as_view(), name="api-monitors-backtest"),
+    path("monitors/<str:monitor>", monitors.OneMonitorView.as_view(), name="api-monitor"),
+    path("monitors/<str:monitor>/mute", monitors.MuteView.as_view(), name="api-monitor-mute"),
+    path("monitors/<str:monitor>/points", monitors.PointsView.as_view(), name="api-monitor-points"),
+    path("monitors/<str:monitor>/backtest", backtests.MonitorBacktestView.as_view(), name="api-monitor-backtest"),
+    path("monitors/<str:monitor>/baselines", baselines.BaselinesView.as_view(), name="api-monitor-baselines"),
+    path(
+        "monitors/<str:monitor>/baselines/<str:baseline>/approve",
+        baselines.ApproveView.as_view(),
+        name="api-monitor-baseline-approve",
+    ),
+    path(
+        "monitors/<str:monitor>/baselines/<str:baseline>/refuse",
+        baselines.RefuseView.as_view(),
+        name="api-monitor-baseline-refuse",
+    ),
+    path("monitors/<str:monitor>/alarms", alarms.MonitorAlarmsView.as_view(), name="api-monitor-alarms"),
+    # Alarms
+    path("alarms", alarms.AlarmsView.as_view(), name="api-alarms"),
+    path("alarms/<str:alarm>", alarms.AlarmView.as_view(), name="api-alarm"),
+]

@@ -1,0 +1,305 @@
+"""What a monitor would have done: the engine's own rules over the stored history, in memory.
+
+The same readings, the same `advance`, the same run length as the live engine: on the same data it alarms at the same
+windows. What people did meanwhile (closing alarms, new baselines) and how late data came are no part of it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from alerts import budgeting, monitoring, watching
+from alerts.charting import composites
+from alerts.charting.advancing import begin
+from alerts.charting.types import Chart, Decided, NewAlarm, NewBaseline
+from alerts.monitors.states import Method, PointState, Standing
+from alerts.monitors.types import Definition, Metric, Reading, Share, Window
+from alerts.read import members
+from alerts.read.monitors import MonitorRow, get_budget, list_monitors
+from alerts.read.reach import first_decided
+from alerts.read.series import read_windows
+from alerts.series.grid import window_at, windows_between
+from alerts.stats import budget
+from alerts.stats.composite import expected_false
+from alerts.stats.objectives import expected_false_alarms, replayed_false_alarms
+from alerts.stats.proportions import overdispersion
+from alerts.write.monitors import WEEK, updates_a_week
+from telltale.lib import clock
+from telltale.lib.faults import Fault, ItemRefused
+from telltale.projects.models import Project
+
+# Two weeks of minutes, seven months of quarters of an hour: some seconds at most (measured, docs/monitors.md).
+WINDOWS_MOST = 20_160
+# What takes no share of the budget: its limit is people's.
+UNBUDGETED = frozenset({Method.FIXED, Method.COMPOSITE})
+_COMPOSITE_SLICE = 100
+_INSIDE_LEAST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """One alarm, and the end of the window from which it was quiet again (None: it goes on)."""
+
+    alarm: NewAlarm
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """False alarms a week to expect, and what that is from. `a_week` None: unknown. `low`, `high`: where counted."""
+
+    a_week: float | None
+    words: str
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """What a monitor would have done in [start, end).
+
+    `windows` decided, of which `learning` were learned from, `judged` held enough to be judged, `empty` held nothing.
+    `points` are the windows as the chart would draw them. `chart` is where it would stand now.
+    """
+
+    definition: Definition
+    metric: Metric
+    start: datetime
+    end: datetime
+    arl0: float
+    points: tuple[Decided, ...]
+    fired: tuple[Fired, ...]
+    baselines: tuple[NewBaseline, ...]
+    chart: Chart
+    expected: Expected
+
+    @property
+    def windows(self) -> int:
+        """Windows that were decided."""
+        return len(self.points)
+
+    @property
+    def learning(self) -> int:
+        """Windows that were learned from, or collected to."""
+        return sum(point.state is PointState.LEARNING for point in self.points)
+
+    @property
+    def judged(self) -> int:
+        """Windows that were held against a limit."""
+        return sum(point.state in {PointState.IN_LIMITS, PointState.OUT} for point in self.points)
+
+    @property
+    def empty(self) -> int:
+        """Windows in which nothing came."""
+        return sum(point.n == 0 for point in self.points)
+
+    @property
+    def baseline(self) -> NewBaseline | None:
+        """The baseline in force at the end; None while learning, or where the method has none."""
+        return self.baselines[-1] if self.baselines and self.chart.learning is None else None
+
+    @property
+    def standing(self) -> Standing:
+        """Where the chart would stand now."""
+        return self.chart.standing
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """The windows that a back-test decides. `is_cut`: more were asked for than one back-test takes."""
+
+    windows: tuple[Window, ...]
+    is_cut: bool = False
+
+    @property
+    def start(self) -> datetime:
+        """Start of the first."""
+        return self.windows[0].start
+
+    @property
+    def end(self) -> datetime:
+        """End of the last."""
+        return self.windows[-1].end
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A monitor's place in the alert budget, and what it does to the others."""
+
+    share: budget.Share
+    costs: tuple[budget.Cost, ...]
+
+
+def backtest(
+    project: Project,
+    definition: Definition,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    *,
+    arl0: float | None = None,
+) -> Backtest:
+    """Replay `definition` on the stored history; ItemRefused, SeriesFault, TooSlow.
+
+    [start, end): from where a new chart of it would begin until now, unless told. `arl0` None: by the share of the
+    budget that it would have if it were added.
+    """
+    stretch = stretch_of(project, definition, start, end)
+    readings = read(project, definition, stretch.windows)
+    if arl0 is None:
+        arl0 = place_of(project.pk, definition).share.arl0
+    return replay(project, definition, stretch, readings, arl0)
+
+
+def backtest_of(
+    project: Project, held: MonitorRow, start: datetime | None = None, end: datetime | None = None
+) -> Backtest:
+    """Replay a stored monitor over the windows that its chart has decided, unless told otherwise."""
+    if start is None and end is None and held.decided_to is not None:
+        start, end = first_decided(project.pk, [held.id]), held.decided_to
+    return backtest(project, held.definition, start, end, arl0=held.arl0)
+
+
+def replay(
+    project: Project, definition: Definition, stretch: Stretch, readings: Sequence[Reading], arl0: float
+) -> Backtest:
+    """What `definition` makes of readings that were read already, one for each window of the stretch."""
+    metric = watching.metric_of(definition)
+    chart, fired = begin(definition), list[Fired]()
+    steps = watching.judge(chart, definition, metric, readings, arl0, watching.place_of(project.pk))
+    for step in steps:
+        if step.ended and fired:
+            fired[-1] = Fired(fired[-1].alarm, step.point.window.end)
+        if step.alarm is not None:
+            fired.append(Fired(step.alarm, None))
+    chart = steps[-1].chart if steps else chart
+    points = tuple(step.point for step in steps)
+    baselines = tuple(step.baseline for step in steps if step.baseline is not None)
+    expected = expect(project.pk, definition, points, arl0)
+    return Backtest(
+        definition, metric, stretch.start, stretch.end, arl0, points, tuple(fired), baselines, chart, expected
+    )
+
+
+def stretch_of(
+    project: Project, definition: Definition, start: datetime | None = None, end: datetime | None = None
+) -> Stretch:
+    """The windows from `start` (where a new chart would begin) to `end` (now) that are closed; ItemRefused without any.
+
+    Where nobody says when it begins, the newest windows that a back-test takes.
+    """
+    now = clock.now()
+    until = min(end or now, now - definition.lateness)
+    if definition.composite is not None:
+        reached = members.decided_to(project.pk, [each.monitor_id for each in definition.composite.members])
+        until = until if reached is None else min(until, reached)
+    first = start or monitoring.history_start(project, definition, now)
+    first = window_at(project.time_zone, definition.window, first).start
+    if first >= until:
+        words = "leaves no closed window" if start or end else "there is no closed window to replay yet"
+        raise ItemRefused(Fault("from", words, f"before {until.isoformat()}"))
+    room = int((until - first) / definition.window) + 2
+    is_cut = room > WINDOWS_MOST
+    if is_cut and start is not None:
+        limit = f"{WINDOWS_MOST} windows, that is {WINDOWS_MOST * definition.window}"
+        raise ItemRefused(Fault("from", "makes too many windows", limit, room))
+    if is_cut:
+        first = window_at(project.time_zone, definition.window, until - (WINDOWS_MOST - 2) * definition.window).start
+    windows = tuple(windows_between(project.time_zone, definition.window, first, until))
+    if not windows:
+        raise ItemRefused(Fault("from", "leaves no closed window", f"{definition.window} or more", room))
+    return Stretch(windows, is_cut)
+
+
+def read(project: Project, definition: Definition, windows: Sequence[Window]) -> list[Reading]:
+    """What the series held in each window, as the live engine reads it; SeriesFault, TooSlow."""
+    if definition.composite is None:
+        metric = watching.metric_of(definition)
+        return read_windows(project.pk, project.time_zone, metric, definition, windows)
+    first = windows[0].start - definition.composite.within
+    ids = [each.monitor_id for each in definition.composite.members]
+    said = members.said(project.pk, ids, first, windows[-1].end)
+    ends = {member: [point.end for point in points] for member, points in said.items()}
+    found: list[Reading] = []
+    for at in range(0, len(windows), _COMPOSITE_SLICE):
+        part = windows[at : at + _COMPOSITE_SLICE]
+        low, high = part[0].end - definition.composite.within, part[-1].end
+        lately = {
+            member: points[bisect_right(ends[member], low) : bisect_right(ends[member], high)]
+            for member, points in said.items()
+        }
+        found.extend(composites.readings(definition, part, lately))
+    return found
+
+
+def place_of(project_id: int, definition: Definition, own: int | None = None) -> Place:
+    """The share of the alert budget that `definition` would have (in the place of the monitor `own`), and its costs.
+
+    What takes no share costs nobody anything; its run length stands for what it would have.
+    """
+    charts = [chart for chart in budgeting.charts_of(project_id) if chart.key != str(own)]
+    held = [chart for chart in budgeting.charts_of(project_id) if chart.key == str(own)]
+    key = str(own) if own is not None else "new"
+    tier: budget.Tier = "page" if definition.is_paging else "notice"
+    new = budget.Chart(key, updates_a_week(definition), definition.weight, tier)
+    pages = get_budget(project_id).pages_a_week
+    share = budget.allot([*charts, new], pages)[-1]
+    if definition.method in UNBUDGETED:
+        return Place(share, ())
+    return Place(share, budget.cost_of([*charts, *held], [*charts, new], pages))
+
+
+def expect(project_id: int, definition: Definition, points: Sequence[Decided], arl0: float) -> Expected:
+    """False alarms a week while nothing is wrong, and how that is known."""
+    if definition.method not in UNBUDGETED:
+        return Expected(updates_a_week(definition) / arl0, "its share of the alert budget")
+    if definition.composite is not None:
+        wanted = {each.monitor_id for each in definition.composite.members}
+        rates = [
+            row.expected_a_week
+            for row in list_monitors(project_id)
+            if row.id in wanted and row.method not in UNBUDGETED
+        ]
+        if len(rates) < len(wanted):
+            return Expected(None, "unknown: members with fixed limits have no expected false alarms")
+        within_s = definition.composite.within.total_seconds()
+        found = expected_false(rates, k=definition.composite.least, within_s=within_s)
+        return Expected(
+            found.independent,
+            "from its members’ own, were they independent of each other; at most as given",
+            high=found.most,
+        )
+    return _by_chance(definition, points)
+
+
+def _by_chance(definition: Definition, points: Sequence[Decided]) -> Expected:
+    """What a fixed limit alarms by chance: by the windows within it, held to be what is normal."""
+    threshold = definition.threshold
+    a_week = WEEK / definition.window
+    if threshold is None:
+        return Expected(None, "unknown")
+    shares = [point.data for point in points if isinstance(point.data, Share) and point.data.n > 0]
+    inside = [
+        point.data
+        for point in points
+        if isinstance(point.data, Share) and point.data.n > 0 and point.state is PointState.IN_LIMITS
+    ]
+    if len(inside) >= _INSIDE_LEAST and len(inside) >= len(shares) / 2 and threshold.after == 1:
+        k, n = np.array([each.k for each in inside]), np.array([each.n for each in inside])
+        p = float(k.sum() / n.sum())
+        rho = overdispersion(k, n, p) if 0 < p < 1 else 0.0
+        volumes = [each.n for each in shares]
+        if 0 < p < 1:
+            chance = expected_false_alarms(volumes, a_week, threshold.limit, p, rho, threshold.side, definition.least_n)
+            return Expected(chance.a_week, f"by chance alone at {100 * p:.3g} %, the share of the windows within it")
+        return Expected(0.0, "nothing lies between what was seen and the limit")
+    values = np.array([np.nan if point.value is None else point.value for point in points])
+    counted = replayed_false_alarms(values, a_week, threshold.limit, threshold.side)
+    if counted is None:
+        return Expected(None, "unknown: no window held anything")
+    words = "as often as it happened in this stretch, for whatever reason"
+    return Expected(counted.a_week, words, counted.low, counted.high)
