@@ -201,7 +201,7 @@ def _first(project_id: int, metric: Metric, definition: Definition, now: datetim
         query = _FIRST_HOST
     else:
         query = _FIRST_TRACE
-    rows = rows_of(sql.SQL(query), params)  # type: ignore[arg-type]
+    rows = rows_of(sql.SQL(query), params)
     found: datetime | None = rows[0][0]
     return found
 

@@ -1,5 +1,5 @@
 -- One row is a judged target with 1 where the judge flagged it, else 0; as series_scores_judged.
--- Takes project_id, judges, live. Stands on evals_judgement_age.
+-- Takes project_id, judges, live. Stands on evals_judgement_age and evals_judgement_target.
 SELECT
     j.judge_id, '_flag' AS name, {dimensions} j.is_flagged::int::float8 AS y, j.pi, j.started_at, j.judgement_id AS tie
 FROM evals_judgement AS j
@@ -14,8 +14,12 @@ WHERE j.project_id = %(project_id)s
     AND j.is_flagged IS NOT NULL
     AND j.pi > 0
     AND (j.purpose = 1 OR (j.purpose = 2 AND j.judge_version_id = ANY (%(live)s::bigint[]) AND NOT EXISTS (
-        SELECT FROM evals_judgement AS other
-        WHERE other.project_id = j.project_id AND other.target_id = j.target_id AND other.span_id = j.span_id
-            AND other.judge_id = j.judge_id AND other.purpose = 1 AND other.repeat = 0 AND other.state = 'scored'
+        SELECT FROM (
+            SELECT * FROM evals_judgement AS o
+            WHERE o.project_id = j.project_id AND o.target_id = j.target_id
+            OFFSET 0
+        ) AS other
+        WHERE other.span_id = j.span_id AND other.judge_id = j.judge_id AND other.purpose = 1 AND other.repeat = 0
+            AND other.state = 'scored'
     )))
     {conditions}

@@ -1,9 +1,14 @@
 -- One row is a judge's score of traffic: live ones, and those of a backfill of the live version where no live one is.
 -- Takes project_id, names, judges, live (version ids); {dimensions} over evals_judgement AS j; {traces} joins traces_trace
--- AS t where a filter is asked for. Stands on evals_score_name and the key of evals_judgement.
+-- AS t where a filter is asked for. Stands on evals_score_name, the key of evals_judgement and
+-- evals_judgement_target; OFFSET 0 keeps it there while the planner takes tables for empty.
 SELECT j.judge_id, s.name, {dimensions} s.number AS y, s.pi, s.started_at, s.score_id AS tie
 FROM evals_score AS s
-JOIN evals_judgement AS j ON j.project_id = s.project_id AND j.judgement_id = s.judgement_id
+CROSS JOIN LATERAL (
+    SELECT * FROM evals_judgement AS k
+    WHERE k.project_id = s.project_id AND k.judgement_id = s.judgement_id
+    OFFSET 0
+) AS j
 {traces}
 WHERE s.project_id = %(project_id)s
     AND s.name = ANY (%(names)s::text[])
@@ -16,8 +21,12 @@ WHERE s.project_id = %(project_id)s
     AND j.judge_id = ANY (%(judges)s::bigint[])
     AND j.repeat = 0
     AND (j.purpose = 1 OR (j.purpose = 2 AND j.judge_version_id = ANY (%(live)s::bigint[]) AND NOT EXISTS (
-        SELECT FROM evals_judgement AS other
-        WHERE other.project_id = j.project_id AND other.target_id = j.target_id AND other.span_id = j.span_id
-            AND other.judge_id = j.judge_id AND other.purpose = 1 AND other.repeat = 0 AND other.state = 'scored'
+        SELECT FROM (
+            SELECT * FROM evals_judgement AS o
+            WHERE o.project_id = j.project_id AND o.target_id = j.target_id
+            OFFSET 0
+        ) AS other
+        WHERE other.span_id = j.span_id AND other.judge_id = j.judge_id AND other.purpose = 1 AND other.repeat = 0
+            AND other.state = 'scored'
     )))
     {conditions}
