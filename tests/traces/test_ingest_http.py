@@ -149,7 +149,9 @@ def test_a_chunked_body_is_read_to_its_end(project: Project) -> None:
     [
         (b"\xff\xff\xff", {}, 400, 3, ""),
         (b"not gzip", {"HTTP_CONTENT_ENCODING": "gzip"}, 400, 3, "gzip"),
-        (gzip.compress(body_of(1))[:-20], {"HTTP_CONTENT_ENCODING": "gzip"}, 400, 3, "gzip"),
+        pytest.param(
+            gzip.compress(body_of(1))[:-20], {"HTTP_CONTENT_ENCODING": "gzip"}, 400, 3, "gzip", id="gzip cut short"
+        ),
         (b"x", {"HTTP_CONTENT_ENCODING": "br"}, 415, 3, "br"),
         (b"x", {"HTTP_CONTENT_ENCODING": "gzip, gzip"}, 415, 3, ""),
         (b"x", {"HTTP_AUTHORIZATION": ""}, 401, 16, "API key"),
