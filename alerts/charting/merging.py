@@ -39,7 +39,8 @@ def is_enough(n: int, data: Data, definition: Definition, baseline: Baseline | N
         least = baseline.parameters.get("window", 1) if baseline is not None else 1
         if isinstance(least, int | float) and len(data.values) < least:
             return False
-    return n >= definition.least_n
+    # What is a reading without any unit (a level of nothing, silence) is enough where nobody asks for units.
+    return definition.least_n <= 1 or n >= definition.least_n
 
 
 def _weights(values: Values) -> tuple[float, ...]:
