@@ -32,6 +32,8 @@ _COUNTED_LEAST = 20
 _SCALES = np.linspace(0.76, 1.18, 8)
 _SEARCHES = 4
 _CHUNK = 2_000_000
+# A chain's own baseline is drawn no longer than this: the errors of longer ones follow.
+_LENGTH = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,15 +158,21 @@ class _World:
             self.columns[j] = middle[j] + widen * (self.columns[j] - middle[j])
         # Where each channel's level stands, a chain each: carried from one piece of a run to the next.
         self.levels: dict[int, Floats] = {}
-        rows = max(1, _CHUNK // self.n)
+        length = min(self.n, _LENGTH)
+        rows = max(1, _CHUNK // length)
         for start in range(0, chains, rows):
             size = min(rows, chains - start)
             self.levels.clear()
-            drawn = self._starts(generator, (size, self.n))
+            drawn = self._starts(generator, (size, length))
             for j in range(len(channels)):
                 values = self._values(drawn.T, j, generator).T
                 means[j, start : start + size] = values.mean(axis=1)
                 sds[j, start : start + size] = values.std(axis=1, ddof=1)
+        # Errors of a longer baseline are as much smaller as roots of lengths are.
+        part = math.sqrt(length / self.n)
+        whole_means = np.array([column.mean() for column in self.columns])[:, None]
+        whole_sds = np.array([column.std(ddof=1) for column in self.columns])[:, None]
+        means, sds = whole_means + part * (means - whole_means), whole_sds + part * (sds - whole_sds)
         self.centres = means
         floors = np.array([max(channel.floor, 1e-12) for channel in channels])
         self.sds = np.maximum(sds, floors[:, None])
