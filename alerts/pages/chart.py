@@ -19,12 +19,15 @@ from alerts.budgeting import SHARING
 from alerts.monitors.states import Kind, Method
 from alerts.monitors.types import Metric
 from alerts.monitors.types import Window as SeriesWindow
-from alerts.pages import alarm_view, chart_figure, chart_files, chart_view, units, words
+from alerts.pages import alarm_view, chart_figure, chart_files, chart_view, mix_view, units, words
 from alerts.read.alarms import AlarmRow, get_alarm, list_alarms, tallies
 from alerts.read.baselines import IN_FORCE, PROPOSED, BaselineRow, list_baselines
 from alerts.read.charted import Drawn, read_drawn, read_stretches, told_of
+from alerts.read.mixed import dimensions_of, read_mixed
 from alerts.read.monitors import MonitorRow, get_monitor
 from alerts.read.points import PointRow, list_points
+from alerts.read.shown import list_named
+from alerts.series.asked import SeriesFault
 from alerts.series.catalogue import find_metric
 from alerts.series.links import behind
 from alerts.stats.shift import Shift, shift_of_mean, shift_of_share
@@ -84,9 +87,16 @@ def monitor_page(request: HttpRequest, project: Project, monitor_id: int) -> Htt
         return render(request, "alerts/monitor.html", context, status=503)
     except Busy:
         return busy_response()
+    by, dimensions = query.get("by", ""), dimensions_of(metric, monitor.definition)
+    mix = _mix(project, monitor, metric, window, held, by, zone) if by in dimensions else None
     context = _context(project, monitor, metric, window, held, zone, now) | _addresses(project, monitor, window, query)
     context |= {
         "here": request.get_full_path(),
+        "mix": mix,
+        "members": _members(project, monitor, held.alarm),
+        "dimensions": [
+            (query_string(query, by=name, at=None) + "#mix", name.replace("_", " "), name == by) for name in dimensions
+        ],
         "at": _at(query, project, monitor, metric, zone),
         "began": _began(monitor, held.alarm, zone, now) if query.get("began") == "1" else "",
     }
@@ -143,6 +153,34 @@ def _read(
     return _Held(drawn, newest[0] if newest else None, alarms, alarm, baselines, changes, fired, sized)
 
 
+def _mix(
+    project: Project, monitor: MonitorRow, metric: Metric | None, window: Window, held: _Held, by: str, zone: ZoneInfo
+) -> mix_view.MixView | None:
+    """The series against itself at the baseline's mix of `by`."""
+    if metric is None:
+        return None
+    baseline = _judging(held.baselines, held.alarm)
+    before = (window.start_at - BEFORE, window.start_at)
+    reference = (baseline.start_at, baseline.end_at) if baseline is not None else before
+    windows = [SeriesWindow(each.start_at, each.end_at) for each in held.drawn.points]
+    try:
+        found = read_mixed(project.pk, project.time_zone, metric, monitor.definition, by, reference, windows)
+    except SeriesFault as fault:
+        return mix_view.lacking(f"{fault.words[:1].upper()}{fault.words[1:]}.")
+    except TooSlow:
+        return mix_view.lacking("That took too long; a shorter time makes it quick.")
+    if not windows:
+        return mix_view.lacking("Nothing is drawn in this time.")
+    return mix_view.view(found, metric, by, windows[0].start, windows[-1].end, zone)
+
+
+def _members(project: Project, monitor: MonitorRow, alarm: AlarmRow | None) -> list[chart_view.MemberLine]:
+    if monitor.definition.composite is None:
+        return []
+    ids = [each.monitor_id for each in monitor.definition.composite.members]
+    return chart_view.members(list_named(project.pk, ids), alarm)
+
+
 def _judging(baselines: Sequence[BaselineRow], alarm: AlarmRow | None) -> BaselineRow | None:
     """The baseline that judged an alarm, or the one in force."""
     wanted = alarm.baseline_id if alarm is not None else None
@@ -191,13 +229,13 @@ def _context(
         "monitor": monitor,
         "metric": metric,
         "window": window,
+        "has_rules_only": monitor.method in {Method.FIXED, Method.OBJECTIVE, Method.COMPOSITE},
         "title": chart_view.headline(monitor, alarm, zone, now),
         "as_of_words": chart_view.as_of(definition, metric, held.last, baseline, zone),
         "ribbon": ribbon,
         "ribbon_icon": f"r-{ribbon}",
         "word": word,
-        "says": (monitor.error or monitor.standing_words or words.MEANINGS[monitor.standing])[:1].upper()
-        + (monitor.error or monitor.standing_words or words.MEANINGS[monitor.standing])[1:],
+        "says": words.says(monitor.standing, monitor.standing_words, monitor.error),
         "is_muted": monitor.is_muted(now),
         "chance": chart_view.chance_words(monitor, baseline),
         "size": chart_view.size(
@@ -238,7 +276,7 @@ def _smoothed(points: Sequence[PointRow]) -> str:
     for point in reversed(points):
         name = next(iter(chart_figure.rules_of(point)), "")
         if point.shown_level is not None and name:
-            return name.split()[0]
+            return next((word for word in ("MEWMA", "EWMA", "CUSUM") if word in name), "Smoothed")
     return "Smoothed"
 
 

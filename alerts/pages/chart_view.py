@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,6 +17,7 @@ from alerts.read.alarms import AlarmRow
 from alerts.read.baselines import BaselineRow
 from alerts.read.monitors import MonitorRow
 from alerts.read.points import PointRow
+from alerts.read.shown import Shown
 from alerts.stats.runrules import western_electric
 from alerts.stats.shift import Shift
 from evals.stats.results import TooLittle
@@ -55,6 +56,18 @@ class RuleLine:
     now: str
     limits: str
     last: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberLine:
+    """One member of a composite: how it stands, and when it alarmed in what the composite's alarm saw."""
+
+    id: int
+    name: str
+    ribbon: str
+    word: str
+    since: datetime
+    moved_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +283,20 @@ def facts(definition: Definition, metric: Metric | None, monitor: MonitorRow) ->
     if definition.no_data is not None:
         told.append(("Without data", f"an alarm after {words.span(definition.no_data)}"))
     return told
+
+
+def members(monitors: Sequence[Shown], alarm: AlarmRow | None) -> list[MemberLine]:
+    """The members of a composite, those that moved first."""
+    moved: dict[int, datetime] = {}
+    for told in (alarm.evidence.get("members") or ()) if alarm is not None else ():
+        monitor, at = told.get("monitor"), told.get("at")
+        if isinstance(monitor, int) and isinstance(at, int | float):
+            moved[monitor] = datetime.fromtimestamp(at, UTC)
+    lines = []
+    for each in monitors:
+        ribbon, word = words.STANDINGS[each.standing] if each.is_on else ("none", "Off")
+        lines.append(MemberLine(each.id, each.name, ribbon, word, each.standing_since, moved.get(each.id)))
+    return sorted(lines, key=lambda each: (each.moved_at is None, each.name.casefold()))
 
 
 def finding(monitor: MonitorRow, alarm: AlarmRow | None, drawn: Sequence[PointRow]) -> str:

@@ -16,6 +16,7 @@ from alerts.read.alarms import AlarmTally
 from alerts.read.shown import SPARK_DAYS, Last, Shown, SparkPoint
 from alerts.series.catalogue import find_metric
 from telltale.lib import format as fmt
+from telltale.lib.charts import Unit
 
 FIRED_DAYS = 30
 PAGE_SIZE = 50
@@ -78,6 +79,7 @@ class Line:
     now: str
     now_note: str
     is_out: bool
+    is_notable: bool
     expected: str
     method: str
     severity: str
@@ -226,7 +228,7 @@ def line(
         id=monitor.id,
         name=monitor.name,
         about=words.about(metric.title if metric else monitor.metric, definition),
-        says=monitor.error or monitor.standing_words or words.MEANINGS[monitor.standing],
+        says=words.says(monitor.standing, monitor.standing_words, monitor.error),
         ribbon=ribbon,
         word=word,
         since=monitor.standing_since,
@@ -235,7 +237,8 @@ def line(
         now=_now(unit.text(last.value) if last and last.value is not None else "", last),
         now_note=f"n = {last.n:,}" if last and last.n else "",
         is_out=monitor.standing is Standing.ALARMED,
-        expected=units.band(unit, last.shown_low, last.shown_high) if last else "not yet known",
+        is_notable=monitor.standing not in {Standing.IN_CONTROL, Standing.LEARNING},
+        expected=_expected(definition, last, unit),
         method=words.METHODS[monitor.method],
         severity=f"p{monitor.severity}",
         tier="pages" if monitor.is_paging else "notices only",
@@ -249,6 +252,16 @@ def _now(text: str, last: Last | None) -> str:
     if text:
         return text
     return "nothing yet" if last is None else words.POINTS[last.state][1].lower() if not last.n else "unknown"
+
+
+def _expected(definition: Definition, last: Last | None, unit: Unit) -> str:
+    """What the newest window is held against."""
+    if definition.objective is not None:
+        return f"{fmt.share(definition.objective.allowed)} allowed"
+    if definition.composite is not None:
+        many = definition.composite
+        return f"under {many.least}" if many.score_over is None else f"score under {many.score_over:g}"
+    return units.band(unit, last.shown_low, last.shown_high) if last else "not yet known"
 
 
 def _pages(monitor: Shown, fired: AlarmTally, expected_a_week: float | None) -> str:

@@ -86,8 +86,16 @@ def scope_words(scope: Scope) -> str:
     return "; ".join(parts) or "everything"
 
 
+def says(standing: Standing, told: str, error: str) -> str:
+    """Where a monitor stands, in a sentence that begins with a capital."""
+    words = error or told or MEANINGS[standing]
+    return words[:1].upper() + words[1:]
+
+
 def about(title: str, definition: Definition) -> str:
     """What a monitor watches, in one line below its name."""
+    if definition.composite is not None:
+        return f"{len(definition.composite.members)} monitors together, {each_window(definition.window)}"
     return f"{title}, {scope_words(definition.scope)}, {each_window(definition.window)}"
 
 
