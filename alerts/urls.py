@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from alerts.pages import acts, alarms, budget, chart, monitors
+from alerts.pages import acts, alarms, budget, chart, drift, drift_settings, monitors
 
 P = "p/<slug:slug>/"
 MONITORS = P + "monitors/"
+DRIFT = P + "drift/"
 
 urlpatterns: list[URLPattern] = [
     path(MONITORS, monitors.monitor_list_page, name="monitors"),
@@ -17,4 +18,10 @@ urlpatterns: list[URLPattern] = [
     path(MONITORS + "<int:monitor_id>/alarms/<int:alarm_id>/", acts.alarm_act, name="monitor_alarm"),
     path(MONITORS + "<int:monitor_id>/baseline/", acts.baseline_act, name="monitor_baseline"),
     path(MONITORS + "<int:monitor_id>/switch/", acts.switch_act, name="monitor_switch"),
+    path(DRIFT, drift.drift_page, name="drift"),
+    path(DRIFT + "settings/", drift_settings.settings_page, name="drift_settings"),
+    path(DRIFT + "freeze/", drift.freeze, name="drift_freeze"),
+    path(DRIFT + "update/", drift.update, name="drift_update"),
+    path(DRIFT + "references/<int:reference_id>/approve/", drift.approve, name="drift_approve"),
+    path(DRIFT + "references/<int:reference_id>/rename/", drift.rename, name="drift_rename"),
 ]

@@ -7,7 +7,7 @@ All of it is a report, looked at once: its tests are one family held to a false 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from alerts.drift.fields import BY_KEY, OWN, Side
 from alerts.drift.groups import new_groups
+from alerts.drift.map import Plane, plane_of
 from alerts.drift.reference import Counts, Facts, Reference
 from alerts.stats.categories import compare_categories, residual
 from alerts.stats.distances import compare_numbers
 from alerts.stats.mmd import ROWS_MIN, KernelTest, kernel_test
 from alerts.stats.pvalues import benjamini_hochberg
-from alerts.stats.topics import EXAMPLES, OUTSIDE, TopicDrift, topic_drift
+from alerts.stats.topics import EXAMPLES, OUTSIDE, TopicDrift, assign, topic_drift
 from evals.stats.results import TooLittle
 from telltale.stats.proportions import newcombe, wilson
 
@@ -111,7 +112,7 @@ class FieldShift:
 class Report:
     """A window of `n` vectors against the reference. `mmd2` None: too few, `lacking` says how many are needed.
 
-    `estimated`: how many traces the sample stands for, by 1/pi. `began`: see `alerts.drift.began`.
+    `estimated`: how many traces the sample stands for, by 1/pi. `plane`: some of the vectors, to be drawn.
     """
 
     n: int
@@ -127,11 +128,18 @@ class Report:
     fields: tuple[FieldShift, ...]
     lacking: str
     seed: int
+    plane: Plane | None = None
 
     @property
     def has_moved(self) -> bool:
         """Whether the vectors, or their division among topics, moved beyond chance."""
         return any(p is not None and p <= Q for p in (self.p_adjusted, self.topic_p_adjusted))
+
+    def called(self, names: Sequence[str]) -> Report:
+        """The same with the topics' names as they are now."""
+        called = {f"topic:{at}": name for at, name in enumerate(names)}
+        groups = tuple(replace(group, name=called.get(group.key, group.name)) for group in self.groups)
+        return replace(self, groups=groups)
 
     def as_json(self) -> dict[str, Any]:
         """What a JSON column holds of it."""
@@ -155,7 +163,11 @@ class Report:
             )
             for f in told["fields"]
         )
-        return cls(**{**told, "groups": groups, "fields": fields})
+        plane = told.get("plane")
+        if plane is not None:
+            sides = {name: tuple(tuple(each) for each in plane[name]) for name in ("reference", "current", "new")}
+            plane = Plane(**sides, shown=plane["shown"])
+        return cls(**{**told, "groups": groups, "fields": fields, "plane": plane})
 
 
 @dataclass(frozen=True)
@@ -168,16 +180,19 @@ class Current:
     estimated: float
 
 
-def make_report(reference: Reference, current: Current, side: Side, *, seed: int) -> Report:
+def make_report(reference: Reference, current: Current, side: Side, *, seed: int, with_plane: bool = False) -> Report:
     """Everything a page says of a window. The same seed gives the same report."""
     n = int(current.rows.shape[0])
     kernel: KernelTest | TooLittle = TooLittle(n, ROWS_MIN, "vectors")
     drift: TopicDrift | None = None
     groups: tuple[Group, ...] = ()
+    plane: Plane | None = None
     if n:
         kernel = kernel_test(reference.rows, current.rows, seed=seed, bandwidth=reference.bandwidth)
         drift = topic_drift(reference.topics, current.rows)
         groups = _groups(reference, current, drift)
+        is_new = assign(reference.topics.centres, current.rows)[1] > reference.topics.radius
+        plane = plane_of(reference.rows, current.rows, is_new) if with_plane else None
     fields = [
         _compare(key, side, reference.facts, current.facts)
         for key in dict.fromkeys([*reference.facts.categories, *current.facts.categories])
@@ -211,6 +226,7 @@ def make_report(reference: Reference, current: Current, side: Side, *, seed: int
         ),
         lacking=f"{kernel.have} of {kernel.need} {kernel.what}" if isinstance(kernel, TooLittle) else "",
         seed=seed,
+        plane=plane,
     )
 
 

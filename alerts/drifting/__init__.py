@@ -13,6 +13,7 @@ from alerts.drifting.references import (
 from alerts.drifting.reports import refresh, tend_reports
 from alerts.drifting.sampling import share_of_hour, take_changes
 from alerts.drifting.settings import SettingsRefused, save_settings
+from alerts.drifting.updating import start_update
 
 __all__ = [
     "FreezeRefused",
@@ -27,6 +28,7 @@ __all__ = [
     "rename_topic",
     "save_settings",
     "share_of_hour",
+    "start_update",
     "sweep_old",
     "take_changes",
     "tend_reports",

@@ -138,7 +138,7 @@ def _make(
 ) -> None:
     current = read_current(project.pk, view.feature, view.side, view.encoder, start, end)
     seed = int.from_bytes(hashlib.sha256(f"{view.id} {days} {start.isoformat()}".encode()).digest()[:6], "big")
-    report = make_report(_without(reference, current), current, view.side, seed=seed)
+    report = make_report(_without(reference, current), current, view.side, seed=seed, with_plane=days != DAILY)
     write.put_report(project.pk, view.id, days, start, end, _with_names(project.pk, report, view.side))
 
 

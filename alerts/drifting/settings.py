@@ -14,6 +14,7 @@ from alerts.models import DriftSettings
 from alerts.read.drift import DriftView, settings_of
 from evals.calling.kinds import OPENAI
 from evals.read.setup import get_connection
+from evals.setup.refusals import SetupRefused
 from telltale.audit.log import record_in
 from telltale.projects.models import Project
 
@@ -27,12 +28,8 @@ CHANGEABLE = (
 )  # fmt: skip
 
 
-class SettingsRefused(Exception):
+class SettingsRefused(SetupRefused):
     """Settings that cannot be: which field, what is wrong, what is accepted."""
-
-    def __init__(self, field: str, message: str, limit: str = "", value: Any = None) -> None:
-        super().__init__(f"{field} {message}")
-        self.field, self.message, self.limit, self.value = field, message, limit, value
 
 
 def save_settings(

@@ -82,6 +82,13 @@ _BY_DAY = sql.SQL("""
     GROUP BY 1
     ORDER BY 1
 """)
+_COUNT = sql.SQL("""
+    SELECT count(*) FROM (
+        SELECT FROM alerts_vector AS v
+        WHERE v.project_id = %(project_id)s AND v.encoder = %(encoder)s AND v.side = 1 {feature}
+        LIMIT %(limit)s
+    ) AS counted
+""")
 _WAITING = """
     SELECT count(*), min(since), max(reason) FROM (
         SELECT since, reason FROM alerts_drift_due WHERE project_id = %(project_id)s LIMIT 10001
@@ -318,6 +325,22 @@ def latest_report(reference_id: int, days: int) -> ReportView | None:
     """The newest report of a reference over so many days."""
     row = DriftReport.objects.filter(reference_id=reference_id, days=days).order_by("-end_at").first()
     return None if row is None else report_view(row)
+
+
+def latest_reports(reference_ids: Sequence[int], days: int) -> dict[int, ReportView]:
+    """The newest report of each of several references over so many days."""
+    rows = DriftReport.objects.filter(reference_id__in=list(reference_ids), days=days).order_by("end_at")
+    return {row.reference_id: report_view(row) for row in rows}
+
+
+def count_vectors(project_id: int, feature: str | None, encoder: str, most: int = 10_000) -> int:
+    """How many inputs of a feature have vectors, counted up to `most`."""
+    chosen, params = _of_feature(feature, "v")
+    params |= {"project_id": project_id, "encoder": encoder, "limit": most}
+    with raw_cursor() as cursor:
+        cursor.execute(_COUNT.format(feature=chosen), params)
+        found = cursor.fetchone()
+    return int(found[0]) if found else 0
 
 
 def day_series(reference_ids: Sequence[int], since: datetime) -> dict[int, list[DayPoint]]:
