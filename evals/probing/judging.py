@@ -7,7 +7,7 @@ runner comes to the same by the same seed.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -36,7 +36,6 @@ from evals.probes.spec import parse_spec
 from evals.probes.verdicts import (
     BASELINE_FULL,
     CHANGED,
-    FIRST_ANSWERS,
     RECENT_RUNS,
     UNANSWERED,
     WITHIN_MAX,
@@ -46,6 +45,7 @@ from evals.probes.verdicts import (
     judge_run,
     levels_of,
 )
+from evals.read.probing import first_answer_ids
 from evals.read.setup import endpoint_of, settings_for
 from evals.read.spend import day_of
 from evals.stats.repeats import BASELINE_MIN
@@ -113,32 +113,12 @@ def _gather(row: ProbeRun) -> dict[int, Gathered]:
     gathered = {one.pk: Gathered(one, baselines[one.pk]) for one in series}
     for answer in row.answers.order_by("series_id", "repeat"):
         gathered[answer.series_id].answers.append(answer)
-    for answer in first_answers([one.baseline for one in gathered.values()]):
+    first = first_answer_ids([one.baseline.pk for one in gathered.values()])
+    for answer in ProbeAnswer.objects.filter(pk__in=first).order_by("series_id", "run_id", "repeat"):
         gathered[answer.series_id].first.append(answer)
     for key, recent in _recent(row, list(gathered.values())).items():
         gathered[key].recent = recent
     return gathered
-
-
-_FIRST = """
-SELECT a.id FROM (
-    SELECT a.id, a.series_id, row_number() OVER (PARTITION BY a.series_id ORDER BY r.run_id, a.repeat) AS place
-    FROM evals_probebaseline AS b
-    JOIN evals_proberesult AS r ON r.series_id = b.series_id AND r.run_id >= b.first_run_id AND r.was_learned
-    JOIN evals_probeanswer AS a ON a.run_id = r.run_id AND a.series_id = r.series_id AND a.state = 'done'
-    WHERE b.id = ANY(%(baselines)s)
-) AS a
-WHERE a.place <= %(most)s
-"""
-
-
-def first_answers(baselines: Iterable[ProbeBaseline]) -> list[ProbeAnswer]:
-    """The first answers of baselines, at most `FIRST_ANSWERS` each: what later ones are compared with for good."""
-    ids = [each.pk for each in baselines]
-    with raw_cursor() as cursor:
-        cursor.execute(_FIRST, {"baselines": ids, "most": FIRST_ANSWERS})
-        found = [key for (key,) in cursor.fetchall()]
-    return list(ProbeAnswer.objects.filter(pk__in=found).order_by("series_id", "run_id", "repeat"))
 
 
 def _recent(row: ProbeRun, gathered: Sequence[Gathered]) -> dict[int, tuple[int, int]]:

@@ -283,7 +283,7 @@ def _judges(project_id: int) -> QuerySet[Judge]:
     return Judge.objects.filter(project_id=project_id).prefetch_related(Prefetch("versions", _versions()))
 
 
-def _person(user: Any) -> str:
+def person_words(user: Any) -> str:
     return "" if user is None else str(user.name or user.email)
 
 
@@ -324,7 +324,7 @@ def _rubric_version(row: RubricVersion) -> RubricVersionView:
         spec=row.spec,
         spec_hash=row.spec_hash,
         frozen_at=row.frozen_at,
-        created_by=_person(row.created_by),
+        created_by=person_words(row.created_by),
         created_at=row.created_at,
     )
 
@@ -359,7 +359,7 @@ def _judge_version(row: JudgeVersion) -> JudgeVersionView:
         config=row.config,
         config_hash=row.config_hash,
         frozen_at=row.frozen_at,
-        created_by=_person(row.created_by),
+        created_by=person_words(row.created_by),
         created_at=row.created_at,
     )
 
@@ -372,6 +372,6 @@ def _plan(row: SamplingPlan) -> PlanView:
         spec=row.spec,
         valid_from=row.valid_from,
         valid_to=row.valid_to,
-        created_by=_person(row.created_by),
+        created_by=person_words(row.created_by),
         created_at=row.created_at,
     )

@@ -19,6 +19,9 @@ from django.urls import URLPattern, get_resolver
 
 from alerts.detectors.base import Baseline as Learned
 from alerts.models import Alarm, Baseline, Monitor
+from evals import probing
+from evals.keeping import By
+from evals.models import ProbeAlarm, ProbeRun, ProbeSeries
 from evals.write import calibration as calibrations
 from telltale.accounts.models import Organisation, OrganisationMember, User
 from telltale.projects import access, keys, write
@@ -83,6 +86,9 @@ class Ids:
     monitor: int = 987_654_321
     baseline: int = 987_654_321
     alarm: int = 987_654_321
+    suite: str = "no-such-suite"
+    series: int = 987_654_321
+    probe_alarm: int = 987_654_321
 
     def fill(self, route: str) -> str:
         places = {
@@ -100,6 +106,7 @@ class Ids:
             "outcome": self.outcome, "change_id": self.change,
             "monitor": self.monitor, "monitor_id": self.monitor, "baseline": self.baseline,
             "alarm": self.alarm, "alarm_id": self.alarm,
+            "suite": self.suite, "key": "sum", "number": 1, "series_id": self.series, "probe_alarm": self.probe_alarm,
         }  # fmt: skip
         route = re.sub(r"\(\?P<uidb36>.*\$$", "1-sample-token/", route.replace("^", ""))
         route = re.sub(r"\(\?:[^)]*\)\?(.*?)/\?\$$", r"\1", route)
@@ -226,8 +233,21 @@ def _furnish(project: Project, member: User, holder: Client, trace: bytes) -> Id
         target=target.json()["id"], score=score, signal=signal, dataset=dataset, experiment=experiment,
         queue=queue, review_item=item, review=review,
         judge=judge, calibration=calibration, routine=routine, outcome=outcome, change=change, **set_up,
-        **_watched(project, holder),
+        **_watched(project, holder), **_probed(project, set_up["connection"]),
     )  # fmt: skip
+
+
+def _probed(project: Project, connection: int) -> dict[str, Any]:
+    """A suite of one probe with a run that opened an alarm."""
+    target = {"connection": connection, "model": "m"}
+    spec = {"key": "sum", "must": "say 2", "user": "1 + 1?", "checks": [{"kind": "contains", "texts": ["2"]}]}
+    told = {"name": f"{project.slug} probes", "targets": [target], "probes": [spec]}
+    slug = probing.make_suite(project, told, by=By())
+    probing.run_now(project, slug, by=By())
+    run = ProbeRun.objects.get(suite__project=project)
+    series = ProbeSeries.objects.get(target__suite=run.suite)
+    alarm = ProbeAlarm.objects.create(suite=run.suite, target=series.target, run=run, p=0.001, level=0.01)
+    return {"suite": slug, "series": series.pk, "probe_alarm": alarm.pk}
 
 
 def _watched(project: Project, holder: Client) -> dict[str, int]:
