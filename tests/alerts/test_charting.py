@@ -318,3 +318,41 @@ def test_every_point_of_a_chart_tells_its_rules():
     assert point.shown_low < 0.02 < point.shown_high
     assert point.z is not None
     assert abs(point.z) < 5
+
+
+def test_levels_are_drawn_with_limits_and_a_level_of_nothing_is_judged():
+    generator = np.random.default_rng(7)
+    metric = Metric("host_cpu", "CPU", Kind.LEVEL, "share", "hosts", "Busy.", worse="up", has_filter=False)
+    windows = [reading(at, Level(float(value))) for at, value in enumerate(generator.normal(0.4, 0.05, 150))]
+
+    point = run([*windows, replace(reading(150, Level(0.0)), n=0)], replace(DEFINITION, metric="host_cpu"), metric)
+
+    assert point[140].point.shown_low < point[140].point.told["centre"] < point[140].point.shown_high
+    assert 0.35 < point[140].point.told["centre"] < 0.45
+    assert point[150].point.state is PointState.OUT
+
+
+@pytest.mark.parametrize("method", [Method.CUSUM, Method.SHEWHART])
+def test_sums_have_no_level_to_draw_and_single_points_do(method):
+    generator = np.random.default_rng(4)
+    definition = replace(DEFINITION, metric="duration", method=method, least_n=20)
+    windows = [reading(at, Values(tuple(generator.lognormal(6, 0.5, 60).tolist()))) for at in range(110)]
+
+    point = run(windows, definition, DURATION)[-1].point
+
+    assert (point.shown_high is None) is (method is Method.CUSUM)
+    assert point.limit_high is not None or point.limit_low is not None
+    assert 300 < point.told["centre"] < 600
+
+
+def test_rare_events_alarm_by_a_sum():
+    windows = shares([0.0005] * 400, n=100)
+
+    found = run(
+        [*windows, *shares([0.05] * 12, n=100, first=400)], replace(DEFINITION, baseline=BaselinePolicy(days=14))
+    )
+
+    assert found[399].chart.baseline is not None
+    assert found[399].chart.baseline.kind == "rare"
+    assert found[399].point.shown_level is None
+    assert [one.direction for one in alarms(found[400:])] == ["up"]
