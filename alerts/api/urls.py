@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from alerts.api import alarms, backtests, baselines, choosing, monitors
+from alerts.api import alarms, backtests, baselines, choosing, drift, monitors
 
 urlpatterns: list[URLPattern] = [
     # Monitors
@@ -32,4 +32,13 @@ urlpatterns: list[URLPattern] = [
     # Alarms
     path("alarms", alarms.AlarmsView.as_view(), name="api-alarms"),
     path("alarms/<str:alarm>", alarms.AlarmView.as_view(), name="api-alarm"),
+    # Drift
+    path("drift", drift.DriftReportView.as_view(), name="api-drift"),
+    path("drift/days", drift.DriftDaysView.as_view(), name="api-drift-days"),
+    path("drift/update", drift.DriftUpdateView.as_view(), name="api-drift-update"),
+    path("drift/settings", drift.DriftSettingsView.as_view(), name="api-drift-settings"),
+    path("drift/references", drift.DriftReferencesView.as_view(), name="api-drift-references"),
+    path("drift/references/<str:reference>", drift.DriftReferenceView.as_view(), name="api-drift-reference"),
+    path("drift/references/<str:reference>/approve", drift.DriftApproveView.as_view(), name="api-drift-approve"),
+    path("drift/references/<str:reference>/rename", drift.DriftRenameView.as_view(), name="api-drift-rename"),
 ]

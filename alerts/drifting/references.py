@@ -120,6 +120,7 @@ def freeze(
     encoder: str = "",
     by_id: int | None = None,
     request: HttpRequest | None = None,
+    actor: str = "",
 ) -> list[ReferenceView]:
     """Put a new reference of [start, end) in force, of both sides that have enough; recorded. FreezeRefused."""
     reason = " ".join(reason.split())
@@ -159,7 +160,7 @@ def freeze(
                 raise FreezeRefused("from", "is being frozen by somebody else this moment; look again")
             made.append(kept)
         record_in(
-            project, "drift.freeze", _name(feature), request=request,
+            project, "drift.freeze", _name(feature), request=request, actor=actor,
             after={"from": start.isoformat(), "to": end.isoformat(), "encoder": key, "reason": reason,
                    "sides": [side for side, _ in learned]},
         )  # fmt: skip
@@ -168,7 +169,12 @@ def freeze(
 
 
 def approve(
-    project: Project, reference_id: int, *, by_id: int | None = None, request: HttpRequest | None = None
+    project: Project,
+    reference_id: int,
+    *,
+    by_id: int | None = None,
+    request: HttpRequest | None = None,
+    actor: str = "",
 ) -> ReferenceView:
     """Say that a reference shows what is normal; recorded. NoReference where it is not in force."""
     view = get_reference(project.pk, reference_id)
@@ -177,12 +183,18 @@ def approve(
     with transaction.atomic():
         if write.approve_reference(project.pk, reference_id, by_id):
             told = {"reference": reference_id, "side": view.side, "encoder": view.encoder}
-            record_in(project, "drift.approve", _name(view.feature), request=request, after=told)
+            record_in(project, "drift.approve", _name(view.feature), request=request, actor=actor, after=told)
     return get_reference(project.pk, reference_id) or view
 
 
 def rename_topic(
-    project: Project, reference_id: int, topic: int, name: str, *, request: HttpRequest | None = None
+    project: Project,
+    reference_id: int,
+    topic: int,
+    name: str,
+    *,
+    request: HttpRequest | None = None,
+    actor: str = "",
 ) -> ReferenceView:
     """Give a topic of a reference another name; recorded. NoReference, FreezeRefused."""
     clean = " ".join(name.split())
@@ -203,7 +215,7 @@ def rename_topic(
         if before != clean:
             write.save_names(project.pk, reference_id, {**row.learned, "names": names})
             record_in(
-                project, "drift.rename", f"topic {topic} of reference {reference_id}", request=request,
+                project, "drift.rename", f"topic {topic} of reference {reference_id}", request=request, actor=actor,
                 before={"name": before}, after={"name": clean},
             )  # fmt: skip
     view = get_reference(project.pk, reference_id)

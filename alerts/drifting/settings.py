@@ -33,7 +33,12 @@ class SettingsRefused(SetupRefused):
 
 
 def save_settings(
-    project: Project, changes: dict[str, Any], *, by_id: int | None = None, request: HttpRequest | None = None
+    project: Project,
+    changes: dict[str, Any],
+    *,
+    by_id: int | None = None,
+    request: HttpRequest | None = None,
+    actor: str = "",
 ) -> DriftView:
     """Change the named settings (CHANGEABLE); recorded. SettingsRefused.
 
@@ -57,7 +62,7 @@ def save_settings(
         row.save()
         names = [name for name in CHANGEABLE if told_before[name] != told_after[name]]
         record_in(
-            project, "drift.settings", "drift", request=request,
+            project, "drift.settings", "drift", request=request, actor=actor,
             before={name: told_before[name] for name in names}, after={name: told_after[name] for name in names},
         )  # fmt: skip
         is_other = any(name in names for name in ("encoder", "connection_id", "model"))
