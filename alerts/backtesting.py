@@ -168,7 +168,7 @@ def replay(
     project: Project, definition: Definition, stretch: Stretch, readings: Sequence[Reading], arl0: float
 ) -> Backtest:
     """What `definition` makes of readings that were read already, one for each window of the stretch."""
-    metric = watching.metric_of(definition)
+    metric = watching.metric_of(definition, project.pk)
     chart, fired = begin(definition), list[Fired]()
     steps = watching.judge(chart, definition, metric, readings, arl0, watching.place_of(project.pk))
     for step in steps:
@@ -218,7 +218,7 @@ def stretch_of(
 def read(project: Project, definition: Definition, windows: Sequence[Window]) -> list[Reading]:
     """What the series held in each window, as the live engine reads it; SeriesFault, TooSlow."""
     if definition.composite is None:
-        metric = watching.metric_of(definition)
+        metric = watching.metric_of(definition, project.pk)
         return read_windows(project.pk, project.time_zone, metric, definition, windows)
     first = windows[0].start - definition.composite.within
     ids = [each.monitor_id for each in definition.composite.members]
@@ -297,7 +297,8 @@ def _by_chance(definition: Definition, points: Sequence[Decided]) -> Expected:
             chance = expected_false_alarms(volumes, a_week, threshold.limit, p, rho, threshold.side, definition.least_n)
             return Expected(chance.a_week, f"by chance alone at {100 * p:.3g} %, the share of the windows within it")
         return Expected(0.0, "nothing lies between what was seen and the limit")
-    values = np.array([np.nan if point.value is None else point.value for point in points])
+    held = {PointState.IN_LIMITS, PointState.OUT}
+    values = np.array([point.value if point.state in held and point.value is not None else np.nan for point in points])
     counted = replayed_false_alarms(values, a_week, threshold.limit, threshold.side)
     if counted is None:
         return Expected(None, "unknown: no window held anything")

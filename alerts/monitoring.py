@@ -60,7 +60,7 @@ class Outdated(Exception):
 
 def parse(told: Any) -> Definition:
     """The definition that `told` describes, by the metrics of the product; ItemRefused."""
-    return parse_definition(told, METRICS, parse_scope=parse_scope, parse_params=parse_params, timing=_timing)
+    return parse_definition(told, METRICS, parse_scope=parse_scope, parse_params=parse_params, timing=timing_for)
 
 
 def parse_for(project: Project, told: Any) -> Definition:
@@ -347,7 +347,8 @@ def _lock(project_id: int, monitor_id: int) -> Monitor:
     return held
 
 
-def _timing(metric: Metric) -> tuple[timedelta, timedelta]:
+def timing_for(metric: Metric) -> tuple[timedelta, timedelta]:
+    """How late windows of a metric are decided and how long they are revised, where people do not say."""
     found = timing_of(metric)
     return found.lateness, found.grace
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from alerts.pages import acts, alarms, budget, chart, drift, drift_settings, monitors
+from alerts.pages import acts, alarms, budget, chart, drift, drift_settings, editing, monitors
 
 P = "p/<slug:slug>/"
 MONITORS = P + "monitors/"
@@ -14,6 +14,8 @@ urlpatterns: list[URLPattern] = [
     path(MONITORS, monitors.monitor_list_page, name="monitors"),
     path(MONITORS + "alarms/", alarms.alarm_list, name="alarms"),
     path(MONITORS + "budget/", budget.alert_budget, name="alert_budget"),
+    path(MONITORS + "new/", editing.monitor_new, name="monitor_new"),
+    path(MONITORS + "<int:monitor_id>/edit/", editing.monitor_edit, name="monitor_edit"),
     path(MONITORS + "<int:monitor_id>/", chart.monitor_page, name="monitor"),
     path(MONITORS + "<int:monitor_id>/alarms/<int:alarm_id>/", acts.alarm_act, name="monitor_alarm"),
     path(MONITORS + "<int:monitor_id>/baseline/", acts.baseline_act, name="monitor_baseline"),

@@ -34,7 +34,7 @@ NAME_MAX, NOTE_MAX, TEXT_MAX = 120, 1_000, 200
 NUMBER_MAX = 1e12
 # Windows that cut a day evenly (in minutes), the day and the week: those of alerts.series.grid.
 WINDOWS = (1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440, 10_080)
-DAYS_LEAST, DAYS_MOST, DAYS_DEFAULT = 0.25, 56.0, 7.0
+DAYS_LEAST, DAYS_MOST, DAYS_DEFAULT, DAYS_SHORT = 0.25, 56.0, 7.0, 3.0
 LEAST_N_MAX = 1_000_000
 WEIGHT_LEAST, WEIGHT_MOST = 0.1, 10.0
 AFTER_MAX = 100
@@ -342,11 +342,10 @@ def _members(inner: Reader) -> tuple[Member, ...]:
 def _baseline(read: Reader, window: timedelta) -> BaselinePolicy:
     inner = read.inner("baseline")
     if inner is None:
-        return BaselinePolicy(days=max(DAYS_DEFAULT, 8 * window / timedelta(days=1)))
+        return BaselinePolicy(days=_usual_days(window))
     inner.known(("start", "end", "days"))
     start, end = inner.moment("start"), inner.moment("end")
-    usual = max(DAYS_DEFAULT, 8 * window / timedelta(days=1))
-    days = inner.number("days", DAYS_LEAST, DAYS_MOST, usual)
+    days = inner.number("days", DAYS_LEAST, DAYS_MOST, _usual_days(window))
     if end is not None and start is None:
         inner.fault("start", "is required beside an end", "a time before the end")
     if start is not None and end is not None:
@@ -357,6 +356,14 @@ def _baseline(read: Reader, window: timedelta) -> BaselinePolicy:
         elif end - start > timedelta(days=DAYS_MOST):
             inner.fault("end", "makes too long a stretch", f"at most {DAYS_MOST:g} days", moment_of(end))
     return BaselinePolicy(start, end, days)
+
+
+def _usual_days(window: timedelta) -> float:
+    """A week, so that every day is in it. Minutes are kept for eight days (traces.rollup.covering): three, that there
+    is history left to watch; windows of days need some of them."""
+    if window < timedelta(hours=1):
+        return DAYS_SHORT
+    return max(DAYS_DEFAULT, 8 * (window / timedelta(days=1)))
 
 
 def _no_data(read: Reader, window: timedelta) -> timedelta | None:

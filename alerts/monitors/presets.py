@@ -188,8 +188,8 @@ def warning_of(slug: str) -> str:
         expected_false_alarms([n, n], _WEEK_MINUTES / minutes, limit, truth, side=side).a_week for n in (_SMALL, _LARGE)
     )
     return (
-        f"While the truth is {_percent(truth)}, windows of {_SMALL} alarm about {_times(small)} a week by chance "
-        f"alone, windows of {_LARGE:,} {_times(large)}."
+        f"While the truth is {_percent(truth)}, windows of {_SMALL} alarm {_times(small)} a week by chance alone, "
+        f"windows of {_LARGE:,} {_times(large)}."
     )
 
 
@@ -200,5 +200,7 @@ def _percent(share: float) -> str:
 def _times(a_week: float) -> str:
     if a_week < 0.005:
         return "practically never"
+    if 0.95 <= a_week < 1.05:
+        return "about once"
     number = f"{a_week:.0f}" if a_week >= 9.5 else f"{a_week:.1f}" if a_week >= 0.95 else f"{a_week:.2f}"
-    return f"{number} times"
+    return f"about {number} times"
