@@ -36,6 +36,7 @@ from traces.cost_view import (
     usd,
 )
 from traces.pages.addresses import write_id
+from traces.pages.change_marks import marks_in
 from traces.pages.export import FORMATS, cell
 from traces.pages_accounting import query_string
 from traces.read import TooSlow
@@ -155,6 +156,7 @@ def shown(project: Project, page: CostPage, by: str, query: QueryDict, calendar:
     elif by == "day":
         lines = day_rows(bill.days, links, period.today)
     rest = lines[most:]
+    marks = marks_in(project.pk, period.days.start, period.days.end)
     return {
         "page": page,
         "bill": bill,
@@ -174,7 +176,8 @@ def shown(project: Project, page: CostPage, by: str, query: QueryDict, calendar:
         "buys": cost_charts.buys(bill.total),
         "change": cost_charts.change(change, period) if change else None,
         "parts": part_views(change) if change else [],
-        "chart": cost_charts.over_time(page, links, calendar),
+        "chart": marks.on(cost_charts.over_time(page, links, calendar)),
+        "marks": marks,
         "label": LABELS[by],
         "noun": "Calls" if page.breakdown and page.breakdown.is_of_calls else "Requests",
         "one": "call" if page.breakdown and page.breakdown.is_of_calls else "request",

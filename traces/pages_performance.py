@@ -20,6 +20,7 @@ from telltale.projects.models import Project
 from telltale.stats.proportions import wilson
 from telltale.stats.sketch import Sketch
 from traces.canonical.types import Kind
+from traces.pages.change_marks import marks_in
 from traces.pages.export import cell
 from traces.pages_accounting import query_string, read_window
 from traces.performance_charts import Pictures
@@ -110,6 +111,10 @@ def performance(request: HttpRequest, project: Project) -> HttpResponse:
     lines = breakdown_lines(found, links, query)
     if query.get("format") == "csv":
         return _csv(project, by, lines)
+    marks = marks_in(
+        project.pk, found.start, found.end, services=[terms.get("service")], features=[terms.get("feature")],
+        environments=[terms.get("environment")],
+    )  # fmt: skip
     context |= {
         "found": found,
         "is_empty": not found.calls.rows
@@ -117,7 +122,8 @@ def performance(request: HttpRequest, project: Project) -> HttpResponse:
         and (bool(terms) or not found.hosts.lines),
         "headline": headline(found),
         "stats": stats(found, BEFORE.get(window.current, "the period before")),
-        "figures": Pictures(found, zone, links).all(),
+        "figures": marks.on_each(Pictures(found, zone, links).all()),
+        "marks": marks,
         "lines": lines[:ROWS_MAX],
         "more": len(lines) - ROWS_MAX,
         "label": LABELS[by],

@@ -27,6 +27,7 @@ from telltale.lib import clock
 from telltale.lib import format as fmt
 from telltale.projects.access import may, project_page
 from telltale.projects.models import Project
+from traces.pages.change_marks import marks_in
 from traces.pages_accounting import query_string, read_window
 from traces.read import TooSlow
 
@@ -71,7 +72,9 @@ def quality(request: HttpRequest, project: Project) -> HttpResponse:
         chosen = _chosen(found, query.get("of", ""))
         context |= _answer(project, query, found, chosen, links)
         if found.rows:
-            context |= {"figures": quality_charts.figures(over_time, zone, links), "step": step, "least": SCORES_MIN}
+            marks = marks_in(project.pk, over_time.start, over_time.end, features=[where.feature])
+            context |= {"figures": marks.on_each(quality_charts.figures(over_time, zone, links)), "marks": marks}
+            context |= {"step": step, "least": SCORES_MIN}
         if chosen is not None:
             context |= _breakdown(project, query, found, chosen, links, by, reviewed)  # type: ignore[arg-type]
     except TooSlow:

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from telltale.run.demo import texts
+from telltale.run.demo.changes import make_changes
 from telltale.run.demo.hosts import FLEET, make_readings
 from telltale.run.demo.models import MODELS, count_tokens
 from telltale.run.demo.story import WEEKDAYS, Story, make_day, make_session, person_of, sessions_for, two_sentences
@@ -17,6 +18,7 @@ from telltale.run.demo.values import DemoTrace, Totals
 from traces.behaviour.definition import SHIPPED
 from traces.behaviour.rules import behaviour
 from traces.behaviour.types import Fact, Turn
+from traces.changing.items import read_change
 
 DAY = date(2026, 11, 20)
 NOW = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)
@@ -364,3 +366,18 @@ def test_manners_are_known_in_every_language_and_seen_by_the_shipped_rules(langu
                 for n, words in enumerate(("Can I return it?", text))
             ]
             assert behaviour(turns, [], SHIPPED, LATER).facts & found, text
+
+
+def test_what_the_shop_tells_of_its_changes_is_what_happens_in_its_traffic(four_weeks):
+    story = Story(DAY)
+    told = [read_change(change, NOW) for change in make_changes(story)]
+    released = {change.version: change.at for change in told if change.kind == "deploy"}
+    prompt = next(change for change in told if change.kind == "prompt")
+
+    assert len({change.client_id for change in told}) == len(told) == 9
+    for trace in four_weeks:
+        if trace.release in released:
+            assert trace.spans[0].start_ns >= released[trace.release].timestamp() * 1e9
+    new = [span for _, span in answers(four_weeks) if span.call.prompt == (prompt.name, prompt.version)]
+    assert new
+    assert min(span.start_ns for span in new) >= prompt.at.timestamp() * 1e9

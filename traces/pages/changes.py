@@ -214,7 +214,6 @@ def _row(change: Change) -> dict[str, Any]:
     """A change as the list shows it."""
     return {
         "change": change,
-        "kind": KIND_WORDS[change.kind],
         "source": SOURCE_WORDS[change.source],
         "scope": [
             (name, value)

@@ -22,6 +22,7 @@ from traces.outcomes.presets import PRESETS, find_preset
 from traces.outcomes.spec import FEATURE_MAX, SpecRefused, parse_outcome
 from traces.outcomes.words import sentence
 from traces.pages import outcome_charts, outcome_form, outcome_view
+from traces.pages.change_marks import marks_in
 from traces.pages.export import FORMATS, Busy, busy_response
 from traces.pages.outcome_files import download_days, download_sessions, read_spot, write_spot
 from traces.pages_accounting import Window, query_string, read_window
@@ -108,11 +109,15 @@ def outcome_page(request: HttpRequest, project: Project, outcome: str) -> HttpRe
         pairs = [("from", point.start.isoformat()), ("to", point.end.isoformat())]
         return f"{sessions}?{urlencode(pairs + _feature_pair(feature))}"
 
+    # The chart's days are whole: its axis runs from the first one's begin to the last one's end.
+    axis = (days[0].start, days[-1].end) if days else (period.start, period.end)
+    marks = marks_in(project.pk, *axis, features=[feature] if feature else found.spec.features)
     context |= {
         "figure": outcome_view.figure_view(found, now),
         "moved": outcome_view.moved_view(found, now, before, context["progress"]),
         "before": outcome_view.figure_view(found, before),
-        "chart": outcome_charts.figure(found, days, of_day),
+        "chart": marks.on(outcome_charts.figure(found, days, of_day)),
+        "marks": marks,
         "unknown": f"{now.unknown:,}",
         "lists": _lists(found, f"{sessions}?{urlencode(_window_pairs(window) + _feature_pair(feature))}"),
         "features": [

@@ -16,6 +16,7 @@ from django.conf import settings
 
 from telltale.lib import clock
 from telltale.run.demo.account import Address, SendError, read_account
+from telltale.run.demo.changes import tell_changes
 from telltale.run.demo.judging import set_up_judges
 from telltale.run.demo.labels import make_labels, send_labels, wait_for_judge
 from telltale.run.demo.progress import Progress
@@ -95,13 +96,15 @@ def _fill(url: str, days: int, traces: int, stand_in: str, out: TextIO) -> int:
     progress.end(sent.spans_ended)
     signals = sent.signals_sent + desk.send(address)
     story = Story(demo.day)
+    changes = tell_changes(address, story, days, now)
     readings = sum(send_readings(address, make_readings(story, day, now)) for day in _days(days, now))
     later = (clock.now() + timedelta(hours=1)).isoformat()
     account = read_account(address, demo.key_id, start, later).since(before)
     print(
         f"Sent {sent.spans_ended:,} spans of {totals.traces:,} traces: stored {account.stored:,}, "
         f"there already {account.duplicate:,}, rejected {account.rejected:,}. "
-        f"Readings of {len(FLEET)} machines: {readings:,}. What users did: {signals:,} signals.",
+        f"Readings of {len(FLEET)} machines: {readings:,}. What users did: {signals:,} signals. "
+        f"Changes told: {changes}.",
         file=out,
     )
     # A request that was answered after its connection broke is sent, and counted, twice.
