@@ -201,8 +201,10 @@ def _priced(asked: Asked, found: Mapping[int, Mapping[Key, Costs]], windows: Seq
         if asked.metric.key == "free_requests":
             coverage = known / n if n else None
             free = sum(each.free for each in cells)
-            lacking = "no cost is known" if n else "no request called a model"
-            readings.append(making.share(window, free, known, lacking, coverage))
+            if n and not known:
+                readings.append(making.nothing(window, "no cost is known", n, coverage))
+            else:
+                readings.append(making.share(window, free, known, "no request called a model", coverage))
             continue
         total, squares = sum(each.total for each in cells), sum(each.squares for each in cells)
         readings.append(making.costs(window, n, known, total, squares, _joined(cells), seed))

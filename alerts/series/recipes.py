@@ -136,7 +136,7 @@ def _tokens(name: str) -> Callable[[Held], Reading]:
     def make(held: Held) -> Reading:
         told, coverage = _told_usage(held.sums), _usage_coverage(held.sums)
         if not told and held.sums.unknown_usage_count:
-            return making.nothing(held.window, _NO_USAGE, coverage=coverage)
+            return making.nothing(held.window, _NO_USAGE, held.sums.unknown_usage_count, coverage)
         return making.count(held.window, held.zone, getattr(held.sums, name), n=told, coverage=coverage)
 
     return make
