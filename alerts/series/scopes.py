@@ -40,7 +40,7 @@ def parse_scope(told: Any, metric: Metric | None = None) -> Scope:
         if name in {"filter", "view"}:
             continue
         if name not in DIMENSIONS:
-            faults.append(Fault(f"scope.{_shown(name)}", "is no dimension", ", ".join(DIMENSIONS)))
+            faults.append(Fault(f"scope.{str(name)[:60]}", "is no dimension", ", ".join(DIMENSIONS)))
         elif metric is not None and name not in metric.scopes:
             limit = ", ".join(metric.scopes) or "none: this series is of the whole project"
             faults.append(Fault(f"scope.{name}", f"cannot narrow {metric.title.lower()}", limit))
