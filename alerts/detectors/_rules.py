@@ -49,14 +49,17 @@ def frozen(rules: Sequence[Rule], low: Floats, high: Floats) -> dict[str, Json]:
     }
 
 
-def at_least_t(
-    rules: Sequence[Rule], low: Floats, high: Floats, n: int, arl0: float, up_share: float
+def reaching(
+    rules: Sequence[Rule], low: Floats, high: Floats, sample: Floats, arl0: float, up_share: float
 ) -> tuple[Floats, Floats]:
-    """The limits, those of one point alone no narrower than t from `n` points where `arl0` asks for more than those.
+    """The limits, those of one point alone carried on where `arl0` asks for more than the points of the baseline.
 
-    A tail that the baseline never reached cannot be resampled. Assumes points near normal there, as means of many are.
+    `sample` (n, j): the standardised points by channel. A tail that was never reached cannot be resampled: it is the
+    wider of t for means of many, and of an exponential fitted to the furthest tenth of the points (at least ten), which
+    bears skew. Source: peaks over threshold, Pickands 1975, with shape 0.
     """
     low, high = low.copy(), high.copy()
+    n = len(sample)
     for at, rule in enumerate(rules):
         if rule.sums or rule.lam < 1 or arl0 / rule.share <= n:
             continue
@@ -64,8 +67,17 @@ def at_least_t(
             rate = rule.share * share / arl0
             if rate > 0:
                 least = t_quantile(1 - 2 * rate, n - 1) * math.sqrt(1 + 1 / n)
-                side[at] = sign * max(abs(side[at]), least)
+                side[at] = sign * max(abs(side[at]), least, _furthest(sign * sample[:, rule.channel], rate))
     return low, high
+
+
+def _furthest(values: Floats, rate: float) -> float:
+    """What is passed `rate` times a point by an exponential tail, fitted to the largest tenth of `values` (n,)."""
+    ordered = np.sort(values)[::-1]
+    count = min(max(10, len(values) // 10), len(values) - 1)
+    start = float(ordered[count])
+    excess = float(ordered[:count].mean()) - start
+    return start + excess * math.log(max(1.0, count / len(values) / rate))
 
 
 class Rules:

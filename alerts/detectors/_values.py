@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alerts.detectors import phase1
-from alerts.detectors._rules import Rules, at_least_t, chosen
+from alerts.detectors._rules import Rules, chosen, reaching
 from alerts.detectors._rules import frozen as kept_rules
 from alerts.detectors.base import (
     Baseline,
@@ -30,6 +30,7 @@ from alerts.detectors.base import (
 )
 from alerts.detectors.points import Values as Values
 from alerts.stats.dependence import P_LEAST, ljung_box, memory
+from alerts.stats.gamma import chi_square_tail
 from alerts.stats.resampling import Channel, Floats, Rule, chain_limits
 
 # Fewer windows give no spread between them worth a limit.
@@ -37,6 +38,8 @@ WINDOWS_LEAST = 20
 # Of longer baselines so many values, evenly spread, stand in for all when limits are drawn.
 _SAMPLE = 4_000
 _SMOOTH = 0.3
+# Windows that differ a little alarm far too often one by one; means of windows cost little where they do not.
+_BETWEEN_P = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def learn(
     channels = reading.read(values)
     starts = np.cumsum([0] + [len(points[at].values) for at in filled])
     alike = bool((weights == weights[0]).all())
-    if alike and settings.by == "chart" and all(_independent(column) for column in channels.T):
+    if alike and settings.by == "chart" and all(_independent(column, starts) for column in channels.T):
         owner = np.repeat(filled, np.diff(starts))
         return _one_by_one(kind, channels, reading, settings, seed, len(points), owner.tolist())
     groups = _merged(starts, settings.window)
@@ -89,10 +92,24 @@ def learn(
     return _by_means(kind, channels, weights, reading, settings, seed, len(points), starts, groups, filled)
 
 
-def _independent(column: Floats) -> bool:
-    """Whether a portmanteau test finds nothing that neighbours have in common; too few to tell are held not to."""
+def _independent(column: Floats, starts: np.ndarray[tuple[int], np.dtype[np.int64]]) -> bool:
+    """Whether neighbours have nothing in common that a test would find; too few to tell are held to have.
+
+    A portmanteau test of neighbours in order, and where windows hold several values an analysis of variance between
+    them: a mood of the hour too small for the one still shows in the other.
+    """
     found = ljung_box(np.ascontiguousarray(column))
-    return not isinstance(found, TooLittle) and found.p >= P_LEAST
+    if isinstance(found, TooLittle) or found.p < P_LEAST:
+        return False
+    n, windows = len(column), len(starts) - 1
+    if windows < 2 or n < 2 * windows:
+        return True
+    sizes = np.diff(starts)
+    means = np.add.reduceat(column, starts[:-1]) / sizes
+    between = float((sizes * (means - column.mean()) ** 2).sum())
+    within = (float(((column - column.mean()) ** 2).sum()) - between) / (n - windows)
+    # With so many values within, F times its degrees of freedom is chi-square.
+    return within <= 0 or chi_square_tail(between / within, windows - 1) >= _BETWEEN_P
 
 
 def _one_by_one(
@@ -177,7 +194,6 @@ def _by_means(
         return refusal
     centres, between = frozen_of(kept)
     z = standardised(kept)[kept]
-    count = len(z)
     flat = bool((z.std(axis=0, ddof=1) < 0.5).any())
     arl0 = settings.arl0 * len(groups) / points
     rules = chosen(settings.by, reading.means, reading.names)
@@ -193,7 +209,7 @@ def _by_means(
         seed=seed,
         smooth=1.0 if flat else _SMOOTH,
     )
-    low, high = at_least_t(rules, limits.low, limits.high, count, arl0, settings.up_share)
+    low, high = reaching(rules, limits.low, limits.high, z, arl0, settings.up_share)
     frozen = {
         "centres": centres.tolist(),
         "sds": inside.tolist(),

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alerts.detectors import phase1
-from alerts.detectors._rules import Rules, at_least_t, chosen, frozen
+from alerts.detectors._rules import Rules, chosen, frozen, reaching
 from alerts.detectors.base import (
     Baseline,
     NotStable,
@@ -120,7 +120,7 @@ class CategoryMix:
             seed=seed,
             smooth=_SMOOTH,
         )
-        low, high = at_least_t(rules, limits.low, limits.high, len(z), settings.arl0 / rest, 1.0)
+        low, high = reaching(rules, limits.low, limits.high, z[:, None], settings.arl0 / rest, 1.0)
         reference = Counter[Name]()
         for at in np.flatnonzero(kept).tolist():
             reference.update(merged[at])

@@ -20,6 +20,7 @@ KIND = "cost"
 
 SINGLE = (Rule("EWMA 0.03", 0, 0.03, 0.5), Rule("EWMA 0.1", 0, 0.1, 0.5))
 MEANS = (Rule("EWMA 0.1", 0, 0.1, 0.8), Rule("one point", 0, 1.0, 0.2))
+_LEAST_AT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Cost:
     kind = KIND
 
     def learn(self, points: Sequence[Values], settings: CostSettings, seed: int) -> Baseline | NotStable | TooLittle:
-        """A frozen mean of log(cost + c), c the smallest positive cost of the baseline (statistics.md 3.4).
+        """A frozen mean of log(cost + c), c a small positive cost of the baseline (statistics.md 3.4).
 
         Assumes costs of 0 or more; ValueError otherwise. TooLittle under 400 traces and 50 windows, or where every
         trace was free; NotStable for a change within.
@@ -48,7 +49,8 @@ class Cost:
             return TooLittle(0, 1, "traces that cost anything")
 
         def prepare(values: Floats) -> Reading:
-            least = float(values[values > 0].min())
+            # The smallest of thousands would be next to nothing, and free traces all of the spread.
+            least = float(np.quantile(values[values > 0], _LEAST_AT))
             # Costs that are all alike: a tenth more or less is then one sd.
             floor = 0.1 if float(np.log(values + least).std(ddof=1)) < 1e-6 else 0.0
             return Reading(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alerts.detectors import phase1
-from alerts.detectors._rules import Rules, at_least_t, chosen, frozen
+from alerts.detectors._rules import Rules, chosen, frozen, reaching
 from alerts.detectors.base import (
     Baseline,
     NotStable,
@@ -109,7 +109,7 @@ class Levels:
                 smooth=1.0 if flat else _SMOOTH,
             )
             low, high = np.minimum(low, limits.low), np.maximum(high, limits.high)
-        low, high = at_least_t(rules, low, high, len(z), settings.arl0, settings.up_share)
+        low, high = reaching(rules, low, high, z[:, None], settings.arl0, settings.up_share)
         return Baseline(
             kind=KIND,
             parameters={
