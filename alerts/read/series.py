@@ -22,6 +22,8 @@ from alerts.read.series_about import values_of as values_of
 from alerts.read.series_hosts import OF_HOSTS, OF_INGEST, read_host_lines, read_ingest
 from alerts.read.series_rollups import read_rollups, read_silence
 from alerts.read.series_scores import OF_SCORES, read_coverage, read_scores, read_unparsable
+from alerts.read.series_scores import CorrectedPoint as CorrectedPoint
+from alerts.read.series_scores import read_corrected as read_corrected
 from alerts.read.series_traces import OF_COSTS, OF_TIMES, OF_TRACES, read_costs, read_trace_times, read_traces
 from alerts.read.series_units import OF_OUTCOMES, OF_UNITS, read_outcomes, read_session_costs, read_units
 from alerts.read.series_vectors import read_samples, read_vectors

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from itertools import product
 from typing import Any
 
@@ -18,8 +19,10 @@ from alerts.read.judges import JudgeNow, low_limit, read_judges
 from alerts.read.series_sql import NOTHING, TOO_SLOW, also, hours_of, named, rows_of, spans_of, template
 from alerts.series import making
 from alerts.series.asked import Asked, SeriesFault
+from evals.read.estimates import Where, read_estimates
 from evals.read.labels import UNUSABLE
 from evals.rubrics import Scale
+from evals.stats.ppi import Corrected
 from evals.stats.results import Estimate
 from evals.stats.weighted import Sums, hajek
 from traces.read.asking import TooSlow
@@ -93,6 +96,44 @@ def read_scores(project_id: int, zone: str, asked: Sequence[Asked], windows: Seq
         for at in group.members:
             answers[at] = _answer(asked[at], told[at], found, lows, windows)
     return answers
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectedPoint:
+    """The quality of a day as people would see it: the judge's scores set right by `reviews` of drawn answers."""
+
+    day: date
+    value: float
+    low: float | None
+    high: float | None
+    reviews: int
+
+
+def read_corrected(
+    project_id: int, zone: str, definition: Definition, start: datetime, end: datetime
+) -> list[CorrectedPoint]:
+    """What is drawn beside a judge's scores where people reviewed enough of a day; nothing elsewhere.
+
+    Of the live version; scopes of one value of feature, model and prompt version. traces.read.asking.TooSlow.
+    """
+    judge = read_judges(project_id, [str(definition.params.get("judge", ""))])
+    told = next(iter(judge.values()), None)
+    scope = dict(definition.scope.values)
+    if (
+        told is None
+        or definition.scope.filter
+        or any(len(values) > 1 or name not in {"feature", "model", "prompt_version"} for name, values in scope.items())
+    ):
+        return []
+    where = Where(told.id, told.live_version_id, **{name: values[0] or "" for name, values in scope.items()})
+    criterion = str(definition.params.get("criterion", ""))
+    found = read_estimates(project_id, zone, start, end, where, "day", name=criterion, with_coverage=False)
+    points = []
+    for row in found.rows:
+        if isinstance(row.corrected, Corrected) and isinstance(row.key, date):
+            estimate = row.corrected.estimate
+            points.append(CorrectedPoint(row.key, estimate.value, estimate.low, estimate.high, row.reviews))
+    return sorted(points, key=lambda point: point.day)
 
 
 def read_unparsable(project_id: int, zone: str, asked: Sequence[Asked], windows: Sequence[Window]) -> Answers:

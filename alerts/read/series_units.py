@@ -161,7 +161,9 @@ def _rate(asked: Asked, units: _Units, window: Window, zone: str) -> Reading:
     if asked.metric.key == "sessions":
         return making.count(window, zone, units.sessions)
     k, n, lacking = _RATES[asked.metric.key]
-    return making.share(window, getattr(units, k), getattr(units, n), lacking)
+    # What is still open will be counted once it is over.
+    coverage = units.closed / units.sessions if units.sessions else None
+    return making.share(window, getattr(units, k), getattr(units, n), lacking, coverage)
 
 
 def _figure(outcome: Defined, sums: Sums, window: Window) -> Reading:

@@ -16,7 +16,7 @@ WHERE s.project_id = %(project_id)s
     AND s.started_at < c.e
     AND s.source = 1
     AND s.target_kind IN (1, 2)
-    AND s.number IS NOT NULL
+    AND s.number BETWEEN -1e15 AND 1e15
     AND s.pi > 0
     AND j.judge_id = ANY (%(judges)s::bigint[])
     AND j.repeat = 0

@@ -9,5 +9,5 @@ WHERE s.project_id = %(project_id)s
     AND s.started_at < c.e
     AND s.source = 3
     AND s.target_kind IN (1, 2)
-    AND s.number IS NOT NULL
+    AND s.number BETWEEN -1e15 AND 1e15
     {conditions}

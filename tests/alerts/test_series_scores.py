@@ -11,7 +11,7 @@ from django.db import connection
 
 from alerts.detectors.points import Share
 from alerts.monitors.types import Window
-from alerts.read.series import check_params, history_start, made_by, metric_for, param_choices
+from alerts.read.series import check_params, history_start, made_by, metric_for, param_choices, read_corrected
 from alerts.series.catalogue import METRICS
 from alerts.series.making import SCORES_MAX
 from evals.models import Judge
@@ -69,6 +69,22 @@ def test_a_window_is_the_estimate_of_that_window(judged):
     assert 1 - polite.value == pytest.approx(raw["polite"].raw.value, abs=0.02)
     assert polite.data.n == round(polite.n_eff) < polite.n
     assert polite.low < polite.value < polite.high
+
+
+def test_the_corrected_mean_of_a_day_is_drawn_where_people_reviewed(shop):  # noqa: F811
+    version = make_judge(shop.project)
+    make_traffic(shop.project, version, start=START, hours=30, an_hour=40, reviewed=0.4)
+
+    points = read_corrected(shop.project.pk, "UTC", define("score", **OF), START, START + 48 * HOUR)
+
+    of = Where(judge_id=version.judge_id)
+    rows_of_days = read_estimates(shop.project.pk, "UTC", START, START + 48 * HOUR, of, "day", name="correctness").rows
+    told = {row.key: row.corrected.estimate.value for row in rows_of_days if hasattr(row.corrected, "estimate")}
+    assert {point.day: point.value for point in points} == told
+    assert len(points) >= 1
+    assert all(point.low < point.value < point.high and point.reviews >= 30 for point in points)
+    both = define("score", scope={"feature": ("search", "chat")}, **OF)
+    assert read_corrected(shop.project.pk, "UTC", both, START, START + 48 * HOUR) == []
 
 
 def test_what_counts_as_low_is_as_told_or_as_the_criterion_flags(judged):
