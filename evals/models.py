@@ -791,3 +791,37 @@ class ProbeAlarm(models.Model):
 
     def __str__(self) -> str:
         return f"{self.target_id} since run {self.run_id}"
+
+
+class Promotion(models.Model):
+    """A version of a model or a prompt that an experiment let through the gate (evals.promoting).
+
+    `subject`: of a prompt its name, of a model the feature it answers for, "" for all. At most one stands for a
+    subject: the next takes its place. `evidence` is what was compared, as it was then; it outlives both experiments.
+    """
+
+    project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=6)  # model, prompt
+    subject = models.CharField(max_length=200, blank=True, default="")
+    version = models.CharField(max_length=300)
+    experiment = models.ForeignKey(Experiment, null=True, on_delete=models.SET_NULL, related_name="+")
+    against = models.ForeignKey(Experiment, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    evidence = models.JSONField(default=dict)
+    note = models.CharField(max_length=500, blank=True, default="")
+    made_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    author = models.CharField(max_length=200)
+    made_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    ended_as = models.CharField(max_length=10, blank=True, default="")  # replaced, withdrawn
+    ended_by = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "kind", "subject"], condition=models.Q(ended_at=None), name="promotion_one_stands"
+            )
+        ]
+        indexes = [models.Index(fields=["project", "-id"], name="promotion_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject} {self.version}"

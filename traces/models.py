@@ -226,6 +226,7 @@ class Change(models.Model):
         indexes = [
             models.Index(fields=["project", "-at", "-id"], name="change_newest"),
             models.Index(fields=["project", "at"], condition=models.Q(ended_at__isnull=False), name="change_lasting"),
+            models.Index(fields=["project", "kind", "version"], name="change_version"),
         ]
 
     def __str__(self) -> str:
