@@ -8,8 +8,11 @@ from django.db import connection
 
 from alerts.monitors.types import Definition, Scope, Window
 from alerts.read.series import Asked, read_many, read_windows
-from alerts.series.catalogue import METRICS
+from alerts.series.catalogue import CALLS, DRAWN, FEATURE, METRICS, REQUESTS, SCORES
 from alerts.series.grid import windows_between
+
+# What docs/series.md calls the sets of dimensions.
+SCOPES = {REQUESTS: "request", CALLS: "call", SCORES: "score", DRAWN: "drawn", FEATURE: "feature", (): "none"}
 
 
 def define(metric, *, scope=None, text="", **params):
@@ -38,3 +41,27 @@ def rows(query, *params):
     with connection.cursor() as cursor:
         cursor.execute(query, params)
         return cursor.fetchall()
+
+
+def row_of(metric):
+    """The row of docs/series.md for a metric."""
+    params = ", ".join([*(f"`{name}`" for name in metric.needs), *(f"`{name}`?" for name in metric.may)])
+    scopes = SCOPES[metric.scopes]
+    if metric.has_filter:
+        scopes += "; filter"
+    minutes = int(metric.window.total_seconds() // 60)
+    window = f"{minutes} min" if minutes < 60 else "1 h" if minutes == 60 else "1 day"
+    cells = (f"`{metric.key}`", metric.title, metric.kind.value, metric.unit, window, params, scopes, metric.told)
+    return f"| {' | '.join(cells)} |"
+
+
+def param_row(param):
+    """The row of docs/series.md for a param."""
+    told = param.told
+    if param.low is not None:
+        told += f" {param.low:g} to {param.high:g}."
+    if param.choices:
+        told += f" One of {', '.join(f'`{value}`' for value, _ in param.choices)}."
+    if param.default is not None:
+        told += f" `{param.default}` unless told."
+    return f"| `{param.name}` | {param.title}. {told} |"
