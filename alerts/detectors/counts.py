@@ -9,7 +9,6 @@ sender at noon is told within minutes.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -32,11 +31,11 @@ from alerts.detectors.base import (
 )
 from alerts.detectors.points import Count as Count
 from alerts.detectors.shares import one_point
-from alerts.stats.counts import silence_chance
+from alerts.stats.counts import count_score, silence_chance, size_by_moments
 from alerts.stats.dependence import memory
-from alerts.stats.normal import Z_TAIL, quantile, score
+from alerts.stats.normal import Z_TAIL, quantile
 from alerts.stats.resampling import Channel, Rule, chain_limits
-from alerts.stats.tails import count_tails
+from alerts.stats.seasons import between, by_other_laps, trend, trended, used_to
 
 KIND = "count"
 Floats = NDArray[np.float64]
@@ -45,14 +44,8 @@ HOURS = 168
 WEEKS_LEAST, WEEKS_FOR_HOURS_OF_WEEK = 2, 4
 # Long windows: two weeks hold few of them.
 _WINDOWS_LEAST = 12
-# Medians of smaller counts are far from their means; those hours take the mean.
-_MEDIAN_FROM = 5.0
-# The factor of the last day starts from as much as one hour is used to, and never goes further than this.
-_TREND_MOST = 4.0
 # The variance of a median against that of a mean, in large normal samples: π/2.
 _OF_A_MEDIAN = math.pi / 2
-# A size beyond it is a Poisson.
-_SIZE_MOST = 1e6
 _SMOOTH = 0.2
 
 
@@ -85,19 +78,19 @@ class Counts:
         events = np.array([point.events for point in points], dtype=np.float64)
         period = HOURS if weekly else 24
         hours = np.array([point.hour % period for point in points])
-        used = _used_to(events, hours, period)
-        others = _by_other_laps(events, hours, period)
-        expected = _trended(events, others, settings.windows_a_day)
+        used = used_to(events, hours, period)
+        others = by_other_laps(events, hours, period)
+        expected = trended(events, others, settings.windows_a_day)
         laps = len(points) / max(1.0, settings.windows_a_day * (7 if weekly else 1))
         level_error = _OF_A_MEDIAN / ((laps - 1) * max(1.0, settings.windows_a_day / 24))
 
         def scores(kept: NDArray[np.bool_]) -> Floats:
-            by = _size(events[kept], expected[kept], level_error)
+            by = size_by_moments(events[kept], expected[kept], level_error)
             pairs = zip(events.tolist(), expected.tolist(), strict=True)
-            return np.array([_score(k, mean, by, level_error)[0] for k, mean in pairs])
+            return np.array([count_score(k, mean, by, level_error)[0] for k, mean in pairs])
 
         kept = phase1.screened(len(points), scores)
-        size = _size(events[kept], expected[kept], level_error)
+        size = size_by_moments(events[kept], expected[kept], level_error)
         z = scores(kept)[kept]
         refusal = phase1.refused(z, seed, np.flatnonzero(kept).tolist())
         if refusal is not None:
@@ -152,9 +145,9 @@ class Counts:
         """The state after one closed window. NotThisBaseline for a baseline of another kind."""
         of_kind(baseline, KIND)
         usual, seen, due, since = _where(baseline, state, point.hour)
-        mean = usual * _trend(seen, due, usual)
+        mean = usual * trend(seen, due, usual)
         size = baseline.number("size")
-        raw, below, above = _score(float(point.events), mean, size, baseline.number("level_error"))
+        raw, below, above = count_score(float(point.events), mean, size, baseline.number("level_error"))
         z = (raw - baseline.number("centre")) / baseline.number("sd")
         rules = Rules(baseline)
         moved = rules.moved(state.statistics or rules.start, (z,))
@@ -178,7 +171,7 @@ def silence(baseline: Baseline, state: State, hours: Iterable[tuple[float, float
     quiet, mean = 0.0, 0.0
     for hour, part in hours:
         usual, seen, due, _ = _where(baseline, state, hour)
-        mean = usual * _trend(seen, due, usual)
+        mean = usual * trend(seen, due, usual)
         quiet += mean * windows_an_hour * part
     return _silence(baseline, quiet, mean)
 
@@ -187,7 +180,7 @@ def expected_at(baseline: Baseline, state: State, hour: float) -> tuple[float, f
     """What a window at `hour` is expected to hold, and the sd of that: variance m + m²/size + e·m, as it is judged."""
     of_kind(baseline, KIND)
     usual, seen, due, _ = _where(baseline, state, hour)
-    mean = usual * _trend(seen, due, usual)
+    mean = usual * trend(seen, due, usual)
     return mean, math.sqrt(mean * (1 + mean / baseline.number("size") + baseline.number("level_error")))
 
 
@@ -207,78 +200,4 @@ def _silence(baseline: Baseline, quiet: float, mean: float) -> Part:
 def _where(baseline: Baseline, state: State, hour: float) -> tuple[float, float, float, float]:
     used = baseline.numbers("used_to")
     seen, due, since = state.pending or (0.0, 0.0, 0.0)
-    return _between(used, hour % len(used)), seen, due, since
-
-
-def _trend(seen: float, due: float, usual: float) -> float:
-    """What the last day held against what it is used to, from one hour's worth of "as ever"."""
-    factor = (seen + 4 * usual) / (due + 4 * usual)
-    return min(max(factor, 1 / _TREND_MOST), _TREND_MOST)
-
-
-def _trended(events: Floats, usual: Floats, windows_a_day: float) -> Floats:
-    """Each window's expectation with the factor of the day before it, as `step` makes it."""
-    keep, seen, due = math.exp(-1 / windows_a_day), 0.0, 0.0
-    expected = np.empty(len(events))
-    for at, (k, mean) in enumerate(zip(events.tolist(), usual.tolist(), strict=True)):
-        expected[at] = mean * _trend(seen, due, mean)
-        seen, due = keep * seen + k, keep * due + mean
-    return expected
-
-
-def _level(values: Sequence[float]) -> float:
-    """What an hour is used to a window: the median, for small counts the mean; never nothing at all."""
-    middle = float(np.median(values))
-    level = middle if middle >= _MEDIAN_FROM else float(np.mean(values))
-    return max(level, 0.5 / len(values))
-
-
-def _between(levels: Sequence[float], hour: float) -> float:
-    """The level at `hour`: of its own hour, on the lesser of the slopes to both neighbours, flat at a peak or a jump.
-
-    A steep morning is a slope, not stairs; midnight before a weekend is a step. Source: the minmod limiter, Roe 1986.
-    """
-    slot = math.floor(hour)
-    level = levels[slot % len(levels)]
-    before, after = level - levels[slot - 1], levels[(slot + 1) % len(levels)] - level
-    if before * after <= 0:
-        return level
-    return level + (hour - slot - 0.5) * min(before, after, key=abs)
-
-
-def _used_to(events: Floats, hours: Floats, period: int) -> list[float]:
-    """The level of every hour of the week or day; hours never seen take that of all."""
-    slots = hours.astype(int)
-    overall = _level(events.tolist())
-    found = [events[slots == slot].tolist() for slot in range(period)]
-    return [_level(values) if values else overall for values in found]
-
-
-def _by_other_laps(events: Floats, hours: Floats, period: int) -> Floats:
-    """For each window the level of its hour on all other laps (weeks, days); a lap begins where hours step back."""
-    laps = np.concatenate([[0], np.cumsum(np.diff(hours) <= 0)])
-    by_slot: defaultdict[int, defaultdict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for k, slot, lap in zip(events.tolist(), hours.astype(int).tolist(), laps.tolist(), strict=True):
-        by_slot[slot][lap].append(k)
-    whole = _used_to(events, hours, period)
-    levels = {}
-    for lap in range(int(laps[-1]) + 1):
-        row = list(whole)
-        for slot, each in by_slot.items():
-            rest = [k for of, values in each.items() if of != lap for k in values]
-            row[slot] = _level(rest) if rest else row[slot]
-        levels[lap] = row
-    return np.array([_between(levels[lap], hour) for lap, hour in zip(laps.tolist(), hours.tolist(), strict=True)])
-
-
-def _size(events: Floats, expected: Floats, level_error: float) -> float:
-    """The negative binomial's size by moments: Σm² / max(0, Σ((k - m)² - m(1 + e))), e the error of the levels."""
-    excess = float(((events - expected) ** 2 - expected * (1 + level_error)).sum())
-    squares = float((expected**2).sum())
-    return _SIZE_MOST if excess * _SIZE_MOST <= squares else max(squares / excess, 1e-3)
-
-
-def _score(k: float, mean: float, size: float, level_error: float) -> tuple[float, float, float]:
-    """z and both mid-p tails of `k`; variance m + m²/size + e·m, the last because the level is an estimate itself."""
-    tails = count_tails(int(k), mean, 1 / (1 / size + level_error / mean))
-    return score(tails.mid_low, tails.mid_high), tails.mid_low, tails.mid_high
+    return between(used, hour % len(used)), seen, due, since

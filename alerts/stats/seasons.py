@@ -1,172 +1,83 @@
-"""What a count would be at this hour of the week: medians of the same hours, a factor for the trend, and dispersion.
+"""What a count is used to at this hour of the week or day, how the last day compares, and slopes between hours.
 
-Hours are cut in the project's time zone, so that a 23- or 25-hour day is not an anomaly; days that people marked
-out (holidays, outages) teach nothing. The answer for a window never holds the window itself.
+Hours are numbers on the project's own clock, 0 at Monday midnight, so a day of 23 or 25 hours is no anomaly; days that
+people marked out are left out by the caller. What judges a window never holds the window itself.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
-from itertools import pairwise
-from typing import Literal
+from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from evals.stats.results import TooLittle
+from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Kind = Literal["hour of week", "hour of day"]
 
-HOUR_S = 3_600
-DAYS_MIN = 14
-# Four weeks give every hour of the week four values; before it hours of the day have to do (statistics.md 3.5).
-WEEK_FROM_DAYS = 28
-# Up to the last eight of the same hour; with fewer than 3 an hour of the week takes its hour of the day.
-SAME_HOURS_MOST = 8
-SAME_HOURS_MIN = 3
-# Under this level a median of counts is a third of an event too low, or 0: there the mean, with outliers held in.
-MEDIAN_FROM = 10.0
-_HELD_IN_SDS = 4.0
-# The trend: at least so many hours and expected events, and no further than twofold, which is news and not trend.
-TREND_HOURS = 24
-TREND_HOURS_MIN = 12
-TREND_EVENTS_MIN = 30.0
-TREND_MOST = 2.0
+# Medians of smaller counts are far from their means; those hours take the mean.
+MEDIAN_FROM = 5.0
+# The factor of the last day starts from as much as some hours are used to, and never goes further than this.
+TREND_MOST = 4.0
+_AS_EVER = 4.0
 
 
-@dataclass(frozen=True, slots=True)
-class Season:
-    """Frozen: `levels`, events an hour for each slot (168 hours of the week from Monday 0:00, or 24 of the day).
+def used_to(events: Floats, hours: Floats, period: int) -> list[float]:
+    """The level of every hour of a week or day of `period` hours, from windows (n,); hours never seen take all's."""
+    slots = hours.astype(int)
+    overall = level_of(events.tolist())
+    found = [events[slots == slot].tolist() for slot in range(period)]
+    return [level_of(values) if values else overall for values in found]
 
-    `counts`: how many hours each level stands on. `dispersion` = 1/r of the negative binomial, 0 for Poisson: of hours
-    left out of their own level, so it holds the error of the levels too. `hours` learned from, `marked` left out.
+
+def by_other_laps(events: Floats, hours: Floats, period: int) -> Floats:
+    """For each window (n,) the level of its hour on all other laps (weeks, days), which begin where hours step back."""
+    laps = np.concatenate([[0], np.cumsum(np.diff(hours) <= 0)])
+    by_slot: defaultdict[int, defaultdict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for k, slot, lap in zip(events.tolist(), hours.astype(int).tolist(), laps.tolist(), strict=True):
+        by_slot[slot][lap].append(k)
+    whole = used_to(events, hours, period)
+    levels = {}
+    for lap in range(int(laps[-1]) + 1):
+        row = list(whole)
+        for slot, each in by_slot.items():
+            rest = [k for of, values in each.items() if of != lap for k in values]
+            row[slot] = level_of(rest) if rest else row[slot]
+        levels[lap] = row
+    return np.array([between(levels[lap], hour) for lap, hour in zip(laps.tolist(), hours.tolist(), strict=True)])
+
+
+def between(levels: Sequence[float], hour: float) -> float:
+    """The level at `hour`: of its own hour, on the lesser of the slopes to both neighbours, flat at a peak or a jump.
+
+    A steep morning is a slope, not stairs; midnight before a weekend is a step. Source: the minmod limiter, Roe 1986.
     """
-
-    kind: Kind
-    levels: tuple[float, ...]
-    counts: tuple[int, ...]
-    dispersion: float
-    zone: str
-    hours: int
-    marked: int
+    slot = math.floor(hour)
+    level = levels[slot % len(levels)]
+    before, after = level - levels[slot - 1], levels[(slot + 1) % len(levels)] - level
+    if before * after <= 0:
+        return level
+    return level + (hour - slot - 0.5) * min(before, after, key=abs)
 
 
-def slot_of(at: datetime, zone: tzinfo) -> int:
-    """The hour of the week, 0..167 from Monday 0:00, on the clock of `zone`. ValueError for a time without a zone."""
-    if at.tzinfo is None:
-        raise ValueError("a time has a zone")
-    local = at.astimezone(zone)
-    return local.weekday() * 24 + local.hour
+def trended(events: Floats, usual: Floats, windows_a_day: float) -> Floats:
+    """Each window's expectation (n,) with the factor of the day before it: what came against what was usual, decaying."""
+    keep, seen, due = math.exp(-1 / windows_a_day), 0.0, 0.0
+    expected = np.empty(len(events))
+    for at, (k, mean) in enumerate(zip(events.tolist(), usual.tolist(), strict=True)):
+        expected[at] = mean * trend(seen, due, mean)
+        seen, due = keep * seen + k, keep * due + mean
+    return expected
 
 
-def learn_season(
-    starts: Sequence[datetime], counts: ArrayLike, *, zone: tzinfo, marked: Collection[date] = ()
-) -> Season | TooLittle:
-    """The levels from whole hours `starts` (n,), ascending, with `counts` (n,) of events; an hour not given is unknown.
-
-    `marked`: local days to leave out. Zones off by half an hour take the local hour an UTC hour begins in. TooLittle
-    under 14 days of hours. Errors: ValueError for lengths that differ, counts under 0, order.
-    """
-    x = np.asarray(counts, dtype=np.float64)
-    if x.shape != (len(starts),) or not bool((np.isfinite(x) & (x >= 0)).all()):
-        raise ValueError("each hour has a count of 0 or more")
-    if any(b <= a for a, b in pairwise(starts)):
-        raise ValueError("hours come in order of time, each once")
-    local = [at.astimezone(zone) for at in starts]
-    kept = np.array([at.date() not in marked for at in local], dtype=np.bool_)
-    hours = int(kept.sum())
-    if hours < DAYS_MIN * 24:
-        return TooLittle(hours // 24, DAYS_MIN, "days of hours")
-    slots = np.array([slot_of(at, zone) for at in starts], dtype=np.intp)
-    weekly = hours >= WEEK_FROM_DAYS * 24
-    size = 168 if weekly else 24
-    places = slots if weekly else slots % 24
-    by_slot = [np.flatnonzero(kept & (places == slot))[-SAME_HOURS_MOST:] for slot in range(size)]
-    by_day = [np.flatnonzero(kept & (slots % 24 == hour)) for hour in range(24)]
-    levels, used = [], []
-    squares = expected = 0.0
-    for slot, mine in enumerate(by_slot):
-        values = x[mine if mine.size >= SAME_HOURS_MIN else by_day[slot % 24]]
-        levels.append(level_of(values) if values.size else float(x[kept].mean()))
-        used.append(values.size)
-        for left in range(values.size if values.size > SAME_HOURS_MIN else 0):
-            mean = level_of(np.delete(values, left))
-            squares += (float(values[left]) - mean) ** 2 - mean
-            expected += mean * mean
-    return Season(
-        kind="hour of week" if weekly else "hour of day",
-        levels=tuple(levels),
-        counts=tuple(used),
-        dispersion=max(0.0, squares / expected) if expected > 0 else 0.0,
-        zone=str(zone),
-        hours=hours,
-        marked=len(starts) - hours,
-    )
+def trend(seen: float, due: float, usual: float) -> float:
+    """What the last day held against what it is used to, from one hour's worth of "as ever"."""
+    factor = (seen + _AS_EVER * usual) / (due + _AS_EVER * usual)
+    return min(max(factor, 1 / TREND_MOST), TREND_MOST)
 
 
-def level_of(values: Floats) -> float:
-    """The median of counts (n,), or under 10 the mean with each value held within 4 sd (Poisson) above the median."""
+def level_of(values: Sequence[float]) -> float:
+    """What an hour is used to a window: the median, for small counts the mean; never nothing at all."""
     middle = float(np.median(values))
-    if middle >= MEDIAN_FROM:
-        return middle
-    return float(np.minimum(values, middle + _HELD_IN_SDS * math.sqrt(middle + 1)).mean())
-
-
-def base_level(season: Season, at: datetime, zone: tzinfo) -> float:
-    """Events an hour at `at` without trend."""
-    return season.levels[slot_of(at, zone) % len(season.levels)]
-
-
-def trend_factor(season: Season, starts: Sequence[datetime], counts: ArrayLike, *, zone: tzinfo) -> float:
-    """The level of the last hours against the season's: the weighted median of count/level, weights being the levels.
-
-    `starts`, `counts`: up to 24 closed hours before the window, hours of open incidents left out by the caller. A
-    median: half a day of outage does not teach it that nothing comes. 1 with under 12 hours or 30 expected events;
-    held within ½ and 2. Errors: ValueError for lengths that differ.
-    """
-    x = np.asarray(counts, dtype=np.float64)
-    if x.shape != (len(starts),):
-        raise ValueError("each hour has a count")
-    x, starts = x[-TREND_HOURS:], list(starts)[-TREND_HOURS:]
-    levels = np.array([base_level(season, at, zone) for at in starts])
-    if levels.size < TREND_HOURS_MIN or levels.sum() < TREND_EVENTS_MIN:
-        return 1.0
-    some = levels > 0
-    ratios, weights = x[some] / levels[some], levels[some]
-    order = np.argsort(ratios, kind="stable")
-    reached = np.cumsum(weights[order])
-    at_half = int(np.searchsorted(reached, reached[-1] / 2))
-    return float(min(TREND_MOST, max(1 / TREND_MOST, ratios[order][at_half])))
-
-
-def expected_in(season: Season, start: datetime, end: datetime, *, zone: tzinfo, trend: float = 1.0) -> float:
-    """Events to expect in [start, end): each hour's level by the part of it inside, times `trend`.
-
-    Errors: ValueError for a window that ends before it starts.
-    """
-    if end < start:
-        raise ValueError(f"a window ends after it starts, not {start} to {end}")
-    total, at, stop = 0.0, start.astimezone(UTC), end.astimezone(UTC)
-    while at < stop:
-        # Offsets of zones are whole quarters of an hour: levels change only there.
-        step = at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0) + timedelta(minutes=15)
-        upto = min(step, stop)
-        total += base_level(season, at, zone) * (upto - at).total_seconds() / HOUR_S
-        at = upto
-    return total * trend
-
-
-def silence_p(expected: float, dispersion: float) -> float:
-    """P(no event) where `expected` were due: (1 + m/r)^-r with r = 1/dispersion, exp(-m) for Poisson.
-
-    Errors: ValueError for numbers under 0.
-    """
-    if expected < 0 or dispersion < 0:
-        raise ValueError(f"numbers of 0 or more are needed, not {expected}, {dispersion}")
-    if dispersion == 0:
-        return math.exp(-expected)
-    return math.exp(-math.log1p(expected * dispersion) / dispersion)
+    level = middle if middle >= MEDIAN_FROM else float(np.mean(values))
+    return max(level, 0.5 / len(values))
