@@ -34,6 +34,7 @@ from alerts.write import charts as write
 from telltale.lib import clock
 from telltale.lib.logs import describe_error
 from telltale.projects.models import Project
+from traces.read.rollups import unbooked_since
 
 logger = logging.getLogger("telltale.alerts")
 
@@ -75,11 +76,20 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What the monitors of a project share: its zone, and the days people marked as no example of normal."""
+    """What the monitors of a project share: its zone, and the days people marked as no example of normal.
+
+    `booked_to`: everything that came before then is in the roll-ups; None: all that came.
+    """
 
     project_id: int
     zone: str
     marked: frozenset[str]
+    booked_to: datetime | None = None
+
+    def closed_before(self, definition: Definition) -> datetime:
+        """Windows that end by then are closed: late data had their time, and roll-ups hold what came in it."""
+        now = clock.now()
+        return (now if self.booked_to is None else min(now, self.booked_to)) - definition.lateness
 
     def is_marked(self, start: datetime) -> bool:
         return bool(self.marked) and self._day(start).isoformat() in self.marked
@@ -159,7 +169,7 @@ def evaluate(rows: Sequence[Monitor]) -> Counted:
 def place_of(project_id: int) -> _Place:
     """What the monitors of a project share."""
     zone = Project.objects.values_list("time_zone", flat=True).get(pk=project_id)
-    return _Place(project_id, zone, frozenset(get_budget(project_id).marked_days))
+    return _Place(project_id, zone, frozenset(get_budget(project_id).marked_days), unbooked_since(project_id))
 
 
 def chart_of(row: Monitor, definition: Definition, learned: Mapping[int, Baseline]) -> Chart:
@@ -206,7 +216,7 @@ def _prepared(
         if metric is None:
             raise KeyError(definition.metric)
         chart = chart_of(row, definition, learned)
-        until = clock.now() - definition.lateness
+        until = place.closed_before(definition)
         if definition.composite is not None:
             reached = members.decided_to(place.project_id, [one.monitor_id for one in definition.composite.members])
             until = min(until, reached) if reached is not None else until

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 
 from alerts.models import Alarm, Budget, Monitor
 from alerts.monitors.definition import read_definition
@@ -119,6 +119,26 @@ def has_due_work() -> bool:
     """Whether a monitor is due: cheap enough to be asked every second."""
     now = clock.now()
     return Monitor.objects.filter(archived_at__isnull=True, is_on=True, due_at__lte=now).exists()
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Monitors that are due in the whole installation: how many, since when the oldest; and how many are broken."""
+
+    due: int
+    oldest_seconds: float | None
+    broken: int
+
+
+def read_watching_backlog(now: datetime) -> Backlog:
+    """What waits to be evaluated. One query."""
+    rows = Monitor.objects.filter(archived_at__isnull=True, is_on=True).aggregate(
+        due=Count("pk", filter=Q(due_at__lte=now)),
+        oldest=Min("due_at", filter=Q(due_at__lte=now)),
+        broken=Count("pk", filter=Q(standing="broken")),
+    )
+    oldest = rows["oldest"]
+    return Backlog(rows["due"], None if oldest is None else (now - oldest).total_seconds(), rows["broken"])
 
 
 def _rows(rows: QuerySet[Monitor]) -> list[MonitorRow]:

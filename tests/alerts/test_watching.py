@@ -20,6 +20,7 @@ from alerts.read import alarms as read_alarms
 from alerts.read import monitors as read_monitors
 from alerts.read import points
 from alerts.write import charts
+from telltale.lib.db import raw_cursor
 from tests.alerts.engine_kit import DEFINITION, HOUR, MONDAY, everything, make_monitor, series, share_of, steps
 from tests.conftest import ROOT, database_url
 
@@ -117,7 +118,7 @@ def test_rounds_one_window_at_a_time_give_what_one_replay_gives(project, shifted
     run_until(END)
 
     Monitor.objects.filter(pk=live.pk).update(is_on=True)
-    for hour in range(60, 231):
+    for hour in (*range(60, 110, 10), *range(115, 130), *range(140, 231, 15), 230):
         run_until(MONDAY + hour * HOUR + timedelta(minutes=11))
 
     first, second = everything(straight.pk), everything(live.pk)
@@ -391,3 +392,31 @@ def test_a_worker_killed_in_the_middle_of_a_round_leaves_a_clean_replay(project,
     assert half == 80
     assert found == wanted
     assert len(found["alarms"]) == 1
+
+
+def test_a_window_waits_until_what_came_in_its_time_is_booked(project, shifted):
+    row = make_monitor(project)
+    with raw_cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO traces_feed (consumer, project_id, feed_id, changed_at, trace_ids)"
+            " VALUES (1, %s, 1, %s, '{}')",
+            [project.pk, MONDAY + 100 * HOUR],
+        )
+
+    run_until(END)
+    held_back = len(points.list_points(row.pk, 1))
+    with raw_cursor() as cursor:
+        cursor.execute("DELETE FROM traces_feed")
+    run_until(END + timedelta(minutes=1))
+
+    assert held_back == 99
+    assert len(points.list_points(row.pk, 1)) == 229
+
+
+def test_monitors_that_are_late_or_broken_are_told(project):
+    make_monitor(project, due_at=MONDAY, standing="broken")
+    make_monitor(project, replace(DEFINITION, name="later"), due_at=MONDAY + 2 * HOUR)
+
+    found = read_monitors.read_watching_backlog(MONDAY + HOUR)
+
+    assert (found.due, found.oldest_seconds, found.broken) == (1, 3600.0, 1)

@@ -68,6 +68,20 @@ def read_fold_backlog() -> FoldBacklog:
     return FoldBacklog(*row) if row else FoldBacklog(0, None, 0)
 
 
+def unbooked_since(project_id: int) -> datetime | None:
+    """When the oldest change of a project came that is not in its roll-ups; None where nothing waits. On the key."""
+    with raw_cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT changed_at FROM traces_feed
+            WHERE consumer = %(consumer)s AND project_id = %(project)s ORDER BY feed_id LIMIT 1
+            """,
+            {"consumer": _ROLL_UP, "project": project_id},
+        )
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
 class Rollups:
     """Reads the roll-ups of one project as of `now`. Made by `reading`."""
 

@@ -24,6 +24,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from psycopg import OperationalError
 
+from alerts.read.monitors import Backlog as WatchingBacklog
+from alerts.read.monitors import read_watching_backlog
 from telltale.jobs.read import HeartbeatAge, read_heartbeats, read_queues, read_scheduler_at
 from telltale.lib import clock
 from telltale.lib.patience import answer_within
@@ -59,6 +61,7 @@ class Vitals:
     pending: Pending
     search: Backlog
     folding: FoldBacklog
+    watching: WatchingBacklog
     disk_free_bytes: int
     disk_total_bytes: int
     failed_jobs: int
@@ -90,6 +93,11 @@ class Vitals:
         behind = self.search.oldest_seconds
         if behind is not None and behind > QUEUE_LIMIT_SECONDS:
             notes.append(f"Text search is {behind / 60:.0f} min behind.")
+        overdue = self.watching.oldest_seconds
+        if overdue is not None and overdue > QUEUE_LIMIT_SECONDS:
+            notes.append(f"Monitors are {overdue / 60:.0f} min behind.")
+        if self.watching.broken:
+            notes.append(f"{self.watching.broken} monitors cannot be evaluated.")
         if self.disk_free_bytes < self.disk_total_bytes * 0.05:
             notes.append("Less than 5% of the disk is free.")
         return notes
@@ -140,11 +148,12 @@ def read_vitals() -> Vitals:
         pending = read_pending()
         search = read_backlog()
         folding = read_fold_backlog()
+        watching = read_watching_backlog(now)
         cursor.execute("SELECT count(*) FROM jobs_job WHERE state = 'failed'")
         failed = int(cursor.fetchone()[0])
     home = settings.TELLTALE_HOME
     disk = shutil.disk_usage(home if home.exists() else "/")
-    return Vitals(now, queues, workers, scheduler, pending, search, folding, disk.free, disk.total, failed)
+    return Vitals(now, queues, workers, scheduler, pending, search, folding, watching, disk.free, disk.total, failed)
 
 
 def healthz(request: HttpRequest) -> HttpResponseBase:
@@ -234,6 +243,11 @@ def _details(vitals: Vitals) -> dict[str, Any]:
             "oldest_seconds": _tenth(vitals.folding.oldest_seconds) or 0.0,
             "set_aside": vitals.folding.set_aside,
         },
+        "monitors": {
+            "due": vitals.watching.due,
+            "oldest_seconds": _tenth(vitals.watching.oldest_seconds) or 0.0,
+            "broken": vitals.watching.broken,
+        },
         "disk": {"free_bytes": vitals.disk_free_bytes, "total_bytes": vitals.disk_total_bytes},
         "failed_jobs": vitals.failed_jobs,
     }
@@ -286,6 +300,9 @@ def _vital_series(vitals: Vitals) -> Iterator[Metric]:
     yield GaugeMetricFamily("telltale_search_lag_seconds", "Age of the oldest change not in the search index", behind)
     unfolded = vitals.folding.oldest_seconds or 0
     yield GaugeMetricFamily("telltale_rollup_lag_seconds", "Age of the oldest change not in roll-ups", unfolded)
+    overdue = vitals.watching.oldest_seconds or 0
+    yield GaugeMetricFamily("telltale_monitors_lag_seconds", "Age of the oldest monitor that is due", overdue)
+    yield GaugeMetricFamily("telltale_monitors_broken", "Monitors that cannot be evaluated", vitals.watching.broken)
     yield GaugeMetricFamily("telltale_rollup_set_aside", "Traces left out of roll-ups", vitals.folding.set_aside)
     yield GaugeMetricFamily("telltale_search_set_aside", "Traces searched by row alone", vitals.search.set_aside)
     yield GaugeMetricFamily("telltale_disk_free_bytes", "Free space where the home lies", vitals.disk_free_bytes)
