@@ -131,6 +131,8 @@ def _previewed(project: Project, told: Mapping[str, Any], held: MonitorRow | Non
     monitoring.check(project, definition, held.id if held else None)
     try:
         return {"preview": preview(project, definition, held)}
+    except ItemRefused:
+        return {"why_not": "There is no closed window of history to replay yet. Saved, it begins with what comes."}
     except SeriesFault as fault:
         return {"why_not": fault.words}
     except TooSlow:

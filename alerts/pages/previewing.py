@@ -105,11 +105,9 @@ def times(count: int) -> str:
 def stretch_words(length: timedelta) -> str:
     """ "the last 30 days", "the last 8 h"."""
     days = round(length / timedelta(days=1))
-    return (
-        f"the last {days} days"
-        if days > 1
-        else f"the last {span(timedelta(hours=round(length.total_seconds() / 3600)))}"
-    )
+    if days > 1:
+        return f"the last {days} days"
+    return f"the last {max(round(length / timedelta(hours=1)), 1)} h"
 
 
 def expected_words(found: Backtest) -> str:
