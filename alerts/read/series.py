@@ -31,7 +31,9 @@ from alerts.series.asked import Asked as Asked
 from alerts.series.asked import SeriesFault as SeriesFault
 from alerts.series.links import behind as behind
 from alerts.series.links import traces_behind as traces_behind
+from alerts.series.params import parse_params
 from alerts.series.recipes import RECIPES
+from telltale.lib.faults import ItemRefused
 
 Answers = list[list[Reading] | SeriesFault]
 Reader = Callable[[int, str, Sequence[Asked], Sequence[Window]], Answers]
@@ -117,6 +119,10 @@ def _fault(asked: Asked) -> SeriesFault | None:
     missing = [name for name in metric.needs if definition.params.get(name) in (None, "", [])]
     if missing:
         return SeriesFault(f"{metric.title} needs {', '.join(missing)}")
+    try:
+        parse_params(metric, definition.params)
+    except ItemRefused as refused:
+        return SeriesFault(f"{metric.title}: {refused}")
     wrong = [name for name, _ in definition.scope.values if name not in metric.scopes]
     if wrong:
         return SeriesFault(f"{metric.title} cannot be narrowed by {', '.join(wrong)}")

@@ -20,6 +20,8 @@ from telltale.stats.sketch import Sketch, nearest_rank
 # Of more values a window so many stand for all: evenly spread over the ranks, their order shuffled.
 VALUES_MAX = 128
 SCORES_MAX = 500
+# Hostile counts of tokens pass 64 bits; so many are as many as any number can tell apart.
+EVENTS_MAX = 2**53
 _Z = 1.959963984540054
 Floats = NDArray[np.float64]
 
@@ -53,7 +55,7 @@ def count(
     coverage: float | None = None,
 ) -> Reading:  # fmt: skip
     """How many there were; nothing at all is a count too. `value` is drawn where it is not the count itself."""
-    data = Count(max(events, 0), hour_of_week(zone, window))
+    data = Count(min(max(events, 0), EVENTS_MAX), hour_of_week(zone, window))
     shown = float(data.events) if value is None else value
     return Reading(window, data.events if n is None else n, shown, data, coverage=coverage)
 
@@ -98,7 +100,7 @@ def times(
         figures = [None if each is None else each * scale for each in figures]
     value, low, high = figures
     if value is None:
-        return nothing(window, lacking)
+        return nothing(window, "no time passed", sketch.n)
     return Reading(window, sketch.n, value, Values(shuffled(values, window, seed)), low, high)
 
 

@@ -1,16 +1,20 @@
 """Scopes of series: what JSON becomes, and which field is wrong with what."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.monitors.types import DIMENSIONS, Scope
+from alerts.monitors.types import DIMENSIONS, Definition, Scope, Window
 from alerts.series.catalogue import GROUPS, METRICS, metrics_of, timing_of
 from alerts.series.grid import is_size
-from alerts.series.params import PARAMS
+from alerts.series.links import behind
+from alerts.series.params import PARAMS, parse_params
 from alerts.series.scopes import parse_scope, scope_json, scope_words
 from telltale.lib.faults import ItemRefused
 
+START = datetime(2026, 11, 16, tzinfo=UTC)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
     lambda inner: (
@@ -81,6 +85,46 @@ def test_hostile_json_is_a_scope_or_is_refused(told):
         faults = ()
         assert parse_scope(scope_json(scope)) == scope
     assert all(fault.field.startswith("scope") and fault.message for fault in faults)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(sorted(METRICS)), st.dictionaries(st.sampled_from([*PARAMS, "colour"]), JSON, max_size=4))
+def test_hostile_params_are_kept_or_refused(key, told):
+    metric = METRICS[key]
+    try:
+        kept = parse_params(metric, told)
+    except ItemRefused as refused:
+        faults = refused.faults
+    else:
+        faults = ()
+        assert set(metric.needs) <= set(kept) <= {*metric.needs, *metric.may}
+        assert parse_params(metric, kept) == kept
+        behind(metric, Definition("any", key, params=kept), Window(START, START + timedelta(hours=1)))
+    assert all(fault.field.startswith("params") and fault.message for fault in faults)
+
+
+@pytest.mark.parametrize(
+    ("key", "told", "field"),
+    [
+        ("errors", {"limit_ms": 5}, "params.'limit_ms'"),
+        ("slow_calls", {}, "params.limit_ms"),
+        ("slow_calls", {"limit_ms": "5"}, "params.limit_ms"),
+        ("slow_calls", {"limit_ms": True}, "params.limit_ms"),
+        ("slow_calls", {"limit_ms": float("nan")}, "params.limit_ms"),
+        ("slow_calls", {"limit_ms": 0}, "params.limit_ms"),
+        ("duration", {"quantile": 1.0}, "params.quantile"),
+        ("error_type", {"error_type": ["a"] * 21}, "params.error_type"),
+        ("error_type", {"error_type": ["a\x00"]}, "params.error_type"),
+        ("finish_reason", {"finish_reason": "x" * 201}, "params.finish_reason"),
+        ("host_cpu", {"across": "lowest"}, "params.across"),
+        ("score", [], "params"),
+    ],
+)
+def test_the_param_that_is_wrong_is_named(key, told, field):
+    with pytest.raises(ItemRefused) as refused:
+        parse_params(METRICS[key], told)
+
+    assert [fault.field for fault in refused.value.faults] == [field]
 
 
 def test_every_metric_is_whole():
