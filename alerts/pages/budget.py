@@ -95,6 +95,7 @@ def _shown(request: HttpRequest, project: Project, typed: str = "", wrong: str =
     expected = expecting.pages_a_week(sharing, now)
     context |= {
         "budget": held,
+        "pages": f"{held.pages_a_week:g}",
         "typed": typed or f"{held.pages_a_week:g}",
         "wrong": wrong,
         "is_any": bool(every),
