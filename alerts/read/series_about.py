@@ -12,6 +12,7 @@ from psycopg import sql
 from alerts.monitors.states import Kind
 from alerts.monitors.types import Definition, Metric
 from alerts.read.judges import JudgeNow, low_limit, read_judges
+from alerts.read.series_hosts import OF_INGEST, fine_ingest_start
 from alerts.read.series_rollups import where_of
 from alerts.read.series_scores import OF_LOW, OF_SCORES
 from alerts.read.series_sql import rows_of
@@ -83,7 +84,9 @@ def history_start(
         return None
     least = now - _FURTHEST
     if (metric.key in RECIPES and not definition.scope.filter) or metric.key == "silence":
-        least = max(least, now - _kept(definition.window, now))
+        least = max(least, now - _kept(definition.window))
+    if metric.key in OF_INGEST and definition.window < _HOUR:
+        least = max(least, fine_ingest_start(now))
     at = max(first, least)
     window = window_at(time_zone, definition.window, at)
     return window.start if window.start >= at else window.end
@@ -195,7 +198,7 @@ def _first(project_id: int, metric: Metric, definition: Definition, now: datetim
         params["grain"] = 60 if definition.window < _DAY else 1440
     elif metric.scopes == ("feature",):
         query = _FIRST_UNIT
-    elif key in {"ingest_lag", "rejected"}:
+    elif key in OF_INGEST:
         query = _FIRST_INGEST
     elif key.startswith("host_"):
         query = _FIRST_HOST
@@ -206,7 +209,7 @@ def _first(project_id: int, metric: Metric, definition: Definition, now: datetim
     return found
 
 
-def _kept(window: timedelta, now: datetime) -> timedelta:
+def _kept(window: timedelta) -> timedelta:
     if window < _HOUR:
         return _MINUTES
     return _HOURS if window < _DAY else _FURTHEST

@@ -7,10 +7,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from statistics import fmean
 
+from django.conf import settings
+
 from alerts.monitors.types import Definition, Reading, Window
-from alerts.read.series_sql import TOO_SLOW, hours_of, rows_of, template
+from alerts.read.series_sql import TOO_SLOW, hours_of, rows_of, spans_of, template
 from alerts.series import making
 from alerts.series.asked import Asked, SeriesFault
+from telltale.lib import clock
 from traces.read.asking import TooSlow
 from traces.read.hosts import read_hosts
 
@@ -24,10 +27,12 @@ OF_HOSTS = ("host_cpu", "host_memory", "host_gpu", "host_gpu_memory", "host_wait
 
 
 def read_ingest(project_id: int, zone: str, asked: Sequence[Asked], windows: Sequence[Window]) -> Answers:
-    """How long the store took and what it refused. One query."""
-    params = {"project_id": project_id, "sources": list(_SPANS), **hours_of(windows)}
+    """How long the store took and what it refused. One query; windows under an hour look at single requests."""
+    is_fine = any(each.end - each.start < _HOUR for each in windows)
+    params = {"project_id": project_id, "sources": list(_SPANS), **(spans_of if is_fine else hours_of)(windows)}
+    kept_from = fine_ingest_start(clock.now()) if is_fine else None
     try:
-        rows = rows_of(template("series_ingest"), params)
+        rows = rows_of(template("series_ingest_fine" if is_fine else "series_ingest"), params)
     except TooSlow:
         return [TOO_SLOW for _ in asked]
     found = {at: (int(came), int(rejected), int(requests), float(lag)) for at, came, rejected, requests, lag in rows}
@@ -36,13 +41,20 @@ def read_ingest(project_id: int, zone: str, asked: Sequence[Asked], windows: Seq
         readings = []
         for at, window in enumerate(windows):
             came, rejected, requests, lag = found.get(at, (0, 0, 0, 0.0))
-            if each.metric.key == "rejected":
+            if kept_from is not None and window.start < kept_from:
+                readings.append(making.nothing(window, f"requests are kept for {settings.ACCOUNT_BATCH_DAYS} days"))
+            elif each.metric.key == "rejected":
                 readings.append(making.share(window, rejected, came, "no span came"))
             else:
                 mean = lag / requests if requests else None
                 readings.append(making.level(window, mean, requests, "no request of a sender came"))
         answers.append(readings)
     return answers
+
+
+def fine_ingest_start(now: datetime) -> datetime:
+    """From where on single requests of senders are kept."""
+    return now - timedelta(days=settings.ACCOUNT_BATCH_DAYS) + _HOUR
 
 
 def read_host_lines(project_id: int, zone: str, asked: Sequence[Asked], windows: Sequence[Window]) -> Answers:

@@ -56,6 +56,10 @@ def _hourly(
     )  # fmt: skip
 
 
+def _ingest(key: str, title: str, kind: Kind, unit: str, told: str) -> Metric:
+    return Metric(key, title, kind, unit, INGEST, told, worse="up", scopes=(), has_filter=False, window=QUARTER)
+
+
 def _host(key: str, title: str, unit: str, told: str) -> Metric:
     told = f"{told} As hosts tell it by OpenTelemetry metrics, the mean over the window."
     return Metric(
@@ -207,10 +211,10 @@ _ALL: tuple[Metric, ...] = (
             "An outcome of the project over closed sessions, by the hour in which they began, with its interval.",
             FEATURE, needs=("outcome",), window=DAY),
     # Ingest
-    _hourly("ingest_lag", "Ingest lag", Kind.LEVEL, "ms", INGEST,
-            "From the first byte of a request of the sender to its commit, on average.", (), worse="up"),
-    _hourly("rejected", "Rejected on arrival", Kind.SHARE, "share", INGEST,
-            "Spans that could not be stored, of all that came.", (), worse="up"),
+    _ingest("ingest_lag", "Ingest lag", Kind.LEVEL, "ms",
+            "From the first byte of a request of the sender to its commit, on average."),
+    _ingest("rejected", "Rejected on arrival", Kind.SHARE, "share",
+            "Spans that could not be stored, of all that came."),
     # Hosts
     _host("host_cpu", "CPU busy", "share", "Part of the processors' time that was used."),
     _host("host_memory", "Memory used", "share", "Part of the memory that is in use."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 
 from alerts.detectors.points import Share
 from alerts.monitors.types import Window
@@ -137,6 +138,29 @@ def test_ingest_is_read_whether_folded_or_not(shop):  # noqa: F811
     assert (lag[0].value, lag[0].n) == (pytest.approx(20.0), 3)
     assert rejected[0].data == Share(6, 30)
     assert (lag[1].data, rejected[1].data) == (None, None)
+
+
+def test_ingest_under_an_hour_is_of_single_requests(shop):  # noqa: F811
+    now = datetime.now(UTC).replace(second=30, microsecond=0)
+    start = now.replace(second=0) - timedelta(minutes=5)
+    with connection.cursor() as cursor:
+        for minute in range(5):
+            make_batch(project_id=shop.project.pk, at=start + timedelta(minutes=minute, seconds=59), stored=9,
+                       rejected={"bad_id": [minute, "x"]}, lag_ms=1000 * (minute + 1))  # fmt: skip
+        # As the store makes ids: by when the request was read.
+        cursor.execute(
+            "UPDATE traces_ingest_batch SET batch_id = (extract(epoch FROM committed_at) * 1000)::bigint << 20"
+            " WHERE project_id = %s", [shop.project.pk],
+        )  # fmt: skip
+
+    lag, rejected = read_all(
+        shop.project, [define("ingest_lag"), define("rejected")], windows(shop.project, 1, start, now)
+    )
+
+    assert [each.value for each in lag] == [pytest.approx(1000.0 * (minute + 1)) for minute in range(5)]
+    assert [each.data for each in rejected] == [Share(minute, 9 + minute) for minute in range(5)]
+    old = read(shop.project, "rejected", [Window(START - 90 * DAY, START - 90 * DAY + timedelta(minutes=1))])[0]
+    assert old.lacking.startswith("requests are kept for")
 
 
 def test_hosts_are_one_number_or_the_highest(send, shop):  # noqa: F811
