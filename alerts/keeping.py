@@ -161,6 +161,10 @@ def _even(at: datetime, size: timedelta) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
 
 
+# Up to where charts were when a proposal was last looked for: nothing new is found of the same windows.
+_looked_at: dict[int, datetime] = {}
+
+
 def _proposed(row: Monitor) -> int:
     """1 where a baseline was proposed for the alarm that is open."""
     definition = read_definition(row.definition)
@@ -172,6 +176,10 @@ def _proposed(row: Monitor) -> int:
     if not changes or row.chart.get("proposed_for") == changes[-1].id:
         return 0
     last = changes[-1]
+    reached = row.decided_to or row.next_start
+    if (reached - last.at) / definition.window < baselining.WINDOWS_LEAST or _looked_at.get(row.pk) == reached:
+        return 0
+    _looked_at[row.pk] = reached
     began = baselining.began(row.pk, row.chart_no)
     start = max(last.at, began.at) if began is not None and began.is_clear else last.at
     return int(baselining.propose(row, start, f"after {last.title}"[:400], for_change=last.id) is not None)

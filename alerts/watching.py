@@ -8,12 +8,15 @@ from the version that was read, and all that followed from it in the same transa
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+from django.db import InterfaceError, OperationalError
 
 from alerts.charting import composites
 from alerts.charting.advancing import advance, begin
@@ -36,17 +39,22 @@ from telltale.lib.logs import describe_error
 from telltale.projects.models import Project
 from traces.read.rollups import unbooked_since
 
+_Answer = list[Reading] | SeriesFault | Exception
+# What ends a round for all: the database is away, and nothing is known of any monitor.
+CONNECTION_ERRORS = (OperationalError, InterfaceError)
 logger = logging.getLogger("telltale.alerts")
 
 # Held by one worker for so long; a killed one's monitors are claimed by the next after it.
 LEASE_SECONDS = 120.0
 CLAIM_MOST = 250
+# Of those that replay their history: learning takes a second or so each.
+REPLAYS_MOST = 10
 # A monitor that replays its history takes its turn with the others after so many windows.
 WINDOWS_A_ROUND = 400
 # Of all monitors of one read together: what is held in memory at once.
 READINGS_A_READ = 4_000
 # Seconds a call goes on claiming, unless told otherwise.
-SECONDS = 40.0
+SECONDS = 20.0
 RETRY_PASSING = timedelta(minutes=1)
 RETRY_BROKEN = timedelta(minutes=10)
 RETRY_MOST = timedelta(hours=1)
@@ -124,46 +132,68 @@ def metric_of(definition: Definition, project_id: int | None = None) -> Metric:
 
 
 def evaluate_due(*, seconds: float = SECONDS, is_stopping: Callable[[], bool] = lambda: False) -> Counted:
-    """Evaluate what is due, the longest due first, for at most about `seconds`."""
+    """Evaluate what is due for about `seconds`: first those that watch, then those that replay their history."""
     until, done = time.monotonic() + seconds, Counted()
-    while not is_stopping():
-        claimed = write.claim(clock.now(), seconds=LEASE_SECONDS, limit=CLAIM_MOST)
+    while not is_stopping() and time.monotonic() < until:
+        claimed = claim()
         if not claimed:
             break
-        done = done.plus(evaluate(claimed))
-        if time.monotonic() >= until:
-            break
+        done = done.plus(evaluate(claimed, until))
     return done
 
 
-def evaluate(rows: Sequence[Monitor]) -> Counted:
-    """Evaluate claimed monitors: one part of their closed windows each, every monitor committed by itself."""
+def claim() -> list[Monitor]:
+    """Monitors that are due, held for us. New ones that replay weeks never keep others from their minute."""
+    now = clock.now()
+    live = write.claim(now, seconds=LEASE_SECONDS, limit=CLAIM_MOST, is_replaying=False)
+    return live or write.claim(now, seconds=LEASE_SECONDS, limit=REPLAYS_MOST, is_replaying=True)
+
+
+def evaluate(rows: Sequence[Monitor], until: float = math.inf) -> Counted:
+    """Evaluate claimed monitors: one part of their closed windows each, every monitor committed by itself.
+
+    At `until` (by the monotonic clock) those that are left are let go of.
+    """
     done = Counted()
+    left = {row.pk for row in rows}
     by_project: dict[int, list[Monitor]] = defaultdict(list)
     for row in rows:
         by_project[row.project_id].append(row)
     for project_id, mine in by_project.items():
+        if time.monotonic() >= until:
+            break
         place = place_of(project_id)
-        learned = learned_of([row.chart["baseline_id"] for row in mine if row.chart.get("baseline_id")])
         groups: dict[tuple[Window, ...], list[_Due]] = defaultdict(list)
-        definitions = [_definition(row) for row in mine]
-        metrics = metrics_for(project_id, [one for one in definitions if one is not None])
-        scaled = iter(metrics)
-        for row, definition in zip(mine, definitions, strict=True):
-            metric = None if definition is None else next(scaled)
-            due = None if definition is None else _prepared(row, definition, metric, place, learned)
+        for row, due in _all_prepared(place, mine):
             if due is None:
                 done = done.plus(Counted(1, broken=1))
+                left.discard(row.pk)
             elif not due.windows:
                 write.put_off(row, next_due(due, place), now=clock.now())
                 done = done.plus(Counted(1))
+                left.discard(row.pk)
             else:
                 groups[due.windows].append(due)
-        for windows, members_of in groups.items():
-            for part in _parts(members_of, max(1, READINGS_A_READ // len(windows))):
+        for windows, dues in groups.items():
+            for part in _parts(dues, max(1, READINGS_A_READ // len(windows))):
+                if time.monotonic() >= until:
+                    break
                 for due, answer in zip(part, _read(place, part, windows), strict=True):
+                    if time.monotonic() >= until:
+                        break
                     done = done.plus(_decide(place, due, answer))
+                    left.discard(due.row.pk)
+    write.release_leases(sorted(left))
     return done
+
+
+def _all_prepared(place: _Place, rows: Sequence[Monitor]) -> Iterable[tuple[Monitor, _Due | None]]:
+    """Every row with what this round decides of it, None where it cannot go on; three queries for all of them."""
+    learned = learned_of([row.chart["baseline_id"] for row in rows if row.chart.get("baseline_id")])
+    definitions = [_definition(row) for row in rows]
+    scaled = iter(metrics_for(place.project_id, [one for one in definitions if one is not None]))
+    for row, definition in zip(rows, definitions, strict=True):
+        yield row, None if definition is None else _prepared(row, definition, next(scaled), place, learned)
 
 
 def place_of(project_id: int) -> _Place:
@@ -232,17 +262,27 @@ def _prepared(
         return None
 
 
-def _read(place: _Place, part: Sequence[_Due], windows: Sequence[Window]) -> list[list[Reading] | SeriesFault]:
-    """Readings of the same windows for many monitors: few queries whatever their number."""
+def _read(place: _Place, part: Sequence[_Due], windows: Sequence[Window]) -> list[_Answer]:
+    """Readings of the same windows for many monitors: few queries whatever their number.
+
+    Where something unforeseen ends that, each is read by itself, and only the one at fault is left without.
+    """
+    try:
+        return _read_together(place, part, windows)
+    except CONNECTION_ERRORS:
+        raise
+    except Exception as error:
+        if len(part) == 1:
+            return [error]
+        logger.error("monitors of project %s could not be read together", place.project_id, exc_info=error)
+    return [answer for due in part for answer in _read(place, [due], windows)]
+
+
+def _read_together(place: _Place, part: Sequence[_Due], windows: Sequence[Window]) -> list[_Answer]:
     series = [due for due in part if due.definition.composite is None]
     asked = [Asked(due.metric, due.definition) for due in series]
-    answers = dict(
-        zip(
-            [due.row.pk for due in series],
-            read_many(place.project_id, place.zone, asked, windows) if asked else [],
-            strict=True,
-        )
-    )
+    found = read_many(place.project_id, place.zone, asked, windows) if asked else []
+    answers: dict[int, _Answer] = {due.row.pk: answer for due, answer in zip(series, found, strict=True)}
     for due in part:
         if due.definition.composite is not None:
             ids = [one.monitor_id for one in due.definition.composite.members]
@@ -252,18 +292,27 @@ def _read(place: _Place, part: Sequence[_Due], windows: Sequence[Window]) -> lis
     return [answers[due.row.pk] for due in part]
 
 
-def _decide(place: _Place, due: _Due, answer: list[Reading] | SeriesFault) -> Counted:
-    """Judge one monitor's windows and commit what they came to."""
+def _decide(place: _Place, due: _Due, answer: _Answer) -> Counted:
+    """Judge one monitor's windows and commit what they came to. It never costs its neighbours anything."""
     row, now = due.row, clock.now()
     if isinstance(answer, SeriesFault):
         wait = min((RETRY_PASSING if answer.is_passing else RETRY_BROKEN) * (row.failures + 1), RETRY_MOST)
         write.put_off(row, now + wait, error=answer.words, is_broken=not answer.is_passing, now=now)
         return Counted(1, broken=1)
     try:
-        steps = judge(due.chart, due.definition, due.metric, answer, row.arl0, place, recall_of(row, place))
+        if isinstance(answer, Exception):
+            raise answer
+        return _committed(place, due, answer, now)
+    except CONNECTION_ERRORS:
+        raise
     except Exception as error:  # noqa: BLE001 - one monitor must never cost its neighbours; it is logged and shown
-        _broken(row, error, "it could not be judged")
+        _broken(row, error, "it could not be evaluated")
         return Counted(1, broken=1)
+
+
+def _committed(place: _Place, due: _Due, readings: Sequence[Reading], now: datetime) -> Counted:
+    row = due.row
+    steps = judge(due.chart, due.definition, due.metric, readings, row.arl0, place, recall_of(row, place))
     if not steps:
         write.put_off(row, next_due(due, place), now=now)
         return Counted(1)
@@ -273,6 +322,7 @@ def _decide(place: _Place, due: _Due, answer: list[Reading] | SeriesFault) -> Co
     steps = [_with_changes(place, due.definition, step) for step in steps]
     if not write.commit(row, write.Round(steps, steps[-1].chart, following, due_at, now)):
         # Somebody changed it meanwhile, or judged the same windows: theirs holds.
+        write.release_leases([row.pk])
         return Counted(1)
     return Counted(1, len(steps), sum(1 for step in steps if step.alarm is not None))
 

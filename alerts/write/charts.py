@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -21,11 +21,15 @@ from alerts.charting.types import Advanced, Chart, Decided, NewAlarm, NewBaselin
 from alerts.models import Alarm, Baseline, Monitor
 from telltale.lib.db import raw_cursor
 
+# An alarm that is found later than this after its window pages nobody.
+LATE_MOST = timedelta(days=1)
 _CLAIM = """
     UPDATE alerts_monitor SET leased_until = now() + %(seconds)s * interval '1 second'
     WHERE id IN (
         SELECT id FROM alerts_monitor
         WHERE archived_at IS NULL AND is_on AND due_at <= %(now)s AND (leased_until IS NULL OR leased_until < now())
+          AND (next_start < %(now)s - (definition ->> 'window_minutes')::integer * interval '50 minutes')
+            = %(is_replaying)s
         ORDER BY due_at, id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
     )
     RETURNING id
@@ -52,10 +56,13 @@ class Round:
     now: datetime
 
 
-def claim(now: datetime, *, seconds: float, limit: int) -> list[Monitor]:
-    """Up to `limit` monitors that are due and nobody holds, the longest due first, held for `seconds`."""
+def claim(now: datetime, *, seconds: float, limit: int, is_replaying: bool) -> list[Monitor]:
+    """Up to `limit` monitors that are due and nobody holds, the longest due first, held for `seconds`.
+
+    `is_replaying`: those that are over 50 windows behind, or those that watch.
+    """
     with transaction.atomic(), raw_cursor() as cursor:
-        cursor.execute(_CLAIM, {"seconds": seconds, "now": now, "limit": limit})
+        cursor.execute(_CLAIM, {"seconds": seconds, "now": now, "limit": limit, "is_replaying": is_replaying})
         keys = [key for (key,) in cursor]
     return list(Monitor.objects.filter(pk__in=keys).order_by("due_at", "pk")) if keys else []
 
@@ -185,7 +192,8 @@ def _end(monitor_id: int, at: datetime) -> None:
 
 def _open(row: Monitor, alarm: NewAlarm, point: Decided, numbers: Mapping[int, int | None], now: datetime) -> int:
     is_muted = row.muted_until is not None and row.muted_until > now
-    is_history = alarm.window.end <= max(row.created_at, row.changed_at)
+    # Nobody is called for what was over before the chart began, or is found a day late (switched on again, an outage).
+    is_history = alarm.window.end <= max(row.created_at, row.changed_at, now - LATE_MOST)
     return Alarm.objects.create(
         project_id=row.project_id,
         monitor_id=row.pk,

@@ -92,6 +92,7 @@ def everything(monitor_id: int) -> dict[str, Any]:
 
 
 def _plain(row: Any, order: dict[int | None, int | None]) -> dict[str, Any]:
-    left_out = {"id", "_state", "monitor_id", "project_id", "created_at", "found_at"}
+    # Whether it pages follows from when it was found.
+    left_out = {"id", "_state", "monitor_id", "project_id", "created_at", "found_at", "is_page"}
     found = {name: value for name, value in vars(row).items() if name not in left_out}
     return found | ({"baseline_id": order[row.baseline_id]} if hasattr(row, "baseline_id") else {})

@@ -59,6 +59,7 @@ def test_replays_history_in_rounds_and_then_waits_for_the_next_window(project, s
 def test_an_alarm_opens_once_latches_and_ends_by_itself(project, shifted):
     row = make_monitor(project)
 
+    run_until(MONDAY + 125 * HOUR)
     run_until(END)
 
     alarm = Alarm.objects.get(monitor=row)
@@ -77,10 +78,77 @@ def test_history_notices_and_muted_monitors_do_not_page(project, shifted):
     make_monitor(project, replace(DEFINITION, name="notice", is_paging=False))
     make_monitor(project, replace(DEFINITION, name="muted"), muted_until=END + HOUR)
 
-    run_until(END)
+    run_until(MONDAY + 125 * HOUR)
 
     assert Alarm.objects.count() == 3
     assert not Alarm.objects.filter(is_page=True).exists()
+
+
+def test_what_is_found_days_late_pages_nobody(project, shifted):
+    make_monitor(project)
+
+    run_until(END)
+
+    assert not Alarm.objects.get().is_page
+
+
+def test_those_that_watch_come_before_those_that_replay(project, shifted, monkeypatch):
+    new = make_monitor(project, due_at=MONDAY)
+    watching_now = make_monitor(project, replace(DEFINITION, name="live"), next_start=END - 3 * HOUR, due_at=END)
+
+    with time_machine.travel(END, tick=False):
+        claimed = [[row.pk for row in watching.claim()] for _ in range(3)]
+
+    assert claimed == [[watching_now.pk], [new.pk], []]
+
+
+def test_something_unforeseen_in_one_series_costs_that_monitor_alone(project, monkeypatch):
+    good, bad = make_monitor(project), make_monitor(project, replace(DEFINITION, name="bad", least_n=7))
+    read = series(SHIFT)
+
+    def broken(project_id, zone, asked, windows):
+        if any(one.definition.least_n == 7 for one in asked):
+            raise RuntimeError("unforeseen")
+        return read(project_id, zone, asked, windows)
+
+    monkeypatch.setattr(watching, "read_many", broken)
+
+    done = run_until(END)
+
+    bad.refresh_from_db()
+    assert (done.broken, bad.standing, bad.leased_until) == (1, "broken", None)
+    assert "RuntimeError" in bad.error
+    assert len(points.list_points(good.pk, 1)) == 229
+
+
+def test_a_round_that_cannot_be_written_costs_that_monitor_alone(project, shifted, monkeypatch):
+    good, bad = make_monitor(project), make_monitor(project, replace(DEFINITION, name="bad"))
+    columns = charts._columns
+
+    def unwritable(row, *told):
+        found = columns(row, *told)
+        return (*found[:24], "no JSON", *found[25:]) if row.pk == bad.pk else found
+
+    monkeypatch.setattr(charts, "_columns", unwritable)
+
+    done = run_until(END)
+
+    bad.refresh_from_db()
+    assert (done.broken, bad.standing, bad.leased_until) == (1, "broken", None)
+    assert len(points.list_points(good.pk, 1)) == 229
+    assert points.list_points(bad.pk, 1) == []
+
+
+def test_what_is_left_when_time_is_up_is_let_go_of(project, shifted):
+    make_monitor(project)
+    with time_machine.travel(END, tick=False):
+        claimed = watching.claim()
+
+        done = watching.evaluate(claimed, until=0.0)
+        again = watching.claim()
+
+    assert done == watching.Counted()
+    assert len(again) == 1
 
 
 def test_a_round_delivered_twice_writes_once(project, shifted):
@@ -132,10 +200,10 @@ def test_claimed_monitors_are_nobody_elses_until_their_lease_ends(project, shift
     make_monitor(project)
 
     with time_machine.travel(END, tick=False):
-        held = charts.claim(END, seconds=60, limit=10)
-        other = charts.claim(END, seconds=60, limit=10)
+        held = charts.claim(END, seconds=60, limit=10, is_replaying=True)
+        other = charts.claim(END, seconds=60, limit=10, is_replaying=True)
         Monitor.objects.update(leased_until=MONDAY)
-        later = charts.claim(END, seconds=60, limit=10)
+        later = charts.claim(END, seconds=60, limit=10, is_replaying=True)
 
     assert ([len(one) for one in (held, other, later)]) == [1, 0, 1]
 
