@@ -15,6 +15,7 @@ from alerts.pages.sparks import Spark, spark
 from alerts.read.alarms import AlarmTally
 from alerts.read.shown import SPARK_DAYS, Last, Shown, SparkPoint
 from alerts.series.catalogue import find_metric
+from evals.read.probe_state import SuiteState
 from telltale.lib import format as fmt
 from telltale.lib.charts import Unit
 
@@ -43,6 +44,15 @@ _GROUPS: dict[str, frozenset[Standing]] = {
     "no_data": frozenset({Standing.NO_DATA}),
     "learning": frozenset({Standing.LEARNING}),
     "in_control": frozenset({Standing.IN_CONTROL}),
+}
+PROBES: dict[str, tuple[str, str]] = {
+    "changed": ("bad", "Changed"),
+    "unanswered": ("watch", "No answer"),
+    "watch": ("watch", "Watch"),
+    "learning": ("none", "Learning"),
+    "empty": ("none", "No run yet"),
+    "paused": ("none", "Paused"),
+    "same": ("ok", "Same"),
 }
 NOTHING_FIRED = AlarmTally(0, 0, 0, 0, 0, 0)
 
@@ -87,6 +97,20 @@ class Line:
     fired: str
     pages: str
     real: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeLine:
+    """One suite of probes, which has a budget line and alarms of its own."""
+
+    name: str
+    path: str
+    ribbon: str
+    word: str
+    says: str
+    schedule: str
+    fired: str
+    expected: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +270,24 @@ def line(
         pages=_pages(monitor, fired, expected_a_week),
         real=words.share_of(fired.real, fired.pages - fired.unjudged) if fired.pages else "",
     )
+
+
+def probe_lines(suites: Sequence[SuiteState]) -> list[ProbeLine]:
+    """Suites of probes beside the monitors, those that changed first."""
+    order = {state: at for at, state in enumerate(PROBES)}
+    return [
+        ProbeLine(
+            name=each.name,
+            path=each.path,
+            ribbon=PROBES.get(each.state, ("none", each.state))[0],
+            word=PROBES.get(each.state, ("none", each.state))[1],
+            says=each.words,
+            schedule=each.schedule,
+            fired=f"{each.fired:,}",
+            expected=f"{words.about_number(each.expected_a_week * FIRED_DAYS / 7)} false expected",
+        )
+        for each in sorted(suites, key=lambda each: (order.get(each.state, len(order)), each.name.casefold()))
+    ]
 
 
 def _now(text: str, last: Last | None) -> str:

@@ -17,6 +17,7 @@ from alerts.read.alarms import AlarmTally, tallies
 from alerts.read.monitors import get_budget
 from alerts.read.shown import Shown, list_shown, read_definitions, read_last, read_sparks
 from alerts.series.catalogue import METRICS, find_metric
+from evals.read.probe_state import suites
 from telltale.lib import clock
 from telltale.projects.access import may, project_page
 from telltale.projects.models import Project
@@ -55,6 +56,7 @@ def monitor_list_page(request: HttpRequest, project: Project) -> HttpResponseBas
             definitions = read_definitions(project.pk, [each.id for each in page])
             sparks, last = read_sparks(page, now), read_last(page)
             budget = get_budget(project.pk)
+            probes = suites(project.pk) if not asked.is_filtered and not at else []
     except TooSlow:
         return render(request, "alerts/monitors.html", context | {"too_slow": True}, status=503)
     except Busy:
@@ -74,6 +76,7 @@ def monitor_list_page(request: HttpRequest, project: Project) -> HttpResponseBas
             f"in the last {FIRED_DAYS} days",
         ),
         "budget": budget,
+        "probes": monitor_list.probe_lines(probes),
         "lines": [
             monitor_list.line(
                 each, definitions[each.id], sparks[each.id], last.get(each.id),

@@ -14,7 +14,9 @@ from alerts import alarming, watching
 from alerts.models import Alarm, Baseline, Budget, Monitor
 from alerts.monitors.states import Method
 from alerts.monitors.types import Composite, Member, Objective, Scope, Threshold
+from alerts.pages import monitors
 from alerts.read import charted
+from evals.read.probe_state import SuiteState
 from tests.alerts.engine_kit import DEFINITION, HOUR, MONDAY, make_monitor, series, steps
 from tests.traces.conftest import room_for_files, shop  # noqa: F401
 
@@ -396,3 +398,21 @@ def test_names_that_senders_choose_are_shown_as_text(shop):  # noqa: F811
         assert "\u202e" not in told
     assert shop.alice.get(f"{BASE}{2**63}/").status_code == 404
     assert shop.alice.get(f"{BASE}0/").status_code == 404
+
+
+def test_suites_of_probes_stand_beside_the_monitors_those_that_changed_first(shop, shifted, monkeypatch):  # noqa: F811
+    def suite(name, state):
+        return SuiteState(
+            id=1, slug=name.lower(), name=name, state=state, words=f"{name} says", schedule="daily at 06:00",
+            models=("gpt-4o",), counts={}, runs_between_alarms=200, expected_a_week=0.035, open_alarms=0, fired=2,
+            real=1, false=0, last_run_at=None, next_at=None,
+        )  # fmt: skip
+
+    monkeypatch.setattr(monitors, "suites", lambda project_id: [suite("Calm", "same"), suite("Moved", "changed")])
+
+    told = text_of(shop.bob.get(BASE))
+
+    assert told.index(">Moved<") < told.index(">Calm<")
+    assert 'href="/p/shop/probes/?suite=moved"' in told
+    assert "0.15 false expected" in told
+    assert "Probes of providers" not in text_of(shop.bob.get(f"{BASE}?state=out"))
