@@ -129,14 +129,14 @@ class DriftUpdateView(MonitorView):
         "Make drift reports anew",
         shape.DriftUpdateShape,
         tag=TAG,
-        status=202,
+        status=201,
         body=shape.DriftUpdateBody,
         detail="The reports of a feature's windows up to now, in the background.",
     )
     def post(self, request: Request) -> Response:
         body = checked(shape.DriftUpdateBody, request)
         job = drifting.start_update(self.project.pk, body["feature"], self.person_id)
-        return Response({"job": job.pk}, status=202)
+        return Response({"job": job.pk}, status=201)
 
 
 class DriftReferencesView(MonitorView):

@@ -18,7 +18,7 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver
 
 from alerts.detectors.base import Baseline as Learned
-from alerts.models import Alarm, Baseline, Monitor
+from alerts.models import Alarm, Baseline, DriftReference, Monitor
 from evals import probing
 from evals.keeping import By
 from evals.models import ProbeAlarm, ProbeRun, ProbeSeries
@@ -86,6 +86,7 @@ class Ids:
     monitor: int = 987_654_321
     baseline: int = 987_654_321
     alarm: int = 987_654_321
+    reference: int = 987_654_321
     suite: str = "no-such-suite"
     series: int = 987_654_321
     probe_alarm: int = 987_654_321
@@ -103,9 +104,10 @@ class Ids:
             "dataset": self.dataset, "item_key": "k1", "experiment_id": self.experiment,
             "queue": self.queue, "item_id": self.review_item, "review_id": self.review,
             "judge": self.judge, "calibration_id": self.calibration, "routine_id": self.routine,
-            "outcome": self.outcome, "change_id": self.change,
+            "outcome": self.outcome, "change_id": self.change, "promotion_id": 987_654_321,
             "monitor": self.monitor, "monitor_id": self.monitor, "baseline": self.baseline,
             "alarm": self.alarm, "alarm_id": self.alarm,
+            "reference": self.reference, "reference_id": self.reference,
             "suite": self.suite, "key": "sum", "number": 1, "series_id": self.series, "probe_alarm": self.probe_alarm,
         }  # fmt: skip
         route = re.sub(r"\(\?P<uidb36>.*\$$", "1-sample-token/", route.replace("^", ""))
@@ -251,7 +253,7 @@ def _probed(project: Project, connection: int) -> dict[str, Any]:
 
 
 def _watched(project: Project, holder: Client) -> dict[str, int]:
-    """A monitor with a baseline and an open alarm."""
+    """A monitor with a baseline and an open alarm, and a reference of drift."""
     answer = holder.post("/api/v1/monitors", {"name": "Errors", "metric": "errors"}, content_type="application/json")
     assert answer.status_code == 201, answer.content
     start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 8, tzinfo=UTC)
@@ -263,7 +265,11 @@ def _watched(project: Project, holder: Client) -> dict[str, int]:
     alarm = Alarm.objects.create(
         **of, window_start=end, window_end=end, direction="up", rule="EWMA 0.1", severity=2, is_page=True, found_at=end
     )
-    return {"monitor": of["monitor"].pk, "baseline": baseline.pk, "alarm": alarm.pk}
+    reference = DriftReference.objects.create(
+        project=project, side="input", encoder="lexical:n-grams:1/256", start_at=start, end_at=end, n=500, dims=256,
+        learned={"names": ["Refunds", "Sizes"]}, seed=1,
+    )  # fmt: skip
+    return {"monitor": of["monitor"].pk, "baseline": baseline.pk, "alarm": alarm.pk, "reference": reference.pk}
 
 
 def _set_up(project: Project, holder: Client, judge: str) -> dict[str, Any]:
