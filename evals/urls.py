@@ -14,6 +14,7 @@ from evals.pages import (
     judge,
     judges,
     plans,
+    probes,
     quality,
     retrieval,
     review,
@@ -32,6 +33,7 @@ CALIBRATION = P + "judges/<slug:judge>/calibration/"
 ROUTINES = P + "judges/<slug:judge>/routines/"
 DATASETS = P + "datasets/"
 EXPERIMENTS = P + "experiments/"
+PROBES, SUITE = P + "probes/", P + "probes/suites/<slug:suite>/"
 
 urlpatterns: list[URLPattern] = [
     path(P + "quality/", quality.quality, name="quality"),
@@ -102,6 +104,19 @@ urlpatterns: list[URLPattern] = [
         path(EXPERIMENTS + f"<int:experiment_id>/{act}/", experiments.experiment_act, {"act": act}, f"experiment_{act}")
         for act in ("finish", "cancel", "remove")
     ),
+    path(PROBES, probes.probe_list, name="probes"),
+    path(PROBES + "new/", probes.suite_new, name="probe_suite_new"),
+    path(PROBES + "<int:series_id>/", probes.probe_page, name="probe"),
+    path(PROBES + "<int:series_id>/baseline/", probes.probe_baseline, name="probe_baseline"),
+    path(PROBES + "alarms/<int:probe_alarm>/", probes.probe_alarm, name="probe_alarm"),
+    path(SUITE, probes.suite_page, name="probe_suite"),
+    *(
+        path(SUITE + f"{act}/", probes.suite_act, {"act": act}, f"probe_suite_{act}")
+        for act in ("run", "cancel", "archive")
+    ),
+    path(SUITE + "probes/new/", probes.probe_edit, name="probe_new"),
+    path(SUITE + "probes/<slug:key>/", probes.probe_edit, name="probe_edit"),
+    path(SUITE + "probes/<slug:key>/remove/", probes.probe_remove, name="probe_remove"),
     path(P + "retrieval/", retrieval.retrieval, name="retrieval"),
     path(P + "retrieval/<str:trace>/", retrieval.documents, name="retrieval_documents"),
 ]

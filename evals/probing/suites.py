@@ -91,7 +91,7 @@ def change_suite(project: Project, slug: str, told: Mapping[str, Any], *, by: By
         targets = values.pop("targets", None)
         for name, value in values.items():
             setattr(suite, name, value)
-        if "schedule" in values or "paused_at" in values:
+        if suite.schedule != before["schedule"] or (suite.paused_at is not None) != before["paused"]:
             suite.next_at = _next(project, suite)
         suite.save()
         if targets is not None:
