@@ -315,8 +315,17 @@ def _compare(key: str, side: Side, then: Facts, now: Facts) -> FieldShift:
         return FieldShift(key, _title(key), side, "too_little", n, m, lacking="nothing is told of it")
     found = compare_categories(before, after)
     if isinstance(found, TooLittle):
+        # Too few for a test; what was never seen before is an event all the same.
+        new = sorted((name for name in after if name not in before and after[name]), key=lambda name: -after[name])
         return FieldShift(
-            key, _title(key), side, "too_little", n, m, lacking=f"{found.have} of {found.need} {found.what}"
+            key,
+            _title(key),
+            side,
+            "too_little",
+            n,
+            m,
+            new=tuple(new[:MOVED_MOST]) if n else (),
+            lacking=f"{found.have} of {found.need} {found.what}",
         )
     names = sorted(
         set(before) | set(after), key=lambda name: (-abs(after.get(name, 0) / m - before.get(name, 0) / n), name)

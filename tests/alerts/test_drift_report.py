@@ -75,7 +75,8 @@ def test_narrowing_keeps_distances_and_never_changes():
     ratio = np.linalg.norm(few[:30] - few[30:], axis=1) / np.linalg.norm(rows[:30] - rows[30:], axis=1)
     # The variance of a squared distance by 64 random signs is at most 2/64 of it.
     assert abs(float((ratio**2).mean()) - 1) < 4 * np.sqrt(2 / 64 / 30)
-    assert narrowed(np.eye(128), 64)[0, :8].tolist() == [0.125, -0.125, 0.125, -0.125, -0.125, -0.125, -0.125, -0.125]
+    signs = narrowed(np.eye(128), 64)[0, :8].tolist()
+    assert signs == [0.125, -0.125, 0.125, -0.125, -0.125, -0.125, -0.125, -0.125]
     assert narrowed(rows[:, :32], 64).shape == (60, 32)
 
 
@@ -155,10 +156,10 @@ def test_a_stored_reference_comes_back_and_gives_the_same_report():
 def test_steady_traffic_moves_in_one_report_of_ten_at_most():
     reference = frozen()
 
-    moved = sum(make_report(reference, window(150, EVEN, 100 + at), "input", seed=at).has_moved for at in range(60))
+    moved = sum(make_report(reference, window(150, EVEN, 100 + at), "input", seed=at).has_moved for at in range(24))
 
-    # The family of two tests is held to q = .1: more than 15 of 60 has a chance below 1e-4.
-    assert moved <= 15
+    # The family of two tests is held to q = .1: more than 9 of 24 has a chance below 1e-4.
+    assert moved <= 9
 
 
 def test_a_new_topic_is_found_named_apart_and_shown_by_its_examples():
