@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -86,7 +86,7 @@ def _form(
             refused = ItemRefused(Fault("name", words))
     else:
         flat = _first(metric, held, preset, zone)
-    offers = Offers() if is_swap else _offers(project, metric)
+    offers = Offers() if is_swap else _offers(project, metric, flat.get("members", ()))
     form = form_of(flat, metric, offers, refused, held.id if held else None)
     context |= {
         "project": project,
@@ -174,12 +174,13 @@ def _beginnings(project: Project) -> dict[str, Any]:
     }
 
 
-def _offers(project: Project, metric: Metric | None) -> Offers:
+def _offers(project: Project, metric: Metric | None, members: Sequence[str] = ()) -> Offers:
     """What the inputs offer; a form without offers is a form all the same."""
     now = clock.now()
     if metric is None:
-        rows = list_monitors(project.pk, limit=MEMBERS_OFFERED)
-        return Offers(monitors=tuple((row.id, row.name) for row in rows if row.metric != COMPOSITE))
+        rows = [row for row in list_monitors(project.pk, limit=monitoring.MONITORS_MAX) if row.metric != COMPOSITE]
+        offered = [row for at, row in enumerate(rows) if at < MEMBERS_OFFERED or str(row.id) in members]
+        return Offers(monitors=tuple((row.id, row.name) for row in offered))
     values: dict[str, tuple[str, ...]] = {}
     for name in DIMENSIONS:
         if name not in metric.scopes:

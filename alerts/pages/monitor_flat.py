@@ -19,7 +19,7 @@ from alerts.monitors.types import DIMENSIONS, Metric
 from alerts.series.params import PARAMS, Param
 from telltale.lib.faults import Fault, ItemRefused
 
-TEXT_MAX = 4_000
+TEXT_MAX, FIELDS_MAX = 4_000, 600
 UNKNOWN = "(unknown)"
 # Typed in the metric's unit; of shares in percent.
 _IN_UNIT = ("threshold.limit", "threshold.release", "floor", "ceiling")
@@ -58,7 +58,9 @@ def flat_of(told: Mapping[str, Any], metric: Metric | None, zone: ZoneInfo) -> F
                 flat[name] = str(value or "")
             else:
                 flat[name] = _typed(name, value, metric)
-    flat["members"] = [str(each["monitor"]) for each in (told.get("composite") or {}).get("members", ())]
+    members = (told.get("composite") or {}).get("members", ())
+    flat["members"] = [str(each["monitor"]) for each in members]
+    flat |= {f"m.{each['monitor']}": _number(each.get("weight", 1.0)) for each in members}
     params = told.get("params") or {}
     for each, value in params.items():
         flat[f"p.{each}"] = _list(value) if isinstance(value, list) else _number(value)
@@ -75,7 +77,7 @@ def flat_of(told: Mapping[str, Any], metric: Metric | None, zone: ZoneInfo) -> F
 
 def flat_of_post(post: QueryDict) -> Flat:
     """What was typed."""
-    flat: Flat = {name: _clean(post.get(name, "")) for name in list(post)[:200] if name != "members"}
+    flat: Flat = {name: _clean(post.get(name, "")) for name in list(post)[:FIELDS_MAX] if name != "members"}
     flat["members"] = [_clean(each)[:20] for each in post.getlist("members")[:50]]
     return flat
 
@@ -177,11 +179,15 @@ def _baseline(flat: Flat, zone: ZoneInfo, faults: list[Fault]) -> dict[str, Any]
 
 def _together(flat: Flat, metric: Metric | None, faults: list[Fault]) -> dict[str, Any]:
     members = [int(each) for each in flat.get("members", ()) if each.isascii() and each.isdigit()]
-    told: dict[str, Any] = {"members": [{"monitor": each} for each in members]}
-    for each in _GROUPS["composite"]:
-        value = _read(f"composite.{each}", flat, metric, faults)
+    told: dict[str, Any] = {"members": []}
+    for at, each in enumerate(members):
+        weight = str(flat.get(f"m.{each}") or "").strip()
+        found = _float(f"composite.members[{at}].weight", weight, faults) if weight else 1.0
+        told["members"].append({"monitor": each, "weight": 1.0 if found is None else found})
+    for name in _GROUPS["composite"]:
+        value = _read(f"composite.{name}", flat, metric, faults)
         if value is not None:
-            told[each] = value
+            told[name] = value
     return told
 
 

@@ -67,11 +67,12 @@ class MethodChoice:
 
 @dataclass(frozen=True, slots=True)
 class MemberChoice:
-    """One monitor that may be a member of a composite."""
+    """One monitor that may be a member of a composite, with its weight in a score."""
 
     id: int
     name: str
     is_on: bool
+    weight: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class MonitorForm:
     note: Input
     errors: tuple[tuple[str, str], ...] = ()
     is_narrowed: bool = False
+    view: str = ""  # the saved view that the filter came from
 
 
 def form_of(
@@ -175,7 +177,9 @@ def form_of(
             made("baseline.end", "to", kind="datetime-local"),
         ),
         members=tuple(
-            MemberChoice(monitor_id, name, str(monitor_id) in flat.get("members", ()))
+            MemberChoice(
+                monitor_id, name, str(monitor_id) in flat.get("members", ()), str(flat.get(f"m.{monitor_id}") or "1")
+            )
             for monitor_id, name in offers.monitors
             if monitor_id != own
         ),
@@ -203,6 +207,7 @@ def form_of(
         note=made("note", "Note", kind="textarea"),
         errors=tuple(errors),
         is_narrowed=any(each.value or each.error for each in rest),
+        view=str(flat.get("s.view") or ""),
     )
 
 
@@ -252,11 +257,13 @@ def _directions(metric: Metric | None) -> list[tuple[str, str]]:
 def _errors(refused: ItemRefused | None, metric: Metric | None) -> list[tuple[str, str]]:
     if refused is None:
         return []
-    found = []
+    found: dict[str, str] = {}
     for fault in refused.faults[:20]:
-        limit = f" ({fault.limit})" if fault.limit and fault.limit != "null" else ""
-        found.append((_id_of(fault.field, metric), f"{_label_of(fault.field)} {fault.message}{limit}"))
-    return found
+        limit = f" ({fault.limit})" if fault.limit and fault.limit not in {"null", "a value"} else ""
+        at, words = _id_of(fault.field, metric), f"{_label_of(fault.field)} {fault.message}{limit}"
+        # A judge and its criterion are one input.
+        found.setdefault(at, "Choose a judge with one of its criteria" if at == "f-p-judged" and not limit else words)
+    return list(found.items())
 
 
 def _id_of(field_name: str, metric: Metric | None) -> str:

@@ -137,10 +137,12 @@ def rate_words(a_week: float) -> str:
         number = f"{a_week:.0f}" if a_week >= 9.5 else f"{a_week:.1f}".removesuffix(".0")
         return f"about {number} a week"
     weeks = 1 / a_week
-    if weeks < 26:
+    if weeks < 10:
         return f"about 1 in {weeks:.0f} weeks" if weeks >= 1.5 else "about 1 a week"
-    years = weeks / 52.18
-    return f"about 1 in {years:.1f} years".replace(".0 ", " ") if years < 100 else "less than 1 in 100 years"
+    months, years = weeks / 4.348, weeks / 52.18
+    if months < 23.5:
+        return f"about 1 in {months:.0f} months"
+    return f"about 1 in {years:.0f} years" if years < 100 else "less than 1 in 100 years"
 
 
 def figure(found: Backtest, zone: ZoneInfo) -> charts.Figure | None:

@@ -62,11 +62,15 @@ def test_every_metric_and_preset_has_a_form_that_says_its_own_definition(shop): 
         {"metric": "errors", "method": "fixed", "threshold": {"limit": 0.012, "release": 0.01, "after": 3}},
         {"metric": "errors", "method": "objective", "objective": {"allowed": 0.001}, "no_data_minutes": 30},
         {"metric": "request_duration", "params": {"quantile": 0.99}, "floor": 10, "ceiling": 9000.5, "severity": 0},
-        {"metric": "errors", "scope": {"feature": ["a, b", 'say "c"', None], "filter": "cost.min=0.01"}},
+        {"metric": "errors", "scope": {"feature": ["a, b", 'say "c"', None], "filter": "cost.min=0.01", "view": 7}},
         {"metric": "finish_reason", "params": {"finish_reason": ["stop", "length"]}, "weight": 2},
         {"metric": "calls", "baseline": {"start": "2026-03-29T00:30:00Z", "end": "2026-04-12T00:00:00Z"}, "note": "n"},
         {"metric": "score", "params": {"judge": "tone", "criterion": "kind"}, "direction": "both", "tier": "notice"},
-        {"metric": "composite", "method": "composite", "composite": {"members": [3, 5], "score_over": 1.5}},
+        {
+            "metric": "composite",
+            "method": "composite",
+            "composite": {"members": [3, {"monitor": 5, "weight": 2.5}], "score_over": 1.5},
+        },
     ],
 )
 def test_the_form_says_the_definition_it_was_given(told):
@@ -180,7 +184,8 @@ def test_a_preview_asks_the_same_number_of_questions_for_any_number_of_monitors(
     ("a_week", "words"),
     [
         (0, "none"), (116, "about 116 a week"), (1, "about 1 a week"), (2.44, "about 2.4 a week"),
-        (0.2, "about 1 in 5 weeks"), (0.8, "about 1 a week"), (0.01, "about 1 in 1.9 years"),
+        (0.2, "about 1 in 5 weeks"), (0.8, "about 1 a week"), (0.03, "about 1 in 8 months"),
+        (0.004, "about 1 in 5 years"),
         (1e-9, "less than 1 in 100 years"),
     ],
 )  # fmt: skip
