@@ -85,7 +85,8 @@ def test_narrowing_keeps_distances_and_never_changes():
 
 def test_the_same_words_are_near_and_other_words_far():
     texts = [
-        "Where is my refund?", "where's my REFUND, please", "Can I return a gift?", "返品したいです", "返品は可能ですか",
+        "Where is my refund?", "where's my REFUND, please", "Can I return a gift?",
+        "返品したいです", "返品は可能ですか",
     ]  # fmt: skip
     rows = lexical_vectors(texts)
     near = rows @ rows.T
