@@ -123,6 +123,8 @@ def _fault(asked: Asked) -> SeriesFault | None:
         parse_params(metric, definition.params)
     except ItemRefused as refused:
         return SeriesFault(f"{metric.title}: {refused}")
+    if definition.window < metric.shortest:
+        return SeriesFault(f"{metric.title} has windows of {metric.shortest.total_seconds() / 60:g} minutes or more")
     wrong = [name for name, _ in definition.scope.values if name not in metric.scopes]
     if wrong:
         return SeriesFault(f"{metric.title} cannot be narrowed by {', '.join(wrong)}")

@@ -14,7 +14,7 @@ from alerts.monitors.types import Definition, Metric
 from alerts.read.judges import JudgeNow, low_limit, read_judges
 from alerts.read.series_hosts import OF_INGEST, fine_ingest_start
 from alerts.read.series_rollups import where_of
-from alerts.read.series_scores import OF_LOW, OF_SCORES
+from alerts.read.series_scores import FLAG, OF_LOW, OF_SCORES
 from alerts.read.series_sql import rows_of
 from alerts.read.series_units import OF_OUTCOMES
 from alerts.read.vectors import encoders_of
@@ -36,6 +36,10 @@ _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _FIRST_ROLLUP = "SELECT min(bucket) FROM traces_rollup WHERE project_id = %(project_id)s AND grain = %(grain)s"
 _FIRST_TRACE = """
     SELECT min(started_at) FROM traces_trace WHERE project_id = %(project_id)s AND started_at >= %(furthest)s
+"""
+_FIRST_JUDGED = """
+    SELECT min(hour) FROM evals_score_hour
+    WHERE project_id = %(project_id)s AND judge_version_id = %(version)s AND name = %(name)s AND hour >= %(furthest)s
 """
 _FIRST_SCORE = """
     SELECT min(started_at) FROM evals_score
@@ -184,13 +188,17 @@ def _scaled(metric: Metric | None, definition: Definition, judges: Mapping[str, 
 def _first(project_id: int, metric: Metric, definition: Definition, now: datetime) -> datetime | None:
     params: dict[str, Any] = {"project_id": project_id, "furthest": now - _FURTHEST, "grain": 60}
     key, told = metric.key, definition.params
-    if key in {"flagged", "coverage", "unparsable"}:
+    if "judge" in metric.needs:
         judge = read_judges(project_id, [str(told.get("judge", ""))]).get(str(told.get("judge", "")))
-        query = _FIRST_DECISION
-        params["judge"] = None if judge is None else judge.id
-    elif key in OF_SCORES:
+        if judge is None:
+            return None
+        # Scores of another version are other numbers; where none is live, the newest that there is.
+        query = _FIRST_JUDGED if key in OF_SCORES else _FIRST_DECISION
+        name = FLAG if key == "flagged" else str(told.get("criterion"))
+        params |= {"judge": judge.id, "version": judge.version_id, "name": name}
+    elif key == "posted_score":
         query = _FIRST_SCORE
-        params["name"] = str(told.get("name") if key == "posted_score" else told.get("criterion"))
+        params["name"] = str(told.get("name"))
     elif metric.key in {"embeddings", "inputs_and_outputs"}:
         query = _FIRST_SAMPLE
     elif (key in RECIPES and not definition.scope.filter) or key == "silence":

@@ -13,13 +13,14 @@ WHERE j.project_id = %(project_id)s
     AND j.repeat = 0
     AND j.is_flagged IS NOT NULL
     AND j.pi > 0
-    AND (j.purpose = 1 OR (j.purpose = 2 AND j.judge_version_id = ANY (%(live)s::bigint[]) AND NOT EXISTS (
+    AND j.purpose IN (1, 2)
+    AND (j.judge_version_id = ANY (%(live)s::bigint[]) OR (j.purpose = 1 AND NOT EXISTS (
         SELECT FROM (
             SELECT * FROM evals_judgement AS o
             WHERE o.project_id = j.project_id AND o.target_id = j.target_id
             OFFSET 0
         ) AS other
-        WHERE other.span_id = j.span_id AND other.judge_id = j.judge_id AND other.purpose = 1 AND other.repeat = 0
-            AND other.state = 'scored'
+        WHERE other.judge_version_id = ANY (%(live)s::bigint[]) AND other.judge_id = j.judge_id
+            AND other.span_id = j.span_id AND other.purpose IN (1, 2) AND other.repeat = 0 AND other.state = 'scored'
     )))
     {conditions}

@@ -15,9 +15,9 @@ from alerts.series.grid import windows_between
 SCOPES = {REQUESTS: "request", CALLS: "call", SCORES: "score", DRAWN: "drawn", FEATURE: "feature", (): "none"}
 
 
-def define(metric, *, scope=None, text="", **params):
+def define(metric, *, scope=None, text="", window=60, **params):
     values = tuple(sorted((name, each if isinstance(each, tuple) else (each,)) for name, each in (scope or {}).items()))
-    return Definition(metric, metric, params=params, scope=Scope(values, text))
+    return Definition(metric, metric, params=params, scope=Scope(values, text), window=timedelta(minutes=window))
 
 
 def read(project, metric, windows, **asked):

@@ -93,6 +93,8 @@ def test_history_begins_nowhere_and_links_lead_to_lists(judged):
         ("unparsable", {"judge": "gone"}, "no judge gone"),
         ("outcome", {"outcome": "gone"}, "no outcome gone"),
         ("slow_ttft", {}, "needs limit_ms"),
+        ("slow_ttft", {"limit_ms": "many"}, "params.limit_ms"),
+        ("abandoned", {"window": 15}, "windows of 60 minutes"),
     ],
 )
 def test_what_is_gone_is_said_in_words(judged, metric, params, words):

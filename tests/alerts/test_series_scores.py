@@ -170,6 +170,40 @@ def test_other_judgements_are_no_scores_of_the_traffic(judged):
             for key, of in (("score", OF), ("flagged", {"judge": "quality"}))} == before  # fmt: skip
 
 
+def test_the_live_version_counts_and_where_it_has_not_judged_the_one_that_was_live_then(judged):
+    project, version, made = judged
+    whole = [Window(START, START + 30 * HOUR)]
+    second = make_judge(project, number=2)
+    assert read(project, "score", whole, **OF)[0].n == len(made.judged)
+    with connection.cursor() as cursor:
+        # A backfill of the second version scores every target of an even id with 1.
+        cursor.execute(
+            "INSERT INTO evals_judgement SELECT (jsonb_populate_record(j, jsonb_build_object('judgement_id',"
+            " j.judgement_id + 10000000, 'judge_version_id', %s::bigint, 'purpose', 2, 'is_flagged', true))).*"
+            " FROM evals_judgement AS j WHERE j.judge_version_id = %s AND j.state = 'scored'"
+            " AND get_byte(uuid_send(j.target_id), 15) %% 2 = 0",
+            [second.pk, version.pk],
+        )
+        cursor.execute(
+            "INSERT INTO evals_score SELECT (jsonb_populate_record(s, jsonb_build_object('score_id', s.score_id + %s,"
+            " 'judgement_id', s.judgement_id + 10000000, 'number', 1, 'judge_version_id', %s::bigint))).*"
+            " FROM evals_score AS s JOIN evals_judgement AS j ON j.judgement_id = s.judgement_id + 10000000"
+            " WHERE j.judge_version_id = %s", [10**9, second.pk, second.pk],
+        )  # fmt: skip
+
+    score, flagged = read(project, "score", whole, **OF)[0], read(project, "flagged", whole, judge="quality")[0]
+
+    filled = rows("SELECT count(*) FROM evals_judgement WHERE judge_version_id = %s", second.pk)[0][0]
+    assert score.n == flagged.n == len(made.judged) > filled > 0
+    expected = sum(1 / pi for y, _, pi, _, _ in made.judged) / len(made.judged)
+    assert score.value < sum(y / pi for y, _, pi, _, _ in made.judged) / len(made.judged) / expected
+    Judge.objects.update(live_version=version)
+    assert read(project, "score", whole, **OF)[0].value > score.value
+    assert history_start(project.pk, "UTC", METRICS["score"], define("score", **OF), START + 40 * HOUR) is not None
+    Judge.objects.update(live_version=second)
+    assert history_start(project.pk, "UTC", METRICS["score"], define("score", **OF), START + 40 * HOUR) is None
+
+
 def test_a_backfill_counts_where_the_live_version_had_not_judged(judged):
     project, _version, made = judged
     whole = [Window(START, START + 30 * HOUR)]
