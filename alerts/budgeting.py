@@ -15,7 +15,7 @@ from django.db import transaction
 from alerts.charting.learning import learn
 from alerts.charting.stored import from_json
 from alerts.charting.types import NewBaseline
-from alerts.models import Monitor
+from alerts.models import Baseline, Monitor
 from alerts.monitors.definition import read_definition
 from alerts.monitors.states import Method
 from alerts.read import baselines, points
@@ -80,7 +80,7 @@ def end_mutes() -> int:
     return len(projects)
 
 
-def remake_limits(*, seconds: float = 20.0) -> int:
+def remake_limits(*, seconds: float = 10.0) -> int:
     """Make limits anew where the wanted run length is another by more than a tenth; how many, within `seconds`."""
     until, made = time.monotonic() + seconds, 0
     for row in shares.with_other_limits(OFF_BY):
@@ -121,7 +121,9 @@ def remake(row: Monitor) -> int | None:
     with transaction.atomic():
         at = row.decided_to or row.next_start
         write.replace_in_force(row.pk, at)
-        key = write.insert_baseline(row, found, state="in_force", in_force_from=at, limits_of_id=held.id)
+        # A yes to the reference is a yes to it still.
+        said = Baseline.objects.values("made_by_id", "approved_by_id", "approved_at").get(pk=held.id)
+        key = write.insert_baseline(row, found, state="in_force", in_force_from=at, limits_of_id=held.id, **said)
         moved = replace(chart, baseline=found.learned, baseline_no=found.no)
         if not write.put_chart(row, moved, beside={"baseline_id": key}):
             transaction.set_rollback(True)

@@ -127,7 +127,11 @@ def sweep_points(slices: int = SLICES_MAX) -> int:
 
 
 def erase_project(project_id: int) -> Iterator[int]:
-    """Remove the points of a project that goes, telling after each slice how many went. Safe to stop and to repeat."""
+    """Remove the points of a project that goes, telling after each slice how many went. Safe to stop and to repeat.
+
+    Its monitors stop first: a round that is under way writes nothing more of them.
+    """
+    charting.stop_all(project_id)
     removed = 0
     while gone := write.erase_slice(project_id):
         removed += gone

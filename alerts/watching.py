@@ -162,7 +162,10 @@ def evaluate(rows: Sequence[Monitor], until: float = math.inf) -> Counted:
     for project_id, mine in by_project.items():
         if time.monotonic() >= until:
             break
-        place = place_of(project_id)
+        try:
+            place = place_of(project_id)
+        except Project.DoesNotExist:
+            continue
         groups: dict[tuple[Window, ...], list[_Due]] = defaultdict(list)
         for row, due in _all_prepared(place, mine):
             if due is None:
@@ -197,7 +200,7 @@ def _all_prepared(place: _Place, rows: Sequence[Monitor]) -> Iterable[tuple[Moni
 
 
 def place_of(project_id: int) -> _Place:
-    """What the monitors of a project share."""
+    """What the monitors of a project share. Project.DoesNotExist where it is gone."""
     zone = Project.objects.values_list("time_zone", flat=True).get(pk=project_id)
     return _Place(project_id, zone, frozenset(get_budget(project_id).marked_days), unbooked_since(project_id))
 

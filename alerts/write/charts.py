@@ -106,6 +106,11 @@ def put_off(row: Monitor, due_at: datetime, *, error: str = "", is_broken: bool 
     return bool(Monitor.objects.filter(pk=row.pk, version=row.version).update(**fields))
 
 
+def stop_all(project_id: int) -> None:
+    """Switch all monitors of a project off; rounds under way commit nothing."""
+    Monitor.objects.filter(project_id=project_id).update(is_on=False, version=F("version") + 1)
+
+
 def release_leases(monitor_ids: Sequence[int]) -> None:
     """Let go of claimed monitors: they are due as before."""
     Monitor.objects.filter(pk__in=monitor_ids).update(leased_until=None)

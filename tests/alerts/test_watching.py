@@ -12,7 +12,8 @@ from datetime import timedelta
 import pytest
 import time_machine
 
-from alerts import alarming, budgeting, keeping, watching
+from alerts import alarming, baselining, budgeting, keeping, watching
+from alerts.charting import advancing
 from alerts.models import Alarm, Baseline, Budget, Monitor
 from alerts.monitors.states import Method
 from alerts.monitors.types import Composite, Member, Threshold
@@ -344,12 +345,13 @@ def test_late_data_are_written_beside_the_decision_and_never_fire(project, monke
     assert after == before
 
 
-def test_limits_follow_the_budget_for_windows_to_come_alone(project, shifted):
+def test_limits_follow_the_budget_for_windows_to_come_alone(project, alice, shifted):
     row = make_monitor(project)
     run_until(MONDAY + 100 * HOUR)
     budgeting.share_out(project.pk)
     row.refresh_from_db()
     first = Baseline.objects.get(monitor=row)
+    baselining.approve(project, first.pk, alice)
     before = points.list_points(row.pk, 1)
 
     Budget.objects.create(project=project, pages_a_week=0.05)
@@ -366,6 +368,7 @@ def test_limits_follow_the_budget_for_windows_to_come_alone(project, shifted):
     assert made == [1, 0]
     assert (first.state, second.state, second.arl0) == ("replaced", "in_force", row.arl0)
     assert second.learned["detector"]["parameters"]["p"] == first.learned["detector"]["parameters"]["p"]
+    assert second.approved_by == alice
     assert rows[: len(before)] == before
     assert {point.baseline_id for point in rows[len(before) :]} == {second.pk}
     assert rows[-1].told["rules"][0]["high"] > before[-1].told["rules"][0]["high"]
@@ -410,6 +413,7 @@ def test_a_project_that_goes_takes_its_points_along(project, shifted):
     run_until(END)
 
     assert list(keeping.erase_project(project.pk)) == [229]
+    assert not charts.commit(row, charts.Round([], advancing.begin(DEFINITION), END, END, END))
     assert points.list_points(row.pk, 1) == []
 
 
