@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from alerts.drift.fields import Side
 from alerts.monitors.types import Categories, Reading, Vectors, Window
 from alerts.read.vectors import NoSuchField, categories_in, encoders_of, vectors_in
 from alerts.series import making
@@ -24,7 +25,7 @@ def read_vectors(project_id: int, zone: str, asked: Sequence[Asked], windows: Se
         if not encoder:
             answers.append([making.nothing(window, "nothing is embedded yet") for window in windows])
             continue
-        side = "output" if params.get("side") == "output" else "input"
+        side: Side = "output" if params.get("side") == "output" else "input"
         try:
             found = vectors_in(project_id, each.definition.scope, side, encoder, windows)
         except ValueError as error:
