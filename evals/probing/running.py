@@ -157,7 +157,8 @@ class Calls:
         for order in orders[:paid]:
             self.flying[pool.submit(carry_out, order)] = (order, door)
             door.in_flight += 1
-        if paid < len(orders):
+        # With calls under way, what was set aside for them may come back; wait for that.
+        if orders and not self.flying:
             for each in self.doors.values():
                 each.stopped = each.stopped or "The project’s budget of the day is used up."
 
@@ -175,7 +176,7 @@ class Calls:
                 break
             if self._is_too_dear((order.set_aside or 0) + sum(each.set_aside or 0 for each in orders)):
                 write.let_go([answer.pk])
-                for each in self.doors.values():
+                for each in self.doors.values() if not self.flying and not orders else ():
                     each.stopped = each.stopped or "The budget of this run is used up."
                 break
             orders.append(order)

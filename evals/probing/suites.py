@@ -22,6 +22,7 @@ from evals.rubrics import parse_rubric
 from evals.setup.judges import MODEL_CHARS_MAX
 from evals.setup.refusals import NotThere, SetupRefused, clean_name, storable, whole
 from evals.write import probes as write
+from evals.write.setup import freeze
 from telltale.audit.log import record_in
 from telltale.lib import clock
 from telltale.projects.models import Project
@@ -209,7 +210,9 @@ def _pinned(project: Project, spec: Spec) -> dict[str, Any]:
     told = spec.as_json()
     for at, check in enumerate(told["checks"]):
         if check["kind"] == JUDGE:
-            check["version"] = _judge_version(project, f"checks[{at}]", check).number
+            version = _judge_version(project, f"checks[{at}]", check)
+            freeze(version.pk)
+            check["version"] = version.number
     return told
 
 

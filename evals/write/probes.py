@@ -192,3 +192,22 @@ def close_alarm(alarm_id: int, verdict: str, note: str = "", by_id: int | None =
     """Close an open alarm; False where it is closed."""
     rows = ProbeAlarm.objects.filter(pk=alarm_id, closed_at=None)
     return rows.update(closed_at=Now(), verdict=verdict, note=note, closed_by_id=by_id) == 1
+
+
+_OLD_ANSWERS = """
+DELETE FROM evals_probeanswer WHERE id = ANY (ARRAY(
+    SELECT a.id FROM evals_probesuite AS s
+    JOIN evals_proberun AS r ON r.suite_id = s.id AND r.created_at < %(cutoff)s AND r.state <> 'running'
+    JOIN evals_probeanswer AS a ON a.run_id = r.id
+    WHERE s.project_id = %(project)s AND NOT EXISTS (
+        SELECT FROM evals_proberesult AS l WHERE l.run_id = a.run_id AND l.series_id = a.series_id AND l.was_learned
+    )
+    LIMIT %(limit)s
+))
+"""
+
+
+def forget_answers(cursor: Cursor[Any], project_id: int, cutoff: datetime, limit: int) -> int:
+    """Remove answers of runs before `cutoff`, at most `limit`; how many. What baselines learned from stays."""
+    cursor.execute(_OLD_ANSWERS, {"project": project_id, "cutoff": cutoff, "limit": limit})
+    return cursor.rowcount
