@@ -53,6 +53,15 @@ def test_values_of_a_busy_window_have_its_distribution_in_an_order_that_stays():
     assert sorted(other.data.values) == sorted(reading.data.values)
 
 
+def test_values_of_ranks_are_those_that_stand_there():
+    sketch = Sketch(of_values([5, 1, 3, 3]))
+
+    assert sketch.values_at(np.array([1, 4, 2, 3])).tolist() == [sketch.value_at(rank) for rank in (1, 4, 2, 3)]
+    assert sketch.values_at(np.array([], dtype=np.int64)).tolist() == []
+    with pytest.raises(IndexError, match="ranks 0 to 4 of 4"):
+        sketch.values_at(np.array([0, 4]))
+
+
 def test_speed_is_the_inverse_of_time_with_its_limits_turned():
     sketch = Sketch(of_values([10**7, 2 * 10**7, 4 * 10**7] * 100))
 

@@ -21,6 +21,8 @@ from tests.alerts.series_kit import define, read, read_all, rows, windows
 from tests.traces import rollup_traffic
 from tests.traces.conftest import Otlp, otlp, shop  # noqa: F401
 from traces import folding
+from traces.read.rollups import reading as reading_of
+from traces.read.rollups import requests
 from traces.write import rollup_memory
 
 NOW = datetime.now(UTC).replace(second=0, microsecond=0)
@@ -201,6 +203,16 @@ def test_what_is_no_longer_kept_is_not_taken_for_nothing(traffic):
 
     assert (reading.value, reading.data, reading.n) == (None, None, 0)
     assert "8 days" in reading.lacking
+    with reading_of(traffic.pk, "UTC") as rollups:
+        hour = (NOW - timedelta(hours=2), NOW - timedelta(hours=1))
+        for wrong in (
+            [hour, (hour[0] + timedelta(minutes=30), NOW)],
+            [(hour[0], hour[0])],
+            [(hour[0] + timedelta(seconds=1), hour[1])],
+            [(old[0].start, old[0].end)],
+        ):
+            with pytest.raises(ValueError, match="no rows are kept"):
+                rollups.ask_windows(requests(), wrong)
 
 
 def test_a_series_that_cannot_be_says_why_and_spoils_no_other(traffic):

@@ -165,7 +165,7 @@ class Sketch:
 
     def values_at(self, ranks: NDArray[np.int64]) -> NDArray[np.float64]:
         """The values of many ranks 1..n, in their order. IndexError outside."""
-        if ranks.size and not (1 <= int(ranks.min()) and int(ranks.max()) <= self.n):
+        if ranks.size and (ranks.min() < 1 or ranks.max() > self.n):
             raise IndexError(f"ranks {int(ranks.min())} to {int(ranks.max())} of {self.n} values")
         values: NDArray[np.float64] = _VALUES[self._sparse[self._cumulated.searchsorted(ranks)]]
         return values
