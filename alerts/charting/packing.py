@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import zlib
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,21 @@ from alerts.monitors.types import Categories, Count, Data, Level, Members, Share
 
 # The first byte says what follows; a new layout gets a new one.
 _SHARE, _VALUES, _COUNT, _LEVEL, _CATEGORIES, _VECTORS, _MEMBERS = range(1, 8)
+# In place of these: the rest is any of them, compressed. Values read from sketches repeat themselves.
+_SQUEEZED, _SQUEEZED_FROM = 127, 200
 _TYPES = {code: np.dtype(code) for code in ("<f2", "<f4", "<f8")}
 
 
 def pack(data: Data) -> bytes:
-    """The bytes of what a window held."""
+    """The bytes of what a window held, compressed where that makes them fewer."""
+    plain = _packed(data)
+    if len(plain) < _SQUEEZED_FROM:
+        return plain
+    squeezed = bytes([_SQUEEZED]) + zlib.compress(plain, 6)
+    return squeezed if len(squeezed) < len(plain) else plain
+
+
+def _packed(data: Data) -> bytes:
     match data:
         case Share(k, n):
             return struct.pack("<Bqq", _SHARE, k, n)
@@ -44,6 +55,8 @@ def unpack(stored: bytes) -> Data:
     """What `pack` was given. ValueError for bytes it never gave."""
     if not stored:
         raise ValueError("no bytes are nothing a window held")
+    if stored[0] == _SQUEEZED:
+        stored = zlib.decompress(stored[1:])
     code = stored[0]
     if code == _SHARE:
         return Share(*struct.unpack("<Bqq", stored)[1:])

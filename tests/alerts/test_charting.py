@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 from alerts.charting import advancing, stored
+from alerts.charting.packing import pack, unpack
 from alerts.charting.types import Advanced, Chart, Collected, Decided, NewAlarm, Phase
 from alerts.monitors.states import Kind, Method, PointState, Standing
 from alerts.monitors.types import (
     BaselinePolicy,
+    Categories,
     Composite,
+    Count,
     Data,
     Definition,
     Level,
@@ -26,6 +29,7 @@ from alerts.monitors.types import (
     Share,
     Threshold,
     Values,
+    Vectors,
     Window,
 )
 
@@ -356,3 +360,30 @@ def test_rare_events_alarm_by_a_sum():
     assert found[399].chart.baseline.kind == "rare"
     assert found[399].point.shown_level is None
     assert [one.direction for one in alarms(found[400:])] == ["up"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        Share(1, 2),
+        Count(3, 1.5),
+        Level(1.0, None),
+        Level(0.1, 0.5),
+        Values(()),
+        Values((1.5, 2.0)),
+        Values((0.1, 2.0), (1.0, 0.3)),
+        Values(tuple(1.0 + at % 7 / 3 for at in range(128))),
+        Categories((("a", 1), (None, 3))),
+        Vectors(((1.0, 0.5), (0.25, 2.0)), ("ab", "cd")),
+        Vectors(((1e-300, 1e300),)),
+        Vectors(()),
+        Members(((1, 2.5),), ((1, None), (2, 0.5))),
+    ],
+)
+def test_what_a_window_held_comes_back_to_the_last_bit(data):
+    assert unpack(pack(data)) == data
+
+
+def test_bytes_are_few_where_values_repeat_or_are_halves():
+    assert len(pack(Values(tuple(1.0 + at % 7 / 3 for at in range(128))))) < 300
+    assert len(pack(Vectors(tuple(tuple(np.float16(x) for x in row) for row in np.ones((10, 64)))))) < 1_400
