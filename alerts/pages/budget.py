@@ -93,6 +93,7 @@ def _shown(request: HttpRequest, project: Project, typed: str = "", wrong: str =
     page, at = monitor_list.page_of(costly, after)
     sharing = budget_view.active(every, now)
     expected = expecting.pages_a_week(sharing, now)
+    past = expecting.pages_of(every, now - timedelta(weeks=budget_view.WEEKS), now)
     context |= {
         "budget": held,
         "pages": f"{held.pages_a_week:g}",
@@ -100,7 +101,7 @@ def _shown(request: HttpRequest, project: Project, typed: str = "", wrong: str =
         "wrong": wrong,
         "is_any": bool(every),
         "sharing": len([each for each in sharing if each.is_paging]),
-        "found": budget_view.found(fired, expected, budget_view.weeks_of(every, now)),
+        "found": budget_view.found(fired, expected, past, budget_view.weeks_of(every, now)),
         "choices": budget_view.choices(sharing, held.pages_a_week),
         "marginal": budget_view.marginal(sharing, held.pages_a_week),
         "lines": [budget_view.line(each, fired.get(each.id, budget_view.NOTHING), now) for each in page],

@@ -149,12 +149,12 @@ def real_limits(real: int, judged: int) -> tuple[float, float]:
     return beta_quantile((1 - LEVEL) / 2, a, b), beta_quantile((1 + LEVEL) / 2, a, b)
 
 
-def found(tallies: Mapping[int, AlarmTally], expected_a_week: float, weeks: float) -> Found:
-    """What people found in `weeks`, of all monitors together."""
+def found(tallies: Mapping[int, AlarmTally], expected_a_week: float, past: float, weeks: float) -> Found:
+    """What people found in `weeks`, of all monitors together. `past`: false pages that were to be expected in them."""
     false = sum(each.false for each in tallies.values())
     judged = sum(each.pages - each.unjudged for each in tallies.values())
     real, unjudged = sum(each.real for each in tallies.values()), sum(each.unjudged for each in tallies.values())
-    seen = budget.observed(false, weeks, expected_a_week)
+    seen = budget.observed(false, weeks, past / weeks if weeks else 0.0)
     if seen.a_week is None or seen.low is None or seen.high is None:
         return Found("not known", "no time has passed yet", "", words.about_number(expected_a_week), "", "")
     told = {

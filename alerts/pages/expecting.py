@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alerts.budgeting import SHARING
 from alerts.pages import words
@@ -28,10 +28,27 @@ def pages_a_week(monitors: Iterable[Shown], now: datetime) -> float:
     return sum(a_week(each) or 0.0 for each in monitors if each.is_paging and not each.is_muted(now))
 
 
-def false_words(false: int, unjudged: int, expected_a_week: float, weeks: float, when: str) -> str:
+def weeks_of(monitor: Shown, since: datetime, now: datetime) -> float:
+    """For how long of [since, now) there was this monitor, in weeks: what is younger has had less time to be wrong."""
+    end = min(now, monitor.archived_at or now)
+    return max((end - max(since, monitor.created_at)) / timedelta(weeks=1), 0.0)
+
+
+def count_of(monitor: Shown, since: datetime, now: datetime) -> float | None:
+    """False alarms to expect of a monitor in [since, now) by what the budget gives it now; None: not known."""
+    rate = a_week(monitor)
+    return None if rate is None else rate * weeks_of(monitor, since, now)
+
+
+def pages_of(monitors: Iterable[Shown], since: datetime, now: datetime) -> float:
+    """False pages to expect of these together in [since, now); notices and muted ones send none."""
+    return sum(count_of(each, since, now) or 0.0 for each in monitors if each.is_paging and not each.is_muted(now))
+
+
+def false_words(false: int, unjudged: int, expected: float, when: str) -> str:
     """ "False pages: 1 in the last 30 days, 4.3 expected; 2 pages nobody judged"."""
-    found = budget.observed(false, weeks, expected_a_week)
-    said = f"False pages: {false} {when}, {words.about_number(expected_a_week * weeks)} expected"
+    found = budget.observed(false, 1.0, expected)
+    said = f"False pages: {false} {when}, {words.about_number(expected)} expected"
     if found.verdict == "more":
         said += ", which is more than chance explains"
     if unjudged:

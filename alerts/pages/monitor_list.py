@@ -239,10 +239,10 @@ def line(
     points: Sequence[SparkPoint],
     last: Last | None,
     fired: AlarmTally,
-    expected_a_week: float | None,
+    expected: float | None,
     now: datetime,
 ) -> Line:
-    """One monitor of the list. `expected_a_week`: false pages or notices while nothing is wrong; None: not known."""
+    """One monitor of the list. `expected`: false ones of `fired` while nothing is wrong; None: not known."""
     metric = find_metric(monitor.metric)
     unit = units.unit_of(metric)
     ribbon, word = words.STANDINGS[monitor.standing] if monitor.is_on else ("none", "Off")
@@ -267,7 +267,7 @@ def line(
         severity=f"p{monitor.severity}",
         tier="pages" if monitor.is_paging else "notices only",
         fired=f"{fired.fired:,}",
-        pages=_pages(monitor, fired, expected_a_week),
+        pages=_pages(monitor, fired, expected),
         real=words.share_of(fired.real, fired.pages - fired.unjudged) if fired.pages else "",
     )
 
@@ -306,14 +306,14 @@ def _expected(definition: Definition, last: Last | None, unit: Unit) -> str:
     return units.band(unit, last.shown_low, last.shown_high) if last else "not yet known"
 
 
-def _pages(monitor: Shown, fired: AlarmTally, expected_a_week: float | None) -> str:
+def _pages(monitor: Shown, fired: AlarmTally, expected: float | None) -> str:
     """ "2 pages; 0.6 false expected"."""
     what = "page" if monitor.is_paging else "notice"
     number = fired.pages if monitor.is_paging else fired.fired
     seen = f"{number:,} {what}{'' if number == 1 else 's'}"
-    if expected_a_week is None:
+    if expected is None:
         return f"{seen}; false ones not known beforehand"
-    return f"{seen}; {words.about_number(expected_a_week * FIRED_DAYS / 7)} false expected"
+    return f"{seen}; {words.about_number(expected)} false expected"
 
 
 def since(now: datetime) -> datetime:

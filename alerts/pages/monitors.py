@@ -39,6 +39,7 @@ _PIECE = 200
 def monitor_list_page(request: HttpRequest, project: Project) -> HttpResponseBase:
     """The monitors of the project, most urgent first; `format` has all that are chosen as a file."""
     now, asked, query = clock.now(), monitor_list.read_asked(request.GET), request.GET
+    since = monitor_list.since(now)
     context: dict[str, Any] = {
         "project": project,
         "asked": asked,
@@ -48,7 +49,7 @@ def monitor_list_page(request: HttpRequest, project: Project) -> HttpResponseBas
     try:
         with asking():
             every = list_shown(project.pk)
-            fired = tallies(project.pk, monitor_list.since(now), now)
+            fired = tallies(project.pk, since, now)
             chosen = monitor_list.ordered(monitor_list.chosen(every, asked, now), now)
             if query.get("format") in FORMATS:
                 return _download(project, chosen, fired, now, query["format"], is_head=request.method == "HEAD")
@@ -62,7 +63,6 @@ def monitor_list_page(request: HttpRequest, project: Project) -> HttpResponseBas
     except Busy:
         return busy_response()
     counted = monitor_list.count(every, now)
-    live = [each for each in every if each.archived_at is None and each.is_on]
     context |= {
         "counted": counted,
         "is_any": bool(every),
@@ -71,8 +71,7 @@ def monitor_list_page(request: HttpRequest, project: Project) -> HttpResponseBas
         "false_pages": expecting.false_words(
             sum(fired[each.id].false for each in every if each.id in fired),
             sum(fired[each.id].unjudged for each in every if each.id in fired),
-            expecting.pages_a_week(live, now),
-            FIRED_DAYS / 7,
+            expecting.pages_of(every, since, now),
             f"in the last {FIRED_DAYS} days",
         ),
         "budget": budget,
@@ -80,7 +79,7 @@ def monitor_list_page(request: HttpRequest, project: Project) -> HttpResponseBas
         "lines": [
             monitor_list.line(
                 each, definitions[each.id], sparks[each.id], last.get(each.id),
-                fired.get(each.id, monitor_list.NOTHING_FIRED), expecting.a_week(each), now,
+                fired.get(each.id, monitor_list.NOTHING_FIRED), expecting.count_of(each, since, now), now,
             )
             for each in page
         ],
