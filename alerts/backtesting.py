@@ -6,8 +6,10 @@ windows. What people did meanwhile (closing alarms, new baselines) and how late 
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -37,8 +39,15 @@ from telltale.projects.models import Project
 WINDOWS_MOST = 20_160
 # What takes no share of the budget: its limit is people's.
 UNBUDGETED = frozenset({Method.FIXED, Method.COMPOSITE})
+# A replay keeps a core busy; a process has others to serve.
+AT_A_TIME, WAIT_SECONDS = 1, 8.0
+_room = threading.BoundedSemaphore(AT_A_TIME)
 _COMPOSITE_SLICE = 100
 _INSIDE_LEAST = 20
+
+
+class Busy(Exception):
+    """Others replay their history just now; in a moment there is room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,16 +152,16 @@ def backtest(
     *,
     arl0: float | None = None,
 ) -> Backtest:
-    """Replay `definition` on the stored history; ItemRefused, SeriesFault, TooSlow.
+    """Replay `definition` on the stored history; ItemRefused, SeriesFault, TooSlow, Busy.
 
     [start, end): from where a new chart of it would begin until now, unless told. `arl0` None: by the share of the
     budget that it would have if it were added.
     """
     stretch = stretch_of(project, definition, start, end)
-    readings = read(project, definition, stretch.windows)
     if arl0 is None:
         arl0 = place_of(project.pk, definition).share.arl0
-    return replay(project, definition, stretch, readings, arl0)
+    with room():
+        return replay(project, definition, stretch, read(project, definition, stretch.windows), arl0)
 
 
 def backtest_of(
@@ -183,6 +192,17 @@ def replay(
     return Backtest(
         definition, metric, stretch.start, stretch.end, arl0, points, tuple(fired), baselines, chart, expected
     )
+
+
+@contextmanager
+def room() -> Iterator[None]:
+    """Room to replay in this process, waited for a little; Busy."""
+    if not _room.acquire(timeout=WAIT_SECONDS):
+        raise Busy
+    try:
+        yield
+    finally:
+        _room.release()
 
 
 def stretch_of(

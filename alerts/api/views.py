@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from alerts import alarming, baselining, monitoring
+from alerts import alarming, backtesting, baselining, monitoring
 from alerts.read.monitors import MonitorRow, get_monitor
 from alerts.series.asked import SeriesFault
 from telltale.lib.faults import Fault, ItemRefused
@@ -52,6 +52,8 @@ def told() -> Iterator[None]:
     except monitoring.Outdated as outdated:
         error = FieldError("of_revision", "is not in force any more", str(outdated.revision))
         raise Problem(409, f"Revision {outdated.revision} is in force: somebody changed it.", error) from None
+    except backtesting.Busy:
+        raise Problem(503, "Other back-tests are running; try again in a moment.") from None
     except TooSlow:
         raise Problem(503, TOO_SLOW) from None
     except SeriesFault as fault:

@@ -14,6 +14,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from alerts import monitoring
+from alerts.backtesting import Busy
 from alerts.monitors.definition import COMPOSITE, parse_definition, to_json
 from alerts.monitors.presets import BY_SLUG, OWN, PRESETS, Preset, warning_of
 from alerts.monitors.types import DIMENSIONS, Metric
@@ -135,6 +136,8 @@ def _previewed(project: Project, told: Mapping[str, Any], held: MonitorRow | Non
         return {"why_not": "There is no closed window of history to replay yet. Saved, it begins with what comes."}
     except SeriesFault as fault:
         return {"why_not": fault.words}
+    except Busy:
+        return {"why_not": "Other previews are running; press Preview in a moment."}
     except TooSlow:
         return {"why_not": "The history took too long to read and was given up; a narrower scope makes it quick."}
 

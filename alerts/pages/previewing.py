@@ -73,7 +73,12 @@ class Preview:
 
 
 def preview(project: Project, definition: Definition, held: MonitorRow | None) -> Preview:
-    """Replay the stored history with `definition`; ItemRefused, SeriesFault, TooSlow."""
+    """Replay the stored history with `definition`; ItemRefused, SeriesFault, TooSlow, Busy."""
+    with backtesting.room():
+        return _preview(project, definition, held)
+
+
+def _preview(project: Project, definition: Definition, held: MonitorRow | None) -> Preview:
     stretch = _newest(backtesting.stretch_of(project, definition), WINDOWS_MOST)
     readings = backtesting.read(project, definition, stretch.windows)
     place = backtesting.place_of(project.pk, definition, held.id if held else None)

@@ -13,6 +13,8 @@ from django.db import connection
 from telltale.stats.sketch import of_values
 
 QUARTER = timedelta(minutes=15)
+# When tests that stop the clock stop it.
+NOW = datetime(2026, 3, 12, 10, 20, tzinfo=UTC)
 REQUESTS, CALLS = -11, 11
 _SCOPE = """
     INSERT INTO traces_scope (project_id, scope_id, family, kind, feature, provider, model, service, used_on)
@@ -38,7 +40,7 @@ def fill(project, end, *, days=16, worse_at=None, silent=None, seed=7, requests=
             while at < end:
                 if silent is None or not silent[0] <= at < silent[1]:
                     is_worse = worse_at is not None and at >= worse_at
-                    made = cell(generator, scope, at, is_worse, requests)
+                    made = cell(generator, scope, (at - start) // QUARTER, is_worse, requests)
                     for grain, bucket in buckets(at):
                         add(cells.setdefault((grain, bucket), {}), made)
                 at += QUARTER
@@ -71,9 +73,10 @@ def buckets(at):
     return (1, at), (60, hour), (1440, hour.replace(hour=0))
 
 
-def cell(generator, scope, at, is_worse, requests):
-    """What came in one minute. Traffic has a day and a week."""
-    level = requests * (1 + 0.5 * np.sin(2 * np.pi * at.hour / 24)) * (0.6 if at.weekday() >= 5 else 1.0)
+def cell(generator, scope, step, is_worse, requests):
+    """What came in one minute. Traffic has a day and a week, counted from its beginning, whatever the clock says."""
+    hour, day = step // 4 % 24, step // 96 % 7
+    level = requests * (1 + 0.5 * np.sin(2 * np.pi * hour / 24)) * (0.6 if day >= 5 else 1.0)
     n = int(generator.poisson(level)) + 1
     slower, worse = (1.6, 0.06) if is_worse else (1.0, 0.02)
     tokens = int(generator.poisson(300 * n))

@@ -6,18 +6,18 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
+import time_machine
 
 from alerts import watching
 from tests.alerts import history_kit
 from tests.traces.conftest import shop  # noqa: F401
 
 FIXED = {"method": "fixed"}
-# 26 kinds: every kind of series and every method, with what else can decide a window.
+# With the composite 22 kinds: every kind of series and every method, with what else can decide a window.
 KINDS = {
     "share chart": {"metric": "errors"},
     "share of calls": {"metric": "call_errors", "scope": {"model": ["gpt-4o"]}},
     "share sums": {"metric": "errors", "method": "cusum"},
-    "share points": {"metric": "refusals", "method": "shewhart"},
     "share fixed": {"metric": "errors", **FIXED, "threshold": {"limit": 0.05, "release": 0.03, "after": 2}},
     "share objective": {
         "metric": "errors",
@@ -36,14 +36,10 @@ KINDS = {
         "threshold": {"limit": 2_000},
     },
     "duration sums": {"metric": "duration", "method": "cusum"},
-    "duration points": {"metric": "duration", "method": "shewhart", "direction": "up"},
-    "first token": {"metric": "ttft", "direction": "both"},
     "token speed": {"metric": "token_speed"},
-    "length": {"metric": "response_length"},
     "count": {"metric": "requests", "no_data_minutes": 180},
     "count points": {"metric": "calls", "method": "shewhart", "direction": "down"},
     "count fixed": {"metric": "requests", **FIXED, "threshold": {"limit": 40, "side": "under"}},
-    "tokens": {"metric": "output_tokens"},
     "spend": {"metric": "spend", "floor": 0.0001},
     "level": {"metric": "input_length", "direction": "both"},
     "cache": {"metric": "cache_share", "window_minutes": 120},
@@ -53,13 +49,19 @@ KINDS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def frozen():
+    with time_machine.travel(history_kit.NOW, tick=False):
+        yield
+
+
 @pytest.fixture
 def client(shop, settings):  # noqa: F811
     now = datetime.now(UTC)
     end = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
     worse_at = end - timedelta(hours=30)
     history_kit.fill(
-        shop.project, end, days=12, worse_at=worse_at, silent=(end - timedelta(hours=60), end - timedelta(hours=55))
+        shop.project, end, days=10, worse_at=worse_at, silent=(end - timedelta(hours=60), end - timedelta(hours=55))
     )
     headers = shop.key("read write")
 
@@ -91,7 +93,7 @@ def test_a_back_test_counts_what_the_live_engine_found(client):
         status, monitor = client("post", "monitors", {"name": name, "window_minutes": 60, **told})
         assert status == 201, (name, monitor)
         made[name] = monitor["id"]
-    members = [made["share chart"], made["duration"], made["first token"]]
+    members = [made["share chart"], made["duration"], made["slow calls"]]
     composite = {"name": "together", "method": "composite", "composite": {"members": members, "least": 2}}
     run_engine()
     status, monitor = client("post", "monitors", composite)
@@ -111,4 +113,5 @@ def test_a_back_test_counts_what_the_live_engine_found(client):
         assert (found["standing"], found["standing_words"]) == (held["standing"], held["standing_words"]), name
         fired[name] = found["count"]
     assert len(fired) >= 20
-    print(fired)
+    # Not a comparison of silences: most kinds saw the change, and some did not.
+    assert 10 <= sum(1 for count in fired.values() if count) < len(fired)

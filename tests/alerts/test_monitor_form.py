@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -20,6 +21,12 @@ from tests.traces.conftest import shop  # noqa: F401
 
 NEW = "/p/shop/monitors/new/"
 TOLD = {"metric": "errors", "name": "Errors", "method": "chart", "window_minutes": "60", "act": "save"}
+
+
+@pytest.fixture(autouse=True)
+def frozen():
+    with time_machine.travel(history_kit.NOW, tick=False):
+        yield
 
 
 @pytest.fixture

@@ -6,14 +6,21 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
+import time_machine
 
-from alerts import watching
+from alerts import backtesting, watching
 from alerts.models import Alarm, Monitor
 from telltale.audit.models import AuditEntry
 from tests.alerts import history_kit
 from tests.traces.conftest import make_project, shop  # noqa: F401
 
 ERRORS = {"name": "Errors", "metric": "errors", "window_minutes": 60}
+
+
+@pytest.fixture(autouse=True)
+def frozen():
+    with time_machine.travel(history_kit.NOW, tick=False):
+        yield
 
 
 class Rest:
@@ -233,6 +240,17 @@ def test_a_back_test_names_what_it_cannot_replay(rest, alarmed):
     long = {"definition": {**ERRORS, "window_minutes": 1}, "from": "2020-01-01T00:00:00Z"}
     assert fields(rest.ask("post", "monitors/backtest", long, 400)) == {"from"}
     assert fields(rest.ask("get", f"monitors/{made['id']}/backtest?from=never", status=400)) == {"from"}
+
+
+def test_back_tests_wait_for_each_other_and_say_so(rest, alarmed, monkeypatch):
+    made, _ = alarmed
+    monkeypatch.setattr(backtesting, "WAIT_SECONDS", 0.01)
+
+    with backtesting.room():
+        told = rest.ask("get", f"monitors/{made['id']}/backtest", status=503)
+
+    assert "try again in a moment" in told["detail"]
+    assert rest.ask("get", f"monitors/{made['id']}/backtest")["count"] == 1
 
 
 def test_a_fixed_limit_says_what_it_alarms_by_chance(rest, alarmed):
