@@ -367,7 +367,7 @@ def _stood(chart: Chart, judged: _Judged, at: datetime) -> Chart:
             words = "nothing has come for longer than it may"
     elif learning is not None:
         standing = Standing.UNSTABLE if learning.split_at else Standing.STALE if learning.stale else Standing.LEARNING
-        words = learner.words(learning)
+        words = learner.words(learning, at)
         if learning.stale:
             words = f"{learning.stale}; {words}"
         elif learning.split_at:

@@ -142,12 +142,16 @@ def attempt(
     )
 
 
-def words(learning: Learning) -> str:
-    """How far learning is, in a line."""
+def words(learning: Learning, at: datetime | None = None) -> str:
+    """How far learning is at `at` (None: by what is collected alone), in a line."""
     if learning.first is None:
         return "learning: nothing to learn from so far"
     if learning.need:
         return f"learning: {learning.have} of {learning.need} {learning.what}"
+    if learning.end is not None:
+        return f"learning from the stretch until {learning.end:%Y-%m-%d %H:%M} UTC"
+    if at is not None:
+        return f"learning: {min((at - learning.first) / _DAY, learning.days):.1f} of {learning.days:g} days"
     return f"learning: {learning.windows} windows collected"
 
 

@@ -387,3 +387,19 @@ def test_what_a_window_held_comes_back_to_the_last_bit(data):
 def test_bytes_are_few_where_values_repeat_or_are_halves():
     assert len(pack(Values(tuple(1.0 + at % 7 / 3 for at in range(128))))) < 300
     assert len(pack(Vectors(tuple(tuple(np.float16(x) for x in row) for row in np.ones((10, 64)))))) < 1_400
+
+
+def test_learning_says_how_far_it_is():
+    found = run([*shares([0.02] * 48), *shares([0.0] * 60, first=48)])
+
+    assert found[47].chart.words == "learning: 2.0 of 4 days"
+    assert advancing.begin(DEFINITION).words == "learning: nothing to learn from so far"
+
+
+def test_learning_says_what_is_missing():
+    found = run(
+        [reading(at, Values((1.0, 2.0))) for at in range(100)], replace(DEFINITION, metric="duration"), DURATION
+    )
+
+    assert found[-1].chart.standing is Standing.LEARNING
+    assert found[-1].chart.words == "learning: 3 of 20 windows of 50 values"
