@@ -13,6 +13,7 @@ from evals.pages import (
     experiments,
     judge,
     judges,
+    models,
     plans,
     probes,
     quality,
@@ -117,6 +118,9 @@ urlpatterns: list[URLPattern] = [
     path(SUITE + "probes/new/", probes.probe_edit, name="probe_new"),
     path(SUITE + "probes/<slug:key>/", probes.probe_edit, name="probe_edit"),
     path(SUITE + "probes/<slug:key>/remove/", probes.probe_remove, name="probe_remove"),
+    path(P + "models/", models.model_list, name="models"),
+    path(P + "models/promote/", models.promote, name="promote"),
+    path(P + "models/promotions/<int:promotion_id>/withdraw/", models.promotion_withdraw, name="promotion_withdraw"),
     path(P + "retrieval/", retrieval.retrieval, name="retrieval"),
     path(P + "retrieval/<str:trace>/", retrieval.documents, name="retrieval_documents"),
 ]

@@ -15,6 +15,7 @@ from evals.api import (
     judgements,
     judges,
     labels,
+    models,
     probes,
     retrieval,
     review,
@@ -132,6 +133,10 @@ urlpatterns: list[URLPattern] = [
         name="api-probe-alarm-acknowledge",
     ),
     path("probes/alarms/<str:probe_alarm>/close", probes.ProbeAlarmCloseView.as_view(), name="api-probe-alarm-close"),
+    # Models and prompts seen, and the gate
+    path("models", models.ModelRegistryView.as_view(), name="api-models"),
+    path("models/promotions", models.PromotionsView.as_view(), name="api-promotions"),
+    path("models/promotions/<str:promotion_id>", models.OnePromotionView.as_view(), name="api-promotion"),
     path("retrieval", retrieval.RetrievalView.as_view(), name="api-retrieval"),
     path("documents/scores", retrieval.DocumentScoresView.as_view(), name="api-document-scores"),
 ]

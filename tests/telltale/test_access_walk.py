@@ -83,6 +83,7 @@ class Ids:
     outcome: str = "no-such-outcome"
     signal: str = "00000000-0000-0000-0000-000000000001"
     change: int = 987_654_321
+    promotion: int = 987_654_321
     monitor: int = 987_654_321
     baseline: int = 987_654_321
     alarm: int = 987_654_321
@@ -104,7 +105,7 @@ class Ids:
             "dataset": self.dataset, "item_key": "k1", "experiment_id": self.experiment,
             "queue": self.queue, "item_id": self.review_item, "review_id": self.review,
             "judge": self.judge, "calibration_id": self.calibration, "routine_id": self.routine,
-            "outcome": self.outcome, "change_id": self.change, "promotion_id": 987_654_321,
+            "outcome": self.outcome, "change_id": self.change, "promotion_id": self.promotion,
             "monitor": self.monitor, "monitor_id": self.monitor, "baseline": self.baseline,
             "alarm": self.alarm, "alarm_id": self.alarm,
             "reference": self.reference, "reference_id": self.reference,
@@ -234,7 +235,8 @@ def _furnish(project: Project, member: User, holder: Client, trace: bytes) -> Id
         comment.json()["id"], view.json()["id"],
         target=target.json()["id"], score=score, signal=signal, dataset=dataset, experiment=experiment,
         queue=queue, review_item=item, review=review,
-        judge=judge, calibration=calibration, routine=routine, outcome=outcome, change=change, **set_up,
+        judge=judge, calibration=calibration, routine=routine, outcome=outcome, change=change,
+        promotion=_promoted(project), **set_up,
         **_watched(project, holder), **_probed(project, set_up["connection"]),
     )  # fmt: skip
 
@@ -270,6 +272,13 @@ def _watched(project: Project, holder: Client) -> dict[str, int]:
         learned={"names": ["Refunds", "Sizes"]}, seed=1,
     )  # fmt: skip
     return {"monitor": of["monitor"].pk, "baseline": baseline.pk, "alarm": alarm.pk, "reference": reference.pk}
+
+
+def _promoted(project: Project) -> int:
+    """A promotion that stands."""
+    from evals.models import Promotion
+
+    return Promotion.objects.create(project=project, kind="model", version="gpt-5", author="walk").pk
 
 
 def _set_up(project: Project, holder: Client, judge: str) -> dict[str, Any]:

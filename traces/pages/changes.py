@@ -148,9 +148,12 @@ def change_page(request: HttpRequest, project: Project, change_id: int) -> HttpR
 @require_POST
 @project_page(Role.ENGINEER)
 def change_remove(request: HttpRequest, project: Project, change_id: int) -> HttpResponse:
-    """Remove a change; one that is gone already is gone."""
+    """Remove a change: the button of its page says so."""
+    change = _find(project, change_id)
+    if request.POST.get("remove") != "yes":
+        return redirect(reverse("change", args=[project.slug, change.id]))
     try:
-        changelog.remove_change(project, _find(project, change_id).id, changelog.By(request=request))
+        changelog.remove_change(project, change.id, changelog.By(request=request))
     except changelog.Gone:
         raise Http404 from None
     messages.success(request, "The change is removed; the audit log keeps what it said.")

@@ -126,7 +126,10 @@ def read_registry(project_id: int, time_zone: str, start: datetime, end: datetim
 
 
 def _usage(sums: Any, total: int) -> Usage:
-    return Usage(sums.n, sums.errors, sums.cost_pico, sums.unpriced_count, sums.n / total if total else None)
+    # A sum of nothing that has a price is no cost of 0.
+    known = sums.priced_count + sums.partial_count + sums.upper_bound_count
+    cost = sums.cost_pico if known else None
+    return Usage(sums.n, sums.errors, cost, sums.unpriced_count, sums.n / total if total else None)
 
 
 def _models(used: dict[tuple[Any, Any], Usage], seen: dict[What, list[tuple[Any, ...]]]) -> tuple[ModelVersion, ...]:

@@ -36,6 +36,7 @@ NAV = (
             NavItem("users/", "Users", "people"),
             NavItem("cost/", "Cost", "cost"),
             NavItem("performance/", "Performance", "chart"),
+            NavItem("models/", "Models", "llm"),
         ),
     ),
     NavGroup(
