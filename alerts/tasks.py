@@ -1,0 +1,88 @@
+"""The room's work outside of requests. Each task is safe to run twice, and at once. Queues: CELERY_TASK_ROUTES."""
+
+from __future__ import annotations
+
+import threading
+
+from celery import shared_task
+from celery.worker import state
+
+from alerts import budgeting, drifting, keeping, watching
+from alerts.read.drift import has_due_drift
+from alerts.read.monitors import has_due_work
+from telltale.jobs import quiet
+
+# One run of it a process: the other slots are for other work, and claims let several processes share it.
+_evaluating, _sampling, _reporting = (threading.Lock() for _ in range(3))
+
+quiet.watch(has_due_work)
+quiet.watch(has_due_drift)
+
+
+def is_stopping() -> bool:
+    """Whether this worker was told to end."""
+    return state.should_stop is not None or state.should_terminate is not None
+
+
+@shared_task(name="alerts.evaluate", time_limit=180, expires=10, ignore_result=True)
+def evaluate() -> int:
+    """Judge the closed windows of monitors that are due."""
+    if not _evaluating.acquire(blocking=False):
+        return 0
+    try:
+        return watching.evaluate_due(is_stopping=is_stopping).windows
+    finally:
+        _evaluating.release()
+
+
+@shared_task(name="alerts.tend_limits", time_limit=120, expires=30, ignore_result=True)
+def tend_limits() -> int:
+    """Share budgets out anew where mutes ran out, and make limits anew where run lengths are others."""
+    return budgeting.end_mutes() + budgeting.remake_limits()
+
+
+@shared_task(name="alerts.revise", time_limit=600, expires=60, ignore_result=True)
+def revise() -> int:
+    """Write down what late data made of windows that were decided."""
+    return keeping.revise(is_stopping=is_stopping)
+
+
+@shared_task(name="alerts.tend_baselines", time_limit=120, expires=30, ignore_result=True)
+def tend_baselines() -> int:
+    """Let charts learn anew whose numbers are made otherwise now, and propose baselines after changes."""
+    return keeping.tend_stale() + keeping.propose_after_changes()
+
+
+@shared_task(name="alerts.sweep_points", time_limit=600, ignore_result=True)
+def sweep_points() -> int:
+    """Forget what windows held after 90 days, and remove points after 400."""
+    return keeping.sweep_points()
+
+
+@shared_task(name="alerts.sample_drift", time_limit=900, expires=10, ignore_result=True)
+def sample_drift() -> int:
+    """Take changed traces, decide which are sampled, and embed those that are quiet."""
+    if not _sampling.acquire(blocking=False):
+        return 0
+    try:
+        drifting.take_changes()
+        return drifting.embed_due(is_stopping=is_stopping)
+    finally:
+        _sampling.release()
+
+
+@shared_task(name="alerts.tend_drift", time_limit=600, expires=300, ignore_result=True)
+def tend_drift() -> int:
+    """Freeze first references, and make the reports of drift that are due."""
+    if not _reporting.acquire(blocking=False):
+        return 0
+    try:
+        return drifting.tend_reports()
+    finally:
+        _reporting.release()
+
+
+@shared_task(name="alerts.sweep_drift", time_limit=600, ignore_result=True)
+def sweep_drift() -> int:
+    """Remove samples and vectors of traces past their project's days."""
+    return drifting.sweep_old()
