@@ -131,7 +131,8 @@ def measure_quiet(report: Report, runs: int, budget: float, first: int) -> None:
             series
         )
         a_run.append(count / WATCH_WEEKS)
-        print(f"  run {first + run}: {count} pages, {time.perf_counter() - begun:.0f} s", flush=True)
+        told = ", ".join(f"{alarm.chart} ({alarm.rule})" for each in watched for alarm in each.alarms)
+        print(f"  run {first + run}: {count} pages, {time.perf_counter() - begun:.0f} s: {told}", flush=True)
     mean = float(np.mean(a_run))
     half = 1.96 * float(np.std(a_run, ddof=1)) / math.sqrt(runs) if runs > 1 else math.nan
     low, high = poisson_limits(round(mean * WATCH_WEEKS * runs))

@@ -71,9 +71,10 @@ class CategoryMix:
     ) -> Baseline | NotStable | TooLittle:
         """The frozen shares of every category with their cells, and the limits of the scores between windows.
 
-        Windows are merged forward until two cells are expected five times. Each is scored against all *others*. Assumes
-        rows of one window to differ between windows alike. TooLittle under `rows_min` rows or 20 merged windows;
-        NotStable for a change within. Source: Pearson 1900; pooling as Cochran 1954; unseen ones as Good 1953.
+        Windows are merged forward until two cells are expected five times; where that makes fewer than 20, all but the
+        largest category are one rare kind. Each window is scored against all *others*. TooLittle under `rows_min` rows
+        or 20 windows; NotStable for a change within. Source: Pearson 1900; pooling as Cochran 1954; unseen ones as Good
+        1953.
         """
         windows = [Counter({name: k for name, k in point.counts if k}) for point in points]
         totals = sum(windows, Counter[Name]())
@@ -81,12 +82,16 @@ class CategoryMix:
         if rows < settings.rows_min:
             return TooLittle(rows, settings.rows_min, "rows")
         filled = [at for at, window in enumerate(windows) if window]
+        if len(filled) < _WINDOWS_MIN:
+            return TooLittle(len(filled), _WINDOWS_MIN, "windows that hold anything")
         typical = float(np.median([sum(windows[at].values()) for at in filled]))
-        cells, least = _cells(totals, typical)
+        cells, least, has_others = _cells(totals, typical)
         merged, first = _merged(windows, filled, least)
         if len(merged) < _WINDOWS_MIN:
-            return TooLittle(len(merged), _WINDOWS_MIN, f"windows of {least} rows")
-        table = np.array([_counts(window, cells) for window in merged], dtype=np.float64)
+            # One category is nearly all there is: whatever else comes is rare.
+            return _nearly_one(points, totals, cells[:1], settings, seed)
+        table = np.array([_counts(window, cells, has_others) for window in merged], dtype=np.float64)
+        df = table.shape[1] - 1
 
         def statistics(kept: NDArray[np.bool_]) -> Floats:
             whole = table[kept].sum(axis=0)
@@ -95,19 +100,19 @@ class CategoryMix:
 
         def scores(kept: NDArray[np.bool_]) -> Floats:
             found = statistics(kept)
-            effect = max(1.0, float(found[kept].mean()) / (len(cells)))
-            return np.array([_score(one / effect, len(cells)) for one in found])
+            effect = max(1.0, float(found[kept].mean()) / df)
+            return np.array([_score(one / effect, df) for one in found])
 
         kept = phase1.screened(len(merged), scores)
         z = scores(kept)
         refusal = phase1.refused(z, seed, first)
         if refusal is None:
             # Two halves may differ and every window be as far from both: the largest cell tells.
-            largest = table[:, int(table.sum(axis=0).argmax())] / table.sum(axis=1)
+            largest = table[:, int(table.sum(axis=0).argmax())] / np.array([sum(one.values()) for one in merged])
             refusal = phase1.refused(largest, seed + 1, first)
         if refusal is not None:
             return refusal
-        effect = max(1.0, float(statistics(kept)[kept].mean()) / len(cells))
+        effect = max(1.0, float(statistics(kept)[kept].mean()) / df)
         z = z[kept]
         rest = 1 - settings.new_share
         rules = chosen(settings.by, USUAL)
@@ -124,16 +129,18 @@ class CategoryMix:
         reference = Counter[Name]()
         for at in np.flatnonzero(kept).tolist():
             reference.update(merged[at])
-        once = sum(1 for count in reference.values() if count == 1)
         n = sum(reference.values())
+        names = [name for name, _ in reference.most_common(_NAMES_MOST)]
+        known = sum(reference[name] for name in names)
+        once = sum(1 for count in reference.values() if count == 1)
         return Baseline(
             kind=KIND,
             parameters={
                 "cells": cells,
+                "has_others": has_others,
                 "reference": table[kept].sum(axis=0).tolist(),
-                "names": [name for name, _ in reference.most_common(_NAMES_MOST)],
-                "is_cut": len(reference) > _NAMES_MOST,
-                "unseen": (once + 1) / (n + 2),
+                "names": names,
+                "unseen": (n - known + once + 1) / (n + 2),
                 "effect": effect,
                 "least": least,
                 "centre": float(z.mean()),
@@ -144,7 +151,7 @@ class CategoryMix:
             },
             n=n,
             windows=len(points),
-            method=f"chi-square of {len(cells) + 1} cells",
+            method=f"chi-square of {table.shape[1]} cells",
             seed=seed,
             arl0=settings.arl0,
             excluded=tuple(first[at] for at in np.flatnonzero(~kept).tolist()),
@@ -158,7 +165,11 @@ class CategoryMix:
         window = Counter({name: k for name, k in point.counts if k})
         statistics = state.statistics or rules.start
         fresh = _new(baseline, window, names)
-        counts = np.array(_counts(window, cells), dtype=np.float64)
+        if not rules.names:
+            if not window:
+                return waiting(state, (fresh,), ())
+            return judged(state, Ruled((fresh,), (), fresh.statistic))
+        counts = np.array(_counts(window, cells, bool(baseline.parameters.get("has_others"))), dtype=np.float64)
         if state.pending:
             counts += np.array(state.pending)
         if counts.sum() < baseline.number("least"):
@@ -168,9 +179,33 @@ class CategoryMix:
                 return waiting(State(state.points, statistics, pending, state.latched), parts, pending)
             return judged(state, Ruled(parts, statistics, None, pending))
         raw = _chi_square(np.array(baseline.numbers("reference")), counts) / baseline.number("effect")
-        z = (_score(raw, len(cells)) - baseline.number("centre")) / baseline.number("sd")
+        z = (_score(raw, len(counts) - 1) - baseline.number("centre")) / baseline.number("sd")
         moved = rules.moved(statistics, (z,))
         return judged(state, Ruled((*rules.parts(moved), fresh), moved, z))
+
+
+def _nearly_one(
+    points: Sequence[Categories], totals: Counter[Name], named: list[Name], settings: CategorySettings, seed: int
+) -> Baseline:
+    """The baseline of rows that are nearly all of one category: the whole budget for the exact tail of all others."""
+    n = sum(totals.values())
+    return Baseline(
+        kind=KIND,
+        parameters={
+            "cells": named,
+            "has_others": False,
+            "names": named,
+            "unseen": (n - totals[named[0]] + 1) / (n + 2),
+            "alpha_new": 1 / settings.arl0,
+            "beyond": False,
+            **frozen((), np.empty(0), np.empty(0)),
+        },
+        n=n,
+        windows=len(points),
+        method="all but one category together",
+        seed=seed,
+        arl0=settings.arl0,
+    )
 
 
 def _words(baseline: Baseline, name: str) -> list[Name]:
@@ -178,25 +213,24 @@ def _words(baseline: Baseline, name: str) -> list[Name]:
     return [None if one is None else str(one) for one in found] if isinstance(found, (list, tuple)) else []
 
 
-def _cells(totals: Counter[Name], typical: float) -> tuple[list[Name], int]:
-    """The categories with a cell of their own, all others sharing one, and how many rows a window needs for that.
+def _cells(totals: Counter[Name], typical: float) -> tuple[list[Name], int, bool]:
+    """The categories with a cell of their own, how many rows a window needs for them, and whether all others have one.
 
-    At least two cells are expected five times; more where a `typical` window has rows for them.
+    At least two cells are expected five times; more where a `typical` window has rows for them. Others that are
+    expected less than once have no cell: what is rare is judged by its exact tail.
     """
     rows = sum(totals.values())
     ordered = sorted(totals, key=lambda name: (-totals[name], name or ""))
     share = totals[ordered[0]] / rows
-    # All of one kind: half a row more of something else.
-    rest = max(1 - share, 0.5 / rows)
-    least = math.ceil(max(EXPECTED_MIN / share, min(EXPECTED_MIN / rest, rows)))
+    least = math.ceil(max(EXPECTED_MIN / share, EXPECTED_MIN / max(1 - share, 0.5 / rows)))
     n = max(typical, least)
     cells = [name for name in ordered if totals[name] / rows * n >= EXPECTED_MIN] or ordered[:1]
-    while len(cells) > 1:
+    while True:
         left = (rows - sum(totals[name] for name in cells)) / rows * n
-        if left == 0 or left >= (POOL_MIN if len(cells) >= CELLS_BESIDE else EXPECTED_MIN):
-            break
+        has_others = left >= (POOL_MIN if len(cells) >= CELLS_BESIDE else EXPECTED_MIN)
+        if has_others or left < POOL_MIN or len(cells) == 1:
+            return cells, least, has_others
         cells.pop()
-    return cells, least
 
 
 def _merged(windows: list[Counter[Name]], filled: list[int], least: int) -> tuple[list[Counter[Name]], list[int]]:
@@ -214,16 +248,15 @@ def _merged(windows: list[Counter[Name]], filled: list[int], least: int) -> tupl
     return found, first
 
 
-def _counts(window: Counter[Name], cells: Sequence[Name]) -> list[int]:
-    """Rows of each cell, those of all other categories last."""
+def _counts(window: Counter[Name], cells: Sequence[Name], has_others: bool) -> list[int]:
+    """Rows of each cell, those of all other categories last where they have one."""
     named = [window[name] for name in cells]
-    return [*named, sum(window.values()) - sum(named)]
+    return [*named, sum(window.values()) - sum(named)] if has_others else named
 
 
 def _chi_square(reference: Floats, window: Floats) -> float:
-    """Pearson's statistic of two rows of counts (k,), each with ½ more in the cell of all others, often of none."""
+    """Pearson's statistic of two rows of counts (k,); a cell of none on both sides adds 0."""
     table = np.stack([reference, window])
-    table[:, -1] += 0.5
     whole = table.sum()
     expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / whole
     some = expected > 0
@@ -241,7 +274,7 @@ def _new(baseline: Baseline, window: Counter[Name], names: Sequence[Name]) -> Pa
     limit = upper_quantile(alpha) if alpha > 0 else None
     known = set(names)
     fresh = Counter({name: k for name, k in window.items() if name not in known})
-    if limit is None or not fresh or baseline.parameters.get("is_cut"):
+    if limit is None or not fresh:
         return Part("new category", 0.0, None, limit)
     tails = share_tails(sum(fresh.values()), sum(window.values()), baseline.number("unseen"))
     chance = tails.at + tails.above

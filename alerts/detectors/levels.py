@@ -37,6 +37,8 @@ USUAL = (Rule("EWMA 0.1", 0, 0.1, 0.8), Rule("one point", 0, 1.0, 0.2))
 _SKEWED = 1.0
 _BLOCKS_LEAST = 8
 _SMOOTH = 0.3
+# Neighbours that correlate by so many standard errors may have a day in them.
+_CLEARLY = 2.0
 # Levels that are all alike: so much of the level, and of the scale of numbers, is then one sd.
 _PART, _LEAST = 0.02, 1e-9
 # One wild window must not hold an average beyond its limit for ever.
@@ -91,7 +93,8 @@ class Levels:
             return refusal
         centre, between = spread(kept)
         lasting = memory(z[kept])
-        block = max(1, min(round(settings.windows_a_day), n // _BLOCKS_LEAST)) if lasting.is_any else 1
+        is_lasting = lasting.share * lasting.keep > _CLEARLY / math.sqrt(n)
+        block = max(1, min(round(settings.windows_a_day), n // _BLOCKS_LEAST)) if is_lasting else 1
         z = z[kept]
         rules = chosen(settings.by, USUAL)
         flat = float(z.std(ddof=1)) < 0.5

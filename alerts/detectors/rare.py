@@ -54,7 +54,8 @@ class Rare:
         """A frozen share, from Jeffreys' prior under 30 events (`assumed` says so), with limits drawn at its volumes.
 
         Assumes windows independent given the share. TooLittle under 50 windows that hold anything, or 200 requests;
-        NotStable for a change within. Source: statistics.md 3.2; Reynolds & Stoumbos 1999.
+        NotStable for a change within. A fall is looked for only from 30 events on. Source: statistics.md 3.2;
+        Reynolds & Stoumbos 1999.
         """
         positions = [at for at, point in enumerate(points) if point.n > 0]
         k = np.array([points[at].k for at in positions], dtype=np.int64)
@@ -68,8 +69,9 @@ class Rare:
 
             def scores(which: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> phase1.Floats:
                 share = jeffreys(int(k[which].sum()), int(n[which].sum())).share
+                alike = dispersed(k[which], n[which], share, seed)
                 pairs = zip(k.tolist(), n.tolist(), strict=True)
-                return np.array([normal_score(one, of, share) or 0.0 for one, of in pairs])
+                return np.array([normal_score(one, of, share, alike) or 0.0 for one, of in pairs])
 
             kept = phase1.screened(len(k), scores)
             refusal = phase1.refused(scores(kept), seed, positions)
@@ -86,8 +88,13 @@ class Rare:
             "assumed": known.assumed,
             "rho": rho,
         }
+        if known.assumed and settings.up_share == 0:
+            return TooLittle(events, EVENTS_MIN, "events")
         for at, (side, ratio) in enumerate(_SIDES):
             share = settings.up_share if side == "up" else 1 - settings.up_share
+            if side == "down" and known.assumed:
+                # That events cease is no news where next to none ever came.
+                share = 0.0
             limit = None
             if share > 0:
                 # Limits per window that holds anything, as the sum moves only there.

@@ -37,6 +37,8 @@ VECTORS_MIN = 500
 COMPONENTS = 8
 # Squared residuals under this part of the reference's middle one are a copy of a reference text, not a better fit.
 _LEAST_RESIDUAL = 1e-3
+# Components that are looked at for a change within a reference.
+_LOOKED_AT = 3
 _STEPS, _ALARMS, _CHAINS = 1_000, 120, (300, 4_000)
 _SCALES = np.linspace(0.70, 1.20, 8)
 
@@ -102,13 +104,11 @@ class Vectors:
         spread = float(residuals.std(ddof=1)) or 1.0
         level = float(residuals.mean())
         readings = np.concatenate([_standard(part) for part in crossed])
-        ordered = np.empty_like(readings)
-        ordered[np.concatenate([halves[1], halves[0]])] = readings
-        refusal = _refused(ordered, seed)
+        fit = _fitted(rows, settings.components)
+        refusal = _refused(fit, rows, seed)
         if refusal is not None:
             return refusal
         limit = _limit(readings, settings.lam, settings.arl0, seed)
-        fit = _fitted(rows, settings.components)
         return Baseline(
             kind=KIND,
             parameters={
@@ -167,9 +167,11 @@ def _standard(part: Floats) -> Floats:
     return result
 
 
-def _refused(readings: Floats, seed: int) -> NotStable | None:
-    """A change in any coordinate, each tested at its part of the level."""
-    found = [phase1.refused(readings[:, j], seed) for j in (readings.shape[1] - 1, 0)]
+def _refused(fit: _Fit, rows: Floats, seed: int) -> NotStable | None:
+    """A change in the residual or the first components of the whole reference: what moved is most of its spread."""
+    whitened, residual = fit.readings(rows)
+    columns = [residual, *whitened[:, :_LOOKED_AT].T]
+    found = [phase1.refused(np.ascontiguousarray(column), seed) for column in columns]
     return next((one for one in found if one is not None), None)
 
 

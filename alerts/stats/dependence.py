@@ -142,36 +142,41 @@ def between_windows(means: Array, variances: Array, sizes: Array) -> Between | T
 @dataclass(frozen=True, slots=True)
 class Memory:
     """Points as a slow level and chance about it: `share` of the variance is a level that keeps `keep` from one to the
-    next, the rest is new at every point. r_k = share·keep^k; 0 and 0 of independent points.
+    next, the rest is new at every point. r_k = share·keep^k. `unsure`: the sd of the share, as far as points tell.
     """
 
     share: float = 0.0
     keep: float = 0.0
+    unsure: float = 0.0
 
     @property
     def is_any(self) -> bool:
-        return self.share > 0
+        return self.share > 0 or self.unsure > 0
 
 
 _MEMORY_LAGS = 12
-_KEEPS = np.array([0.2, 0.35, 0.5, 0.6, 0.7, 0.8, 0.88, 0.94, 0.97])
+_KEEPS = np.array([0.35, 0.5, 0.65, 0.8, 0.9, 0.96])
+# A longer memory than the first is taken for one only where it fits the lags better than chance would.
+_BETTER = 4.0
+# What the first autocorrelation of series mostly lies within, about 0, before any point is seen.
+_PRIOR_SD = 0.15
 
 
 def memory(points: Array) -> Memory:
     """How points (n,) in their order resemble each other, by least squares over their first autocorrelations.
 
-    Those come out too small by what the mean took of them, about (1 + 2Σr)/n, which is given back. None where the
-    first two together are no more than chance (one standard error). Points below 16 are too few to tell: none.
-    Source: the autocorrelation of an AR(1) seen with noise, Granger & Morris 1976, J. Royal Statistical Society A 139.
+    Those come out too small by what the mean took of them, about (1 + 2Σr)/n, which is given back. Nothing of points
+    that are all alike, or fewer than 16. Source: the autocorrelation of an AR(1) seen with noise, Granger & Morris
+    1976, J. Royal Statistical Society A 139; errors of 1/√n by Bartlett 1946.
     """
     n = int(points.size)
     if n < 16:
         return Memory()
     lags = min(_MEMORY_LAGS, n // 6)
     r = autocorrelations(points, lags)
-    if r[0] + r[1] <= math.sqrt(2 / n):
+    if not r.any():
         return Memory()
-    best = Memory()
+    best = Memory(0.0, float(_KEEPS[0]))
     for _ in range(2):
         whole = 1 + 2 * best.share * best.keep / (1 - best.keep)
         given = r + min(whole, n / 8) / n
@@ -179,5 +184,7 @@ def memory(points: Array) -> Memory:
         shares = np.clip((powers @ given) / (powers**2).sum(axis=1), 0.0, 1.0)
         misses = ((given - shares[:, None] * powers) ** 2).sum(axis=1)
         at = int(misses.argmin())
-        best = Memory(float(shares[at]), float(_KEEPS[at]))
+        at = at if misses[at] < misses[0] - _BETTER / n else 0
+        keep = float(_KEEPS[at])
+        best = Memory(float(shares[at]), keep, min(1.0, 1 / math.sqrt(n + _PRIOR_SD**-2) / keep))
     return best

@@ -20,6 +20,8 @@ from alerts.stats.dependence import Memory
 Floats = NDArray[np.float64]
 
 ROWS_MIN = 8
+# Skewness under this is chance; none is carried beyond that of a square of a normal, nor bent further than this.
+_EVEN, _SKEWNESS_MOST, _BENT_MOST = 0.1, 2.8, 0.35
 # A cumulative sum remembers about as long as an EWMA of this weight.
 _SUM_AS = 0.05
 # Steps of a chain: ten times the memory of the slowest statistic, and no fewer than measured to settle (spec 2.3).
@@ -147,11 +149,25 @@ class _World:
     ) -> None:
         self.n, self.chains, self.block, self.smooth = len(sample), chains, block, smooth
         self.memories = [channel.memory for channel in channels]
+        # How much of each chain's truth lasts: no two as much, as far as the baseline leaves it open.
+        self.lasting = [
+            np.clip(memory.share + memory.unsure * generator.standard_normal(chains), 0.0, 1.0)
+            for memory in (each or Memory() for each in self.memories)
+        ]
         # A sample's own spread is too small by (n-1)/n as a truth to draw from.
         widen = math.sqrt(self.n / (self.n - 1))
         middle = sample.mean(axis=0)
         self.columns = [np.ascontiguousarray(sample[:, j]) for j in range(sample.shape[1])]
-        self.spreads = [float(column.std(ddof=1)) for column in self.columns]
+        # A sample that is all alike is smoothed by its floor: what it never showed it may yet do.
+        self.spreads = [
+            max(float(column.std(ddof=1)), channel.floor)
+            for column, channel in zip(self.columns, channels, strict=True)
+        ]
+        # What smooths or wanders is nearer to normal than its parts: those are drawn as much more lopsided.
+        self.columns = [
+            _lopsided(column, _evened(self.smooth, memory))
+            for column, memory in zip(self.columns, self.memories, strict=True)
+        ]
         means = np.empty((len(channels), chains))
         sds = np.empty((len(channels), chains))
         for j in range(len(channels)):
@@ -164,10 +180,11 @@ class _World:
             size = min(rows, chains - start)
             self.levels.clear()
             drawn = self._starts(generator, (size, length))
+            which = slice(start, start + size)
             for j in range(len(channels)):
-                values = self._values(drawn.T, j, generator).T
-                means[j, start : start + size] = values.mean(axis=1)
-                sds[j, start : start + size] = values.std(axis=1, ddof=1)
+                values = self._values(drawn.T, j, generator, self.lasting[j][which]).T
+                means[j, which] = values.mean(axis=1)
+                sds[j, which] = values.std(axis=1, ddof=1)
         # Errors of a longer baseline are as much smaller as roots of lengths are.
         part = math.sqrt(length / self.n)
         whole_means = np.array([column.mean() for column in self.columns])[:, None]
@@ -184,8 +201,11 @@ class _World:
         starts = generator.integers(0, self.n, (rows, -(-columns // self.block)))
         return ((starts[:, :, None] + np.arange(self.block)) % self.n).reshape(rows, -1)[:, :columns]
 
-    def _values(self, drawn: NDArray[np.int64], j: int, generator: np.random.Generator) -> Floats:
-        """Values (steps, chains) of channel j where these rows were drawn: smoothed, and with a level that wanders."""
+    def _values(self, drawn: NDArray[np.int64], j: int, generator: np.random.Generator, lasting: Floats) -> Floats:
+        """Values (steps, chains) of channel j where these rows were drawn: smoothed, and with a level that wanders.
+
+        `lasting` (chains,): the part of the variance that is the level's.
+        """
         values = self.columns[j][drawn]
         memory, middle = self.memories[j], self.columns[j].mean()
         if self.smooth:
@@ -204,8 +224,8 @@ class _World:
                 level = memory.keep * level + shock
                 wandered[at] = level
             self.levels[j] = level
-            part = math.sqrt(memory.share) * self.spreads[j]
-            values = middle + math.sqrt(1 - memory.share) * (values - middle) + part * wandered
+            part = np.sqrt(lasting) * self.spreads[j]
+            values = middle + np.sqrt(1 - lasting) * (values - middle) + part * wandered
         result: Floats = values
         return result
 
@@ -215,7 +235,48 @@ class _World:
             drawn = generator.integers(0, self.n, (steps, self.chains))
         else:
             drawn = self._starts(generator, (self.chains, steps)).T
-        return [(self._values(drawn, j, generator) - self.centres[j]) / self.sds[j] for j in range(len(self.columns))]
+        return [
+            (self._values(drawn, j, generator, self.lasting[j]) - self.centres[j]) / self.sds[j]
+            for j in range(len(self.columns))
+        ]
+
+
+def _evened(smooth: float, memory: Memory | None) -> float:
+    """The part of a sample's skewness that is left after it was smoothed and mixed with a level that wanders."""
+    kept = math.pow(1 - smooth**2, 1.5)
+    if memory is None or not memory.is_any:
+        return kept
+    share, keep = memory.share, memory.keep
+    # Skewness of a sum of independent parts, the level's an AR(1) of innovations like the sample.
+    level = math.pow(1 - keep**2, 1.5) / (1 - keep**3)
+    return kept * (math.pow(1 - share, 1.5) + level * math.pow(share, 1.5))
+
+
+def _skewness(values: Floats) -> float:
+    centred = values - values.mean()
+    sd = float(centred.std())
+    return float((centred**3).mean()) / sd**3 if sd > 0 else 0.0
+
+
+def _lopsided(values: Floats, part: float) -> Floats:
+    """The values with 1/`part` of their skewness, their mean and sd; no more than a parabola of them can be bent to."""
+    mean, sd = float(values.mean()), float(values.std(ddof=1))
+    skew = _skewness(values)
+    if sd <= 0 or part >= 1 or abs(skew) < _EVEN:
+        return values
+    u = (values - mean) / sd
+    wanted = max(-_SKEWNESS_MOST, min(_SKEWNESS_MOST, skew / max(part, 1 / _SKEWNESS_MOST)))
+    low, high = 0.0, _BENT_MOST
+    sign = 1.0 if skew > 0 else -1.0
+    for _ in range(20):
+        middle = (low + high) / 2
+        if _skewness(u + sign * middle * u * u) * sign < wanted * sign:
+            low = middle
+        else:
+            high = middle
+    bent = u + sign * low * u * u
+    result: Floats = mean + sd * (bent - bent.mean()) / bent.std(ddof=1)
+    return result
 
 
 class _Step:

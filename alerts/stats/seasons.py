@@ -61,7 +61,7 @@ def between(levels: Sequence[float], hour: float) -> float:
 
 
 def trended(events: Floats, usual: Floats, windows_a_day: float) -> Floats:
-    """Each window's expectation (n,) with the factor of the day before it: what came against what was usual, decaying."""
+    """Each window's expectation (n,) with the factor of the day before it, what came by then against what was usual."""
     keep, seen, due = math.exp(-1 / windows_a_day), 0.0, 0.0
     expected = np.empty(len(events))
     for at, (k, mean) in enumerate(zip(events.tolist(), usual.tolist(), strict=True)):

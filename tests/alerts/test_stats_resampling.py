@@ -167,6 +167,16 @@ def test_a_constant_baseline_never_divides_by_nothing():
     )
 
     assert (limits.low[0], limits.high[0]) == (0.0, 0.0)
+    smoothed = chain_limits(
+        np.full((100, 1), 5.0),
+        [Channel("z", floor=1.0)],
+        [Rule("EWMA", 0, 0.1, 1.0)],
+        arl0=1_000.0,
+        up_share=0.5,
+        seed=1,
+        smooth=1.0,
+    )
+    assert smoothed.high[0] == pytest.approx(boundary_for(0.1, 1_000.0), rel=0.15)
 
 
 def test_fewer_rows_than_eight_are_no_baseline():
