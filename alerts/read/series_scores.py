@@ -246,7 +246,10 @@ def _read(
         groups=also("r", dimensions),
         most=sql.Literal(making.SCORES_MAX),
         lows=sql.SQL("").join(
-            sql.SQL("coalesce(sum(r.w) FILTER (WHERE r.y <= {}::float8), 0), ").format(sql.Literal(low)) for low in lows
+            sql.SQL("coalesce(sum(r.w ORDER BY r.place) FILTER (WHERE r.y <= {}::float8), 0), ").format(
+                sql.Literal(low)
+            )
+            for low in lows
         ),
         rows=template(
             group.rows,

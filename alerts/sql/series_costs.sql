@@ -6,8 +6,8 @@ SELECT
     r.at, {dimensions}
     count(*)::bigint,
     count(*) FILTER (WHERE r.is_known),
-    coalesce(sum(r.usd) FILTER (WHERE r.is_known), 0),
-    coalesce(sum(r.usd * r.usd) FILTER (WHERE r.is_known), 0),
+    coalesce(sum(r.usd ORDER BY r.usd) FILTER (WHERE r.is_known), 0),
+    coalesce(sum(r.usd * r.usd ORDER BY r.usd) FILTER (WHERE r.is_known), 0),
     count(*) FILTER (WHERE r.is_known AND r.cost_pico = 0),
     coalesce(array_agg(r.usd ORDER BY r.usd) FILTER (WHERE r.is_known AND (
         r.many <= {most} OR

@@ -95,6 +95,7 @@ def test_costs_of_requests_are_those_that_are_known(traffic):
             assert share.data.k == (costs == 0).sum()
         assert each.coverage is None or 0 < each.coverage < 1 or each.coverage in {0.0, 1.0}
     assert any(each.coverage not in {None, 1.0} for each in found)
+    assert [read(traffic, "cost_per_request", [each.window])[0] for each in found] == found
     parts = read_all(
         traffic,
         [define("cost_per_request", scope={"feature": value}) for value in ("search", "returns", None)]
@@ -128,7 +129,7 @@ def test_a_filter_that_is_none_is_refused_by_its_field(shop):  # noqa: F811
         read(shop.project, "spend", hour, text=EVERYTHING, scope={"model": "gpt-4o-mini"})
 
 
-def test_a_point_leads_to_as_many_traces_as_it_counts(traffic, shop):  # noqa: F811
+def test_a_point_leads_to_as_many_traces_as_it_counts_of_values_that_were_seen(traffic, shop):  # noqa: F811
     day = Window(NOW - timedelta(days=7), NOW)
     asked = [
         define("requests"),
@@ -141,8 +142,7 @@ def test_a_point_leads_to_as_many_traces_as_it_counts(traffic, shop):  # noqa: F
         found = shop.nobody.get(f"/api/v1/traces?{query}&limit=200", headers=shop.key("read")).json()
         assert len(found["items"]) == answer[0].n, query
 
-
-def test_pickers_offer_what_was_seen_and_history_begins_with_it(traffic):
+    # Pickers offer what was seen, and history begins with it.
     span = (NOW - timedelta(days=7), NOW)
 
     assert set(values_of(traffic.pk, "UTC", METRICS["errors"], "feature", *span)) == {"search", "returns", None}

@@ -50,6 +50,10 @@ def test_scores_come_in_their_order_with_their_weights(judged):
         assert each.data.values == tuple(y)
         assert each.data.weights == pytest.approx(tuple(w))
         assert each.low < each.value < each.high
+    # Live reads a window alone, a back-test all of them: the same to the last bit.
+    for key, params in (("score", OF), ("low_scores", OF), ("flagged", {"judge": "quality"})):
+        together = read(project, key, day(project), **params)
+        assert [read(project, key, [each.window], **params)[0] for each in together[::7]] == together[::7]
 
 
 def test_a_window_is_the_estimate_of_that_window(judged):
