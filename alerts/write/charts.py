@@ -34,6 +34,12 @@ _CLAIM = """
     )
     RETURNING id
 """
+_MOVE = """
+    UPDATE alerts_monitor SET chart = %(chart)s, standing = %(standing)s, standing_words = %(words)s,
+        standing_since = %(since)s, next_start = %(next_start)s, decided_to = %(decided_to)s, due_at = %(due_at)s,
+        leased_until = NULL, failures = 0, error = '', version = version + 1
+    WHERE id = %(id)s AND version = %(version)s AND archived_at IS NULL AND is_on
+"""
 _POINT = """
     INSERT INTO alerts_point (
         monitor_id, chart_no, start_at, end_at, project_id, n, n_eff, value, low, high, coverage, phase, baseline_id, z,
@@ -69,28 +75,32 @@ def claim(now: datetime, *, seconds: float, limit: int, is_replaying: bool) -> l
 
 def commit(row: Monitor, done: Round) -> bool:
     """Everything a round came to; False, and nothing written, where the monitor moved meanwhile."""
-    with transaction.atomic():
-        seen = Monitor.objects.filter(pk=row.pk, version=row.version, archived_at__isnull=True, is_on=True)
-        last = done.steps[-1].chart if done.steps else done.chart
-        if not seen.update(version=F("version") + 1):
+    last = done.steps[-1].chart if done.steps else done.chart
+    stored = {**row.chart, **to_json(done.chart)}
+    if not done.chart.baseline_no:
+        stored["baseline_id"] = None
+    with transaction.atomic(), raw_cursor() as cursor:
+        cursor.execute(
+            _MOVE,
+            {
+                "id": row.pk,
+                "version": row.version,
+                "chart": json.dumps(stored),
+                "standing": str(last.standing),
+                "words": last.words[:400],
+                "since": last.since or row.standing_since,
+                "next_start": done.next_start,
+                "decided_to": last.decided_to,
+                "due_at": done.due_at,
+            },
+        )
+        if not cursor.rowcount:
             return False
         numbers = _baselines(row, done)
-        alarms = _alarms(row, done, numbers)
-        _points(row, done, numbers, alarms)
-        stored = {**row.chart, **to_json(done.chart)}
-        stored["baseline_id"] = numbers.get(done.chart.baseline_no)
-        Monitor.objects.filter(pk=row.pk).update(
-            chart=stored,
-            standing=str(last.standing),
-            standing_words=last.words[:400],
-            standing_since=last.since or row.standing_since,
-            next_start=done.next_start,
-            decided_to=last.decided_to,
-            due_at=done.due_at,
-            leased_until=None,
-            failures=0,
-            error="",
-        )
+        if any(step.baseline is not None for step in done.steps):
+            stored["baseline_id"] = numbers.get(done.chart.baseline_no)
+            Monitor.objects.filter(pk=row.pk).update(chart=stored)
+        _points(row, done, numbers, _alarms(row, done, numbers))
     return True
 
 
