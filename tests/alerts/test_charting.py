@@ -403,3 +403,29 @@ def test_learning_says_what_is_missing():
 
     assert found[-1].chart.standing is Standing.LEARNING
     assert found[-1].chart.words == "learning: 3 of 20 windows of 50 values"
+
+
+def test_a_series_that_flaps_is_one_alarm():
+    flapping = [0.08 if at % 6 < 3 else 0.0 for at in range(60)]
+
+    chart = run(shares([0.02] * 100 + flapping + [0.02] * 60))
+    fixed = replace(DEFINITION, method=Method.FIXED, threshold=Threshold(0.05, release=0.01))
+    without_release = replace(fixed, threshold=Threshold(0.05))
+
+    assert len(alarms(chart)) == 1
+    # A fixed limit is as restless as its hysteresis lets it be.
+    assert len(alarms(run(shares(flapping, n=4_000), fixed))) == 10
+    assert len(alarms(run(shares([0.08, 0.03] * 10, n=4_000), fixed))) == 1
+    assert len(alarms(run(shares([0.08, 0.03] * 10, n=4_000), without_release))) == 10
+
+
+def test_an_outage_of_the_sender_is_one_alarm_of_silence_and_no_other():
+    outage = [reading(at, None) for at in range(120, 140)]
+
+    found = run(
+        [*shares([0.02] * 120), *outage, *shares([0.02] * 40, first=140)], replace(DEFINITION, no_data=2 * HOUR)
+    )
+
+    assert [(one.rule, one.window.end) for one in alarms(found)] == [("no data", MONDAY + 122 * HOUR)]
+    assert [at for at, one in enumerate(found) if one.ended] == [140]
+    assert found[-1].chart.standing is Standing.IN_CONTROL
