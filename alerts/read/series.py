@@ -15,6 +15,7 @@ from alerts.read.filtering import check_filter as check_filter
 from alerts.read.series_about import check_params as check_params
 from alerts.read.series_about import history_start as history_start
 from alerts.read.series_about import made_by as made_by
+from alerts.read.series_about import makers as makers
 from alerts.read.series_about import metric_for as metric_for
 from alerts.read.series_about import metrics_for as metrics_for
 from alerts.read.series_about import param_choices as param_choices

@@ -11,6 +11,7 @@ from alerts.series import making
 from alerts.series.asked import Asked, SeriesFault
 
 Answers = list[list[Reading] | SeriesFault]
+OF_SAMPLES = ("embeddings", "inputs_and_outputs")
 
 
 def read_vectors(project_id: int, zone: str, asked: Sequence[Asked], windows: Sequence[Window]) -> Answers:
