@@ -61,17 +61,30 @@ def refused(values: Floats, seed: int, positions: Sequence[int] | None = None) -
 def screened(n: int, standardise: Callable[[NDArray[np.bool_]], Floats]) -> NDArray[np.bool_]:
     """Which of n points stay: those within limits that would leave out any good point once in a hundred stretches.
 
-    `standardise(kept)` gives the z of all n points by what the kept ones would be frozen with. At most three rounds,
-    none leaves fewer than three quarters of the points: then it is no matter of outliers, and all stay as they are.
+    `standardise(kept)` gives the z of all n points by what the kept ones would be frozen with. A side whose tail is
+    longer than a normal one has its own limit, by an exponential of the same median excess: what is lopsided is no
+    outlier. At most three rounds, none leaves fewer than three quarters of the points: then it is no matter of
+    outliers, and all stay as they are.
     """
     kept = np.ones(n, dtype=np.bool_)
     for _ in range(ROUNDS):
         z = standardise(kept)
-        limit = NormalDist().inv_cdf(1 - _SCREEN / (2 * n))
-        still = kept & (np.abs(z) <= limit)
+        still = kept & (z <= _limit(z[kept], n)) & (-z <= _limit(-z[kept], n))
         if still.sum() == kept.sum():
             return kept
         if still.sum() < 0.75 * n:
             return np.ones(n, dtype=np.bool_)
         kept = still
     return kept
+
+
+def _limit(z: Floats, n: int) -> float:
+    """What the largest of n points passes once in two hundred stretches: normal, or longer where the tail is."""
+    normal = NormalDist().inv_cdf(1 - _SCREEN / (2 * n))
+    ordered = np.sort(z)[::-1]
+    count = max(len(z) // 10, 10)
+    if count >= len(z):
+        return normal
+    start = float(ordered[count])
+    excess = (float(np.median(ordered[:count])) - start) / math.log(2)
+    return max(normal, start + excess * math.log(2 * count / _SCREEN))
