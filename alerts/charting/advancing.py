@@ -19,7 +19,7 @@ from typing import Any
 from alerts.charting import learning as learner
 from alerts.charting import thresholds
 from alerts.charting.merging import WAIT_MOST, is_enough, merged
-from alerts.charting.showing import Shown, shown
+from alerts.charting.showing import MICRO, Shown, shown
 from alerts.charting.types import (
     RULE_MEMBERS,
     RULE_NO_DATA,
@@ -178,7 +178,7 @@ def _judged(
         taken = None if marked else collected(start, window.end, n, value, data)
         chart, judged = _learned(chart, definition, metric, arl0, taken, held, recall)
     else:
-        chart, judged = _by_detector(chart, held, data)
+        chart, judged = _by_detector(chart, held, data, metric)
     beyond = thresholds.bound(definition, value)
     if beyond is not None:
         crossed: Direction = "down" if beyond.limit_low is not None else "up"
@@ -274,7 +274,7 @@ def take_over(chart: Chart, baseline: NewBaseline) -> Chart:
     )
 
 
-def _by_detector(chart: Chart, held: _Judged, data: Data) -> tuple[Chart, _Judged]:
+def _by_detector(chart: Chart, held: _Judged, data: Data, metric: Metric) -> tuple[Chart, _Judged]:
     """The window as the frozen baseline sees it."""
     baseline = chart.baseline
     if baseline is None:
@@ -292,7 +292,7 @@ def _by_detector(chart: Chart, held: _Judged, data: Data) -> tuple[Chart, _Judge
         crossed=verdict.crossed,
         parts=verdict.parts,
         z=verdict.z,
-        shown=shown(baseline, chart.centre, before, data, verdict),
+        shown=shown(baseline, chart.centre, before, data, verdict, MICRO if metric.unit == "usd" else 1.0),
     )
     return replace(chart, state=state), judged
 

@@ -17,6 +17,8 @@ from alerts.monitors.types import Count, Data, Level, Share, Values
 
 # Beyond e^30 a ratio is no picture of anything.
 _LOG_MOST = 30.0
+# Money is counted in millionths of a dollar and drawn in dollars.
+MICRO = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,16 @@ class _Scale:
         return value if self.most is None else min(value, self.most)
 
 
-def shown(baseline: Baseline, centre: float | None, before: State, data: Data, verdict: Verdict) -> Shown:
+def shown(
+    baseline: Baseline, centre: float | None, before: State, data: Data, verdict: Verdict, an_event: float = 1.0
+) -> Shown:
     """What is drawn of a window with `data` that came to `verdict`; `before`: the state it was judged from.
 
-    `centre`: the middle of what was drawn while the baseline was learned. Nothing where a kind has no such picture.
+    `centre`: the middle of what was drawn while the baseline was learned; `an_event`: what one counted event is in the
+    metric's unit. Nothing where a kind has no such picture.
     """
     part = _main(baseline, verdict)
-    scale = _scale(baseline, centre, before, data)
+    scale = _scale(baseline, centre, before, data, an_event)
     if part is None or scale is None:
         return Shown()
     if baseline.kind == "rare" or any(_list(baseline, "sums")):
@@ -76,7 +81,7 @@ def _main(baseline: Baseline, verdict: Verdict) -> Part | None:
     return verdict.parts[0] if verdict.parts else None
 
 
-def _scale(baseline: Baseline, centre: float | None, before: State, data: Data) -> _Scale | None:
+def _scale(baseline: Baseline, centre: float | None, before: State, data: Data, an_event: float) -> _Scale | None:
     known: Mapping[str, object] = baseline.parameters
     if isinstance(data, Share) and data.n and {"p", "rho"} <= set(known):
         p, rho = baseline.number("p"), baseline.number("rho")
@@ -84,7 +89,8 @@ def _scale(baseline: Baseline, centre: float | None, before: State, data: Data) 
         return _Scale(p, sd, least=0.0, most=1.0)
     if isinstance(data, Count) and "used_to" in known:
         mean, sd = expected_at(baseline, before, data.hour)
-        return _Scale(mean + baseline.number("centre") * sd, baseline.number("sd") * sd, least=0.0)
+        middle = (mean + baseline.number("centre") * sd) * an_event
+        return _Scale(middle, baseline.number("sd") * sd * an_event, least=0.0)
     if isinstance(data, Values) and data.values and {"centres", "sds"} <= set(known):
         sd = _sd_of_values(baseline, data)
         if baseline.kind == "score":

@@ -1,0 +1,31 @@
+"""Money is counted in millionths of a dollar and drawn in dollars, its limits too."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from alerts.charting.advancing import advance, begin
+from alerts.monitors.types import BaselinePolicy, Count, Definition, Reading, Window
+from alerts.series.catalogue import METRICS
+
+START, HOUR = datetime(2026, 3, 2, tzinfo=UTC), timedelta(hours=1)
+
+
+def test_limits_of_spend_lie_around_what_is_spent():
+    definition = Definition("Spend", "spend", baseline=BaselinePolicy(days=14))
+    chart = begin(definition)
+    micro = np.random.default_rng(2).normal(500_000, 40_000, 15 * 24)
+
+    for at, spent in enumerate(micro.astype(int)):
+        window = Window(START + at * HOUR, START + (at + 1) * HOUR)
+        reading = Reading(window, 90, spent / 1e6, Count(int(spent), float(at % 168)))
+        step = advance(chart, definition, METRICS["spend"], reading, 2_000.0)
+        chart = step.chart
+
+    point = step.point
+    assert point.shown_high is not None
+    assert 0.5 < point.shown_high < 0.9
+    assert 0.3 < point.shown_level < 0.7
+    assert 0.4 < point.told["centre"] < 0.6
