@@ -138,8 +138,8 @@ def suggestion(tally: AlarmTally) -> str:
     if high >= REAL_LEAST:
         return ""
     return (
-        f"{tally.real} of {judged} pages were real (80% interval {fmt.share(low)}–{fmt.share(high)}). Make it a "
-        "notice, give it a new baseline, or put it away."
+        f"{tally.real} of {judged} pages were real (80% interval {fmt.share(low)}–{fmt.share(high)}). Mute it, make "
+        "it a notice, give it a new baseline, or put it away."
     )
 
 

@@ -32,7 +32,7 @@ from alerts.series.catalogue import find_metric
 from alerts.series.links import behind
 from alerts.stats.shift import Shift, shift_of_mean, shift_of_share
 from evals.stats.results import TooLittle
-from telltale.lib import clock
+from telltale.lib import charts, clock
 from telltale.lib import format as fmt
 from telltale.projects.access import may, project_page
 from telltale.projects.models import Project
@@ -252,6 +252,7 @@ def _context(
             _href(window),
             chart_view.finding(monitor, alarm, points),
             _note(held.drawn, monitor, window, unit),
+            _set_levels(monitor, unit),
         ),
         "strip": chart_figure.units_strip(sketch, _NOUNS.get(metric.kind, "Units") if metric else "Units"),
         "statistic": _statistic(sketch),
@@ -282,11 +283,27 @@ def _smoothed(points: Sequence[PointRow]) -> str:
 
 def _steps(baselines: Sequence[BaselineRow], monitor: MonitorRow) -> list[chart_figure.Marked]:
     """Where a baseline came into force."""
+    here = [each for each in baselines if each.in_force_from is not None and each.chart_no == monitor.chart_no]
+    first = min((each.id for each in here), default=0)
     return [
-        chart_figure.Marked(each.in_force_from, f"limits of baseline {each.id}")
-        for each in baselines
-        if each.in_force_from is not None and each.chart_no == monitor.chart_no
+        chart_figure.Marked(
+            each.in_force_from, f"watched from here: baseline {each.id}" if each.id == first else f"baseline {each.id}"
+        )
+        for each in here
+        if each.in_force_from is not None
     ]
+
+
+def _set_levels(monitor: MonitorRow, unit: charts.Unit) -> list[charts.Limit]:
+    """What people set beside a chart: what an objective allows, floor and ceiling."""
+    definition = monitor.definition
+    found = []
+    if definition.objective is not None:
+        found.append(charts.Limit(definition.objective.allowed, f"{unit.text(definition.objective.allowed)} allowed"))
+    for name, value in (("floor", definition.floor), ("ceiling", definition.ceiling)):
+        if value is not None:
+            found.append(charts.Limit(value, f"{name} {unit.text(value)}", "c-limit-bad"))
+    return found
 
 
 def _statistic(sketch: chart_figure.Sketch) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from alerts.monitors.states import PointState
@@ -15,11 +16,14 @@ from alerts.read.points import PointRow
 from telltale.lib import charts
 from telltale.lib import format as fmt
 
-RIGHT, TICKS_MAX = 104.0, 9
+# Room for the labels at line ends: as much as the longest of them takes.
+RIGHT, RIGHT_MOST, LETTER, TICKS_MAX = 104.0, 190.0, 7.2, 9
 SIZE, STATISTIC_SIZE = (1060, 330), (1060, 190)
 # Beyond so many windows a hollow circle each would be a smear.
 RINGS_MAX = 260
 ROWS_MAX = 120
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _STEPS = tuple(
     timedelta(minutes=minutes) for minutes in (5, 15, 30, 60, 180, 360, 720, 1440, 2880, 10_080, 20_160, 40_320)
 )
@@ -34,7 +38,7 @@ class Marked:
     is_hot: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sketch:
     """What all pictures of one chart share: its windows, its time, its words. `length`: of a window."""
 
@@ -48,6 +52,14 @@ class Sketch:
     every: int
     smoothed: str  # what the smoothed line is called: "EWMA"
 
+    @cached_property
+    def right(self) -> float:
+        """The room at the right, the same for all pictures of the chart."""
+        last = next((point for point in reversed(self.points) if point.shown_level is not None), None)
+        values = (last.shown_level, last.shown_low, last.shown_high) if last is not None else ()
+        longest = max((len(self.unit.text(value)) for value in values if value is not None), default=0)
+        return min(max(RIGHT, 16 + LETTER * (longest + len(self.smoothed) + 1)), RIGHT_MOST)
+
     @property
     def x_range(self) -> tuple[float, float]:
         return self.start.timestamp(), self.end.timestamp()
@@ -60,10 +72,12 @@ def chart(
     href: Callable[[PointRow], str],
     finding: str,
     note: str,
+    levels_set: Sequence[charts.Limit] = (),
 ) -> charts.Figure | None:
     """Values, the smoothed level with limits and centre, alarms and changes; None with nothing to draw.
 
     A strip of the picture leads to what is `behind` a window, else to what was said of it (`href`), as rows do.
+    `levels_set`: levels that people set, drawn where they are not far from all that is there.
     """
     points = sketch.points
     if not any(point.now_value is not None for point in points):
@@ -103,9 +117,10 @@ def chart(
         sketch.unit,
         x_range=sketch.x_range,
         size=SIZE,
-        right=RIGHT,
+        right=sketch.right,
         from_zero=from_zero,
         grid=6,
+        limits=[each for each in levels_set if 2 * lowest - highest <= each.value <= max(3 * highest, 0)],
         events=[charts.Event(each.at.timestamp(), each.name, each.is_hot) for each in changes],
         marks=_marks(points, is_smoothed),
         spots=[
@@ -143,7 +158,7 @@ def units_strip(sketch: Sketch, noun: str) -> charts.Figure | None:
     bars = [
         charts.Bar(point.start_at.timestamp(), point.end_at.timestamp(), float(point.now_n)) for point in sketch.points
     ]
-    picture = charts.strip_picture(bars, charts.COUNT, x_range=sketch.x_range, right=RIGHT)
+    picture = charts.strip_picture(bars, charts.COUNT, x_range=sketch.x_range, right=sketch.right)
     sentence = f"{noun} in each window, at most {fmt.count(most)}."
     return charts.Figure(
         finding=f"{noun} in each window",
@@ -193,7 +208,7 @@ def statistic(sketch: Sketch, rule: str, note: str) -> charts.Figure | None:
         unit,
         x_range=sketch.x_range,
         size=STATISTIC_SIZE,
-        right=RIGHT,
+        right=sketch.right,
         from_zero=min(known) >= 0,
     )
     last = next(value for value in reversed(values) if value is not None)
@@ -226,11 +241,13 @@ def title(sketch: Sketch, point: PointRow) -> str:
 
 def window_words(point: PointRow, zone: ZoneInfo) -> str:
     """ "Thu 19 Nov 10:00–11:00"."""
+    # A page has a thousand of these: strftime took a fifth of its time.
     start, end = point.start_at.astimezone(zone), point.end_at.astimezone(zone)
-    days = f"{start:%a} {start.day} {start:%b}"
-    if end - start >= timedelta(days=1):
-        return days if end - start == timedelta(days=1) else f"{days} to {end.day} {end:%b}"
-    return f"{days} {start:%H:%M}{fmt.EN_DASH}{end:%H:%M}"
+    days = f"{_DAYS[start.weekday()]} {start.day} {_MONTHS[start.month - 1]}"
+    if point.end_at - point.start_at >= timedelta(hours=23):
+        last = end - timedelta(minutes=1)
+        return days if last.date() == start.date() else f"{days} to {last.day} {_MONTHS[last.month - 1]}"
+    return f"{days} {start.hour:02}:{start.minute:02}{fmt.EN_DASH}{end.hour:02}:{end.minute:02}"
 
 
 def time_ticks(start: datetime, end: datetime, zone: ZoneInfo) -> list[tuple[float, str]]:

@@ -255,7 +255,7 @@ def facts(definition: Definition, metric: Metric | None, monitor: MonitorRow) ->
         *((name.replace("_", " ").capitalize(), str(value)) for name, value in sorted(definition.params.items())),
         ("Window", f"{words.span(definition.window)}, decided {words.span(definition.lateness)} after its end"),
         ("Late data", f"revise a window for {words.span(definition.grace)}, never a decision"),
-        ("Decides by", words.METHODS[monitor.method].lower()),
+        ("Decides by", words.METHODS[monitor.method]),
         ("Alarms", {"both": "both ways", "up": "upward only", "down": "downward only"}[definition.direction]),
         ("Severity", f"P{monitor.severity}, {'pages' if monitor.is_paging else 'notices only'}"),
     ]
