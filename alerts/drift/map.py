@@ -31,12 +31,13 @@ def plane_of(reference: Floats, current: Floats, is_new: NDArray[np.bool_]) -> P
     if rows.shape[0] < 3 or rows.shape[1] < 2:
         return None
     centred = rows - rows.mean(axis=0)
-    _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
-    whole = float((sizes**2).sum())
+    sizes, axes = np.linalg.eigh(centred.T @ centred)
+    whole = float(sizes.sum())
     if whole <= 0:
         return None
+    two = axes[:, :-3:-1].T
     # The sign of a direction is nobody's: the same rows give the same picture.
-    two = axes[:2] * np.where(axes[:2].sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
+    two = two * np.where(two.sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
     flat = centred @ two.T
     low, high = np.quantile(flat, 0.02, axis=0), np.quantile(flat, 0.98, axis=0)
     places = np.clip((flat - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
@@ -47,7 +48,7 @@ def plane_of(reference: Floats, current: Floats, is_new: NDArray[np.bool_]) -> P
         reference=tuple(points[: a.size]),
         current=tuple(point for point, new in zip(now, told, strict=True) if not new),
         new=tuple(point for point, new in zip(now, told, strict=True) if new),
-        shown=float((sizes[:2] ** 2).sum() / whole),
+        shown=float(sizes[-2:].sum() / whole),
     )
 
 

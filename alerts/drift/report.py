@@ -28,6 +28,7 @@ from telltale.stats.proportions import newcombe, wilson
 Floats = NDArray[np.float64]
 
 Q = 0.1
+PERMUTATIONS = 1_000
 # Under this a shift that is real is a small one; the marks of the scale that people know (Siddiqi 2006).
 PSI_SMALL, PSI_LARGE = 0.10, 0.25
 UNKNOWN = "unknown"
@@ -188,7 +189,9 @@ def make_report(reference: Reference, current: Current, side: Side, *, seed: int
     groups: tuple[Group, ...] = ()
     plane: Plane | None = None
     if n:
-        kernel = kernel_test(reference.rows, current.rows, seed=seed, bandwidth=reference.bandwidth)
+        kernel = kernel_test(
+            reference.rows, current.rows, seed=seed, bandwidth=reference.bandwidth, permutations=PERMUTATIONS
+        )
         drift = topic_drift(reference.topics, current.rows)
         groups = _groups(reference, current, drift)
         is_new = assign(reference.topics.centres, current.rows)[1] > reference.topics.radius
