@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from alerts.read import series
+from alerts.read import series, series_hosts, series_rollups, series_scores, series_traces, series_units
 from alerts.read.series import SeriesFault, check_params, history_start, made_by, param_choices, values_of
 from alerts.series.catalogue import METRICS
 from alerts.series.links import behind
@@ -16,6 +16,7 @@ from tests.alerts.series_kit import define, read_all, windows
 from tests.evals.estimate_rows import make_judge
 from tests.traces.conftest import shop  # noqa: F401
 from traces.models import Outcome
+from traces.read.asking import TooSlow
 
 NOW = datetime.now(UTC).replace(second=0, microsecond=0)
 PARAMS = {
@@ -105,3 +106,34 @@ def test_what_is_gone_is_said_in_words(judged, metric, params, words):
     assert words in fault.words
     assert not fault.is_passing
     assert len(fine) >= 2
+
+
+def test_what_takes_too_long_is_tried_again_and_holds_up_no_other(judged, monkeypatch):
+    cut = windows(judged, 60, NOW - timedelta(hours=3), NOW)
+
+    def too_slow(*args, **more):
+        raise TooSlow
+
+    by_module = {
+        series_traces: ["cost_per_request", "free_requests", "cost_per_session"],
+        series_scores: ["score", "flagged", "posted_score", "unparsable", "coverage"],
+        series_units: ["abandoned", "outcome"],
+        series_hosts: ["ingest_lag"],
+        series_rollups: ["errors", "silence"],
+    }
+    for module, keys in by_module.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "reading" if module is series_rollups else "rows_of", too_slow)
+            asked = [define(key, **needs(METRICS[key])) for key in keys]
+            other = define("ingest_lag" if module is series_rollups else "requests")
+
+            *slow, fine = read_all(judged, [*asked, other], cut)
+
+            for key, answer in zip(keys, slow, strict=True):
+                assert isinstance(answer, SeriesFault), key
+                assert answer.is_passing, key
+            assert len(fine) == len(cut)
+    with monkeypatch.context() as patch:
+        patch.setattr(series_traces, "rows_of", too_slow)
+        (filtered,) = read_all(judged, [define("errors", text="cost.min=1")], cut)
+    assert "narrow the filter" in filtered.words
