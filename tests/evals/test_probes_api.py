@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import orjson
 import pytest
 from django.test import Client
 
 from evals.models import ProbeBaseline, ProbeRun
+from evals.probes.checks import KINDS
 from evals.probing import running
 from telltale.jobs import work
 from telltale.projects.keys import make_key
@@ -183,3 +186,15 @@ def test_a_run_that_is_cancelled_judges_nothing_and_the_next_one_begins(project,
     assert provider.calls == 0
     assert cycle(ask)["state"] == "done"
     assert ProbeRun.objects.get(number=1).results.count() == 0
+
+
+def test_what_the_docs_say_works_and_they_know_every_check(project, provider, ask):
+    text = (Path(__file__).parents[2] / "docs" / "probes.md").read_text(encoding="utf-8")
+    body = orjson.loads(text.split("-d '", 1)[1].split("'\n", 1)[0])
+    body["targets"] = [each | targets(project, provider)[0] | {"model": each["model"]} for each in body["targets"][:1]]
+
+    made = ask("POST", "suites", body, 201)
+
+    assert (made["slug"], len(made["probes"])) == ("models-in-production", 4)
+    table = text.split("| kind | holds where")[1].split("\n\n")[0]
+    assert set(KINDS) <= set(re.findall(r"`(\w+)`", table))
