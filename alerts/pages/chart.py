@@ -171,7 +171,8 @@ def _mix(
         return mix_view.lacking("That took too long; a shorter time makes it quick.")
     if not windows:
         return mix_view.lacking("Nothing is drawn in this time.")
-    return mix_view.view(found, metric, by, windows[0].start, windows[-1].end, zone)
+    of = "the baseline" if baseline is not None else "the 7 days before"
+    return mix_view.view(found, metric, by, of, windows[0].start, windows[-1].end, zone)
 
 
 def _members(project: Project, monitor: MonitorRow, alarm: AlarmRow | None) -> list[chart_view.MemberLine]:
@@ -220,7 +221,7 @@ def _context(
     told = [(each.at, each.label) for each in held.changes]
     hot = chart_view.suspect(told, alarm if alarm is not None and alarm.is_open else None, definition.window)
     sketch = chart_figure.Sketch(
-        monitor.name, unit, points, window.start_at, window.end_at, zone, definition.window, held.drawn.every,
+        fmt.visible(monitor.name), unit, points, window.start_at, window.end_at, zone, definition.window, held.drawn.every,
         _smoothed(points),
     )  # fmt: skip
     ribbon, word = words.STANDINGS[monitor.standing] if monitor.is_on else ("none", "Off")
@@ -237,7 +238,7 @@ def _context(
         "word": word,
         "says": words.says(monitor.standing, monitor.standing_words, monitor.error),
         "is_muted": monitor.is_muted(now),
-        "chance": chart_view.chance_words(monitor, baseline),
+        "chance": chart_view.chance_words(monitor, baseline, held.fired),
         "size": chart_view.size(
             held.sized, metric, "since the alarm", "the baseline" if baseline else "the 7 days before"
         ),
@@ -256,7 +257,7 @@ def _context(
         ),
         "strip": chart_figure.units_strip(sketch, _NOUNS.get(metric.kind, "Units") if metric else "Units"),
         "statistic": _statistic(sketch),
-        "rules": chart_view.rules(points, definition, held.drawn.every),
+        "rules": chart_view.rules(points, definition, metric, held.drawn.every),
         "changes": held.changes,
         "facts": chart_view.facts(definition, metric, monitor),
         "baseline": baseline,
@@ -309,6 +310,8 @@ def _set_levels(monitor: MonitorRow, unit: charts.Unit) -> list[charts.Limit]:
 def _statistic(sketch: chart_figure.Sketch) -> Any:
     for point in reversed(sketch.points):
         for name in chart_figure.rules_of(point):
+            if name in chart_view.IN_UNIT:
+                continue
             return chart_figure.statistic(sketch, name, "What the decision is taken by; the band is its limits.")
     return None
 
@@ -424,8 +427,9 @@ def _at(
         "merged_from": _moment(told.get("merged_from")),
         "phase": words.PHASES.get(point.phase, ""),
         "rules": [
-            (name, units.PLAIN.text(statistic), units.band(units.PLAIN, low, high, "none"))
+            (name, unit_.text(statistic), units.band(unit_, low, high, "none"))
             for name, (statistic, low, high) in chart_figure.rules_of(point).items()
+            for unit_ in [chart_view.unit_of_rule(name, metric)]
         ],
         "expected": units.band(unit, point.shown_low, point.shown_high, "no limits in this unit"),
         "traces": _behind(project, monitor, metric)(point),

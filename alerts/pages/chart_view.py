@@ -13,7 +13,7 @@ from alerts.monitors.states import Method, PointState, Standing
 from alerts.monitors.types import Definition, Metric
 from alerts.pages import units, words
 from alerts.pages.chart_figure import rules_of
-from alerts.read.alarms import AlarmRow
+from alerts.read.alarms import AlarmRow, AlarmTally
 from alerts.read.baselines import BaselineRow
 from alerts.read.monitors import MonitorRow
 from alerts.read.points import PointRow
@@ -22,7 +22,10 @@ from alerts.stats.runrules import western_electric
 from alerts.stats.shift import Shift
 from evals.stats.results import TooLittle
 from telltale.lib import format as fmt
+from telltale.lib.charts import Unit
 
+# Rules whose statistic is the value itself.
+IN_UNIT = frozenset({"threshold", "floor", "ceiling"})
 # A change so many windows (at most a day) before an alarm's first window is named beside it.
 SUSPECT_WINDOWS, SUSPECT_MOST = 24, timedelta(days=1)
 _SINCE = {
@@ -124,12 +127,16 @@ def as_of(
     return " ".join(parts)
 
 
-def chance_words(monitor: MonitorRow, baseline: BaselineRow | None) -> str:
+def chance_words(monitor: MonitorRow, baseline: BaselineRow | None, fired: AlarmTally | None) -> str:
     """How often these limits alarm while nothing is wrong."""
     if monitor.method is Method.COMPOSITE:
         return "A composite alarms as often as its members do together; that is not known beforehand."
     if monitor.method is Method.FIXED:
-        return "A fixed limit takes nothing from the alert budget; how often it alarms by chance is in its history."
+        number = fired.fired if fired is not None else 0
+        return (
+            "A fixed limit takes nothing from the alert budget and does not know what chance does; it alarmed "
+            f"{number} time{'' if number == 1 else 's'} in 30 days."
+        )
     arl0 = baseline.arl0 if baseline is not None else monitor.arl0
     often = words.one_in(arl0, monitor.updates_a_week)
     return f"While nothing is wrong, these limits alarm {often}: one window in {arl0:,.0f}."
@@ -182,14 +189,14 @@ def suspect_words(change: tuple[datetime, str], alarm: AlarmRow, zone: ZoneInfo,
     return f"The last change before it is {change[1]} ({at}), {long} before its first window ended. That is no proof."
 
 
-def rules(points: Sequence[PointRow], definition: Definition, every: int) -> list[RuleLine]:
+def rules(points: Sequence[PointRow], definition: Definition, metric: Metric | None, every: int) -> list[RuleLine]:
     """The rules that can alarm, by the newest judged window, and the run rules that only annotate."""
     judged = [point for point in points if point.phase > 1 and rules_of(point)]
     lines: list[RuleLine] = []
     if judged:
         now = rules_of(judged[-1])
         for name, (statistic, low, high) in now.items():
-            is_out = _is_beyond(statistic, low, high)
+            is_out, unit = _is_beyond(statistic, low, high), unit_of_rule(name, metric)
             fired = [point.start_at for point in judged if _is_beyond(*rules_of(point).get(name, (0.0, None, None)))]
             lines.append(
                 RuleLine(
@@ -197,14 +204,19 @@ def rules(points: Sequence[PointRow], definition: Definition, every: int) -> lis
                     "raises an alarm",
                     "bad" if is_out else "ok",
                     "Beyond" if is_out else "Quiet",
-                    units.PLAIN.text(statistic),
-                    units.band(units.PLAIN, low, high, "none"),
+                    unit.text(statistic),
+                    units.band(unit, low, high, "none"),
                     fired[-1] if fired else None,
                 )
             )
     if definition.no_data is not None:
         lines.append(_no_data(points, definition.no_data))
     return [*lines, *_run_rules(points, every)]
+
+
+def unit_of_rule(name: str, metric: Metric | None) -> Unit:
+    """How the statistic of a rule is written: limits that people set are in the metric's unit."""
+    return units.unit_of(metric) if name in IN_UNIT else units.PLAIN
 
 
 def _no_data(points: Sequence[PointRow], allowed: timedelta) -> RuleLine:

@@ -45,9 +45,9 @@ def lacking(words: str) -> MixView:
 
 
 def view(
-    found: Mixed | TooLittle, metric: Metric, dimension: str, start: datetime, end: datetime, zone: ZoneInfo
+    found: Mixed | TooLittle, metric: Metric, dimension: str, of: str, start: datetime, end: datetime, zone: ZoneInfo
 ) -> MixView:
-    """What the mix of a dimension does to the series over [start, end)."""
+    """What the mix of a dimension does to the series over [start, end); `of`: whose mix is held still, in words."""
     name = dimension.replace("_", " ")
     if isinstance(found, TooLittle):
         return lacking(f"Too little to say: {found.have} of {found.need} {found.what}.")
@@ -61,17 +61,20 @@ def view(
         f"The mix by {name} does next to nothing to it"
     )  # fmt: skip
     grounds = (
-        f"As it came {_told(unit, whole.raw)}; at the baseline’s mix {_told(unit, whole.standardised)}. "
+        f"As it came {_told(unit, whole.raw)}; at the mix of {of} {_told(unit, whole.standardised)}. "
         f"Both are {words} over the windows drawn here, n = {whole.raw.n:,}."
     )
     if whole.covered < 0.995:
-        grounds += f" {fmt.share(1 - whole.covered)} of the baseline’s mix has no value now: {', '.join(whole.absent)}."
+        grounds += f" {fmt.share(1 - whole.covered)} of the mix of {of} has no value now: {', '.join(whole.absent)}."
     if whole.fresh:
         grounds += " New since: " + ", ".join(f"{value} ({fmt.share(part)})" for value, part in whole.fresh) + "."
     if found.is_cut:
         grounds += f" The {len(found.parts)} most frequent values alone are in it."
     return MixView(
-        finding, grounds, _figure(found, unit, name, start, end, zone), tuple(_line(each, unit) for each in found.parts)
+        finding,
+        grounds,
+        _figure(found, unit, name, of, start, end, zone),
+        tuple(_line(each, unit) for each in found.parts),
     )
 
 
@@ -87,7 +90,7 @@ def _line(part: Part, unit: charts.Unit) -> MixLine:
 
 
 def _figure(
-    found: Mixed, unit: charts.Unit, name: str, start: datetime, end: datetime, zone: ZoneInfo
+    found: Mixed, unit: charts.Unit, name: str, of: str, start: datetime, end: datetime, zone: ZoneInfo
 ) -> charts.Figure | None:
     known: Sequence[Standardised | None] = [
         each if isinstance(each, Standardised) else None for _, each in found.windows
@@ -110,11 +113,11 @@ def _figure(
         from_zero=0 <= min(drawn) < 0.35 * max(drawn),
     )
     return charts.Figure(
-        finding=f"As it came, and at the baseline’s mix by {name}",
-        note=" A gap: under 20 units in values that the baseline knows.",
+        finding=f"As it came, and at the mix of {of} by {name}",
+        note=" A gap: under 20 units in values that were there then.",
         sentence=f"Two lines by window, between {unit.text(min(drawn))} and {unit.text(max(drawn))}.",
         picture=picture,
         head=(),
         rows=(),
-        legend=(("l-grey", "as it came"), ("l-ink", "at the baseline’s mix")),
+        legend=(("l-grey", "as it came"), ("l-ink", f"at the mix of {of}")),
     )

@@ -61,7 +61,7 @@ def test_a_shift_of_traffic_alone_moves_the_raw_share_and_not_the_standardised(t
     assert [(part.name, part.before, part.now) for part in found.parts] == [("a", 0.1, 0.9), ("b", 0.9, 0.1)]
     assert len(found.windows) == 3
 
-    view = mix_view.view(found, METRICS["errors"], "feature", START, START + 3 * HOUR, UTC)
+    view = mix_view.view(found, METRICS["errors"], "feature", "the baseline", START, START + 3 * HOUR, UTC)
     assert view.finding == "The mix by feature does +6.0 pts to it"
     assert view.figure is not None
     assert [line.now for line in view.lines] == ["90%", "10%"]
@@ -72,9 +72,9 @@ def test_values_that_are_gone_or_new_are_named(told):
         ((2, 100) if feature != "c" else (0, 0)) if window.start < START else ((2, 100) if feature != "b" else (0, 0))
     ), values=("a", "b", "c"))  # fmt: skip
 
-    view = mix_view.view(read(), METRICS["errors"], "feature", START, START + 3 * HOUR, UTC)
+    view = mix_view.view(read(), METRICS["errors"], "feature", "the baseline", START, START + 3 * HOUR, UTC)
 
-    assert "50% of the baseline’s mix has no value now: b." in view.grounds
+    assert "50% of the mix of the baseline has no value now: b." in view.grounds
     assert "New since: c (50%)." in view.grounds
 
 
@@ -86,7 +86,9 @@ def test_too_little_is_said_in_words(told):
     assert read() == TooLittle(1, 2, "values of feature")
     told(lambda feature, window: (1, 90), values=("a", "b", "c"))
     assert read(Definition("x", "errors", scope=Scope((("feature", ("a",)),)))) == TooLittle(1, 2, "values of feature")
-    view = mix_view.view(TooLittle(1, 2, "values of feature"), METRICS["errors"], "feature", START, START, UTC)
+    view = mix_view.view(
+        TooLittle(1, 2, "values of feature"), METRICS["errors"], "feature", "the baseline", START, START, UTC
+    )
     assert view.lacking == "Too little to say: 1 of 2 values of feature."
 
 
