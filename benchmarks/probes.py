@@ -87,9 +87,7 @@ def make_suite(random: np.random.Generator) -> list[Series]:
     ]
 
 
-def cycle(
-    suite: list[Series], random: np.random.Generator, change: Change | None, between: int, repeats: int
-) -> set[int]:
+def cycle(suite: list[Series], random: np.random.Generator, change: Change | None = None) -> set[int]:
     """One run of a suite: the models that alarm. What does not alarm is learned while its baseline is not full."""
     told = {}
     seen = []

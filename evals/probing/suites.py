@@ -144,12 +144,13 @@ def put_probe(project: Project, slug: str, key: str, raw: Any, *, by: By) -> int
 
 
 def archive_probe(project: Project, slug: str, key: str, *, by: By) -> None:
-    """Ask a probe no more; what it found stays, and putting it again brings it back. NotThere."""
+    """Ask a probe no more; what it found stays, and putting it again brings it back. Safe again. NotThere."""
     with transaction.atomic():
         suite = _hold(project, slug)
-        if not Probe.objects.filter(suite=suite, key=key, archived_at=None).update(archived_at=clock.now()):
+        if not Probe.objects.filter(suite=suite, key=key).exists():
             raise NotThere
-        record_in(project, "probe.archive", f"{slug}/{key}", request=by.request, actor=by.words)
+        if Probe.objects.filter(suite=suite, key=key, archived_at=None).update(archived_at=clock.now()):
+            record_in(project, "probe.archive", f"{slug}/{key}", request=by.request, actor=by.words)
 
 
 def checked_spec(raw: Any) -> Spec:
