@@ -16,6 +16,7 @@ from telltale.jobs.tasks import sweep
 from telltale.jobs.wake import wake
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
+from telltale.projects.models import Project
 from traces.read.contents import read_rows
 
 FILL = "alerts.fill_drift"
@@ -34,15 +35,31 @@ _NEXT = """
 """
 
 
-def start_fill(project_id: int, by_id: int | None = None, *, days: int = FILL_DAYS) -> Job:
+def start_missing() -> int:
+    """Have stored traces sampled of projects that were never looked back on, as after an upgrade; how many projects.
+
+    What has a sample by then stays as it is.
+    """
+    seen = Job.objects.filter(kind=FILL).values_list("project_id", flat=True)
+    started = 0
+    for project_id in (
+        Project.objects.exclude(first_span_at=None).exclude(pk__in=list(seen)).values_list("pk", flat=True)
+    ):
+        if settings_of(project_id).is_on:
+            start_fill(project_id, again=False)
+            started += 1
+    return started
+
+
+def start_fill(project_id: int, by_id: int | None = None, *, days: int = FILL_DAYS, again: bool = True) -> Job:
     """Have stored traces of the last days sampled, in the caller's transaction; the job that does it.
 
-    Another one of the project that has not ended is over.
+    Another one of the project that has not ended is over. `again`: those with a sample as well, for another encoder.
     """
     for job in Job.objects.filter(kind=FILL, project_id=project_id, state__in=_OPEN):
         work.cancel(job.pk)
     now = clock.now()
-    told = {"start": (now - timedelta(days=days)).isoformat(), "end": now.isoformat()}
+    told: dict[str, Any] = {"start": (now - timedelta(days=days)).isoformat(), "end": now.isoformat(), "again": again}
     job = work.start(FILL, project_id=project_id, created_by_id=by_id, params=told)
     transaction.on_commit(lambda: wake(sweep))
     return job
@@ -57,6 +74,7 @@ def _fill(run: work.Run) -> dict[str, Any]:
     start, end = (datetime.fromisoformat(run.params[name]) for name in ("start", "end"))
     at = datetime.fromisoformat(run.cursor["at"]) if run.cursor else _BEFORE
     last = UUID(run.cursor["id"]) if run.cursor else UUID(int=0)
+    again = bool(run.params.get("again", True))
     seen, added = run.job.progress, int(run.cursor.get("added", 0))
     while True:
         wanted = settings_of(project_id)
@@ -69,7 +87,7 @@ def _fill(run: work.Run) -> dict[str, Any]:
             if rows:
                 found = read_rows(project_id, [row[0] for row in rows])
                 added += sample(
-                    cursor, project_id, wanted, list(found.values()), again=True, settle=timedelta(0)
+                    cursor, project_id, wanted, list(found.values()), again=again, settle=timedelta(0)
                 )  # fmt: skip
                 last, at = rows[-1]
                 seen += len(rows)

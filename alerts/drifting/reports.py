@@ -15,6 +15,7 @@ from alerts.drift.fields import Side
 from alerts.drift.naming import names_of
 from alerts.drift.reference import Reference
 from alerts.drift.report import Current, Report, make_report
+from alerts.drifting.filling import start_missing
 from alerts.drifting.references import learn_missing, texts_of
 from alerts.models import DriftReference, DriftReport
 from alerts.read.drift import DAILY, read_current
@@ -39,6 +40,7 @@ EVERY = {DAILY: timedelta(hours=1), 1: timedelta(minutes=30), 7: timedelta(hours
 
 def tend_reports(seconds: float = RUN_SECONDS) -> int:
     """Freeze first references and make the reports that are due, project by project; how many reports were made."""
+    start_missing()
     ends, made = timer.monotonic() + seconds, 0
     for project in Project.objects.order_by("pk"):
         if timer.monotonic() > ends:

@@ -22,6 +22,8 @@ from telltale.jobs.models import Job
 from telltale.lib import clock
 from telltale.projects.models import ProjectMember
 from tests.alerts.drift_kit import ENCODER, day_start, fetch, store_day
+from tests.evals.documented import commands
+from tests.evals.documented import run as run_documented
 from tests.evals.judging_kit import make_connection, store_traces
 from traces.read import TooSlow
 
@@ -357,6 +359,15 @@ def test_rest_keeps_settings_and_a_key_to_read_changes_none(client, project, hea
     for body, field in (({"cap_a_day": 5}, "cap_a_day"), ({"connection": 987_654_321}, "connection"), ({"x": 1}, "x")):
         problem = call(client, "patch", f"{REST}/settings", headers, body, 400)
         assert problem["errors"][0]["field"] == field
+
+
+def test_the_examples_of_the_documentation_work(client, project, key):
+    fill(project, now=0)
+
+    answers = [run_documented(client, words, key.secret) for words in commands("drift.md")]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert answers[2].json()["fields"] == ["tier"]
 
 
 def test_reports_are_made_again_only_where_something_is_new(project):

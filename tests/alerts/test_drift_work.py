@@ -12,7 +12,7 @@ from django.db import transaction
 from alerts import drifting
 from alerts.drift.packing import unpack
 from alerts.drifting import embedding, sampling
-from alerts.drifting.filling import start_fill
+from alerts.drifting.filling import start_fill, start_missing
 from alerts.models import DriftReference, DriftSettings
 from alerts.monitors.types import Scope, Window
 from alerts.read.drift import read_facts, settings_of
@@ -226,6 +226,23 @@ def test_stored_traces_are_looked_back_on_by_a_job_that_goes_on_where_it_stopped
 
     assert (job.state, job.progress, job.result) == ("done", 5, {"traces": 5, "sampled": 5})
     assert drifting.embed_due() == 5
+
+
+def test_an_upgraded_installation_looks_back_once_and_embeds_nothing_twice(project):
+    store_traces(project, 2)
+    assert run(project) == 2
+    with raw_cursor() as cursor:
+        cursor.execute("DELETE FROM traces_feed")
+    store_traces(project, 3)
+    with raw_cursor() as cursor:
+        cursor.execute("DELETE FROM traces_feed WHERE consumer = 7")  # as before the upgrade
+
+    assert (start_missing(), start_missing()) == (1, 0)
+    job = work.run_next()
+
+    assert job.result == {"traces": 5, "sampled": 3}
+    assert drifting.embed_due() == 3
+    assert len(samples(project)) == 5
 
 
 # --- an endpoint ----------------------------------------------------------------------------------------------------

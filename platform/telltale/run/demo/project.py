@@ -9,6 +9,7 @@ from datetime import UTC, date, timedelta
 from django.db import connection, transaction
 from django.utils.crypto import salted_hmac
 
+from alerts.drifting import erase_project as erase_drift
 from alerts.keeping import erase_project as erase_alerts
 from evals.erasing import erase_project as erase_evals
 from telltale.accounts.models import Organisation
@@ -146,6 +147,8 @@ def remove_project(slug: str, tell: Callable[[int], None]) -> int:
     for also in erase_evals(project.pk):
         tell(removed + also)
     for also in erase_alerts(project.pk):
+        tell(removed + also)
+    for also in erase_drift(project.pk):
         tell(removed + also)
     with transaction.atomic():
         _record_removal(project, "done", removed)
