@@ -25,6 +25,7 @@ from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from tests.alerts.drift_kit import ENCODER, day_start, fetch, store_day
 from tests.evals.judging_kit import store_traces
+from tests.traces.conftest import otlp, shop  # noqa: F401
 from traces.ingest.rules import forget as forget_rules
 from traces.own_calls import OwnCall, store_calls
 
@@ -406,3 +407,37 @@ def test_a_removed_project_leaves_nothing(project):
 
     for table in ("sample", "vector", "drift_due", "drift_hour", "driftreference", "driftreport", "driftsettings"):
         assert fetch(f"SELECT count(*) FROM alerts_{table} WHERE project_id = %s", project.pk) == [(0,)], table
+
+
+# --- the application's own vectors ----------------------------------------------------------------------------------
+
+
+def test_vectors_that_come_with_a_trace_are_kept_as_they_are(otlp, shop):  # noqa: F811
+    DriftSettings.objects.create(project=shop.project, encoder="sender")
+    own = [float(at % 7 - 3) for at in range(384)]
+    listed = {"arrayValue": {"values": [{"doubleValue": value} for value in own]}}
+    root = otlp.generation("aa" * 16, "aa" * 8)
+    root["attributes"] += [
+        {"key": "telltale.embedding.input", "value": listed},
+        {"key": "telltale.embedding.output", "value": {"stringValue": str(own)}},
+        {"key": "telltale.embedding.model", "value": {"stringValue": "own-v1"}},
+    ]
+    told = {
+        "openinference.span.kind": "EMBEDDING",
+        "embedding.model_name": "ada",
+        "embedding.embeddings.0.embedding.text": "hello",
+    }
+    inner = otlp.span("bb" * 16, "bc" * 8, "bb" * 8, "embed", attributes=told)
+    inner["attributes"].append({"key": "embedding.embeddings.0.embedding.vector", "value": listed})
+    otlp.send(root)
+    otlp.send(otlp.generation("bb" * 16, "bb" * 8), inner)
+
+    assert run(shop.project) == 2
+
+    kept = fetch("SELECT trace_id, side, encoder, data FROM alerts_vector ORDER BY trace_id, side")
+    assert [(row[0].hex[:2], row[1], row[2]) for row in kept] == [
+        ("aa", 1, "sender:own-v1/384"), ("aa", 2, "sender:own-v1/384"), ("bb", 1, "sender:ada/384"),
+    ]  # fmt: skip
+    wanted = np.array(own) / np.linalg.norm(own)
+    for row in kept:
+        assert unpack([row[3]], 384)[0] == pytest.approx(wanted, abs=1e-3)
