@@ -35,8 +35,8 @@ def _false_alarms(detector: Any, settings: Any, learn: list[Any], watch: list[An
 
 @pytest.mark.parametrize("name", [name for name in KINDS if not name.startswith("counts")])
 def test_false_alarms_come_as_often_as_the_run_length_says(name: str):
-    # Given 40 baselines, each watched for 250 points in control at a wanted run length of 100.
-    kind, baselines, points, arl0 = KINDS[name], 40, 250, 100.0
+    # Given 25 baselines, each watched for 250 points in control at a wanted run length of 100.
+    kind, baselines, points, arl0 = KINDS[name], 25, 250, 100.0
     settings = replace(kind.settings, arl0=arl0)
 
     alarms = []
