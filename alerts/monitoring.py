@@ -14,6 +14,7 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from alerts import budgeting
+from alerts.charting.stored import without_alarm
 from alerts.models import Monitor
 from alerts.monitors.definition import COMPOSITE, charted, parse_definition, read_definition, to_json
 from alerts.monitors.presets import BY_SLUG, limit_on_scale
@@ -242,7 +243,8 @@ def archive(project: Project, monitor_id: int, *, request: HttpRequest | None = 
         held = _lock(project.pk, monitor_id)
         _check_no_composite(project.pk, held.pk)
         write.end_alarms([held.pk], now)
-        write.put(held, archived_at=now)
+        # Taken back, it may alarm again: no alarm that ended here holds it latched.
+        write.put(held, archived_at=now, chart=without_alarm(held.chart))
         budgeting.share_out(project.pk)
         record_in(project, "monitor.archive", _target(held.name), request=request, actor=actor)
 

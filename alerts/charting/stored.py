@@ -80,6 +80,15 @@ def from_json(stored: Mapping[str, Any], baseline: Baseline | None) -> Chart:
     )
 
 
+def without_alarm(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored chart whose alarm was ended from outside: what it added up starts again at 0. {} stays {}."""
+    if not stored or not stored["alarm"]:
+        return dict(stored)
+    state = State.from_json(stored["state"]).released()
+    again = {"state": state.as_json(), "breached": False, "beyond": 0, "tallies": []}
+    return {**stored, "alarm": None, "quiet": 0, "fresh_from": stored["decided_to"], **again}
+
+
 def _learning(learning: Learning) -> dict[str, Any]:
     return {
         "start": _text(learning.start),

@@ -12,7 +12,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 
-from alerts import alarming, baselining, budgeting, keeping, watching
+from alerts import alarming, baselining, budgeting, keeping, monitoring, watching
 from alerts.charting import advancing
 from alerts.models import Alarm, Baseline, Budget, Monitor
 from alerts.monitors.states import Method
@@ -492,3 +492,20 @@ def test_monitors_that_are_late_or_broken_are_told(project):
     found = read_monitors.read_watching_backlog(MONDAY + HOUR)
 
     assert (found.due, found.oldest_seconds, found.broken) == (1, 3600.0, 1)
+
+
+def test_a_monitor_that_was_put_away_and_taken_back_alarms_again(project, monkeypatch):
+    monkeypatch.setattr(watching, "read_many", series(steps((0, 0.02), (120, 0.08))))
+    monkeypatch.setattr(monitoring, "history_start", lambda *told: MONDAY)
+    row = make_monitor(project)
+    run_until(MONDAY + 125 * HOUR)
+
+    with time_machine.travel(MONDAY + 125 * HOUR, tick=False):
+        monitoring.archive(project, row.pk)
+    with time_machine.travel(MONDAY + 130 * HOUR, tick=False):
+        monitoring.restore(project, row.pk)
+    run_until(MONDAY + 150 * HOUR)
+
+    first, second = Alarm.objects.order_by("pk")
+    assert (first.state, second.state) == ("ended", "open")
+    assert second.window_start >= MONDAY + 124 * HOUR
