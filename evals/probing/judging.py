@@ -371,10 +371,9 @@ def _learn(one: Gathered) -> bool:
     if one.baseline.frozen_at is not None or not one.answered:
         return False
     passes, runs = one.baseline.passes + one.passes, one.baseline.runs + len(one.told)
-    ProbeBaseline.objects.filter(pk=one.baseline.pk, frozen_at=None).update(
-        passes=passes, runs=runs, frozen_at=Now() if runs >= BASELINE_FULL else None
-    )
-    return True
+    # Somebody may have begun another baseline while this run was under way.
+    current = ProbeBaseline.objects.filter(pk=one.baseline.pk, frozen_at=None, ended_at=None)
+    return current.update(passes=passes, runs=runs, frozen_at=Now() if runs >= BASELINE_FULL else None) == 1
 
 
 def _result(row: ProbeRun, one: Gathered, probe: Found, state: str, learned: bool) -> ProbeResult:

@@ -43,8 +43,8 @@ AGAIN = timedelta(seconds=2)  # doubled with each attempt
 AGAIN_MAX = timedelta(minutes=2)
 # A provider that wants to be left alone for longer is asked in the next run.
 PATIENCE = timedelta(minutes=30)
-# A run is one moment of a provider: what was not answered within two hours is left out.
-RUN_MAX = timedelta(hours=2)
+# A run is one moment of a provider, and one task of a worker, which may take an hour: what is late is left out.
+RUN_MAX = timedelta(minutes=50)
 HEARTBEAT_SECONDS = 15.0
 LOOK_SECONDS = 0.25
 GATHER_SECONDS = 0.005
@@ -126,7 +126,7 @@ class Calls:
     def _goes_on(self, pool: ThreadPoolExecutor) -> bool:
         """Begin what may begin; False once nothing waits and nothing flies."""
         if clock.now() - self.row.created_at > RUN_MAX:
-            write.give_up(self.row.pk, "it was not answered within two hours")
+            write.give_up(self.row.pk, "it was not answered within 50 minutes")
         for door in self.doors.values():
             if not door.stopped and door.connection.archived_at is not None:
                 door.stopped = "The connection was put away."

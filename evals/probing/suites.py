@@ -12,11 +12,12 @@ from django.utils.text import slugify
 
 from evals.judges.fields import ConfigRefused
 from evals.keeping.changes import By
-from evals.models import Connection, JudgeVersion, Probe, ProbeSuite, ProbeTarget
+from evals.models import Connection, JudgeVersion, Probe, ProbeSeries, ProbeSuite, ProbeTarget
 from evals.probes.checks import JUDGE
 from evals.probes.presets import PRESETS
 from evals.probes.schedule import next_after, parse_schedule
 from evals.probes.spec import Spec, parse_spec, spec_hash
+from evals.probes.verdicts import LEARNING
 from evals.read.setup import get_judge
 from evals.rubrics import parse_rubric
 from evals.setup.judges import MODEL_CHARS_MAX
@@ -39,6 +40,8 @@ OUTPUT_TOKENS_MAX = 8_000
 BETWEEN_MIN, BETWEEN_MAX = 20, 1_000_000
 BUDGET_PICO_MAX = 10**16
 RESERVED = ("new", "runs", "suites", "alarms")
+# What is part of the question: another value, and the model is asked something else.
+ASKED = ("temperature", "max_output_tokens")
 SETTINGS = (
     "name", "schedule", "with_changes", "repeats", "temperature", "max_output_tokens", "runs_between_alarms",
     "budget_pico_run", "encoder", "targets", "is_paused",
@@ -99,8 +102,10 @@ def change_suite(project: Project, slug: str, told: Mapping[str, Any], *, by: By
             _set_targets(suite, targets)
         _fits(suite)
         after = _told(suite)
-        if after != before:
-            changed = [name for name in after if after[name] != before[name]]
+        changed = [name for name in after if after[name] != before[name]]
+        if asked := [name for name in changed if name in ASKED]:
+            _begin_baselines(suite, asked[0], f"{asked[0]} changed: {before[asked[0]]} to {after[asked[0]]}", by)
+        if changed:
             record_in(
                 project, "probes.change", slug, request=by.request, actor=by.words,
                 before={name: before[name] for name in changed}, after={name: after[name] for name in changed},
@@ -302,6 +307,21 @@ def _encoder(project: Project, raw: Any) -> dict[str, Any]:
     if connection.kind != "openai":
         raise SetupRefused("encoder.connection", "has no embeddings", "a connection of the kind openai")
     return {"encoder": connection, "encoder_model": _model("encoder.model", raw.get("model"))}
+
+
+def _begin_baselines(suite: ProbeSuite, field: str, reason: str, by: By) -> None:
+    """Have every series learn anew: asked otherwise, a model answers otherwise, and nobody changed it.
+
+    SetupRefused while a run is under way, which would be asked half one way, half the other.
+    """
+    if suite.runs.filter(state=write.RUNNING).exists():
+        raise SetupRefused(field, "cannot change while a run is under way", "wait for its end, or cancel it")
+    keys = list(ProbeSeries.objects.filter(target__suite=suite).values_list("pk", flat=True))
+    for key in keys:
+        write.new_baseline(key, None, 0, 0, reason, by.id)
+    write.set_states(dict.fromkeys(keys, LEARNING), clock.now())
+    for alarm_id in suite.alarms.filter(closed_at=None).values_list("pk", flat=True):
+        write.close_alarm(alarm_id, "ended", reason, by.id)
 
 
 def _targets(project: Project, raw: Any) -> list[tuple[Connection, str]]:

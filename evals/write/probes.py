@@ -177,9 +177,16 @@ def set_states(states: Mapping[int, str], at: datetime) -> None:
 
 
 def new_baseline(
-    series_id: int, first_run: ProbeRun, passes: int, runs: int, reason: str, by_id: int | None, *, is_full: bool
+    series_id: int,
+    first_run: ProbeRun | None,
+    passes: int,
+    runs: int,
+    reason: str,
+    by_id: int | None,
+    *,
+    is_full: bool = False,
 ) -> ProbeBaseline:
-    """A baseline after the current one, which ends. The series' suite is locked."""
+    """A baseline after the current one, which ends; without a run it begins with the next. The suite is locked."""
     last = ProbeBaseline.objects.filter(series_id=series_id).aggregate(last=Max("number"))["last"] or 0
     ProbeBaseline.objects.filter(series_id=series_id, ended_at=None).update(ended_at=Now())
     return ProbeBaseline.objects.create(

@@ -272,6 +272,32 @@ def test_answers_past_the_projects_days_go_and_those_of_baselines_stay(project, 
     assert (second.answers.count(), ProbeAnswer.objects.count(), ProbeResult.objects.count()) == (0, 20, 2)
 
 
+def test_another_temperature_is_another_question(project, provider):
+    stand_in = provider()
+    suite = make_suite(project, stand_in)
+    run(project, suite)
+    stand_in.mode = "fenced"
+    run(project, suite)
+    assert ProbeAlarm.objects.filter(closed_at=None).exists()
+
+    probing.change_suite(project, suite.slug, {"temperature": 1.0}, by=BY)
+
+    assert not ProbeAlarm.objects.filter(closed_at=None).exists()
+    assert set(ProbeSeries.objects.values_list("state", flat=True)) == {"learning"}
+    third = run(project, suite)
+    assert third.answers.count() == 40
+    current = ProbeBaseline.objects.filter(ended_at=None)
+    assert {(row.number, row.first_run_id, row.runs, row.reason) for row in current} == {
+        (2, third.pk, 20, "temperature changed: 0.0 to 1.0")
+    }
+    run(project, suite)
+    assert set(ProbeSeries.objects.values_list("state", flat=True)) == {"same"}
+    probing.run_now(project, suite.slug, by=BY)
+    with pytest.raises(setup.SetupRefused) as caught:
+        probing.change_suite(project, suite.slug, {"temperature": 0.0}, by=BY)
+    assert caught.value.field == "temperature"
+
+
 def test_every_change_of_a_suite_is_in_the_audit_log(project, provider):
     suite = make_suite(project, provider(), SUM_PROBE)
     row = make_connection(project, name="Other")
