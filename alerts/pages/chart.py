@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 from django.http import Http404, HttpRequest, HttpResponseBase, QueryDict
@@ -14,25 +13,22 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from alerts import baselining
-from alerts.budgeting import SHARING
 from alerts.monitors.states import Kind, Method
 from alerts.monitors.types import Metric
 from alerts.monitors.types import Window as SeriesWindow
-from alerts.pages import alarm_view, chart_figure, chart_files, chart_view, mix_view, units, words
+from alerts.pages import alarm_view, chart_figure, chart_files, chart_parts, chart_view, mix_view, units, words
 from alerts.read.alarms import AlarmRow, get_alarm, list_alarms, tallies
 from alerts.read.baselines import IN_FORCE, PROPOSED, BaselineRow, list_baselines
-from alerts.read.charted import Drawn, read_drawn, read_stretches, told_of
+from alerts.read.charted import Drawn, read_drawn, read_stretches
 from alerts.read.mixed import dimensions_of, read_mixed
 from alerts.read.monitors import MonitorRow, get_monitor
 from alerts.read.points import PointRow, list_points
 from alerts.read.shown import list_named
 from alerts.series.asked import SeriesFault
 from alerts.series.catalogue import find_metric
-from alerts.series.links import behind
 from alerts.stats.shift import Shift, shift_of_mean, shift_of_share
 from evals.stats.results import TooLittle
-from telltale.lib import charts, clock
+from telltale.lib import clock
 from telltale.lib import format as fmt
 from telltale.projects.access import may, project_page
 from telltale.projects.models import Project
@@ -44,7 +40,7 @@ from traces.read.changelog import Change, changes_between
 
 # The longest window a chart of so many windows is first shown for.
 _FIRST = (("24h", timedelta(minutes=5)), ("7d", timedelta(hours=2)), ("28d", timedelta(weeks=2)))
-ALARMS_MAX, BASELINES_MAX, CHANGES_MAX = 100, 20, 60
+ALARMS_MAX, BASELINES_MAX, CHANGES_MAX, CHARTS_MAX = 100, 20, 60, 10
 # A fixed limit has no baseline: a change is held against so much of the time before.
 BEFORE = timedelta(days=7)
 _SIZED = {Kind.SHARE, Kind.SCORE, Kind.TIME, Kind.COST, Kind.LEVEL}
@@ -77,6 +73,7 @@ def monitor_page(request: HttpRequest, project: Project, monitor_id: int) -> Htt
         with asking():
             alarm = get_alarm(project.pk, asked) if asked is not None else None
             alarm = alarm if alarm is not None and alarm.monitor_id == monitor.id else None
+            newest, monitor = monitor.chart_no, _of_chart(monitor, alarm, query)
             window = _window(query, zone, now, monitor, alarm)
             if query.get("format") in FORMATS:
                 name, is_head = f"{project.slug}-monitor-{monitor.id}", request.method == "HEAD"
@@ -88,17 +85,23 @@ def monitor_page(request: HttpRequest, project: Project, monitor_id: int) -> Htt
     except Busy:
         return busy_response()
     by, dimensions = query.get("by", ""), dimensions_of(metric, monitor.definition)
+    if monitor.chart_no != newest:
+        dimensions = []  # what it was of then may not be what it is of now
     mix = _mix(project, monitor, metric, window, held, by, zone) if by in dimensions else None
-    context = _context(project, monitor, metric, window, held, zone, now) | _addresses(project, monitor, window, query)
+    is_earlier = monitor.chart_no != newest
+    context = _context(project, monitor, metric, window, held, zone, now, is_earlier=is_earlier)
+    context |= _addresses(project, monitor, window, query)
     context |= {
         "here": request.get_full_path(),
         "mix": mix,
+        "is_earlier": is_earlier,
+        "charts": [] if newest == 1 else [(f"?chart={no}", no, no == monitor.chart_no) for no in _charts(newest)],
         "members": _members(project, monitor, held.alarm),
         "dimensions": [
             (query_string(query, by=name, at=None) + "#mix", name.replace("_", " "), name == by) for name in dimensions
         ],
-        "at": _at(query, project, monitor, metric, zone),
-        "began": _began(monitor, held.alarm, zone, now) if query.get("began") == "1" else "",
+        "at": chart_parts.at(query, project, monitor, metric, zone),
+        "began": chart_parts.began(monitor, held.alarm, zone, now) if query.get("began") == "1" else "",
     }
     return render(request, "alerts/monitor.html", context)
 
@@ -111,11 +114,22 @@ def find_monitor(project: Project, monitor_id: int) -> MonitorRow:
     return found
 
 
+def _of_chart(monitor: MonitorRow, alarm: AlarmRow | None, query: QueryDict) -> MonitorRow:
+    """The monitor with the number of the chart to draw: an alarm's own, the one asked for, else the present one."""
+    asked = alarm.chart_no if alarm is not None else alarm_view.number(query.get("chart", ""))
+    return replace(monitor, chart_no=asked) if asked is not None and 1 <= asked <= monitor.chart_no else monitor
+
+
+def _charts(newest: int) -> range:
+    """The newest charts of a monitor: each change of what is charted began another one."""
+    return range(max(newest - CHARTS_MAX + 1, 1), newest + 1)
+
+
 def _window(query: QueryDict, zone: ZoneInfo, now: datetime, monitor: MonitorRow, alarm: AlarmRow | None) -> Window:
     """What is shown: as asked, else around the alarm, else as much as suits the length of a window."""
     length = monitor.definition.window
     default = next((word for word, longest in _FIRST if length <= longest), "28d")
-    window = read_window(query, zone, now, default=default, keep=("alarm", "by"))
+    window = read_window(query, zone, now, default=default, keep=("alarm", "by", "chart"))
     is_asked = any(query.get(name) for name in ("t", "from", "to"))
     if alarm is None or is_asked or window.start_at <= alarm.window_start:
         return window
@@ -214,6 +228,8 @@ def _context(
     held: _Held,
     zone: ZoneInfo,
     now: datetime,
+    *,
+    is_earlier: bool,
 ) -> dict[str, Any]:
     definition, alarm, points = monitor.definition, held.alarm, held.drawn.points
     unit = units.unit_of(metric)
@@ -221,9 +237,10 @@ def _context(
     told = [(each.at, each.label) for each in held.changes]
     hot = chart_view.suspect(told, alarm if alarm is not None and alarm.is_open else None, definition.window)
     sketch = chart_figure.Sketch(
-        fmt.visible(monitor.name), unit, points, window.start_at, window.end_at, zone, definition.window, held.drawn.every,
-        _smoothed(points),
+        fmt.visible(monitor.name), unit, points, window.start_at, window.end_at, zone, definition.window,
+        held.drawn.every, chart_parts.smoothed(points),
     )  # fmt: skip
+    changes = [chart_figure.Marked(at, name, (at, name) == hot) for at, name in told]
     ribbon, word = words.STANDINGS[monitor.standing] if monitor.is_on else ("none", "Off")
     return {
         "project": project,
@@ -248,110 +265,29 @@ def _context(
         "alarms": alarm_view.lines(held.alarms),
         "figure": chart_figure.chart(
             sketch,
-            [chart_figure.Marked(at, name, (at, name) == hot) for at, name in told] + _steps(held.baselines, monitor),
-            _behind(project, monitor, metric),
-            _href(window),
+            [*changes, *chart_parts.steps(held.baselines, monitor)],
+            chart_parts.behind(project, monitor, None if is_earlier else metric),
+            chart_parts.href(window, monitor),
             chart_view.finding(monitor, alarm, points),
-            _note(held.drawn, monitor, window, unit),
-            _set_levels(monitor, unit),
+            chart_parts.note(held.drawn, monitor, window, unit),
+            chart_parts.set_levels(monitor, unit),
         ),
         "strip": chart_figure.units_strip(sketch, _NOUNS.get(metric.kind, "Units") if metric else "Units"),
-        "statistic": _statistic(sketch),
+        "statistic": chart_parts.statistic(sketch),
         "rules": chart_view.rules(points, definition, metric, held.drawn.every),
         "changes": held.changes,
         "facts": chart_view.facts(definition, metric, monitor),
         "baseline": baseline,
-        "baseline_words": _baseline_words(baseline, monitor, unit),
+        "baseline_words": chart_parts.baseline_words(baseline, monitor, unit),
         "proposed": [each for each in held.baselines if each.state == PROPOSED],
         "earlier": [each for each in held.baselines if each is not baseline and each.state != PROPOSED],
         "fired": held.fired,
-        "expected": _expected(monitor, now),
+        "expected": chart_parts.expected(monitor, now),
         "is_learning": not any(point.phase > 1 for point in points),
         "may_measure": may(project, "measure"),
         "may_review": may(project, "review"),
         "verdicts": [("real", "Real"), ("false", "False alarm"), ("accepted", "Change accepted")],
     }
-
-
-def _smoothed(points: Sequence[PointRow]) -> str:
-    """What the drawn average is called: the rule it is of."""
-    for point in reversed(points):
-        name = next(iter(chart_figure.rules_of(point)), "")
-        if point.shown_level is not None and name:
-            return next((word for word in ("MEWMA", "EWMA", "CUSUM") if word in name), "Smoothed")
-    return "Smoothed"
-
-
-def _steps(baselines: Sequence[BaselineRow], monitor: MonitorRow) -> list[chart_figure.Marked]:
-    """Where a baseline came into force."""
-    here = [each for each in baselines if each.in_force_from is not None and each.chart_no == monitor.chart_no]
-    first = min((each.id for each in here), default=0)
-    return [
-        chart_figure.Marked(
-            each.in_force_from, f"watched from here: baseline {each.id}" if each.id == first else f"baseline {each.id}"
-        )
-        for each in here
-        if each.in_force_from is not None
-    ]
-
-
-def _set_levels(monitor: MonitorRow, unit: charts.Unit) -> list[charts.Limit]:
-    """What people set beside a chart: what an objective allows, floor and ceiling."""
-    definition = monitor.definition
-    found = []
-    if definition.objective is not None:
-        found.append(charts.Limit(definition.objective.allowed, f"{unit.text(definition.objective.allowed)} allowed"))
-    for name, value in (("floor", definition.floor), ("ceiling", definition.ceiling)):
-        if value is not None:
-            found.append(charts.Limit(value, f"{name} {unit.text(value)}", "c-limit-bad"))
-    return found
-
-
-def _statistic(sketch: chart_figure.Sketch) -> Any:
-    for point in reversed(sketch.points):
-        for name in chart_figure.rules_of(point):
-            if name in chart_view.IN_UNIT:
-                continue
-            return chart_figure.statistic(sketch, name, "What the decision is taken by; the band is its limits.")
-    return None
-
-
-def _note(drawn: Drawn, monitor: MonitorRow, window: Window, unit: Any) -> str:
-    note = f" {words.each_window(monitor.definition.window).capitalize()}, {window.zone}; band: within limits."
-    if drawn.every > 1:
-        note += f" Of {drawn.every} windows one is drawn, and each that opened an alarm; the file has all."
-    if any(point.revision > 1 for point in drawn.points):
-        late = sum(point.revision > 1 for point in drawn.points)
-        note += f" Late data changed {late} of them after the decision, which stays."
-    return note
-
-
-def _expected(monitor: MonitorRow, now: datetime) -> str:
-    if monitor.method not in SHARING or not monitor.is_on:
-        return "not known beforehand"
-    if monitor.is_muted(now):
-        return "none while muted"
-    return f"{words.about_number(monitor.expected_a_week * 30 / 7)} in 30 days"
-
-
-def _baseline_words(baseline: BaselineRow | None, monitor: MonitorRow, unit: Any) -> list[tuple[str, str]]:
-    if baseline is None:
-        return []
-    learned = baseline.learned
-    rows = [
-        ("Level", unit.text(baseline.centre) if baseline.centre is not None else "none to draw"),
-        ("Learned from", f"{baseline.windows:,} windows, n = {baseline.n:,}"),
-        ("Method", f"{learned.kind}, {learned.method}"),
-        (
-            "Limits",
-            f"one false alarm in {baseline.arl0:,.0f} windows, {words.one_in(baseline.arl0, monitor.updates_a_week)}",
-        ),
-        ("Left out", f"{len(baseline.excluded)} windows as no example" if baseline.excluded else "no window"),
-        ("Seed", str(learned.seed)),
-    ]
-    if baseline.limits_of is not None:
-        rows.append(("Reference", f"that of baseline {baseline.limits_of}, limits made anew"))
-    return rows
 
 
 def _addresses(project: Project, monitor: MonitorRow, window: Window, query: QueryDict) -> dict[str, Any]:
@@ -364,92 +300,3 @@ def _addresses(project: Project, monitor: MonitorRow, window: Window, query: Que
         "base": base,
         "list": reverse("monitors", args=[project.slug]),
     }
-
-
-def _behind(project: Project, monitor: MonitorRow, metric: Metric | None) -> Callable[[PointRow], str]:
-    """The address of the list of what a window was counted from; "" where no list shows it.
-
-    The addresses of a page differ in their times alone: the rest is put together once.
-    """
-    probe = (datetime(1987, 1, 1, 1, 1, 1, tzinfo=UTC), datetime(1988, 2, 2, 2, 2, 2, tzinfo=UTC))
-    found = behind(metric, monitor.definition, SeriesWindow(*probe)) if metric is not None else None
-    if found is None or not found.page:
-        return lambda point: ""
-    base = reverse({"traces": "trace_list", "sessions": "session_list"}[found.page], args=[project.slug])
-    first, last = (quote(fmt.iso(at), safe="") for at in probe)
-
-    def of(point: PointRow) -> str:
-        start, end = quote(fmt.iso(point.start_at), safe=""), quote(fmt.iso(point.end_at), safe="")
-        return f"{base}?{found.query.replace(first, start).replace(last, end)}"
-
-    return of
-
-
-def _href(window: Window) -> Callable[[PointRow], str]:
-    """The address of what was said of a window, from the page itself."""
-    pairs = [("t", window.current)] if window.current else [("from", window.start), ("to", window.end)]
-    rest = urlencode(pairs)
-
-    def of(point: PointRow) -> str:
-        return f"?{rest}&at={int(point.start_at.timestamp())}#window"
-
-    return of
-
-
-def _at(
-    query: QueryDict, project: Project, monitor: MonitorRow, metric: Metric | None, zone: ZoneInfo
-) -> dict[str, Any] | None:
-    """The window that `at` names, with all that was said of it; None where it names none."""
-    number = alarm_view.number(query.get("at", ""))
-    if number is None or number > 253_402_300_799:
-        return None
-    start = datetime.fromtimestamp(number, UTC)
-    found = list_points(monitor.id, monitor.chart_no, start, start + timedelta(seconds=1), limit=1)
-    if not found:
-        return None
-    point, unit = found[0], units.unit_of(metric)
-    told = told_of(point)
-    ribbon, word = words.POINTS[point.came_to]
-    return {
-        "point": point,
-        "name": chart_figure.window_words(point, zone),
-        "ribbon": ribbon,
-        "ribbon_icon": f"r-{ribbon}",
-        "word": word,
-        "value": unit.text(point.now_value) if point.now_value is not None else "none",
-        "interval": f"95% CI {unit.text(point.low)}{fmt.EN_DASH}{unit.text(point.high)}"
-        if point.low is not None and point.high is not None
-        else "",
-        "was": f"{unit.text(point.value) if point.value is not None else 'none'}, n = {point.n:,}"
-        if point.revision > 1
-        else "",
-        "why": str(told.get("why", "")),
-        "merged_from": _moment(told.get("merged_from")),
-        "phase": words.PHASES.get(point.phase, ""),
-        "rules": [
-            (name, unit_.text(statistic), units.band(unit_, low, high, "none"))
-            for name, (statistic, low, high) in chart_figure.rules_of(point).items()
-            for unit_ in [chart_view.unit_of_rule(name, metric)]
-        ],
-        "expected": units.band(unit, point.shown_low, point.shown_high, "no limits in this unit"),
-        "traces": _behind(project, monitor, metric)(point),
-        "coverage": fmt.share(point.coverage) if point.coverage is not None else "",
-    }
-
-
-def _began(monitor: MonitorRow, alarm: AlarmRow | None, zone: ZoneInfo, now: datetime) -> str:
-    """When the level of an open alarm began, with its interval, in words. Half a second of arithmetic: on request."""
-    found = baselining.began(monitor.id, alarm.chart_no if alarm else monitor.chart_no)
-    if found is None:
-        return "Too few judged windows to say when it began."
-    if not found.is_clear:
-        return f"No clear start in the last {found.windows} judged windows (p = {found.p:.2g})."
-    at, low, high = (chart_view.moment(each, zone, now) for each in (found.at, found.low, found.high))
-    return f"It most likely began with the window from {at} (95% CI {low} to {high})."
-
-
-def _moment(told: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(told) if isinstance(told, str) else None
-    except ValueError:
-        return None

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 
-from alerts import alarming, watching
+from alerts import alarming, monitoring, watching
 from alerts.models import Alarm, Baseline, Budget, Monitor
 from alerts.monitors.states import Method
 from alerts.monitors.types import Composite, Member, Objective, Scope, Threshold
@@ -369,6 +369,21 @@ def test_a_composite_names_the_members_that_moved(shop, shifted):  # noqa: F811
     assert f'href="{BASE}{second.pk}/"' in told
     assert "not known beforehand" in told
     assert "over 5.0%" in text_of(shop.bob.get(f"{BASE}{second.pk}/"))
+
+
+def test_an_alarm_of_an_earlier_chart_is_shown_on_that_chart(shop, shifted):  # noqa: F811
+    alarm = Alarm.objects.get(monitor=shifted)
+    monitoring.change(shop.project, shifted.pk, {"window_minutes": 120})
+    evaluate()
+
+    then = text_of(shop.bob.get(f"{BASE}{shifted.pk}/?alarm={alarm.pk}"))
+    now = text_of(shop.bob.get(f"{BASE}{shifted.pk}/"))
+
+    assert "An earlier chart of this monitor: number 1" in then
+    assert then.count('class="hit"') > 100
+    assert "chart=1&amp;at=" in then
+    assert "An earlier chart" not in now
+    assert 'href="?chart=1">1</a>' in now
 
 
 @pytest.mark.parametrize(
