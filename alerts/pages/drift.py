@@ -9,7 +9,7 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
@@ -362,7 +362,7 @@ def approve(request: HttpRequest, project: Project, reference_id: int) -> HttpRe
         drifting.approve(project, reference_id, by_id=cast(User, request.user).pk, request=request)
         messages.success(request, "Approved: this is what inputs and outputs are compared with.")
     except drifting.NoReference:
-        messages.error(request, "This reference is not in force any more. Nothing was changed.")
+        raise Http404 from None
     return _back(project, _feature(request))
 
 
@@ -377,7 +377,7 @@ def rename(request: HttpRequest, project: Project, reference_id: int) -> HttpRes
         drifting.rename_topic(project, reference_id, topic, request.POST.get("name", ""), request=request)
         messages.success(request, "Renamed.")
     except drifting.NoReference:
-        messages.error(request, "This reference is not in force any more. Nothing was changed.")
+        raise Http404 from None
     except drifting.FreezeRefused as refused:
         messages.error(request, f"{refused.field} {refused.message}. Nothing was changed.")
     return _back(project, _feature(request))
