@@ -1,27 +1,31 @@
 """What a monitor would have done: the engine's own rules over the stored history, in memory.
 
 The same readings, the same `advance`, the same run length as the live engine: on the same data it alarms at the same
-windows. What people did meanwhile (closing alarms, new baselines) and how late data came are no part of it.
+windows. How late data came is no part of it, and of a stored chart what people did to it is.
 """
 
 from __future__ import annotations
 
 import threading
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 
 from alerts import budgeting, monitoring, watching
 from alerts.charting import composites
-from alerts.charting.advancing import begin
-from alerts.charting.types import Chart, Decided, NewAlarm, NewBaseline
+from alerts.charting.advancing import begin, release
+from alerts.charting.types import Advanced, Chart, Decided, Learning, NewAlarm, NewBaseline
+from alerts.detectors.base import Baseline as Learned
+from alerts.detectors.base import State
 from alerts.monitors.states import Method, PointState, Standing
 from alerts.monitors.types import Definition, Metric, Reading, Share, Window
-from alerts.read import members
+from alerts.read import acts, members
+from alerts.read.baselines import BaselineRow
 from alerts.read.monitors import MonitorRow, get_budget, list_monitors
 from alerts.read.reach import first_decided
 from alerts.read.series import read_windows
@@ -43,6 +47,8 @@ UNBUDGETED = frozenset({Method.FIXED, Method.COMPOSITE})
 AT_A_TIME, WAIT_SECONDS = 1, 8.0
 _room = threading.BoundedSemaphore(AT_A_TIME)
 _COMPOSITE_SLICE = 100
+# A stretch that no chart reaches.
+_NEVER_DAYS = 1e5
 _INSIDE_LEAST = 20
 
 
@@ -137,6 +143,14 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
+class Act:
+    """Something that happened to a chart before the window that begins `at`."""
+
+    at: datetime
+    change: Callable[[Chart], Chart]
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """A monitor's place in the alert budget, and what it does to the others."""
 
@@ -167,31 +181,100 @@ def backtest(
 def backtest_of(
     project: Project, held: MonitorRow, start: datetime | None = None, end: datetime | None = None
 ) -> Backtest:
-    """Replay a stored monitor over the windows that its chart has decided, unless told otherwise."""
-    if start is None and end is None and held.decided_to is not None:
-        start, end = first_decided(project.pk, [held.id]), held.decided_to
-    return backtest(project, held.definition, start, end, arl0=held.arl0)
+    """Replay a stored monitor over the windows that its chart has decided, with what people did meanwhile.
+
+    Over another stretch: as if nobody had done anything.
+    """
+    if start is not None or end is not None or held.decided_to is None:
+        return backtest(project, held.definition, start, end, arl0=held.arl0)
+    stretch = stretch_of(project, held.definition, first_decided(project.pk, [held.id]), held.decided_to)
+    happened = acts_of(held)
+    with room():
+        readings = read(project, held.definition, stretch.windows)
+        return replay(project, held.definition, stretch, readings, held.arl0, happened)
 
 
 def replay(
-    project: Project, definition: Definition, stretch: Stretch, readings: Sequence[Reading], arl0: float
+    project: Project,
+    definition: Definition,
+    stretch: Stretch,
+    readings: Sequence[Reading],
+    arl0: float,
+    happened: Sequence[Act] = (),
 ) -> Backtest:
-    """What `definition` makes of readings that were read already, one for each window of the stretch."""
-    metric = watching.metric_of(definition, project.pk)
-    chart, fired = begin(definition), list[Fired]()
-    steps = watching.judge(chart, definition, metric, readings, arl0, watching.place_of(project.pk))
+    """What `definition` makes of readings that were read already, one for each window of the stretch.
+
+    `happened`, in its order, change the chart before the first window that begins then or later.
+    """
+    metric, place = watching.metric_of(definition, project.pk), watching.place_of(project.pk)
+    chart, fired, steps = begin(definition), list[Fired](), list[Advanced]()
+    starts = [reading.window.start for reading in readings]
+    cuts = [bisect_left(starts, act.at) for act in happened]
+    for at, cut in enumerate([0, *cuts]):
+        if at:
+            chart = happened[at - 1].change(chart)
+        part = watching.judge(chart, definition, metric, readings[cut : [*cuts, len(readings)][at]], arl0, place)
+        steps += part
+        chart = part[-1].chart if part else chart
     for step in steps:
         if step.ended and fired:
             fired[-1] = Fired(fired[-1].alarm, step.point.window.end)
         if step.alarm is not None:
             fired.append(Fired(step.alarm, None))
-    chart = steps[-1].chart if steps else chart
     points = tuple(step.point for step in steps)
     baselines = tuple(step.baseline for step in steps if step.baseline is not None)
     expected = expect(project.pk, definition, points, arl0)
     return Backtest(
         definition, metric, stretch.start, stretch.end, arl0, points, tuple(fired), baselines, chart, expected
     )
+
+
+def acts_of(held: MonitorRow) -> list[Act]:
+    """What happened to the chart of a monitor beside its windows: limits for another budget, what people did."""
+    rows = acts.in_force(held.project_id, held.id, held.chart_no)
+    found = []
+    for at, row in enumerate(rows):
+        if row.in_force_from is None:
+            continue
+        found.append(Act(row.in_force_from, partial(_judged_by, row)))
+        follows = rows[at + 1].in_force_from if at + 1 < len(rows) else None
+        if row.in_force_to is not None and (follows is None or follows > row.in_force_to):
+            found.append(Act(row.in_force_to, _unjudged))
+    for each in acts.closed(held.project_id, held.id, held.chart_no):
+        found.append(Act(each.before, partial(_closed, each.window_start)))
+    return sorted(found, key=lambda act: act.at)
+
+
+def _judged_by(row: BaselineRow, chart: Chart) -> Chart:
+    """The chart judged by a stored baseline: its own with the limits it had, or another that a person chose."""
+    if chart.baseline is not None and (row.limits_of is not None or _is_same(chart.baseline, row.learned)):
+        return replace(chart, baseline=row.learned, centre=row.centre)
+    if chart.baseline is None and chart.learning is not None and chart.learning.start is None:
+        # It is learned by its own windows, a little later than here or not at all.
+        return chart
+    return replace(
+        chart, learning=None, baseline=row.learned, baseline_no=chart.baseline_no + 1, centre=row.centre,
+        state=State(), alarm=None, quiet=0,
+    )  # fmt: skip
+
+
+def _is_same(one: Learned, other: Learned) -> bool:
+    """Whether two baselines are learned from the same windows, whatever run length their limits are for."""
+    return (one.kind, one.n, one.windows, one.seed) == (other.kind, other.n, other.windows, other.seed)
+
+
+def _unjudged(chart: Chart) -> Chart:
+    """The chart while it learns on for a new baseline: it collects, and none comes of it before the stored one."""
+    return replace(
+        chart, learning=Learning(start=chart.decided_to, days=_NEVER_DAYS), baseline=None, state=State(), alarm=None,
+        quiet=0,
+    )  # fmt: skip
+
+
+def _closed(window_start: datetime, chart: Chart) -> Chart:
+    """The chart after a person closed the alarm of that window."""
+    is_its_own = chart.alarm is not None and chart.alarm.start == window_start
+    return release(chart) if is_its_own else chart
 
 
 @contextmanager

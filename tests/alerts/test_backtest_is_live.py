@@ -8,7 +8,7 @@ import orjson
 import pytest
 import time_machine
 
-from alerts import watching
+from alerts import budgeting, watching
 from tests.alerts import history_kit
 from tests.traces.conftest import shop  # noqa: F401
 
@@ -63,6 +63,10 @@ def client(shop, settings):  # noqa: F811
     history_kit.fill(
         shop.project, end, days=10, worse_at=worse_at, silent=(end - timedelta(hours=60), end - timedelta(hours=55))
     )
+    return asking(shop)
+
+
+def asking(shop):  # noqa: F811
     headers = shop.key("read write")
 
     def ask(method, path, body=None):
@@ -115,3 +119,34 @@ def test_a_back_test_counts_what_the_live_engine_found(client):
     assert len(fired) >= 20
     # Not a comparison of silences: most kinds saw the change, and some did not.
     assert 10 <= sum(1 for count in fired.values() if count) < len(fired)
+
+
+def test_a_back_test_of_a_stored_monitor_knows_what_people_did_to_it(shop):  # noqa: F811
+    now = history_kit.NOW
+    history_kit.fill(shop.project, now + timedelta(hours=30), days=11, worse_at=now - timedelta(hours=12))
+    ask = asking(shop)
+    _, made = ask("post", "monitors", {"name": "Errors", "metric": "errors", "window_minutes": 60})
+    run_engine()
+    first = alarms_of(ask, made["id"])
+    assert len(first) == 1
+
+    # Others come, the budget changes, limits are made anew, the alarm is closed and found again, a new level accepted.
+    ask("post", "monitors", {"name": "Other", "metric": "call_errors", "window_minutes": 60})
+    ask("put", "monitors/budget", {"pages_a_week": 0.1})
+    assert budgeting.remake_limits() == 1
+    _, page = ask("get", f"monitors/{made['id']}/alarms")
+    ask("patch", f"alarms/{page['items'][0]['id']}", {"state": "closed", "verdict": "real"})
+    with time_machine.travel(now + timedelta(hours=14), tick=False):
+        run_engine()
+        second = alarms_of(ask, made["id"])
+        assert len(second) == 2
+        _, found = ask("get", f"monitors/{made['id']}/backtest")
+        assert [(each["window_start"], each["direction"], each["rule"]) for each in found["alarms"]] == second
+        status, anew = ask("post", f"monitors/{made['id']}/baselines", {"reason": "it stays like this"})
+        assert status == 200, anew
+    with time_machine.travel(now + timedelta(hours=29), tick=False):
+        run_engine()
+        _, found = ask("get", f"monitors/{made['id']}/backtest")
+        _, held = ask("get", f"monitors/{made['id']}")
+        assert found["count"] == len(alarms_of(ask, made["id"]))
+        assert found["standing"] == held["standing"]
