@@ -198,13 +198,13 @@ def rename_topic(
 ) -> ReferenceView:
     """Give a topic of a reference another name; recorded. NoReference, FreezeRefused."""
     clean = " ".join(name.split())
-    if not clean or len(clean) > NAME_CHARS_MAX or not clean.isprintable():
-        raise FreezeRefused("name", "is no name", f"1 to {NAME_CHARS_MAX} visible characters", name[:80])
     with transaction.atomic():
         rows = DriftReference.objects.select_for_update().defer("vectors", "traces", "centres")
         row = rows.filter(project_id=project.pk, pk=reference_id, state="in_force").first()
         if row is None:
             raise NoReference
+        if not clean or len(clean) > NAME_CHARS_MAX or not clean.isprintable():
+            raise FreezeRefused("name", "is no name", f"1 to {NAME_CHARS_MAX} visible characters", name[:80])
         names = list(row.learned["names"])
         if not 0 <= topic < len(names):
             raise FreezeRefused("topic", "is none of this reference", f"0 to {len(names) - 1}", topic)
