@@ -51,9 +51,8 @@ def forget_data(project_id: int, before: datetime) -> int:
         """
         UPDATE alerts_point SET data = NULL WHERE (monitor_id, chart_no, start_at) IN (
             SELECT p.monitor_id, p.chart_no, p.start_at
-            FROM alerts_monitor AS m
-            JOIN alerts_point AS p ON p.monitor_id = m.id
-            WHERE m.project_id = %(project)s AND p.start_at < %(before)s AND p.data IS NOT NULL
+            FROM alerts_point AS p
+            WHERE p.project_id = %(project)s AND p.start_at < %(before)s AND p.data IS NOT NULL
               AND NOT EXISTS (
                 SELECT FROM alerts_baseline AS b
                 WHERE b.monitor_id = p.monitor_id AND b.chart_no = p.chart_no AND b.state IN ('in_force', 'proposed')
@@ -74,8 +73,13 @@ def remove_older(project_id: int, before: datetime) -> int:
         DELETE FROM alerts_point WHERE (monitor_id, chart_no, start_at) IN (
             SELECT p.monitor_id, p.chart_no, p.start_at
             FROM alerts_monitor AS m
-            JOIN alerts_point AS p ON p.monitor_id = m.id
-            WHERE m.project_id = %(project)s AND p.start_at < %(before)s
+            CROSS JOIN generate_series(1, m.chart_no) AS c (number)
+            CROSS JOIN LATERAL (
+                SELECT * FROM alerts_point
+                WHERE monitor_id = m.id AND chart_no = c.number AND start_at < %(before)s
+                ORDER BY start_at LIMIT %(limit)s
+            ) AS p
+            WHERE m.project_id = %(project)s
             LIMIT %(limit)s
         )
         """,
