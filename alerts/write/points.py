@@ -89,11 +89,13 @@ def remove_older(project_id: int, before: datetime) -> int:
 
 
 def erase_slice(project_id: int) -> int:
-    """Remove a slice of all points of a project, whether or not their monitors still stand; how many."""
+    """Remove a slice of all points of a project's monitors, those put away too; how many."""
     return _run(
         """
         DELETE FROM alerts_point WHERE ctid = ANY (ARRAY(
-            SELECT ctid FROM alerts_point WHERE project_id = %(project)s LIMIT %(limit)s
+            SELECT ctid FROM alerts_point
+            WHERE monitor_id = ANY (ARRAY(SELECT id FROM alerts_monitor WHERE project_id = %(project)s))
+            LIMIT %(limit)s
         ))
         """,
         project_id,
