@@ -29,6 +29,7 @@ from telltale.lib import format as fmt
 from telltale.projects.access import may, project_page
 from telltale.projects.models import Project, Role
 from telltale.stats.proportions import wilson
+from traces.cost.names import is_own_hosting
 from traces.pages.export import FORMATS, Busy, busy_response, download
 from traces.pages_accounting import query_string, read_window
 from traces.read import TooSlow
@@ -92,7 +93,9 @@ def model_list(request: HttpRequest, project: Project) -> HttpResponseBase:
         "prompts": [_prompt_line(each, standing, base) for each in found.prompts[:ROWS_MAX]],
         "more_models": max(len(found.models) - ROWS_MAX, 0),
         "more_prompts": max(len(found.prompts) - ROWS_MAX, 0),
-        "unpinned": sum(not is_pinned(each.model) for each in found.models if each.usage.calls),
+        "unpinned": sum(
+            not (is_pinned(each.model) or is_own_hosting(each.provider)) for each in found.models if each.usage.calls
+        ),
         "used": sum(bool(each.usage.calls) for each in found.models),
         "promotions": promotions,
         "csv": query_string(request.GET, format="csv"),
@@ -202,7 +205,7 @@ def _model_line(each: ModelVersion, standing: list[PromotionRow], base: str) -> 
     warnings = []
     for name in each.shifted:
         warnings.append(f"“{name}” was answered by another model too")
-    if not pinned and each.model:
+    if not pinned and each.model and not is_own_hosting(each.provider):
         warnings.append("not pinned: its provider may change it under this name")
     asked = [one.name for one in each.asked if one.name != each.model]
     detail = each.provider or "provider not told"

@@ -103,6 +103,11 @@ def tier_of(text: str | None) -> Tier:
     return _TIERS.get(text.strip().lower(), Tier.STANDARD) if text else Tier.STANDARD
 
 
+def is_own_hosting(provider: str) -> bool:
+    """Whether a provider's name is where people run models themselves, or somebody runs open ones for them."""
+    return provider.strip().casefold() in _NOT_THE_MAKER
+
+
 def fold(model: str) -> str:
     """A model name as it is compared: case and surrounding space do not matter."""
     return model[:MAX_NAME].strip().casefold()

@@ -19,6 +19,7 @@ from telltale.run.demo.account import Address, SendError, read_account
 from telltale.run.demo.changes import tell_changes
 from telltale.run.demo.judging import set_up_judges
 from telltale.run.demo.labels import make_labels, send_labels, wait_for_judge
+from telltale.run.demo.monitors import define_monitors
 from telltale.run.demo.progress import Progress
 from telltale.run.demo.project import SLUG, DemoError, DemoProject, ensure_project, remove_project
 from telltale.run.demo.shop import Desk, define_outcomes
@@ -118,6 +119,8 @@ def _fill(url: str, days: int, traces: int, stand_in: str, out: TextIO) -> int:
         progress.end(len(judged))
         labelled = send_labels(address, list(make_labels(judged, worse, story.prompt_changed_at)))
         print(f"The stand-in judged {len(judged):,} answers; made-up people gave {labelled:,} labels.", file=out)
+    monitors = define_monitors(address, is_judged=bool(stand_in))
+    print(f"{monitors} monitors learn from it; the page Monitors says what they find.", file=out)
     outside = os.environ.get("TELLTALE_PUBLIC_URL", "").strip() or url
     print(f"Demo project: {outside.rstrip('/')}/p/{demo.slug}/traces/", file=out, flush=True)
     return 0
