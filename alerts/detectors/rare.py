@@ -35,6 +35,7 @@ WINDOWS_MIN = 50
 _REQUESTS_MIN = 200
 # Fewer events than these are screened for no outlier and no change: three in a row would already be one.
 _SCREENED_FROM = 10
+_ONE_EVENT = 1.05
 _SIDES = (("up", RATIO), ("down", 1 / RATIO))
 
 
@@ -103,7 +104,8 @@ class Rare:
                 )
                 if isinstance(found, TooLittle):
                     return found
-                limit = found.limit
+                # One event by itself is never news.
+                limit = max(found.limit, _ONE_EVENT * weights(known.share, ratio).event)
                 parameters[f"{side}_beyond"] = found.out_of_reach
             parameters[f"{side}_limit"] = limit
         return Baseline(
