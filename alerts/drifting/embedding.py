@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from alerts.drift.fields import SIDE_NO, Side
 from alerts.drift.packing import pack, unit
 from alerts.drifting.facts import Looked, look_at
+from alerts.drifting.sampling import WRONG
 from alerts.encoders import ENDPOINT, SENDER, Encoded, EncoderMissing, encode_here, key_of, sent_vectors
 from alerts.encoders.kinds import DIMS_MAX
 from alerts.models import DriftSettings
@@ -70,11 +71,15 @@ def embed_due(seconds: float = RUN_SECONDS, is_stopping: Callable[[], bool] = la
     with raw_cursor() as cursor:
         projects = write.due_projects(cursor, clock.now())
     for project_id in projects:
-        while time.monotonic() < ends and not is_stopping():
-            claimed, done = embed_some(project_id, holder)
-            ended += done
-            if not claimed:
-                break
+        try:
+            while time.monotonic() < ends and not is_stopping():
+                claimed, done = embed_some(project_id, holder)
+                ended += done
+                if not claimed:
+                    break
+        except WRONG as error:
+            # Others do not wait for it; its traces are tried again when the lease ends.
+            log.exception("samples of project %s cannot be embedded now", project_id, exc_info=error)
     return ended
 
 

@@ -17,6 +17,7 @@ from alerts.drift.reference import Reference
 from alerts.drift.report import Current, Report, make_report
 from alerts.drifting.filling import start_missing
 from alerts.drifting.references import learn_missing, texts_of
+from alerts.drifting.sampling import WRONG
 from alerts.models import DriftReference, DriftReport
 from alerts.read.drift import DAILY, read_current
 from alerts.read.drift_references import ReferenceView, list_references, load_reference
@@ -45,7 +46,10 @@ def tend_reports(seconds: float = RUN_SECONDS) -> int:
     for project in Project.objects.order_by("pk"):
         if timer.monotonic() > ends:
             break
-        made += tend_project(project, ends=ends)
+        try:
+            made += tend_project(project, ends=ends)
+        except WRONG as error:
+            log.exception("drift of project %s cannot be reported now", project.pk, exc_info=error)
     return made
 
 

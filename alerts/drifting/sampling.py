@@ -7,14 +7,16 @@ what was told, so nothing is skipped and nothing comes twice.
 from __future__ import annotations
 
 import hmac
+import logging
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from psycopg import Cursor
 
 from alerts.read.drift import DriftView, settings_of, traffic
@@ -23,9 +25,13 @@ from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from traces import changes
 from traces.own_calls import JUDGE_SERVICE
-from traces.read import TraceRow
+from traces.read import TooSlow, TraceRow
 from traces.read.contents import read_rows
 
+log = logging.getLogger(__name__)
+
+# What rows nobody thought of may do to a project's work, which must not stop that of others.
+WRONG = (psycopg.Error, DatabaseError, TooSlow, ArithmeticError, LookupError, TypeError, ValueError)
 RUN_SECONDS = 20.0
 TAKE_ENTRIES = 100
 # A trace is looked at when nothing of it came for so long.
@@ -39,10 +45,14 @@ def take_changes(seconds: float = RUN_SECONDS) -> int:
     """Have sampled traces among what changed wait to be embedded; how many traces were looked at."""
     ends, seen = time.monotonic() + seconds, 0
     for project_id in changes.projects_to_sample():
-        while taken := take_told(project_id):
-            seen += taken
-            if time.monotonic() > ends:
-                return seen
+        try:
+            while taken := take_told(project_id):
+                seen += taken
+                if time.monotonic() > ends:
+                    return seen
+        except WRONG as error:
+            # Others do not wait for it; what was told stays where it is.
+            log.exception("changes of project %s cannot be sampled; they wait", project_id, exc_info=error)
     return seen
 
 

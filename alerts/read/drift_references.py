@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from django.db.models import QuerySet
+from django.db.models.fields.json import KeyTransform
 from numpy.typing import NDArray
 
 from alerts.drift.fields import Side
@@ -17,7 +18,7 @@ from alerts.models import DriftReference
 
 Floats = NDArray[np.float64]
 # Columns of megabytes that lists do not need.
-_HEAVY = ("vectors", "traces", "centres")
+_HEAVY = ("vectors", "traces", "centres", "learned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ def load_reference(reference_id: int) -> Reference:
 
 def _rows(project_id: int) -> QuerySet[DriftReference]:
     rows = DriftReference.objects.filter(project_id=project_id).defer(*_HEAVY)
+    rows = rows.annotate(topic_names=KeyTransform("names", "learned"))
     return rows.select_related("made_by", "approved_by").order_by("-created_at", "-pk")
 
 
@@ -109,7 +111,7 @@ def _view(row: DriftReference) -> ReferenceView:
         end_at=row.end_at,
         n=row.n,
         dims=row.dims,
-        names=tuple(row.learned.get("names", ())),
+        names=tuple(getattr(row, "topic_names", None) or ()),
         reason=row.reason,
         made_by=_person(row.made_by),
         approved_by=_person(row.approved_by),

@@ -23,6 +23,7 @@ from evals.embedding import NotNow, NotSo
 from telltale.jobs import work
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
+from telltale.projects.models import Project
 from tests.alerts.drift_kit import ENCODER, day_start, fetch, store_day
 from tests.evals.judging_kit import store_traces
 from tests.traces.conftest import otlp, shop  # noqa: F401
@@ -149,6 +150,26 @@ def test_whoever_lost_its_lease_writes_nothing(project):
 
     assert embedding._settle(project.pk, "slow", [due.trace_id for due in claimed], [], embedding.Outcome()) == 0
     assert fetch("SELECT lease_by FROM alerts_drift_due") == [("other",)]
+
+
+def test_a_project_that_fails_keeps_no_other_waiting(project, charlie, monkeypatch, caplog):
+    far = Project.objects.get(slug="far")
+    for each in (project, far):
+        store_traces(each, 1)
+    real = embedding.embed_some
+
+    def fails(project_id, holder):
+        if project_id == min(project.pk, far.pk):
+            raise ValueError("odd rows")
+        return real(project_id, holder)
+
+    monkeypatch.setattr(embedding, "embed_some", fails)
+    drifting.take_changes()
+    for each in (project, far):
+        quiet(each)
+
+    assert drifting.embed_due() == 1
+    assert "cannot be embedded now" in caplog.text
 
 
 def test_own_calls_are_no_traffic_and_drift_that_is_off_takes_nothing(project):
