@@ -34,7 +34,7 @@ from telltale.lib import clock
 from telltale.lib.faults import Fault, ItemRefused
 from telltale.projects.models import Project
 
-# Two thirds of what one core evaluates within a minute (docs/performance.md).
+# One core evaluates so many in two seconds of its time (docs/performance.md).
 MONITORS_MAX = 1_000
 # Put away ones counted: their charts and alarms are kept.
 MONITORS_KEPT = 5_000
