@@ -7,7 +7,7 @@ from django.db.models import Sum
 
 from evals.keeping.changes import By
 from evals.models import ProbeAlarm, ProbeResult, ProbeRun, ProbeSeries
-from evals.probes.verdicts import BASELINE_FULL, LEARNING, SAME
+from evals.probes.verdicts import BASELINE_FULL, CHANGED, LEARNING, SAME, WATCH
 from evals.probing.starting import Conflict
 from evals.setup.refusals import NotThere, SetupRefused, clean_reason
 from evals.stats.repeats import BASELINE_MIN
@@ -51,7 +51,9 @@ def close(project: Project, alarm_id: int, verdict: str, note: str = "", *, by: 
             for key in keys:
                 _begin_baseline(key, alarm.run, note or f"accepted: {alarm.target.model} changed", by)
         else:
-            write.set_states(dict.fromkeys(keys, SAME), clock.now())
+            # Until the next run says better: what really changed is looked at, what did not is as before.
+            changed = series.filter(state=CHANGED).values_list("pk", flat=True)
+            write.set_states(dict.fromkeys(changed, WATCH if verdict == REAL else SAME), clock.now())
         _record(project, "probe_alarm.close", alarm, by, {"verdict": verdict, "note": note})
 
 

@@ -260,6 +260,24 @@ def test_an_alarm_ends_by_itself_after_three_runs_within_limits(project, provide
     assert {row.runs for row in ProbeBaseline.objects.all()} == {25}
 
 
+def test_what_a_person_says_of_an_alarm_decides_what_comes_next(project, provider):
+    stand_in = provider()
+    suite = make_suite(project, stand_in, JSON_PROBE)
+    run(project, suite)
+    stand_in.mode = "fenced"
+    run(project, suite)
+
+    probing.close(project, ProbeAlarm.objects.get().pk, "real", "told them", by=BY)
+
+    assert ProbeSeries.objects.get().state == "watch"
+    # It still answers so: the next run alarms again, against the same baseline.
+    run(project, suite)
+    second = ProbeAlarm.objects.get(closed_at=None)
+    probing.close(project, second.pk, "false", by=BY)
+    assert ProbeSeries.objects.get().state == "same"
+    assert (ProbeBaseline.objects.get().runs, ProbeAlarm.objects.count()) == (20, 2)
+
+
 def test_answers_past_the_projects_days_go_and_those_of_baselines_stay(project, provider):
     suite = make_suite(project, provider(), SUM_PROBE)
     run(project, suite)
