@@ -13,7 +13,7 @@ from alerts.monitors.types import Definition
 from alerts.pages import units, words
 from alerts.pages.sparks import Spark, spark
 from alerts.read.alarms import AlarmTally
-from alerts.read.shown import SPARK_DAYS, Last, Shown, SparkPoint
+from alerts.read.shown import Last, Shown, SparkPoint
 from alerts.series.catalogue import find_metric
 from evals.read.probe_state import SuiteState
 from telltale.lib import format as fmt
@@ -257,7 +257,7 @@ def line(
         word=word,
         since=monitor.standing_since,
         muted_until=monitor.muted_until if monitor.is_muted(now) else None,
-        spark=spark(points, now - SPARK_DAYS, SPARK_DAYS, unit),
+        spark=spark(points, unit),
         now=_now(unit.text(last.value) if last and last.value is not None else "", last),
         now_note=f"n = {last.n:,}" if last and last.n else "",
         is_out=monitor.standing is Standing.ALARMED,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
-from alerts.monitors.states import PointState
-from alerts.read.shown import SparkPoint
+from alerts.read.shown import STRETCHES, SparkPoint
 from telltale.lib.charts import Unit
 
 WIDTH, HEIGHT, EDGE = 96.0, 24.0, 3.0
+# Where the stretches lie, from left to right.
+XS = tuple(f"{EDGE + (at + 0.5) / STRETCHES * (WIDTH - 2 * EDGE):.1f}" for at in range(STRETCHES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,57 +19,48 @@ class Spark:
 
     band: str
     line: str
-    x: float
-    y: float
+    x: str
+    y: str
     is_out: bool
-    outs: tuple[tuple[float, float], ...]
+    outs: tuple[tuple[str, str], ...]
     sentence: str
 
 
-def spark(points: Sequence[SparkPoint], start: datetime, length: timedelta, unit: Unit) -> Spark | None:
-    """The curve of `points` over [start, start + length); None with fewer than two that have a value."""
+def spark(points: Sequence[SparkPoint], unit: Unit) -> Spark | None:
+    """The curve of `points`; None with fewer than two that have a value."""
     known = [(point, point.value) for point in points if point.value is not None]
     if len(known) < 2:
         return None
     edges = [edge for point, _ in known for edge in (point.shown_low, point.shown_high) if edge is not None]
     values = [value for _, value in known]
     low, high = min(values + edges), max(values + edges)
+    middle, scale = HEIGHT / 2, 0.0
+    if high > low:
+        middle, scale = HEIGHT - EDGE, (HEIGHT - 2 * EDGE) / (high - low)
 
-    def x(at: datetime) -> float:
-        return round(EDGE + (at - start) / length * (WIDTH - 2 * EDGE), 1)
-
-    def y(value: float) -> float:
-        share = (value - low) / (high - low) if high > low else 0.5
-        return round(HEIGHT - EDGE - share * (HEIGHT - 2 * EDGE), 1)
+    def y(value: float) -> str:
+        return f"{middle - (value - low) * scale:.1f}"
 
     parts, before = [], False
     for point in points:
-        parts += [] if point.value is None else [f"{'L' if before else 'M'}{x(point.start):g} {y(point.value):g}"]
+        if point.value is not None:
+            parts.append(f"{'L' if before else 'M'}{XS[point.at]} {y(point.value)}")
         before = point.value is not None
-    outs = [(x(point.start), y(value)) for point, value in known if point.state is PointState.OUT]
+    # As text: the template would ask of each number how the reader's country writes it.
+    outs = tuple((XS[point.at], y(value)) for point, value in known if point.is_out)
     last, value = known[-1]
     words = f"7 days, between {unit.text(min(values))} and {unit.text(max(values))}"
     words += f", beyond its limits in {len(outs)} of {len(known)} windows drawn" if outs else ""
-    return Spark(
-        band=_band(points, x, y, low, high),
-        line="".join(parts),
-        x=x(last.start),
-        y=y(value),
-        is_out=last.state is PointState.OUT,
-        outs=tuple(outs),
-        sentence=words,
-    )
+    return Spark(_band(points, y, low, high), "".join(parts), XS[last.at], y(value), last.is_out, outs, words)
 
 
-def _band(
-    points: Sequence[SparkPoint], x: Callable[[datetime], float], y: Callable[[float], float], low: float, high: float
-) -> str:
+def _band(points: Sequence[SparkPoint], y: Callable[[float], str], low: float, high: float) -> str:
     drawn = [point for point in points if point.shown_low is not None or point.shown_high is not None]
     if len(drawn) < 2:
         return ""
     # A side without a limit is open to the edge of the picture.
-    upper = "L".join(f"{x(each.start):g} {y(high if each.shown_high is None else each.shown_high):g}" for each in drawn)
+    upper = "L".join(f"{XS[each.at]} {y(high if each.shown_high is None else each.shown_high)}" for each in drawn)
     lower = "L".join(
-        f"{x(each.start):g} {y(low if each.shown_low is None else each.shown_low):g}" for each in reversed(drawn)
+        f"{XS[each.at]} {y(low if each.shown_low is None else each.shown_low)}" for each in reversed(drawn)
     )
     return f"M{upper}L{lower}Z"

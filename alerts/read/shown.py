@@ -43,7 +43,6 @@ class Shown:
     standing_words: str
     standing_since: datetime
     chart_no: int
-    decided_to: datetime | None
     error: str
     created_at: datetime
     archived_at: datetime | None
@@ -60,13 +59,13 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class SparkPoint:
-    """The last window of one stretch of a sparkline."""
+    """The last window of the stretch `at`, 0 the oldest of STRETCHES; `is_out`: it was beyond a limit."""
 
-    start: datetime
+    at: int
     value: float | None
     shown_low: float | None
     shown_high: float | None
-    state: PointState
+    is_out: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ class Last:
 
 _COLUMNS = (
     "id", "name", "metric", "method", "severity", "is_paging", "weight", "updates_a_week", "arl0", "is_on",
-    "muted_until", "standing", "standing_words", "standing_since", "chart_no", "decided_to", "error", "created_at",
+    "muted_until", "standing", "standing_words", "standing_since", "chart_no", "error", "created_at",
     "archived_at",
 )  # fmt: skip
 _METHOD, _STANDING = _COLUMNS.index("method"), _COLUMNS.index("standing")
@@ -117,8 +116,8 @@ def read_sparks(monitors: Sequence[Shown], until: datetime) -> dict[int, list[Sp
         "step": SPARK_DAYS / STRETCHES,
         "stretches": STRETCHES,
     }
-    for monitor_id, start, value, low, high, state in _rows("shown_sparks", params):
-        found[monitor_id].append(SparkPoint(start, value, low, high, PointState(state)))
+    for monitor_id, at, value, low, high, is_out in _rows("shown_sparks", params):
+        found[monitor_id].append(SparkPoint(at, value, low, high, is_out))
     return found
 
 

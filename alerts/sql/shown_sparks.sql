@@ -3,15 +3,15 @@
 -- Stands on the primary key of alerts_point: one short descent an answer, whatever the length of a window.
 SELECT
     m.id,
-    p.start_at,
+    stretch.at,
     COALESCE(p.revised_value, p.value),
     p.shown_low,
     p.shown_high,
-    p.state
+    p.state = 'out'
 FROM unnest(%(ids)s::bigint[], %(chart_nos)s::int[]) AS m (id, chart_no)
 CROSS JOIN generate_series(0, %(stretches)s - 1) AS stretch (at)
 CROSS JOIN LATERAL (
-    SELECT start_at, value, revised_value, shown_low, shown_high, state
+    SELECT value, revised_value, shown_low, shown_high, state
     FROM alerts_point
     WHERE monitor_id = m.id
         AND chart_no = m.chart_no
@@ -20,4 +20,4 @@ CROSS JOIN LATERAL (
     ORDER BY start_at DESC
     LIMIT 1
 ) AS p
-ORDER BY m.id, p.start_at
+ORDER BY m.id, stretch.at
