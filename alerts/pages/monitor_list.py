@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from django.http import QueryDict
 
-from alerts.monitors.states import Standing
+from alerts.monitors.states import PointState, Standing
 from alerts.monitors.types import Definition
 from alerts.pages import units, words
 from alerts.pages.sparks import Spark, spark
@@ -303,7 +303,11 @@ def _expected(definition: Definition, last: Last | None, unit: Unit) -> str:
     if definition.composite is not None:
         many = definition.composite
         return f"under {many.least}" if many.score_over is None else f"score under {many.score_over:g}"
-    return units.band(unit, last.shown_low, last.shown_high) if last else "not yet known"
+    if last is None:
+        return "not yet known"
+    # Sums and categories have limits, and none in the unit of their values.
+    is_judged = last.state in {PointState.IN_LIMITS, PointState.OUT}
+    return units.band(unit, last.shown_low, last.shown_high, "see its rules" if is_judged else "not yet known")
 
 
 def _pages(monitor: Shown, fired: AlarmTally, expected: float | None) -> str:
