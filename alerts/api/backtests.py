@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from alerts import backtesting, monitoring
-from alerts.api.definition_shapes import MonitorDefinitionShape
+from alerts.api.definition_shapes import MonitorBody, MonitorDefinitionShape
 from alerts.api.monitor_shapes import STANDINGS
 from alerts.api.monitors import MONITOR
 from alerts.api.views import MonitorView, told
@@ -81,7 +81,7 @@ class BacktestBody(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, Any]:
         return {
-            "definition": MonitorDefinitionShape(),
+            "definition": MonitorBody(),
             "from": serializers.DateTimeField(
                 required=False, help_text="Where its chart begins; five weeks back or with the first data if absent."
             ),

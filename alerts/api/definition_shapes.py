@@ -117,6 +117,18 @@ class MonitorDefinitionShape(serializers.Serializer[Any]):
     note = serializers.CharField(allow_blank=True, required=False, max_length=rules.NOTE_MAX)
 
 
+class MonitorBody(MonitorDefinitionShape):
+    """A definition, or a preset with what is told instead of its own."""
+
+    def get_fields(self) -> dict[str, Any]:
+        fields = super().get_fields()
+        for name in ("name", "metric"):
+            fields[name].required = False
+            fields[name].help_text = f"{fields[name].help_text or ''} Needed without a preset.".strip()
+        slugs = serializers.CharField(required=False, help_text="The slug of one of /monitors/presets to begin with.")
+        return {"preset": slugs, **fields}
+
+
 class MonitorDefinitionChange(MonitorDefinitionShape):
     """The fields of a definition that change; and what is beside it."""
 

@@ -66,9 +66,9 @@ class MonitorsView(MonitorView):
         said.MonitorShape,
         tag="Monitors",
         status=201,
-        body=defined.MonitorDefinitionShape,
-        detail="What is left out is as the metric suggests. Its chart begins with the stored history; alarms from "
-        "before it was made do not page.",
+        body=defined.MonitorBody,
+        detail="What is left out is as the preset or the metric suggests. Its chart begins with the stored history; "
+        "alarms from before it was made do not page.",
     )
     def post(self, request: Request) -> Response:
         with told():
