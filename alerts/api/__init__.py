@@ -1,1 +1,1 @@
-"""REST of alerts."""
+"""REST of alerts: edges that parse, call one function, and answer."""
