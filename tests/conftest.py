@@ -15,6 +15,8 @@ from urllib.parse import quote
 
 import pytest
 
+# As the product's own processes have it; numpy reads it when it is first imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if os.path.exists(path)), None)
 # The live server's own secret key: sessions are signed with it.

@@ -104,6 +104,8 @@ class Supervisor:
         paths = [str(ROOT / "platform"), str(ROOT), os.environ.get("PYTHONPATH", "")]
         port = str(self.socket.getsockname()[1])
         return {
+            # Many threads with small matrices: a pool of BLAS makes them wait for each other (ten times, measured).
+            "OPENBLAS_NUM_THREADS": "1",
             **os.environ,
             "TELLTALE_HOME": str(self.home.path),
             "TELLTALE_PORT": port,
