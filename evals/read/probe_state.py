@@ -115,7 +115,8 @@ def _words(state: str, counts: Counter[str]) -> str:
     many = f"{n} of {whole} probes" if whole != 1 else "The one probe"
     verb = "is" if n == 1 else "are"
     return {
-        "changed": f"{many} {'answers' if n == 1 else 'answer'} otherwise than their baseline, beyond chance.",
+        "changed": f"{many} {'answers otherwise than its' if n == 1 else 'answer otherwise than their'} baseline,"
+        " beyond chance.",
         "unanswered": f"{many} got no answers in the last run.",
         "watch": f"{many} {verb} a little off; within chance so far.",
         "learning": f"{many} {verb} still learning what is usual.",
