@@ -159,6 +159,8 @@ def change(
         if after == before:
             return False
         check(project, after, held.pk)
+        if after.composite is not None and before.composite is None:
+            _check_no_composite(project.pk, held.pk, "method")
         _check_name(project.pk, after.name, held.pk)
         write.put_definition(
             held, after, is_same_chart=charted(before) == charted(after),
@@ -392,7 +394,8 @@ def _check_members(project_id: int, definition: Definition, own: int | None) -> 
         raise ItemRefused(*faults)
 
 
-def _check_no_composite(project_id: int, monitor_id: int) -> None:
+def _check_no_composite(project_id: int, monitor_id: int, field: str = "monitor") -> None:
+    """Nothing where no composite stands on the monitor; ItemRefused about `field`."""
     rows = Monitor.objects.filter(project_id=project_id, method=Method.COMPOSITE.value, archived_at=None)
     names = [
         name
@@ -400,7 +403,7 @@ def _check_no_composite(project_id: int, monitor_id: int) -> None:
         if any(each["monitor"] == monitor_id for each in told["composite"]["members"])
     ]
     if names:
-        raise ItemRefused(Fault("monitor", f"is a member of {names[0]}", "a monitor that no composite stands on"))
+        raise ItemRefused(Fault(field, f"is a member of {names[0]}", "a monitor that no composite stands on"))
 
 
 def _number(field: str, told: Any, low: float, high: float, faults: list[Fault]) -> float:

@@ -108,6 +108,9 @@ def test_a_composite_stands_on_monitors_of_the_project_that_are_none_themselves(
     assert "monitor" in fields(rest.ask("delete", f"monitors/{first['id']}", status=400))
     nested = {"name": "Nested", "method": "composite", "composite": {"members": [both["id"], first["id"]]}}
     assert fields(rest.ask("post", "monitors", nested, 400)) == {"composite.members[0].monitor"}
+    others = [rest.make(name=name)["id"] for name in ("Third", "Fourth")]
+    turned = {"metric": None, "method": "composite", "composite": {"members": others}}
+    assert fields(rest.change(first, 400, **turned)) == {"method"}
     theirs.project = shop.elsewhere
     theirs.save()
     again = {**body, "name": "Again"}
