@@ -209,9 +209,12 @@ def _embed(run: work.Run, row: ProbeRun, endpoint: Endpoint, rows: Sequence[Prob
                 spend.add(cursor, project.pk, spend.WHOLE, day, change)
             raise
         cost = price(found.input_tokens)
-        key = f"{endpoint.model} / {found.model}"[:250]
+        # Vectors of another length are another encoder's, whatever it calls itself.
+        key = f"{endpoint.model} / {found.model}"[:230] + f" / {len(found.vectors[0])}"
         for each, vector in zip(part, found.vectors, strict=True):
             numbers = np.asarray(vector)
+            # Squares of very small numbers would leave what a float can hold.
+            numbers = numbers / np.abs(numbers).max()
             each.vector = (numbers / np.sqrt(numbers @ numbers)).astype(np.float16).tobytes()
             each.encoder = key
         with transaction.atomic(), raw_cursor() as cursor:

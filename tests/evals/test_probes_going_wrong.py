@@ -199,7 +199,7 @@ def test_embeddings_compare_meanings_and_cost_is_counted(project, provider):
     second = run(project, suite)
 
     answers = ProbeAnswer.objects.filter(run=second)
-    assert {answer.encoder for answer in answers} == {"embed / embed-1"}
+    assert {answer.encoder for answer in answers} == {"embed / embed-1 / 8"}
     result = ProbeResult.objects.get(run=second)
     assert result.figures["across"] == pytest.approx(0, abs=1e-3)
     assert second.figures["encoder"] == "embed"
@@ -207,6 +207,23 @@ def test_embeddings_compare_meanings_and_cost_is_counted(project, provider):
     stand_in.text_for = lambda user: "17 times 23 is 391, I would say."
     third = run(project, suite)
     assert (ProbeAlarm.objects.get().run_id, ProbeSeries.objects.get().state) == (third.pk, "changed")
+
+
+def test_an_encoder_that_changes_its_lengths_is_another_encoder(project, provider):
+    stand_in = provider()
+    suite = make_suite(project, stand_in, SUM_PROBE)
+    encoder = suite.targets.get().connection_id
+    probing.change_suite(project, suite.slug, {"encoder": {"connection": encoder, "model": "embed"}}, by=BY)
+    run(project, suite)
+    longer = stand_in.vector
+    # Of numbers, too, whose squares are no longer told from zero.
+    stand_in.vector = lambda text: [each * 1e-200 for each in longer(text) * 2]
+
+    second = run(project, suite)
+
+    assert second.state == "done"
+    assert {each.encoder for each in ProbeAnswer.objects.all()} == {"embed / embed-1 / 16"}
+    assert ProbeResult.objects.get(run=second).figures["across"] == pytest.approx(0, abs=1e-3)
 
 
 def test_a_judge_of_rules_decides_a_check(project, provider):
