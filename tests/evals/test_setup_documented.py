@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 PAGE = (DOCS / "judge-setup.md").read_text()
 # What the room's other pages of docs tell.
 ELSEWHERE = ("scores", "estimates", "datasets", "experiments", "calibrations", "routines", "review", "labels",
-             "retrieval", "documents", "survivorship")  # fmt: skip
+             "retrieval", "documents", "survivorship", "probes", "models")  # fmt: skip
 
 
 def test_every_command_of_the_page_works(project, monkeypatch):
