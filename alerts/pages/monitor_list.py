@@ -259,7 +259,7 @@ def line(
         muted_until=monitor.muted_until if monitor.is_muted(now) else None,
         spark=spark(points, unit),
         now=_now(unit.text(last.value) if last and last.value is not None else "", last),
-        now_note=f"n = {last.n:,}" if last and last.n else "",
+        now_note=_now_note(last, unit),
         is_out=monitor.standing is Standing.ALARMED,
         is_notable=monitor.standing not in {Standing.IN_CONTROL, Standing.LEARNING},
         expected=_expected(definition, last, unit),
@@ -294,6 +294,14 @@ def _now(text: str, last: Last | None) -> str:
     if text:
         return text
     return "nothing yet" if last is None else words.POINTS[last.state][1].lower() if not last.n else "unknown"
+
+
+def _now_note(last: Last | None, unit: Unit) -> str:
+    """How much the newest window holds, and the smoothed value, which is what the limits are of."""
+    if last is None or not last.n:
+        return ""
+    held = f"n = {last.n:,}"
+    return held if last.shown_level is None else f"{held}, smoothed {unit.text(last.shown_level)}"
 
 
 def _expected(definition: Definition, last: Last | None, unit: Unit) -> str:

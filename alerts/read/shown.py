@@ -78,6 +78,7 @@ class Last:
     value: float | None
     shown_low: float | None
     shown_high: float | None
+    shown_level: float | None
     state: PointState
     crossed: str
 
@@ -124,8 +125,8 @@ def read_sparks(monitors: Sequence[Shown], until: datetime) -> dict[int, list[Sp
 def read_last(monitors: Sequence[Shown]) -> dict[int, Last]:
     """The newest decided window of some monitors; none for those that have decided none. One query."""
     return {
-        monitor_id: Last(start, end, n, value, low, high, PointState(state), crossed)
-        for monitor_id, start, end, n, value, low, high, state, crossed in _rows("shown_last", _asked(monitors))
+        monitor_id: Last(start, end, n, value, low, high, level, PointState(state), crossed)
+        for monitor_id, start, end, n, value, low, high, level, state, crossed in _rows("shown_last", _asked(monitors))
     }
 
 

@@ -8,6 +8,7 @@ SELECT
     COALESCE(p.revised_value, p.value),
     p.shown_low,
     p.shown_high,
+    p.shown_level,
     p.state,
     p.crossed
 FROM unnest(%(ids)s::bigint[], %(chart_nos)s::int[]) AS m (id, chart_no)
