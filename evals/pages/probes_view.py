@@ -185,7 +185,8 @@ def _side(alarm: AlarmView, series: Sequence[SeriesView], changes: Sequence[Chan
         n = len(others)
         said.append(f"The other {f'{n} models are' if n > 1 else 'model is'} unchanged.")
     elif moved:
-        said.append(f"{len(moved)} of the other {len(others)} models changed too.")
+        whose = f"{len(moved)} of the other {len(others)} models" if len(others) > 1 else "The other model"
+        said.append(f"{whose} changed too.")
     if changes:
         titles = ", ".join(change.title for change in changes[:3])
         said.append(f"Recorded between the two runs: {titles}. Look there first.")
