@@ -244,7 +244,7 @@ def _run_rules(points: Sequence[PointRow], every: int) -> list[RuleLine]:
         is_now = mark.at == len(known) - 1
         found[mark.rule] = RuleLine(
             mark.words,
-            "noted only: chance alone does this once in about 92 windows",
+            "noted only: chance alone does one of these once in about 92 windows",
             "watch" if is_now else "none",
             "Holds" if is_now else "Quiet",
             "",
