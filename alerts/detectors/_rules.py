@@ -67,11 +67,11 @@ def reaching(
             rate = rule.share * share / arl0
             if rate > 0:
                 least = t_quantile(1 - 2 * rate, n - 1) * math.sqrt(1 + 1 / n)
-                side[at] = sign * max(abs(side[at]), least, _furthest(sign * sample[:, rule.channel], rate))
+                side[at] = sign * max(abs(side[at]), least, furthest(sign * sample[:, rule.channel], rate))
     return low, high
 
 
-def _furthest(values: Floats, rate: float) -> float:
+def furthest(values: Floats, rate: float) -> float:
     """What is passed `rate` times a point by an exponential tail, fitted to the largest tenth of `values` (n,)."""
     ordered = np.sort(values)[::-1]
     count = min(max(10, len(values) // 10), len(values) - 1)

@@ -17,34 +17,54 @@ Floats = NDArray[np.float64]
 
 # Medians of smaller counts are far from their means; those hours take the mean.
 MEDIAN_FROM = 5.0
+# Events that a level of sums is to stand on: it is then some 30 % off.
+_EVENTS_BEHIND = 10.0
 # The factor of the last day starts from as much as some hours are used to, and never goes further than this.
 TREND_MOST = 4.0
 _AS_EVER = 4.0
 
 
-def used_to(events: Floats, hours: Floats, period: int) -> list[float]:
-    """The level of every hour of a week or day of `period` hours, from windows (n,); hours never seen take all's."""
+def used_to(events: Floats, hours: Floats, period: int, unit: float = 1.0) -> list[float]:
+    """The level of every hour of a week or day of `period` hours, from windows (n,); hours never seen take all's.
+
+    `unit`: of sums, what `alerts.stats.sums` says.
+    """
     slots = hours.astype(int)
-    overall = level_of(events.tolist())
+    overall = level_of(events.tolist(), unit)
     found = [events[slots == slot].tolist() for slot in range(period)]
-    return [level_of(values) if values else overall for values in found]
+    levels = [level_of(values, unit) if values else overall for values in found]
+    return _joined(levels, unit, len(events) / period)
 
 
-def by_other_laps(events: Floats, hours: Floats, period: int) -> Floats:
+def by_other_laps(events: Floats, hours: Floats, period: int, unit: float = 1.0) -> Floats:
     """For each window (n,) the level of its hour on all other laps (weeks, days), which begin where hours step back."""
     laps = np.concatenate([[0], np.cumsum(np.diff(hours) <= 0)])
     by_slot: defaultdict[int, defaultdict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for k, slot, lap in zip(events.tolist(), hours.astype(int).tolist(), laps.tolist(), strict=True):
         by_slot[slot][lap].append(k)
-    whole = used_to(events, hours, period)
+    whole = used_to(events, hours, period, unit)
     levels = {}
     for lap in range(int(laps[-1]) + 1):
         row = list(whole)
         for slot, each in by_slot.items():
             rest = [k for of, values in each.items() if of != lap for k in values]
-            row[slot] = level_of(rest) if rest else row[slot]
-        levels[lap] = row
+            row[slot] = level_of(rest, unit) if rest else row[slot]
+        levels[lap] = _joined(row, unit, len(events) / period)
     return np.array([between(levels[lap], hour) for lap, hour in zip(laps.tolist(), hours.tolist(), strict=True)])
+
+
+def _joined(levels: list[float], unit: float, windows: float) -> list[float]:
+    """Levels of sums, together with an hour or two on either side where `windows` of an hour hold too few events.
+
+    A quiet hour that was quiet by chance would find every later one too dear.
+    """
+    if unit <= 1:
+        return levels
+    row = np.array(levels)
+    for reach in (1, 2):
+        beside = np.mean([np.roll(levels, by) for by in range(-reach, reach + 1)], axis=0)
+        row = np.where(beside * windows * (2 * reach - 1) < _EVENTS_BEHIND * unit, beside, row)
+    return [float(level) for level in row]
 
 
 def between(levels: Sequence[float], hour: float) -> float:
@@ -76,8 +96,14 @@ def trend(seen: float, due: float, usual: float) -> float:
     return min(max(factor, 1 / TREND_MOST), TREND_MOST)
 
 
-def level_of(values: Sequence[float]) -> float:
-    """What an hour is used to a window: the median, for small counts the mean; never nothing at all."""
+def level_of(values: Sequence[float], unit: float = 1.0) -> float:
+    """What an hour is used to a window: the median, for small counts the mean; never nothing at all.
+
+    Sums are small by their `unit`, and skewed: the mean of a gamma lies a third of it above the median.
+    """
     middle = float(np.median(values))
-    level = middle if middle >= MEDIAN_FROM else float(np.mean(values))
-    return max(level, 0.5 / len(values))
+    if middle < MEDIAN_FROM * unit:
+        middle = float(np.mean(values))
+    elif unit > 1:
+        middle += unit / 3
+    return max(middle, 0.5 * unit / len(values))
