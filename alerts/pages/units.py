@@ -35,6 +35,9 @@ def _seconds(value: float | None) -> str:
 
 
 def _usd(value: float | None) -> str:
+    if value is not None and 0 < abs(value) < 0.001:
+        # Four decimals would write a small cost and its limit alike.
+        return f"{fmt.MINUS if value < 0 else ''}${Decimal(f'{abs(value):.1e}'):f}"
     return fmt.cost(None if value is None else Decimal(repr(value)))
 
 
