@@ -14,6 +14,8 @@ from evals.stats.quantiles import beta_quantile
 from telltale.lib import format as fmt
 
 WEEKS = 8
+# Of less nothing is said a week: the interval would go into the thousands.
+LEAST_WEEKS = 1 / 7
 # Below this many judged pages nothing is suggested; above, where people most likely find less than half of them real.
 JUDGED_LEAST, REAL_LEAST, LEVEL = 5, 0.5, 0.8
 TRIED = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -155,8 +157,11 @@ def found(tallies: Mapping[int, AlarmTally], expected_a_week: float, past: float
     judged = sum(each.pages - each.unjudged for each in tallies.values())
     real, unjudged = sum(each.real for each in tallies.values()), sum(each.unjudged for each in tallies.values())
     seen = budget.observed(false, weeks, past / weeks if weeks else 0.0)
-    if seen.a_week is None or seen.low is None or seen.high is None:
-        return Found("not known", "no time has passed yet", "", words.about_number(expected_a_week), "", "")
+    pages = f"{unjudged} page{'' if unjudged == 1 else 's'}"
+    left = f"{pages} nobody judged: the true rate may be higher" if unjudged else ""
+    share = words.share_of(real, judged)
+    if seen.a_week is None or seen.low is None or seen.high is None or weeks < LEAST_WEEKS:
+        return Found("not known", "less than a day has passed", "", words.about_number(expected_a_week), left, share)
     told = {
         "as expected": "agrees with what is expected",
         "more": "more than expected: limits rest on something that does not hold",
@@ -167,10 +172,8 @@ def found(tallies: Mapping[int, AlarmTally], expected_a_week: float, past: float
         interval=f"95% CI {words.about_number(seen.low)}–{words.about_number(seen.high)}, {false} in {weeks:.1f} weeks",
         verdict=told[seen.verdict or "as expected"],
         expected=words.about_number(expected_a_week),
-        unjudged=f"{unjudged} page{'' if unjudged == 1 else 's'} nobody judged: the true rate may be higher"
-        if unjudged
-        else "",
-        real=words.share_of(real, judged),
+        unjudged=left,
+        real=share,
     )
 
 
