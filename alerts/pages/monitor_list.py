@@ -296,6 +296,14 @@ def _now(text: str, last: Last | None) -> str:
     return "nothing yet" if last is None else words.POINTS[last.state][1].lower() if not last.n else "unknown"
 
 
+_NO_BAND = {
+    PointState.IN_LIMITS: "see its rules",
+    PointState.OUT: "see its rules",
+    PointState.WAITING: "too few to judge yet",
+    PointState.TOO_LITTLE: "too few to judge",
+}
+
+
 def _now_note(last: Last | None, unit: Unit) -> str:
     """How much the newest window holds, and the smoothed value, which is what the limits are of."""
     if last is None or not last.n:
@@ -314,8 +322,7 @@ def _expected(definition: Definition, last: Last | None, unit: Unit) -> str:
     if last is None:
         return "not yet known"
     # Sums and categories have limits, and none in the unit of their values.
-    is_judged = last.state in {PointState.IN_LIMITS, PointState.OUT}
-    return units.band(unit, last.shown_low, last.shown_high, "see its rules" if is_judged else "not yet known")
+    return units.band(unit, last.shown_low, last.shown_high, _NO_BAND.get(last.state, "not yet known"))
 
 
 def _pages(monitor: Shown, fired: AlarmTally, expected: float | None) -> str:
