@@ -24,6 +24,8 @@ _SPANS = ("traces", "native")
 _HOUR = timedelta(hours=1)
 # As many rows by 5 minutes as are read at once: 300 series of them.
 _FINE = timedelta(days=2)
+# What hosts tell is anybody's number: beyond this, squares and sums leave what a float can hold. NaN is none either.
+READING_MAX = 1e15
 OF_INGEST = ("ingest_lag", "rejected")
 OF_HOSTS = ("host_cpu", "host_memory", "host_gpu", "host_gpu_memory", "host_waiting")
 
@@ -77,8 +79,9 @@ def read_host_lines(project_id: int, zone: str, asked: Sequence[Asked], windows:
         for start, end in _parts(low, high, _FINE if is_fine else high - low):
             for line in read_hosts(project_id, start, end, is_fine=is_fine).lines:
                 told = held[f"host_{line.measure.key}", line.host]
-                told.at += [point.bucket for point in line.points]
-                told.values += [point.value for point in line.points]
+                points = [point for point in line.points if abs(point.value) <= READING_MAX]
+                told.at += [point.bucket for point in points]
+                told.values += [point.value for point in points]
     except TooSlow:
         return [TOO_SLOW for _ in asked]
     return [[_reading(each, held, window) for window in windows] for each in asked]

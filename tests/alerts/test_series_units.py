@@ -179,3 +179,12 @@ def test_hosts_are_one_number_or_the_highest(send, shop):  # noqa: F811
     hour = read(shop.project, "host_cpu", windows(shop.project, 60, HOST_HOUR, HOST_HOUR + HOUR))
     assert hour[0].value == pytest.approx(0.5)
     assert read(shop.project, "host_gpu", quarter)[0].data is None
+
+
+def test_numbers_that_no_sum_can_hold_are_no_reading_of_a_host(send, shop):  # noqa: F811
+    for host, waiting in (("llm-1", 4.0), ("llm-2", 1e308), ("llm-3", -1e308)):
+        send(*(("vllm:num_requests_waiting", {}, minute, waiting) for minute in range(60)), host=host)
+
+    told = read(shop.project, "host_waiting", windows(shop.project, 15, HOST_HOUR, HOST_HOUR + HOUR))
+
+    assert [(each.value, each.n) for each in told] == [(4.0, 1)] * 4
