@@ -186,6 +186,15 @@ def _unique_items(validator: Any, wanted: bool, value: object, schema: Any) -> I
             yield ValidationError("holds an item twice")
 
 
+def _enum(validator: Any, wanted: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
+    """The library's own, and each value that may be compared is a step: a long list is not one look."""
+    now = _work.get()
+    now.left -= len(wanted) // 20 if isinstance(wanted, list) else 0
+    if now.left < 0:
+        raise TooMuchWork
+    yield from Draft202012Validator.VALIDATORS["enum"](validator, wanted, value, schema) or ()
+
+
 def _counted(work: Any) -> Any:
     def keyword(validator: Any, wanted: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
         now = _work.get()
@@ -228,5 +237,6 @@ _KEYWORDS = {
     "patternProperties": _pattern_properties,
     "additionalProperties": _additional,
     "uniqueItems": _unique_items,
+    "enum": _enum,
 }
 _Validator: Any = extend(Draft202012Validator, {name: _counted(work) for name, work in _KEYWORDS.items()})

@@ -486,3 +486,13 @@ def test_no_text_holds_a_rule_up(text):
         judge("format", text, format=name)
 
     assert time.process_time() - began < 2
+
+
+def test_a_long_list_of_values_costs_as_much_as_it_takes():
+    from evals.judges.schemas import TooMuchWork, check_schema, faults
+
+    schema = check_schema({"items": {"enum": list(range(2_000))}})
+
+    assert list(faults(schema, [1_999] * 100)) == []
+    with pytest.raises(TooMuchWork):
+        list(faults(schema, [1_999] * 9_000))
