@@ -29,8 +29,10 @@ from alerts.monitors.types import Definition, Metric, Reading, Window
 from alerts.read import members, points
 from alerts.read.baselines import learned_of
 from alerts.read.beside import changes_before
+from alerts.read.drift import unembedded_since
 from alerts.read.monitors import get_budget
 from alerts.read.series import Asked, SeriesFault, metric_for, metrics_for, read_many
+from alerts.read.series_vectors import OF_SAMPLES
 from alerts.series.catalogue import METRICS
 from alerts.series.grid import window_at, windows_between
 from alerts.write import charts as write
@@ -60,6 +62,8 @@ RETRY_BROKEN = timedelta(minutes=10)
 RETRY_MOST = timedelta(hours=1)
 # What an alarm names of the change log: so many entries at most of so long before its window.
 CHANGES_BEFORE, CHANGES_MOST = timedelta(days=1), 5
+# An endpoint for embeddings that stands still holds up charts of the sample for so long.
+SAMPLE_MOST = timedelta(days=1)
 # A composite waits for its members; it looks for them so often.
 RETRY_MEMBERS = timedelta(seconds=15)
 
@@ -86,18 +90,36 @@ class Counted:
 class _Place:
     """What the monitors of a project share: its zone, and the days people marked as no example of normal.
 
-    `booked_to`: everything that came before then is in the roll-ups; None: all that came.
+    `booked_to`: everything that came before then is in the roll-ups, `sampled_to`: in the sample of inputs and outputs;
+    None: all that came.
     """
 
     project_id: int
     zone: str
     marked: frozenset[str]
     booked_to: datetime | None = None
+    sampled_to: datetime | None = None
 
-    def closed_before(self, definition: Definition) -> datetime:
-        """Windows that end by then are closed: late data had their time, and roll-ups hold what came in it."""
+    def reached(self, definition: Definition) -> tuple[datetime, bool]:
+        """What came before then is in the series, and whether something waits to be.
+
+        A sample that stands still for a day is waited for no longer.
+        """
         now = clock.now()
-        return (now if self.booked_to is None else min(now, self.booked_to)) - definition.lateness
+        waiting = [] if self.booked_to is None else [self.booked_to]
+        if definition.metric in OF_SAMPLES and self.sampled_to is not None:
+            waiting.append(max(self.sampled_to, now - SAMPLE_MOST))
+        return min([now, *waiting]), bool(waiting)
+
+    def closed_before(self, definition: Definition, begun_at: datetime | None = None) -> datetime | None:
+        """Windows that end by then are closed: late data had their time, and the series holds what came in it.
+
+        None where it does not hold yet all that came before `begun_at`, when the chart began: history is read whole.
+        """
+        reached, waits = self.reached(definition)
+        if waits and begun_at is not None and reached < begun_at:
+            return None
+        return reached - definition.lateness
 
     def is_marked(self, start: datetime) -> bool:
         return bool(self.marked) and self._day(start).isoformat() in self.marked
@@ -202,7 +224,8 @@ def _all_prepared(place: _Place, rows: Sequence[Monitor]) -> Iterable[tuple[Moni
 def place_of(project_id: int) -> _Place:
     """What the monitors of a project share. Project.DoesNotExist where it is gone."""
     zone = Project.objects.values_list("time_zone", flat=True).get(pk=project_id)
-    return _Place(project_id, zone, frozenset(get_budget(project_id).marked_days), unbooked_since(project_id))
+    marked = frozenset(get_budget(project_id).marked_days)
+    return _Place(project_id, zone, marked, unbooked_since(project_id), unembedded_since(project_id))
 
 
 def chart_of(row: Monitor, definition: Definition, learned: Mapping[int, Baseline]) -> Chart:
@@ -249,7 +272,9 @@ def _prepared(
         if metric is None:
             raise KeyError(definition.metric)
         chart = chart_of(row, definition, learned)
-        until = place.closed_before(definition)
+        until = place.closed_before(definition, row.changed_at if row.decided_to is None else None)
+        if until is None:
+            return _Due(row, definition, metric, chart, (), False)
         if definition.composite is not None:
             reached = members.decided_to(place.project_id, [one.monitor_id for one in definition.composite.members])
             until = min(until, reached) if reached is not None else until

@@ -7,6 +7,7 @@ nothing is skipped and nothing comes twice. Spans committed within about `traces
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from telltale.lib.db import raw_cursor
@@ -53,3 +54,9 @@ def take_to_sample(project_id: int, limit: int = 200) -> list[UUID]:
     with raw_cursor() as cursor:
         told = feed.claim(cursor, feed.Consumer.SAMPLE, project_id, limit)
     return list(dict.fromkeys(trace_id for entry in told for trace_id in entry.trace_ids))
+
+
+def unsampled_since(project_id: int) -> datetime | None:
+    """When the oldest change came that whoever samples traffic was not told of yet; None where nothing waits."""
+    with raw_cursor() as cursor:
+        return feed.oldest(cursor, feed.Consumer.SAMPLE, project_id)

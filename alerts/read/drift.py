@@ -22,6 +22,7 @@ from alerts.models import DriftReport, DriftSettings
 from alerts.read.vectors import dims_of
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
+from traces.changes import unsampled_since
 from traces.own_calls import JUDGE_SERVICE
 
 Floats = NDArray[np.float64]
@@ -296,6 +297,15 @@ def waiting(project_id: int) -> Waiting:
         cursor.execute(_WAITING, {"project_id": project_id})
         found = cursor.fetchone() or (0, None, None)
     return Waiting(int(found[0]), found[1], found[2] or "")
+
+
+def unembedded_since(project_id: int) -> datetime | None:
+    """When the oldest change came that is not in the sample yet, embedded where it is to be; None: nothing waits."""
+    with raw_cursor() as cursor:
+        cursor.execute("SELECT min(since) FROM alerts_drift_due WHERE project_id = %s", [project_id])
+        (embedding,) = cursor.fetchone() or (None,)
+    told = [at for at in (unsampled_since(project_id), embedding) if at is not None]
+    return min(told, default=None)
 
 
 def left_out(project_id: int, start: datetime, end: datetime) -> dict[str, int]:

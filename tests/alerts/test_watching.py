@@ -16,7 +16,7 @@ from alerts import alarming, baselining, budgeting, keeping, monitoring, watchin
 from alerts.charting import advancing
 from alerts.models import Alarm, Baseline, Budget, Monitor
 from alerts.monitors.states import Method
-from alerts.monitors.types import Composite, Member, Threshold
+from alerts.monitors.types import BaselinePolicy, Composite, Member, Threshold
 from alerts.read import alarms as read_alarms
 from alerts.read import monitors as read_monitors
 from alerts.read import points
@@ -482,6 +482,29 @@ def test_a_window_waits_until_what_came_in_its_time_is_booked(project, shifted):
     run_until(END + timedelta(minutes=1))
 
     assert held_back == 99
+    assert len(points.list_points(row.pk, 1)) == 229
+
+
+def test_history_is_read_once_the_sample_holds_all_that_came_before(project, monkeypatch):
+    monkeypatch.setattr(watching, "read_many", series(SHIFT))
+    learning = BaselinePolicy(days=80)
+    row = make_monitor(project, replace(DEFINITION, metric="embeddings", params={"side": "input"}, baseline=learning))
+    made_at = END - timedelta(minutes=5)
+    Monitor.objects.filter(pk=row.pk).update(changed_at=made_at)
+    with raw_cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO alerts_drift_due (project_id, trace_id, pi, draw, due_at, since)"
+            " VALUES (%s, gen_random_uuid(), 1, 0.5, %s, %s)",
+            [project.pk, END, made_at - timedelta(minutes=1)],
+        )
+
+    run_until(END)
+    before = len(points.list_points(row.pk, 1))
+    with raw_cursor() as cursor:
+        cursor.execute("DELETE FROM alerts_drift_due")
+    run_until(END + timedelta(minutes=1))
+
+    assert before == 0
     assert len(points.list_points(row.pk, 1)) == 229
 
 

@@ -122,6 +122,13 @@ def take(cursor: Cursor[Any], consumer: Consumer, project_id: int, feed_ids: Seq
     return [Told(row[0], row[1], row[2], tuple(row[3])) for row in cursor.fetchall()]
 
 
+def oldest(cursor: Cursor[Any], consumer: Consumer, project_id: int) -> datetime | None:
+    """When the oldest change came that the consumer has not taken; None where nothing waits. One step on the key."""
+    cursor.execute(_PEEK, {"consumer": consumer, "project_id": project_id, "limit": 1})
+    row = cursor.fetchone()
+    return row[1] if row else None
+
+
 def open_projects(cursor: Cursor[Any], consumer: Consumer) -> list[int]:
     """The ids of projects with entries for `consumer`, ascending."""
     cursor.execute(_OPEN, {"consumer": int(consumer)})
