@@ -180,3 +180,28 @@ def test_port_that_is_no_number_is_named(monkeypatch):
 
     with pytest.raises(RunError, match="TELLTALE_PORT"):
         listen()
+
+
+def test_postgresql_waits_for_what_a_killed_one_left(place, monkeypatch):
+    server = Postgres(prepare_home(place / "home"))
+    started = []
+
+    def spawn(log):
+        held = "FATAL:  pre-existing shared memory block (key 1, ID 2) is still in use"
+        started.append(f"echo '{held}' >&2; exit 1" if len(started) < 2 else "sleep 60")
+        return subprocess.Popen(["sh", "-c", started[-1]], stdout=log, stderr=log)
+
+    for step in ("_prepare_socket_directory", "_write_settings", "_clear_stale_pid"):
+        monkeypatch.setattr(server, step, lambda: None)
+    monkeypatch.setattr(server, "spawn", spawn)
+    monkeypatch.setattr(server, "is_ready", lambda pid: len(started) == 3)
+    with (place / "postgres.log").open("ab") as log:
+        process = server.start(log)
+        process.kill()
+        process.wait()
+
+        monkeypatch.setattr(server, "is_ready", lambda pid: False)
+        monkeypatch.setattr(server, "spawn", lambda log: subprocess.Popen(["false"], stdout=log, stderr=log))
+        with pytest.raises(RunError, match="ended with code 1"):
+            server.start(log)
+    assert len(started) == 3

@@ -269,9 +269,12 @@ class Supervisor:
 
     def _stop_all(self) -> None:
         """Web first, so that nothing new comes in; PostgreSQL last, so that everything in flight can be committed."""
+        ends = time.monotonic() + sum(STOP_SECONDS.values())
         for name in ("web", "worker", "postgres"):
             if child := self.children.get(name):
-                happened = child.stop(STOP_SECONDS[name])
+                # The last one may have what the others left: a database that is killed has to recover.
+                seconds = ends - time.monotonic() if name == "postgres" else STOP_SECONDS[name]
+                happened = child.stop(max(seconds, STOP_SECONDS[name]))
                 if happened:
                     self.say(happened)
         if self._lock:
