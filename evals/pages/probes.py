@@ -85,7 +85,8 @@ def probe_list(request: HttpRequest, project: Project) -> HttpResponseBase:
         own = [each for each in series if each.suite_slug == suite.slug]
         alarms = read.changes(project.pk, suite=suite.slug, is_open=True)
         notes = [alarm_note(project.slug, each, own, _recorded(project, suite, each, own), zone) for each in alarms]
-        lines = sorted((line_of(project.slug, each, zone) for each in own), key=lambda line: ORDER[line.series.state])
+        lines = [line_of(project.slug, each, zone, alarms) for each in own]
+        lines.sort(key=lambda line: ORDER[line.series.state])
         context |= _suite_context(project, suite, lines, notes)
         context["tabs"] = [(each, worst[each.slug] == ORDER["changed"]) for each in suites]
     context |= {"may_change": may(project, "measure"), "may_review": may(project, "review")}
@@ -135,11 +136,15 @@ def probe_page(request: HttpRequest, project: Project, series_id: int) -> HttpRe
     now = read.list_answers(series.id, number) if number else []
     first = read.first_answers(series.id)
     place = _number(request.GET.get("pair", ""))
+    alarms = [
+        each for each in read.changes(project.pk, suite=series.suite_slug, is_open=True)
+        if each.target.id == series.target.id
+    ]  # fmt: skip
     context = {
         "project": project,
         "series": series,
-        "line": line_of(project.slug, series, zone),
-        "sentence": state_sentence(series),
+        "line": line_of(project.slug, series, zone, alarms),
+        "sentence": state_sentence(series, alarms),
         "figure": probe_charts.history(series.results, zone, here),
         "run_number": number,
         "result": next((each for each in series.results if each.run_number == number), None),
@@ -152,10 +157,7 @@ def probe_page(request: HttpRequest, project: Project, series_id: int) -> HttpRe
         "names": _names(series),
         "checks": form.typed_of_spec(series.spec)["checks"],
         "tools": form.typed_of_spec(series.spec)["tools"],
-        "alarms": [
-            each for each in read.changes(project.pk, suite=series.suite_slug, is_open=True)
-            if each.target.id == series.target.id
-        ],
+        "alarms": alarms,
         "may_change": may(project, "measure"),
         "may_review": may(project, "review"),
     }  # fmt: skip

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.urls import reverse
 
-from evals.probes.verdicts import ANSWERS, PASSES, RECENT, TOGETHER
+from evals.probes.verdicts import ANSWERS, PASSES, RECENT, TOGETHER, WATCH_PASSES
 from evals.read.probing import AlarmView, ResultView, SeriesView, SuiteView
 from telltale.lib import format as fmt
 from traces.read.changelog import Change
@@ -35,11 +35,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A probe at a model in the list."""
+    """A probe at a model in the list. `of`: of how many answers each cell is, "20, then 10" where that changed."""
 
     series: SeriesView
     href: str
     cells: tuple[Cell, ...]
+    of: str
     p: str
     ribbon: str
     word: str
@@ -84,24 +85,69 @@ def day_words(at: datetime, zone: ZoneInfo) -> str:
     return f"{own.day} {own:%b}"
 
 
-def line_of(slug: str, series: SeriesView, zone: ZoneInfo) -> Line:
-    """A probe at a model, ready for the list."""
+def never_passed(series: SeriesView) -> bool:
+    """Whether no answer shown, and none of the baseline, ever passed: such a probe cannot fall."""
+    told = [each for each in series.results if each.runs]
+    return bool(told) and not any(each.passes or each.base_passes for each in told)
+
+
+def only_answers(series: SeriesView, alarms: Sequence[AlarmView]) -> bool:
+    """Whether an open alarm is about how the model answers, and not about how often this probe passes."""
+    if series.state != "changed" or series.last is None:
+        return False
+    kinds = {
+        told["kind"] for each in alarms if each.target.id == series.target.id for told in each.evidence
+        if told.get("series") in (None, series.id)
+    }  # fmt: skip
+    # Passes of all probes together are about this one where it would be watched for them.
+    moved = kinds & {PASSES, RECENT} or (TOGETHER in kinds and (series.last.p or 0.0) <= WATCH_PASSES)
+    return ANSWERS in kinds and not moved
+
+
+def line_of(slug: str, series: SeriesView, zone: ZoneInfo, alarms: Sequence[AlarmView] = ()) -> Line:
+    """A probe at a model, ready for the list. `alarms`: those open."""
     ribbon, word = STATES[series.state]
     last = series.last
+    notes = [] if series.version == series.newest_version else ["an older question"]
+    is_answers = only_answers(series, alarms)
+    if is_answers and last is not None:
+        word = "Answers changed"
+        notes.append(f"{_as_before(last)}; the answers of this model changed")
+    if never_passed(series):
+        notes.append("never passed, so it can tell nothing of a fall")
+        if series.state in ("same", "learning"):
+            ribbon, word = "watch", "Never passed"
     return Line(
-        series, reverse("probe", args=[slug, series.id]), tuple(_cell(each, zone) for each in series.results),
-        "–" if last is None or last.p is None else p_words(last.p), ribbon, word,
-        "" if series.version == series.newest_version else "an older question",
+        series, reverse("probe", args=[slug, series.id]),
+        tuple(_cell(each, zone, is_answers) for each in series.results), _of(series.results),
+        "–" if last is None or last.p is None else p_words(last.p), ribbon, word, "; ".join(notes),
     )  # fmt: skip
 
 
-def _cell(result: ResultView, zone: ZoneInfo) -> Cell:
+def _as_before(result: ResultView) -> str:
+    """How passes that did not move stand to the baseline's."""
+    is_same = result.passes * (result.base_runs or 0) == (result.base_passes or 0) * result.runs
+    return "passes are the same" if is_same else "passes differ within chance"
+
+
+def _of(results: Sequence[ResultView]) -> str:
+    """The numbers of answers of runs, oldest first: "10"; "20, then 10"; "8 to 20" where they change more often."""
+    found: list[int] = []
+    for each in results:
+        if each.runs and each.runs != (found[-1] if found else 0):
+            found.append(each.runs)
+    return f"{min(found)} to {max(found)}" if len(found) > 3 else ", then ".join(map(str, found))
+
+
+def _cell(result: ResultView, zone: ZoneInfo, is_answers: bool = False) -> Cell:
     day = day_words(result.at, zone)
     if not result.runs:
         return Cell("–", "n", f"Run {result.run_number}, {day}: no answer that could be told")
-    css = "x" if result.state == "changed" else "n" if result.passes < result.runs else ""
+    is_red = result.state == "changed" and not is_answers
+    css = "x" if is_red else "n" if result.passes < result.runs else ""
+    more = "; the answers changed" if result.state == "changed" and is_answers else ""
     return Cell(
-        f"{result.passes}", css, f"Run {result.run_number}, {day}: {result.passes} of {result.runs} passed"
+        f"{result.passes}", css, f"Run {result.run_number}, {day}: {result.passes} of {result.runs} passed{more}"
     )  # fmt: skip
 
 
@@ -122,7 +168,9 @@ def headline(suite: SuiteView, lines: Sequence[Line], alarms: Sequence[AlarmNote
         return f"{n} of {len(lines)} probes {'is' if n == 1 else 'are'} a little off, within chance"
     if counts["learning"] == len(lines):
         return "The first answers are kept: the next run is compared with them"
-    return f"{whose} as before"
+    never = sum(never_passed(line.series) for line in lines)
+    but = f"; {never} probe{'s' if never > 1 else ''} never passed and can tell nothing of a fall" if never else ""
+    return f"{whose} as before{but}"
 
 
 def alarm_note(
@@ -196,8 +244,13 @@ def _side(alarm: AlarmView, series: Sequence[SeriesView], changes: Sequence[Chan
     return " ".join(said)
 
 
-def state_sentence(series: SeriesView) -> str:
-    """How a probe stands at a model, in one sentence."""
+def state_sentence(series: SeriesView, alarms: Sequence[AlarmView] = ()) -> str:
+    """How a probe stands at a model, in one sentence or two. `alarms`: those open."""
+    never = " It never passed, so it can tell nothing of a fall." if never_passed(series) else ""
+    return _stands(series, alarms) + never
+
+
+def _stands(series: SeriesView, alarms: Sequence[AlarmView]) -> str:
     last = series.last
     if last is None:
         return "It was not asked yet."
@@ -207,6 +260,8 @@ def state_sentence(series: SeriesView) -> str:
         return f"{passed}. It is still learning: {last.base_runs or 0} runs were stored before, and 20 are needed."
     if series.state == "unanswered":
         return f"Run {last.run_number} got {last.runs} answers that could be told; five are needed to compare."
+    if only_answers(series, alarms):
+        return f"{passed}; {base}: {_as_before(last)}. It is the answers of this model that changed beyond chance."
     limit = last.figures.get("fewest")
     chance = "" if limit is None else f" Chance explains {limit} or more passes." if limit else (
         " No number of passes of one run could alarm at this budget: use more repeats.")  # fmt: skip

@@ -85,6 +85,44 @@ def test_an_alarm_is_told_in_one_sentence_with_its_evidence(project, alice, sign
     assert "$0.84" in page
 
 
+def test_a_probe_whose_answers_changed_says_that_its_passes_did_not(project, alice, sign_in):
+    suite = make_rows(project)
+    ProbeAlarm.objects.update(evidence=[{"kind": "answers", "p": 1e-5, "level": 1e-4, "series": None}])
+    results = ProbeResult.objects.filter(run__number=3)
+    results.update(passes=10, figures={"p": 1.0, "level": 1e-4, "fewest": 5, "p_answers": 1e-5})
+    client, series = sign_in(alice), ProbeSeries.objects.order_by("pk")[0]
+
+    page = client.get(f"/p/{project.slug}/probes/?suite={suite.slug}").content.decode()
+    own = client.get(f"/p/{project.slug}/probes/{series.pk}/").content.decode()
+
+    assert "passes are the same; the answers of this model changed" in page
+    assert "Answers changed" in page
+    assert "<b>gpt-4: Its answers lie farther" in page
+    assert 'class="x"' not in page
+    assert "passes are the same. It is the answers of this model that changed beyond chance." in own
+
+
+def test_each_number_of_answers_of_a_history_is_told(project, alice, sign_in):
+    suite = make_rows(project)
+
+    page = sign_in(alice).get(f"/p/{project.slug}/probes/?suite={suite.slug}").content.decode()
+
+    assert "of 20, then 10</span>" in page
+
+
+def test_a_probe_that_never_passed_warns_that_it_can_tell_nothing(project, alice, sign_in):
+    suite = make_rows(project, passes=(20, 10))
+    ProbeResult.objects.update(passes=0, base_passes=0)
+    client, series = sign_in(alice), ProbeSeries.objects.order_by("pk")[0]
+
+    page = client.get(f"/p/{project.slug}/probes/?suite={suite.slug}").content.decode()
+    own = client.get(f"/p/{project.slug}/probes/{series.pk}/").content.decode()
+
+    assert "The model answers as before; 2 probes never passed and can tell nothing of a fall" in page
+    assert page.count("never passed, so it can tell nothing of a fall") == 2
+    assert "It never passed, so it can tell nothing of a fall." in own
+
+
 def test_the_answers_stand_beside_each_other_with_what_differs(project, alice, sign_in):
     make_rows(project)
     series = ProbeSeries.objects.get(version__probe__key="format-json")
