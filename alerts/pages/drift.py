@@ -217,7 +217,10 @@ def _shown(
                 "typical": "question" if each.side == "input" else "answer",
                 "told": each.told,
                 "reference_id": each.reference.id if each.reference else None,
-                "series": view.series(each.side, key, each.reference, each.points, zone, marks)
+                "series": view.series(
+                    each.side, key, each.reference, each.points, zone, marks,
+                    has_moved=bool(each.report and each.report.report.has_moved),
+                )
                 if each.reference
                 else None,
                 "plane": view.plane_figure(each.report.report.plane, each.report.report, each.side)

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from alerts.drift.fields import Side
 from alerts.drift.map import Plane
-from alerts.drift.report import GROWN, PSI_LARGE, PSI_SMALL, FieldShift, Group, Report
-from alerts.drift.wording import STATE_WORDS, began, describe, named
+from alerts.drift.report import PSI_LARGE, PSI_SMALL, FieldShift, Group, Report
+from alerts.drift.wording import STATE_WORDS, began, describe, grown_groups, named
 from alerts.drift.words import change_word, encoder_title
 from alerts.read.drift import DayPoint
 from alerts.read.drift_references import ReferenceView
@@ -98,8 +98,13 @@ def series(
     points: Sequence[DayPoint],
     zone: ZoneInfo,
     events: Sequence[tuple[datetime, str]],
+    *,
+    has_moved: bool = False,
 ) -> charts.Figure | None:
-    """The distance of each day from the reference with the band of chance; None without a day to draw."""
+    """The distance of each day from the reference with the band of chance; None without a day to draw.
+
+    `has_moved`: the window that the page tells of, all its days together, moved beyond chance.
+    """
     if not any(point.mmd2 is not None for point in points):
         return None
     xs = [(point.start_at + (point.end_at - point.start_at) / 2).timestamp() for point in points]
@@ -110,7 +115,7 @@ def series(
     beyond = [point for point in points if _is_beyond(point)]
     run = began([(point.mmd2, point.chance_99) for point in points])
     told = [point for point in points if point.mmd2 is not None]
-    finding = _finding(noun, points, beyond, run, len(told), zone)
+    finding = _finding(noun, points, beyond, run, len(told), zone, has_moved=has_moved)
     last = told[-1]
     picture = charts.line_picture(
         [
@@ -158,16 +163,21 @@ def _is_beyond(point: DayPoint) -> bool:
 
 
 def _finding(
-    noun: str, points: Sequence[DayPoint], beyond: Sequence[DayPoint], run: int, told: int, zone: ZoneInfo
-) -> str:
+    noun: str, points: Sequence[DayPoint], beyond: Sequence[DayPoint], run: int, told: int, zone: ZoneInfo, *,
+    has_moved: bool,
+) -> str:  # fmt: skip
     if run >= 2:
         first = [point for point in points if point.mmd2 is not None][-run]
         return f"{noun.capitalize()}: beyond chance since {fmt.day(first.start_at, zone)}, {run} days in a row"
     if run == 1:
         return f"{noun.capitalize()}: the latest day lies beyond chance"
     if beyond:
-        days = "day" if len(beyond) == 1 else "days"
+        days = "day" if told == 1 else "days"
+        if has_moved:
+            return f"{noun.capitalize()}: {len(beyond)} of {told} {days} beyond chance; the latest day alone is not"
         return f"{noun.capitalize()}: as in the reference now; {len(beyond)} of {told} {days} beyond chance"
+    if has_moved:
+        return f"{noun.capitalize()}: no day alone lies beyond chance; its days together do"
     return f"{noun.capitalize()}: within what chance gives on all {told} days"
 
 
@@ -191,7 +201,7 @@ def plane_figure(plane: Plane, report: Report, side: Side) -> charts.Figure:
     dots += [charts.Dot(*place(point), "f1", 2.2) for point in plane.current]
     dots += [charts.Dot(*place(point), "f2", 2.6) for point in plane.new]
     noun = "inputs" if side == "input" else "outputs"
-    new = [group for group in report.groups if group.is_new and (group.residual or 0) >= GROWN]
+    new = [group for group in grown_groups(report) if group.is_new]
     finding = (
         f"{len(new)} new group{'' if len(new) == 1 else 's'} among {noun}; the rest overlap"
         if new
@@ -215,7 +225,8 @@ def plane_figure(plane: Plane, report: Report, side: Side) -> charts.Figure:
 
 def group_rows(report: Report, texts: Mapping[str, str]) -> list[GroupRow]:
     """The groups from the most grown to the most shrunk, those with nothing then and now left out."""
-    return [_group(each, texts) for each in report.groups if each.n_reference or each.n_current]
+    grown = {each.key for each in grown_groups(report)}
+    return [_group(each, texts, each.key in grown) for each in report.groups if each.n_reference or each.n_current]
 
 
 def example_ids(report: Report | None) -> list[str]:
@@ -238,9 +249,8 @@ def ids(traces: Sequence[str]) -> list[UUID]:
     return [UUID(hex=each) for each in dict.fromkeys(traces)]
 
 
-def _group(group: Group, texts: Mapping[str, str]) -> GroupRow:
+def _group(group: Group, texts: Mapping[str, str], is_grown: bool) -> GroupRow:
     change = round(group.change * 100, 1)
-    is_grown = (group.residual or 0) >= GROWN and group.change > 0
     limits = (
         "" if group.low is None or group.high is None else f"{_points(group.low * 100)} to {_points(group.high * 100)}"
     )
@@ -248,7 +258,8 @@ def _group(group: Group, texts: Mapping[str, str]) -> GroupRow:
         key=group.key,
         topic=int(group.key.partition(":")[2]) if group.key.startswith("topic:") else None,
         name=group.name,
-        word="new" if group.is_new else "outside" if group.key == "outside" else "",
+        # What lies outside of every topic is new only where it grew beyond chance, as the sentence above has it.
+        word="" if group.key.startswith("topic:") else "new" if group.is_new and is_grown else "outside",
         is_grown=is_grown,
         reference=fmt.share(group.share_reference),
         current=fmt.share(group.share_current),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -16,6 +19,8 @@ from alerts.drift.reference import VECTORS_MIN, from_stored, learn, learned_json
 from alerts.drift.report import Current, Report, adjust, make_report
 from alerts.drift.wording import began, describe, tell
 from alerts.drift.words import change_word, encoder_title
+from alerts.pages import drift_view
+from alerts.read.drift import DayPoint
 from alerts.stats.distances import compare_counts, compare_numbers
 from evals.stats.lexical import DIMS as LEXICAL_DIMS
 from evals.stats.lexical import lexical_vectors
@@ -323,6 +328,35 @@ def test_a_quiet_side_says_so_and_a_shifted_field_is_named():
 
     assert tell(quiet, "output", ENCODER).sentence == "Outputs look like the reference"
     assert tell(shifted, "output", ENCODER).sentence.startswith("Outputs read as before, but length of the output")
+
+
+def test_a_group_is_new_in_the_table_only_where_sentence_and_map_call_it_so():
+    report = make_report(frozen(), window(300, (1, 1, 1, 0.75), 8), "input", seed=4, with_plane=True)
+    calm = replace(report, groups=tuple(replace(each, residual=1.0) for each in report.groups))
+
+    for told, words, finding in ((report, {"new"}, "1 new group"), (calm, {"outside"}, "No new group")):
+        rows = drift_view.group_rows(told, {})
+        assert {row.word for row in rows if row.key.startswith("new:")} == words
+        assert drift_view.plane_figure(told.plane, told, "input").finding.startswith(finding)
+
+
+@pytest.mark.parametrize(
+    ("values", "has_moved", "words"),
+    [
+        ((3, 1), False, "as in the reference now; 1 of 2 days beyond chance"),
+        ((3, 1), True, "1 of 2 days beyond chance; the latest day alone is not"),
+        ((1, 1), True, "no day alone lies beyond chance; its days together do"),
+        ((1, 1), False, "within what chance gives on all 2 days"),
+    ],
+)
+def test_the_curve_of_days_does_not_gainsay_the_window(values, has_moved, words):
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    days = [DayPoint(at + timedelta(n), at + timedelta(n + 1), 80, value, 0.5, 2.0)
+            for n, value in enumerate(values)]  # fmt: skip
+
+    figure = drift_view.series("input", ENCODER, None, days, ZoneInfo("UTC"), [], has_moved=has_moved)
+
+    assert figure.finding == f"Inputs: {words}"
 
 
 def test_days_in_a_row_are_counted_from_the_last_and_gaps_do_not_count():
