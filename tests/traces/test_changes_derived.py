@@ -107,6 +107,15 @@ def test_any_order_any_repeat_and_any_cut_of_what_comes_ends_in_the_same_changes
     assert derive(sightings.join(rows)) == derive(sightings.join(shuffled))
 
 
+def test_a_model_that_ran_on_beside_a_new_one_was_not_replaced():
+    def previous(until):
+        old = seen(What.MODEL, "gpt-4o-mini", 0, last=until)
+        return [c.previous for c in derive([old, seen(What.MODEL, "gpt-4o", 200, last=400)])]
+
+    assert previous(200.01) == ["gpt-4o-mini"]
+    assert previous(400) == [""]
+
+
 # --- from spans ---------------------------------------------------------------------------------------------------
 
 
@@ -176,6 +185,19 @@ def test_a_new_project_has_no_changes_and_then_those_it_makes(shop, ran):
     changes = {change.kind: change for change in each_change(shop.project.pk, ChangeFilter())}
     assert changes["deploy"].at == NOON + 5 * HOUR
     assert (changes["deploy"].service, changes["deploy"].is_derived) == ("api", True)
+
+
+def test_a_second_model_reads_as_added_once_the_first_is_seen_again(shop, ran):
+    ran(0)
+    ran(170, asked="gpt-4o-mini", answered="gpt-4o-mini")
+    see()
+    before = [title for title in log_of(shop.project) if title.startswith("Model")]
+    ran(171)
+    see()
+    see()
+
+    assert before == ["Model gpt-4o → gpt-4o-mini"]
+    assert [title for title in log_of(shop.project) if title.startswith("Model")] == ["Model gpt-4o-mini added"]
 
 
 def test_a_prompt_s_next_version_is_a_change_of_its_feature(shop, ran):

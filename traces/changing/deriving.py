@@ -143,8 +143,11 @@ def changes_of_line(line: Sequence[Sighting]) -> list[Derived]:
         if not at or not (takes_over or age >= NEW_FOR[sighting.what]):
             continue
         before = by_time[at - 1].value
-        # Several models are in use beside each other; which of them a new one replaces nobody can tell from here.
-        is_sure = sighting.what in (What.RELEASE, What.PROMPT, What.ANSWER) or at == 1
+        # Models are in use beside each other: one that still ran later was not replaced, and of several nobody can tell
+        # from here which was.
+        is_sure = sighting.what in (What.RELEASE, What.PROMPT, What.ANSWER) or (
+            at == 1 and by_time[0].last_at <= sighting.first_at + ROLLING
+        )
         found.append(
             Derived(
                 sighting.origin,

@@ -57,6 +57,8 @@ class Change:
         now = f"{self.previous} → {self.version}" if self.previous and self.version else self.version
         if not now:
             return what if self.name else f"{what}: {first_line(self.note)}" if self.note else what
+        if self.is_derived and self.kind in (Kind.MODEL, Kind.PROVIDER) and not self.previous:
+            now += " added"
         return f"{what}: {now}" if self.name else f"{what} {now}"
 
     @property
