@@ -129,6 +129,8 @@ def test_nothing_that_can_be_kept_is_a_400_that_names_each_field(rest):
         ({"details": {"a": "x" * 17_000}}, "details"),
         ({"source": "derived"}, "source"),
         ({"service": "x" * 1025}, "service"),
+        ({"name": "to\x00p"}, "name"),
+        ({"version": "1\x00"}, "version"),
     ],
 )
 def test_what_cannot_be_kept_names_its_field(told, field):

@@ -134,7 +134,8 @@ def _text(name: str, raw: Any, most: int) -> str:
 
 def _line(name: str, raw: Any) -> str:
     text = _text(name, raw, NAME_CHARS_MAX)
-    if any(c != " " and (c.isspace() or ord(c) < 32 or 127 <= ord(c) < 160) for c in text):
+    # U+0000 is looked for as it came: cleaned, it would be drawn as a character nobody typed.
+    if "\x00" in (raw or "") or any(c != " " and (c.isspace() or ord(c) < 32 or 127 <= ord(c) < 160) for c in text):
         raise ItemRefused(Fault(name, "is more than a line", "one line of text", text))
     return text
 
