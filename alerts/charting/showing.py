@@ -1,7 +1,8 @@
 """Limits and the smoothed statistic in the unit people read: for the drawing alone, decisions are by the statistic.
 
 A share's limits are drawn for its window's n, a count's for its hour; times and costs multiply, so theirs are drawn as
-so many times what was usual. Each is the normal approximation to what the detector does exactly.
+so many times what was usual; of a cost it is the cost and the detector's shift that multiply. They follow the geometric
+middle, moved to the level of what is drawn. Each is the normal approximation to what the detector does exactly.
 """
 
 from __future__ import annotations
@@ -33,19 +34,27 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """From the statistic to the metric's unit: `centre` and what one sd is there; `by_ratio`: sd of the logs."""
+    """From the statistic to the metric's unit: `centre` and what one sd is there.
+
+    `by_ratio`: sd of the logs, of values that had `shift` added before.
+    """
 
     centre: float
     sd: float
     by_ratio: bool = False
     least: float | None = None
     most: float | None = None
+    shift: float = 0.0
 
     def at(self, statistic: float | None) -> float | None:
         if statistic is None:
             return None
-        shift = statistic * self.sd
-        value = self.centre * math.exp(min(max(shift, -_LOG_MOST), _LOG_MOST)) if self.by_ratio else self.centre + shift
+        moved = statistic * self.sd
+        if self.by_ratio:
+            ratio = math.exp(min(max(moved, -_LOG_MOST), _LOG_MOST))
+            value = (self.centre + self.shift) * ratio - self.shift
+        else:
+            value = self.centre + moved
         value = value if self.least is None else max(value, self.least)
         return value if self.most is None else min(value, self.most)
 
@@ -95,7 +104,11 @@ def _scale(baseline: Baseline, centre: float | None, before: State, data: Data, 
         sd = _sd_of_values(baseline, data)
         if baseline.kind == "score":
             return _Scale(baseline.numbers("centres")[0], sd)
-        return None if centre is None else _Scale(centre, sd, by_ratio=True)
+        if centre is None:
+            return None
+        # Costs are read as log(cost + least): without the shift a rise would be drawn too small, a fall too.
+        shift = baseline.number("least") if "least" in known else 0.0
+        return _Scale(centre, sd, by_ratio=True, least=0.0, shift=shift)
     if isinstance(data, Level) and baseline.kind == "level":
         middle, in_logs = baseline.number("centre"), baseline.number("logs") > 0
         sd = math.hypot(baseline.number("between"), level_error(data, in_logs))

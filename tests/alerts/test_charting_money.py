@@ -7,6 +7,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from alerts.charting.advancing import advance, begin
+from alerts.charting.showing import shown
+from alerts.detectors.base import Baseline, State
+from alerts.detectors.cost import Cost, CostSettings
+from alerts.detectors.points import Values
 from alerts.monitors.types import BaselinePolicy, Count, Definition, Reading, Window
 from alerts.series.catalogue import METRICS
 
@@ -29,3 +33,22 @@ def test_limits_of_spend_lie_around_what_is_spent():
     assert 0.5 < point.shown_high < 0.9
     assert 0.3 < point.shown_level < 0.7
     assert 0.4 < point.told["centre"] < 0.6
+
+
+def test_a_level_of_costs_is_drawn_where_they_are():
+    rng = np.random.default_rng(3)
+    costs = rng.lognormal(np.log(4e-5), 0.3, 600)
+    found = Cost().learn([Values(tuple(costs[at : at + 6])) for at in range(0, 600, 6)], CostSettings(arl0=2_000.0), 1)
+    assert isinstance(found, Baseline)
+    centre, state = float(costs.mean()), State()
+
+    # Ten times as much for long enough that the average has arrived.
+    for _ in range(60):
+        window = Values(tuple(rng.lognormal(np.log(4e-4), 0.3, 6)))
+        before = state
+        state, verdict = Cost().step(found, before, window)
+    drawn = shown(found, centre, before, window, verdict)
+
+    assert 3.2e-4 < drawn.level < 5e-4
+    assert 4e-5 < drawn.high < 6e-5
+    assert drawn.level > drawn.high
