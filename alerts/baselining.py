@@ -20,7 +20,7 @@ from alerts.charting.types import Chart, Collected, Learning, NewBaseline
 from alerts.detectors.base import NotStable, State
 from alerts.models import Baseline, Monitor
 from alerts.monitors.definition import read_definition
-from alerts.monitors.states import Standing
+from alerts.monitors.states import UNJUDGED, Standing
 from alerts.monitors.types import Definition
 from alerts.read import alarms as read_alarms
 from alerts.read import baselines, points
@@ -291,7 +291,7 @@ def _into_force(
         key = baseline_id
         Baseline.objects.filter(pk=key).update(state=IN_FORCE, in_force_from=at, **fields)
     moved = replace(
-        take_over(chart, made), alarm=None, quiet=0, standing=Standing.IN_CONTROL, words="judged by a new baseline",
+        take_over(chart, made), alarm=None, quiet=0, standing=Standing.IN_CONTROL, words=UNJUDGED,
         since=clock.now(),
     )  # fmt: skip
     if not write.put_chart(row, moved, beside={"baseline_id": key, "no_limits_for": None}):

@@ -40,7 +40,7 @@ from alerts.charting.types import (
 from alerts.detectors.base import Direction, Part, State
 from alerts.detectors.registry import detector_of
 from alerts.monitors.definition import charted
-from alerts.monitors.states import Method, PointState, Standing
+from alerts.monitors.states import UNJUDGED, Method, PointState, Standing
 from alerts.monitors.types import Data, Definition, Members, Metric, Reading, Share
 
 # An alarm ends by itself after so many windows in a row within limits.
@@ -377,7 +377,9 @@ def _stood(chart: Chart, judged: _Judged, at: datetime) -> Chart:
             PointState.NO_DATA: Standing.NO_DATA,
             PointState.TOO_LITTLE: Standing.TOO_LITTLE,
         }.get(judged.state, Standing.IN_CONTROL)
-        words = str(judged.told.get("why") or _WORDS[standing])
+        # The window that completed a baseline was learned from, not judged.
+        said = UNJUDGED if judged.state is PointState.LEARNING else _WORDS[standing]
+        words = str(judged.told.get("why") or said)
     since = chart.since if standing == chart.standing and chart.since is not None else at
     return replace(chart, standing=standing, words=words[:400], since=since)
 

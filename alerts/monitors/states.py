@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+# What is said of a chart in control whose limits have judged nothing so far.
+UNJUDGED = "no window was judged by its baseline yet"
+
 
 class Standing(StrEnum):
     """Where a monitor stands (statistics.md 4). Muting is apart: a muted monitor goes on being charted."""

@@ -233,7 +233,8 @@ def _context(
 ) -> dict[str, Any]:
     definition, alarm, points = monitor.definition, held.alarm, held.drawn.points
     unit = units.unit_of(metric)
-    baseline = _judging(held.baselines, alarm)
+    # What judged an alarm may have been given other limits since: the present chart shows what is in force.
+    baseline = _judging(held.baselines, alarm if is_earlier else None)
     told = [(each.at, each.label) for each in held.changes]
     hot = chart_view.suspect(told, alarm if alarm is not None and alarm.is_open else None, definition.window)
     sketch = chart_figure.Sketch(
@@ -241,7 +242,7 @@ def _context(
         held.drawn.every, chart_parts.smoothed(points),
     )  # fmt: skip
     changes = [chart_figure.Marked(at, name, (at, name) == hot) for at, name in told]
-    ribbon, word = words.STANDINGS[monitor.standing] if monitor.is_on else ("none", "Off")
+    ribbon, word = words.standing(monitor.standing, monitor.standing_words, is_on=monitor.is_on)
     return {
         "project": project,
         "monitor": monitor,
@@ -281,7 +282,7 @@ def _context(
         "baseline_words": chart_parts.baseline_words(baseline, monitor, unit),
         "proposed": [each for each in held.baselines if each.state == PROPOSED],
         "earlier": [each for each in held.baselines if each is not baseline and each.state != PROPOSED],
-        "fired": held.fired,
+        "fired": chart_view.fired_words(held.fired) if held.fired else None,
         "expected": chart_parts.expected(monitor, now),
         "is_learning": not any(point.phase > 1 for point in points),
         "may_measure": may(project, "measure"),

@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from alerts import baselining
 from alerts.budgeting import SHARING
+from alerts.monitors.states import Kind
 from alerts.monitors.types import Metric
 from alerts.monitors.types import Window as SeriesWindow
 from alerts.pages import alarm_view, chart_figure, chart_view, units, words
@@ -21,6 +22,7 @@ from alerts.read.baselines import BaselineRow
 from alerts.read.charted import Drawn, told_of
 from alerts.read.monitors import MonitorRow
 from alerts.read.points import PointRow, list_points
+from alerts.series.catalogue import find_metric
 from alerts.series.links import behind as behind_of
 from telltale.lib import charts
 from telltale.lib import format as fmt
@@ -38,8 +40,12 @@ def smoothed(points: Sequence[PointRow]) -> str:
 
 
 def steps(baselines: Sequence[BaselineRow], monitor: MonitorRow) -> list[chart_figure.Marked]:
-    """Where a baseline came into force."""
-    here = [each for each in baselines if each.in_force_from is not None and each.chart_no == monitor.chart_no]
+    """Where another reference came into force; limits made anew for the same one are no step."""
+    here = [
+        each
+        for each in baselines
+        if each.in_force_from is not None and each.chart_no == monitor.chart_no and each.limits_of is None
+    ]
     first = min((each.id for each in here), default=0)
     return [
         chart_figure.Marked(
@@ -73,6 +79,9 @@ def statistic(sketch: chart_figure.Sketch) -> Any:
 
 def note(drawn: Drawn, monitor: MonitorRow, window: Window, unit: Any) -> str:
     note = f" {words.each_window(monitor.definition.window).capitalize()}, {window.zone}; band: within limits."
+    metric = find_metric(monitor.metric)
+    if metric is not None and metric.kind in {Kind.TIME, Kind.COST}:
+        note += " The smoothed line and its limits are of what is typical (geometric), the circles are whole windows."
     if drawn.every > 1:
         note += f" Of {drawn.every} windows one is drawn, and each that opened an alarm; the file has all."
     if any(point.revision > 1 for point in drawn.points):

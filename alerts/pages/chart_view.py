@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from alerts.monitors.states import Method, PointState, Standing
+from alerts.monitors.states import UNJUDGED, Method, PointState, Standing
 from alerts.monitors.types import Definition, Metric
 from alerts.pages import units, words
 from alerts.pages.chart_figure import rules_of
@@ -82,14 +82,19 @@ class Size:
 
 
 def headline(monitor: MonitorRow, alarm: AlarmRow | None, zone: ZoneInfo, now: datetime) -> str:
-    """The answer of the page: "Returns has been below its lower limit since Today 10:00"."""
+    """The answer of the page: "Returns has been below its lower limit since Today 10:00".
+
+    Since the end of the window that alarmed, as lists and REST have it: no window is known before it ended.
+    """
     if monitor.archived_at is not None:
         return f"{monitor.name} is put away"
     if not monitor.is_on:
         return f"{monitor.name} is turned off"
     if alarm is not None and alarm.is_open:
-        since = moment(alarm.window_start, zone, now)
+        since = moment(alarm.window_end, zone, now)
         return f"{monitor.name} {_since(alarm)} since {since}"
+    if monitor.standing is Standing.IN_CONTROL and monitor.standing_words == UNJUDGED:
+        return f"{monitor.name} has a baseline, and {UNJUDGED}"
     return f"{monitor.name} {_STANDS[monitor.standing]}"
 
 
@@ -116,9 +121,19 @@ def as_of(
     parts = [words.about(metric.title if metric else definition.metric, definition) + "."]
     if last is not None and last.now_value is not None:
         said = f"Last window {unit.text(last.now_value)} (n = {last.now_n:,})"
-        if last.shown_level is not None:
+        # Limits made anew keep the reference; those of another reference are no measure of the one in force.
+        is_of_another = (
+            baseline is not None
+            and baseline.limits_of is None
+            and baseline.chart_no == last.chart_no
+            and baseline.in_force_from is not None
+            and last.start_at < baseline.in_force_from
+        )
+        if is_of_another:
+            said += f", {UNJUDGED}"
+        elif last.shown_level is not None:
             said += f", smoothed {unit.text(last.shown_level)}"
-        if last.shown_low is not None or last.shown_high is not None:
+        if not is_of_another and (last.shown_low is not None or last.shown_high is not None):
             said += f", limits {units.band(unit, last.shown_low, last.shown_high)}"
         parts.append(said + ".")
     if baseline is not None and baseline.centre is not None:
@@ -140,6 +155,17 @@ def chance_words(monitor: MonitorRow, baseline: BaselineRow | None, fired: Alarm
     arl0 = baseline.arl0 if baseline is not None else monitor.arl0
     often = words.one_in(arl0, monitor.updates_a_week)
     return f"While nothing is wrong, these limits alarm {often}: one window in {arl0:,.0f}."
+
+
+def fired_words(fired: AlarmTally) -> tuple[str, str]:
+    """What alarmed in 30 days, and what people said of the pages among them: sums that add up."""
+    notices = fired.fired - fired.pages
+    title = f"{fired.fired:,} alarm{'' if fired.fired == 1 else 's'} in 30 days: "
+    title += f"{fired.pages:,} page{'' if fired.pages == 1 else 's'}, {notices:,} without a page"
+    if not fired.pages:
+        return title, "None of them called anybody."
+    said = f"{fired.real:,} real, {fired.false:,} false, {fired.accepted:,} accepted, {fired.unjudged:,} nobody judged"
+    return title, f"Of the {'page' if fired.pages == 1 else f'{fired.pages:,} pages'}: {said}."
 
 
 def size(
@@ -306,7 +332,7 @@ def members(monitors: Sequence[Shown], alarm: AlarmRow | None) -> list[MemberLin
             moved[monitor] = datetime.fromtimestamp(at, UTC)
     lines = []
     for each in monitors:
-        ribbon, word = words.STANDINGS[each.standing] if each.is_on else ("none", "Off")
+        ribbon, word = words.standing(each.standing, each.standing_words, is_on=each.is_on)
         lines.append(MemberLine(each.id, each.name, ribbon, word, each.standing_since, moved.get(each.id)))
     return sorted(lines, key=lambda each: (each.moved_at is None, each.name.casefold()))
 

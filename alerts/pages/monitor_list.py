@@ -245,7 +245,7 @@ def line(
     """One monitor of the list. `expected`: false ones of `fired` while nothing is wrong; None: not known."""
     metric = find_metric(monitor.metric)
     unit = units.unit_of(metric)
-    ribbon, word = words.STANDINGS[monitor.standing] if monitor.is_on else ("none", "Off")
+    ribbon, word = words.standing(monitor.standing, monitor.standing_words, is_on=monitor.is_on)
     if monitor.archived_at is not None:
         ribbon, word = "none", "Put away"
     return Line(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from alerts.monitors.states import Method, PointState, Standing
+from alerts.monitors.states import UNJUDGED, Method, PointState, Standing
 from alerts.monitors.types import Definition, Scope
 from telltale.lib import format as fmt
 
@@ -90,6 +90,15 @@ def says(standing: Standing, told: str, error: str) -> str:
     """Where a monitor stands, in a sentence that begins with a capital."""
     words = error or told or MEANINGS[standing]
     return words[:1].upper() + words[1:]
+
+
+def standing(standing: Standing, told: str, *, is_on: bool) -> tuple[str, str]:
+    """Ribbon and word of where a monitor stands: nothing judged is not yet in range."""
+    if not is_on:
+        return "none", "Off"
+    if standing is Standing.IN_CONTROL and told == UNJUDGED:
+        return "none", "Not judged yet"
+    return STANDINGS[standing]
 
 
 def about(title: str, definition: Definition) -> str:

@@ -12,10 +12,11 @@ import time_machine
 
 from alerts import alarming, monitoring, watching
 from alerts.models import Alarm, Baseline, Budget, Monitor
-from alerts.monitors.states import Method
+from alerts.monitors.states import UNJUDGED, Method
 from alerts.monitors.types import Composite, Member, Objective, Scope, Threshold
-from alerts.pages import monitors
+from alerts.pages import chart_view, monitors
 from alerts.read import charted
+from alerts.read.alarms import AlarmTally
 from evals.read.probe_state import SuiteState
 from tests.alerts.engine_kit import DEFINITION, HOUR, MONDAY, make_monitor, series, steps
 from tests.traces.conftest import room_for_files, shop  # noqa: F401
@@ -136,6 +137,9 @@ def test_a_chart_says_since_when_by_how_much_and_how_surely(shop, shifted):  # n
     told = text_of(shop.bob.get(f"{BASE}{shifted.pk}/"))
 
     assert "Errors has been above its upper limit since" in told
+    # The same moment as in the list: the end of the window that alarmed.
+    assert f"since {alarm.window_end:%-d %b %H:%M}" in told
+    assert alarm.window_end == shifted.standing_since
     assert "How big: a rise of" in told
     assert " pts (95% CI" in told
     assert "one window in 2,000" in told
@@ -234,6 +238,52 @@ def test_a_baseline_is_approved_and_learned_anew_with_a_reason(shop, shifted):  
     assert "learns anew from" in told or "learned from" in told
     assert shop.bob.post(address, {"act": "approve", "baseline": held.pk}).status_code == 403
     assert shop.alice.post(address, {"act": "approve", "baseline": "x"}).status_code == 404
+
+
+def test_a_baseline_that_judged_nothing_is_not_said_to_hold(shop):  # noqa: F811
+    row = make_monitor(shop.project)
+    # Up to the window that completes the baseline, hour by hour.
+    for hour in range(70, 80):
+        with time_machine.travel(MONDAY + hour * HOUR, tick=False):
+            evaluate()
+        if Baseline.objects.filter(monitor=row).exists():
+            break
+    row.refresh_from_db()
+    assert (row.standing, row.standing_words) == ("in_control", UNJUDGED)
+
+    told = text_of(shop.bob.get(f"{BASE}{row.pk}/"))
+
+    assert f"Errors has a baseline, and {UNJUDGED}" in told
+    assert "within its limits</" not in told
+    assert f", {UNJUDGED}." in told
+    assert ", smoothed" not in told.split('class="asof"')[1].split("</p>")[0]
+    assert "Not judged yet" in text_of(shop.bob.get(BASE))
+
+
+def test_limits_made_anew_are_in_force_and_no_step(shop, shifted):  # noqa: F811
+    held = Baseline.objects.get(monitor=shifted)
+    anew = Baseline.objects.get(pk=held.pk)
+    anew.pk, anew._state.adding, anew.limits_of_id = None, True, held.pk
+    Baseline.objects.filter(pk=held.pk).update(state="replaced")
+    anew.save()
+
+    told = text_of(shop.bob.get(f"{BASE}{shifted.pk}/"))
+
+    assert f"number {anew.pk}<" in told
+    assert f"that of baseline {held.pk}, limits made anew" in told
+    assert f"watched from here: baseline {held.pk}" in told
+    assert f">baseline {anew.pk}<" not in told
+
+
+def test_alarms_that_called_nobody_are_in_the_sum():
+    assert chart_view.fired_words(AlarmTally(1, 0, 0, 0, 0, 0)) == (
+        "1 alarm in 30 days: 0 pages, 1 without a page",
+        "None of them called anybody.",
+    )
+    assert chart_view.fired_words(AlarmTally(5, 4, 1, 2, 0, 1)) == (
+        "5 alarms in 30 days: 4 pages, 1 without a page",
+        "Of the 4 pages: 1 real, 2 false, 0 accepted, 1 nobody judged.",
+    )
 
 
 def test_a_monitor_is_muted_switched_and_put_away(shop, shifted):  # noqa: F811
