@@ -27,7 +27,9 @@ class MonitorShape(serializers.Serializer[Any]):
     muted_until = serializers.DateTimeField(allow_null=True)
     standing = serializers.ChoiceField(STANDINGS)
     standing_words = serializers.CharField(help_text="Where it stands, in words.")
-    standing_since = serializers.DateTimeField(help_text="End of the window that brought it there; of a person's act, its moment.")
+    standing_since = serializers.DateTimeField(
+        help_text="End of the window that brought it there; of a person's act, its moment."
+    )
     arl0 = serializers.FloatField(
         allow_null=True, help_text="Windows until a false alarm by the alert budget. Null: it has no share of it."
     )
