@@ -2,7 +2,7 @@
 
     python -m benchmarks.whole_project --runs 20 --budget 1
     python -m benchmarks.whole_project --runs 20 --budget 5
-    python -m benchmarks.whole_project --changes --runs 40
+    python -m benchmarks.whole_project --changes --runs 20
 
 20 charts of judges' scores, 10 of shares (half of them overdispersed), 8 of latencies, 5 of costs, 4 of counts and 3 of
 embeddings, through the product's own windows, merging, baselines and charts (`alerts.charting`) with the run lengths of
