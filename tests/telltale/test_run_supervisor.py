@@ -202,12 +202,18 @@ def test_start_on_a_used_port_says_which(running, own_home):
 
 @pytest.mark.parametrize("knows_port", [True, False])
 def test_doctor_finds_nothing_wrong(running, knows_port):
+    port = running.url.rsplit(":", 1)[1] if knows_port else ""
     wait_for(lambda: json.loads(answer(running.url + "/readyz")[1]).get("notes") == [], 30, "work moving")
+    told = []
 
-    told = telltale(running.home, "doctor", port=running.url.rsplit(":", 1)[1] if knows_port else "")
+    # What the tests before killed is back, but on a busy machine not yet every time it is asked.
+    def sound():
+        told.append(telltale(running.home, "doctor", port=port))
+        return told[-1].returncode == 0
 
-    assert told.returncode == 0, told.stdout
-    assert "Nothing is wrong." in told.stdout
+    wait_for(sound, 30, "nothing wrong")
+
+    assert "Nothing is wrong." in told[-1].stdout
 
 
 def test_stop_takes_everything_down_and_a_new_start_finds_the_data(own_home):
