@@ -1,7 +1,4 @@
-"""Tables of alerts that the ORM serves: what is watched, by which baseline, and what was found.
-
-The points of charts are in `migrations/0002_points.sql`: they are many, and SQL reads better there.
-"""
+"""What is watched, by which baseline, and what was found; and how drift is sampled and reported."""
 
 from __future__ import annotations
 
