@@ -17,7 +17,7 @@ class CostBudget(models.Model):
     of = models.CharField(max_length=8)  # project, feature, user
     subject = models.CharField(max_length=200, blank=True, default="")
     period = models.CharField(max_length=6, default="month")  # day, month (in the project's zone)
-    limit_pico = models.BigIntegerField()
+    limit_pico = models.DecimalField(max_digits=30, decimal_places=0)
     # Shares of the limit that people are told of: [0.5, 0.8, 1.0].
     tell_at = models.JSONField(default=list, blank=True)
     # [{"at": 0.8, "do": "cheaper_model", "with": "gpt-4o-mini"}, ...]: warn, shorter_context, cheaper_model,
@@ -29,6 +29,10 @@ class CostBudget(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
     archived_at = models.DateTimeField(null=True, blank=True)
+    version = models.PositiveIntegerField(default=1)  # moves with every change by people
+    read_at = models.DateTimeField(null=True, blank=True)  # roll-ups were last added up for it
+    forecast_at = models.DateTimeField(null=True, blank=True)  # its stands were last forecast
+    told_at = models.DateTimeField(null=True, blank=True)  # people were last told of its users
 
     class Meta:
         constraints = [
@@ -48,11 +52,18 @@ class BudgetStand(models.Model):
     subject = models.CharField(max_length=200, blank=True, default="")
     start_at = models.DateTimeField()
     end_at = models.DateTimeField()
-    spent_pico = models.BigIntegerField(default=0)
+    spent_pico = models.DecimalField(max_digits=30, decimal_places=0, default=0)
+    n = models.BigIntegerField(default=0)  # requests
     unpriced = models.BigIntegerField(default=0)  # calls whose cost nobody knows: the sum is "at least"
+    upper_bound = models.BigIntegerField(default=0)  # calls whose cost is at most what was added
     told_at_share = models.FloatField(default=0.0)  # the highest share told of
     over_at = models.DateTimeField(null=True, blank=True)
     read_at = models.DateTimeField()
+    # What the period will have cost at its end, with its 80 % interval; NULL: too little data, or not looked at.
+    forecast_pico = models.DecimalField(max_digits=30, decimal_places=0, null=True, blank=True)
+    forecast_low_pico = models.DecimalField(max_digits=30, decimal_places=0, null=True, blank=True)
+    forecast_high_pico = models.DecimalField(max_digits=30, decimal_places=0, null=True, blank=True)
+    forecast_told_at = models.DateTimeField(null=True, blank=True)  # people know that it will not last
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["budget", "subject", "start_at"], name="budget_stand_once")]
