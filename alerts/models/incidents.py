@@ -90,13 +90,18 @@ class IncidentMember(models.Model):
     monitor = models.ForeignKey("alerts.Monitor", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     severity = models.PositiveSmallIntegerField()
     is_page = models.BooleanField()  # it may page; notices join as evidence
+    # What it said when it joined: {"name", "metric", "unit", "direction", "rule", "value", "before", "scope", "path"}.
+    facts = models.JSONField(default=dict, blank=True)
     joined_at = models.DateTimeField()
     began_at = models.DateTimeField()
     over_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "kind", "ref"], name="incident_member_once")]
-        indexes = [models.Index(fields=["incident", "began_at"], name="incident_members")]
+        indexes = [
+            models.Index(fields=["incident", "began_at"], name="incident_members"),
+            models.Index(fields=["incident"], condition=Q(over_at=None), name="incident_members_going"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.ref} of {self.incident_id}"

@@ -146,6 +146,8 @@ class Alarm(models.Model):
         indexes = [
             models.Index(fields=["project", "-window_start", "-id"], name="alerts_alarm_newest"),
             models.Index(fields=["monitor", "-window_start"], name="alerts_alarm_of"),
+            # What incidents have not taken yet is among the newest found.
+            models.Index(fields=["found_at"], name="alerts_alarm_found"),
         ]
 
     def __str__(self) -> str:
