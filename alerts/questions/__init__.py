@@ -1,0 +1,1 @@
+"""Questions a team asks of its application, and which metrics answer them. Pure."""
