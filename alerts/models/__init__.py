@@ -15,7 +15,7 @@ from alerts.models.incidents import (
     ScopeReport,
     TriageItem,
 )
-from alerts.models.notices import Attempt, Channel, Delivery, NoticeSettings, Route, Silence, Transition
+from alerts.models.notices import Attempt, Channel, Delivery, EngineState, NoticeSettings, Route, Silence, Transition
 from alerts.models.questions import (
     ChartView,
     MetricReport,
@@ -39,6 +39,7 @@ __all__ = [
     "DriftReference",
     "DriftReport",
     "DriftSettings",
+    "EngineState",
     "Incident",
     "IncidentCase",
     "IncidentEvent",

@@ -152,7 +152,14 @@ class Delivery(models.Model):
                 fields=["transition", "channel", "user"], nulls_distinct=False, name="delivery_once"
             )
         ]
-        indexes = [models.Index(fields=["next_at"], condition=Q(state="waiting"), name="delivery_due")]
+        indexes = [
+            models.Index(fields=["next_at"], condition=Q(state="waiting"), name="delivery_due"),
+            # Held back by a silence or a mute: looked at again, for what is still going on when it ends.
+            models.Index(
+                fields=["next_at"], condition=Q(state__in=["silenced", "muted"], ended_at=None), name="delivery_held"
+            ),
+            models.Index(fields=["channel", "-id"], name="delivery_of_channel"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.transition_id} to {self.channel_id or self.user_id}"
@@ -173,3 +180,16 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.number} of {self.delivery_id}"
+
+
+class EngineState(models.Model):
+    """Whether monitors are evaluated, as the watchdog in the web processes knows it: one row."""
+
+    name = models.CharField(max_length=12, primary_key=True, default="engine")
+    round_at = models.DateTimeField(null=True, blank=True)  # the last round of evaluation that ended
+    stands_since = models.DateTimeField(null=True, blank=True)  # the last sign of life before it stood still
+    found_at = models.DateTimeField(null=True, blank=True)
+    words = models.CharField(max_length=300, blank=True, default="")
+
+    def __str__(self) -> str:
+        return self.name
