@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evals.stats.quantiles import wilson_limits
+from evals.stats.results import LEVEL
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -74,12 +75,12 @@ class Counts:
             self.squares - part.squares,
         )
 
-    def against(self, other: Counts) -> tuple[float, float, float]:
+    def against(self, other: Counts, level: float = LEVEL) -> tuple[float, float, float]:
         """rate - the other's rate with Newcombe's limits on effective counts (Newcombe 1998, method 10)."""
         value = self.rate - other.rate
         if self.n_eff <= 0 or other.n_eff <= 0:
             return value, -1.0, 1.0
-        a, b = wilson_limits(self.rate, self.n_eff), wilson_limits(other.rate, other.n_eff)
+        a, b = wilson_limits(self.rate, self.n_eff, level), wilson_limits(other.rate, other.n_eff, level)
         return (
             value,
             value - math.hypot(self.rate - a[0], b[1] - other.rate),
