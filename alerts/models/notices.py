@@ -132,6 +132,7 @@ class Transition(models.Model):
 class Delivery(models.Model):
     """One transition to one channel (or one watcher's address), tried until it is there or hours have gone by."""
 
+    project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
     transition = models.ForeignKey(Transition, on_delete=models.CASCADE, related_name="deliveries")
     channel = models.ForeignKey(Channel, null=True, blank=True, on_delete=models.CASCADE, related_name="deliveries")
     user = models.ForeignKey(USER, null=True, blank=True, on_delete=models.CASCADE, related_name="+")  # a watcher
@@ -158,7 +159,7 @@ class Delivery(models.Model):
             models.Index(
                 fields=["next_at"], condition=Q(state__in=["silenced", "muted"], ended_at=None), name="delivery_held"
             ),
-            models.Index(fields=["channel", "-id"], name="delivery_of_channel"),
+            models.Index(fields=["project", "-id"], name="delivery_newest"),
         ]
 
     def __str__(self) -> str:
