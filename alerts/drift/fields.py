@@ -12,7 +12,8 @@ SIDES: tuple[Side, ...] = ("input", "output")
 SIDE_NO: dict[Side, int] = {"input": 1, "output": 2}
 
 NONE = "none"  # a trace that called no tool
-_EDGES = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
+# Where bands of lengths begin; what is below the first is one of its own.
+EDGES = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +50,15 @@ OWN = "field:"
 
 def band_of(number: float) -> str:
     """The band of a length in words: "64 to 127"."""
-    at = bisect_right(_EDGES, number)
+    at = bisect_right(EDGES, number)
     if at == 0:
-        return f"under {_EDGES[0]}"
-    if at == len(_EDGES):
-        return f"{_EDGES[-1]:,} and more"
-    return f"{_EDGES[at - 1]:,} to {_EDGES[at] - 1:,}"
+        return f"under {EDGES[0]}"
+    if at == len(EDGES):
+        return f"{EDGES[-1]:,} and more"
+    return f"{EDGES[at - 1]:,} to {EDGES[at] - 1:,}"
 
 
-BANDS = tuple(band_of(edge) for edge in (0, *_EDGES))
+BANDS = tuple(band_of(edge) for edge in (0, *EDGES))
 
 
 def combined(tools: Sequence[str]) -> str:

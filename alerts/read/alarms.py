@@ -114,6 +114,11 @@ def get_alarm(project_id: int, alarm_id: int) -> AlarmRow | None:
     return found[0] if found else None
 
 
+def list_alarms_by_id(project_id: int, alarm_ids: Sequence[int]) -> list[AlarmRow]:
+    """The alarms of these ids that the project has. One query."""
+    return _rows(Alarm.objects.filter(project_id=project_id, pk__in=list(alarm_ids))) if alarm_ids else []
+
+
 def tallies(project_id: int, start: datetime, end: datetime | None = None) -> dict[int, AlarmTally]:
     """What each monitor alarmed in windows that begin in [start, end), by monitor; none: it has no entry. One query."""
     page = Q(is_page=True)

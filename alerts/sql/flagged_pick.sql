@@ -1,0 +1,26 @@
+-- One row is one picked response beside the sums over all of them: how many, how many flagged, their weights (1 / pi) and
+-- those squared. {rows} gives trace_id, span_id, started_at, is_flagged and pi of the responses of a stretch.
+-- Takes start, end, wanted (which of is_flagged), without (trace ids never picked), seed, limit, and what {rows} takes.
+-- The order is a hash of the trace under the seed: the first of it are a fair draw, the same whenever it is asked.
+WITH u AS MATERIALIZED ({rows}),
+sums AS (
+    SELECT
+        count(*)::bigint AS n,
+        count(*) FILTER (WHERE is_flagged)::bigint AS flagged,
+        coalesce(sum(1 / pi), 0)::float8 AS w,
+        coalesce(sum(1 / pi) FILTER (WHERE is_flagged), 0)::float8 AS w_flagged,
+        coalesce(sum(1 / (pi * pi)), 0)::float8 AS w2
+    FROM u
+)
+SELECT
+    sums.n, sums.flagged, sums.w, sums.w_flagged, sums.w2,
+    p.trace_id, p.span_id, p.started_at, p.is_flagged, p.pi
+FROM sums
+LEFT JOIN LATERAL (
+    SELECT u.*
+    FROM u
+    WHERE u.is_flagged = ANY (%(wanted)s::boolean[])
+        AND NOT u.trace_id = ANY (%(without)s::uuid[])
+    ORDER BY hashtextextended(u.trace_id::text, %(seed)s), u.span_id
+    LIMIT %(limit)s
+) AS p ON true
