@@ -48,6 +48,9 @@ FIRST_ANSWERS = 20
 # A second, longer look where the first 2,000 divisions leave it open: its p can reach any level down to 1 / 200,000.
 PERMUTATIONS_MAX = 200_000
 _WORTH_A_LOOK = 0.01
+# It draws so many divisions for each of those that the level allows to lie as far apart: with two, one stray draw more
+# hid one clear change in a hundred. Fewer, but two at least, where the answers of very many probes are divided.
+_DRAWS_A_LEVEL, _DRAWS_LEAST, _DIVIDED_MOST = 10, 2, 600_000
 # Runs in a row within limits after which an alarm ends by itself.
 WITHIN_MAX = 3
 
@@ -233,8 +236,9 @@ def _drift(seen: Sequence[Seen], level: float | None, seed: int) -> PairedDrift 
     if not sides or level is None:
         return None
     drift = paired_drift(sides, seed=seed)
-    if isinstance(drift, PairedDrift) and drift.p <= _WORTH_A_LOOK and level < 2 / PERMUTATIONS:
-        more = min(math.ceil(2 / level), PERMUTATIONS_MAX)
+    if isinstance(drift, PairedDrift) and drift.p <= _WORTH_A_LOOK and level < _DRAWS_A_LEVEL / PERMUTATIONS:
+        wanted = min(math.ceil(_DRAWS_A_LEVEL / level), _DIVIDED_MOST // len(sides))
+        more = min(max(wanted, math.ceil(_DRAWS_LEAST / level)), PERMUTATIONS_MAX)
         drift = paired_drift(sides, seed=seed + 1, permutations=more)
     return drift if isinstance(drift, PairedDrift) else None
 

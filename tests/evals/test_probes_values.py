@@ -252,3 +252,16 @@ def noisy_alarms(random, runs_between_alarms):
         else:
             past.append(now)
     return alarms
+
+
+@pytest.mark.parametrize("seed", [1, 66])
+def test_a_change_of_every_answer_is_seen_whatever_divisions_are_drawn(seed):
+    # With 6,000 divisions one or two of seed 66 lie as far apart as what was seen: one in 53,130 does.
+    steady, fenced = ['{"name": "Ada", "age": 36}'] * 20, ['Here:\n```json\n{"name": "Ada", "age": 36}\n```'] * 5
+    one, other = vectors_of([*steady, *fenced]), vectors_of(["17 times 23 is 391."] * 25)
+    each = [Seen(key, 1, 5, 5, 25, 25, None, texts[:20], texts[20:]) for key, texts in ((1, one), (2, other))]
+
+    target, _ = next(iter(judge_run(each, 1000, seed=seed)))
+
+    assert [evidence.kind for evidence in target.evidence] == ["answers"]
+    assert target.evidence[0].p < 1 / 5000
