@@ -7,16 +7,18 @@ import threading
 from celery import shared_task
 from celery.worker import state
 
-from alerts import budgeting, drifting, keeping, watching
+from alerts import budgeting, drifting, grouping, keeping, spending, tending, watching
 from alerts.read.drift import has_due_drift
 from alerts.read.monitors import has_due_work
 from telltale.jobs import quiet
 
 # One run of it a process: the other slots are for other work, and claims let several processes share it.
-_evaluating, _sampling, _reporting = (threading.Lock() for _ in range(3))
+_evaluating, _sampling, _reporting, _tending = (threading.Lock() for _ in range(4))
+_spending = threading.Lock()
 
 quiet.watch(has_due_work)
 quiet.watch(has_due_drift)
+quiet.watch(tending.has_work)
 
 
 def is_stopping() -> bool:
@@ -30,9 +32,23 @@ def evaluate() -> int:
     if not _evaluating.acquire(blocking=False):
         return 0
     try:
-        return watching.evaluate_due(is_stopping=is_stopping).windows
+        done = watching.evaluate_due(is_stopping=is_stopping)
+        if done.alarms:
+            grouping.take_alarms()
+        return done.windows
     finally:
         _evaluating.release()
+
+
+@shared_task(name="alerts.tend_incidents", time_limit=120, expires=10, ignore_result=True)
+def tend_incidents() -> int:
+    """Group alarms into incidents, note what is over, tell which steps are overdue."""
+    if not _tending.acquire(blocking=False):
+        return 0
+    try:
+        return tending.tend()
+    finally:
+        _tending.release()
 
 
 @shared_task(name="alerts.tend_limits", time_limit=120, expires=30, ignore_result=True)
@@ -86,3 +102,20 @@ def tend_drift() -> int:
 def sweep_drift() -> int:
     """Remove samples and vectors of traces past their project's days."""
     return drifting.sweep_old()
+
+
+@shared_task(name="alerts.tend_budgets", time_limit=300, expires=20, ignore_result=True)
+def tend_budgets() -> int:
+    """Add up what is spent of cost budgets, tell of marks that were passed, forecast."""
+    if not _spending.acquire(blocking=False):
+        return 0
+    try:
+        return spending.tend(is_stopping=is_stopping)
+    finally:
+        _spending.release()
+
+
+@shared_task(name="alerts.sweep_budgets", time_limit=300, ignore_result=True)
+def sweep_budgets() -> int:
+    """Forget what users spent of budgets in periods long past."""
+    return spending.sweep()

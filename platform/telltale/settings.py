@@ -278,7 +278,9 @@ CELERY_TASK_ROUTES = {
     "alerts.tend_limits": {"queue": "watch"},
     "alerts.tend_baselines": {"queue": "watch"},
     "alerts.revise": {"queue": "watch"},
+    "alerts.tend_incidents": {"queue": "watch"},
     "alerts.sample_drift": {"queue": "judge"},
+    "alerts.tend_budgets": {"queue": "watch"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
@@ -319,6 +321,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "evals.tend_survivorship": {"task": "evals.tend_survivorship", "schedule": 3600.0},
     "evals.tend_probes": {"task": "evals.tend_probes", "schedule": 15.0},
     "alerts.evaluate": {"task": "alerts.evaluate", "schedule": 5.0},
+    "alerts.tend_incidents": {"task": "alerts.tend_incidents", "schedule": 2.0},
     "alerts.tend_limits": {"task": "alerts.tend_limits", "schedule": 30.0},
     "alerts.tend_baselines": {"task": "alerts.tend_baselines", "schedule": 60.0},
     "alerts.revise": {"task": "alerts.revise", "schedule": 900.0},
@@ -326,6 +329,8 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "alerts.sample_drift": {"task": "alerts.sample_drift", "schedule": 5.0},
     "alerts.tend_drift": {"task": "alerts.tend_drift", "schedule": 300.0},
     "alerts.sweep_drift": {"task": "alerts.sweep_drift", "schedule": 3600.0},
+    "alerts.tend_budgets": {"task": "alerts.tend_budgets", "schedule": 15.0},
+    "alerts.sweep_budgets": {"task": "alerts.sweep_budgets", "schedule": 3600.0},
 }
 # How often these look for work while nothing is going on (telltale.jobs.quiet).
 QUIET_TASKS = dict.fromkeys(
@@ -343,6 +348,7 @@ QUIET_TASKS = dict.fromkeys(
         "evals.judge_rules",
         "evals.judge_models",
         "evals.tend_backfills",
+        "alerts.tend_incidents",
         "evals.fill_reviews",
         "evals.tend_experiments",
         "alerts.evaluate",
