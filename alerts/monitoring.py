@@ -23,7 +23,7 @@ from alerts.monitors.types import Definition, Metric
 from alerts.read import series
 from alerts.read.judges import read_judges
 from alerts.read.monitors import get_budget
-from alerts.read.reach import first_decided
+from alerts.read.reach import first_of_members
 from alerts.series.catalogue import METRICS, timing_of
 from alerts.series.grid import window_at
 from alerts.series.params import parse_params
@@ -317,7 +317,7 @@ def history_start(project: Project, definition: Definition, now: datetime) -> da
     metric = METRICS.get(definition.metric)
     first = None
     if definition.composite is not None:
-        first = first_decided(project.pk, [each.monitor_id for each in definition.composite.members])
+        first = first_of_members(project.pk, [each.monitor_id for each in definition.composite.members])
     elif metric is not None:
         first = series.history_start(project.pk, project.time_zone, metric, definition, now)
     start = now if first is None else max(first, least)

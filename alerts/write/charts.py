@@ -207,8 +207,10 @@ def _end(monitor_id: int, at: datetime) -> None:
 
 def _open(row: Monitor, alarm: NewAlarm, point: Decided, numbers: Mapping[int, int | None], now: datetime) -> int:
     is_muted = row.muted_until is not None and row.muted_until > now
-    # Nobody is called for what was over before the chart began, or is found a day late (switched on again, an outage).
-    is_history = alarm.window.end <= max(row.created_at, row.changed_at, now - LATE_MOST)
+    # Nobody is called for what could be told before the chart began, or is found a day late (switched on again, an
+    # outage). A window that had ended, and waited for what comes late, is judged here first: nobody else tells of it.
+    closed = alarm.window.end + timedelta(minutes=row.definition["lateness_minutes"])
+    is_history = closed <= max(row.created_at, row.changed_at, now - LATE_MOST)
     return Alarm.objects.create(
         project_id=row.project_id,
         monitor_id=row.pk,

@@ -85,6 +85,45 @@ def test_history_notices_and_muted_monitors_do_not_page(project, shifted):
     assert not Alarm.objects.filter(is_page=True).exists()
 
 
+def test_what_waited_for_stragglers_when_the_monitor_was_made_pages(project, shifted):
+    late = replace(DEFINITION, name="late", lateness=3 * HOUR)
+    first = make_monitor(project, late)
+    run_until(MONDAY + 130 * HOUR)
+    opened = Alarm.objects.get(monitor=first).window_end
+    closes = opened + 3 * HOUR
+    pages = {}
+
+    for name, changed_at in {"before": closes - timedelta(minutes=1), "after": closes}.items():
+        row = make_monitor(project, replace(late, name=name))
+        Monitor.objects.filter(pk=row.pk).update(changed_at=changed_at)
+        run_until(closes)
+        pages[name] = Alarm.objects.get(monitor=row).is_page
+
+    assert pages == {"before": True, "after": False}
+
+
+def test_what_waits_for_stragglers_for_a_day_pages(project, shifted):
+    row = make_monitor(project, replace(DEFINITION, lateness=24 * HOUR))
+
+    run_until(MONDAY + 120 * HOUR)
+    run_until(MONDAY + 150 * HOUR)
+
+    assert Alarm.objects.get(monitor=row).is_page
+
+
+def test_a_composite_goes_back_as_far_as_members_that_decided_nothing_yet(project, shifted):
+    members = [make_monitor(project, replace(DEFINITION, name=name)) for name in "ab"]
+    told = {
+        "name": "both", "method": "composite",
+        "composite": {"members": [{"monitor": each.pk} for each in members], "least": 2},
+    }  # fmt: skip
+
+    with time_machine.travel(END, tick=False):
+        made = Monitor.objects.get(pk=monitoring.create(project, told))
+
+    assert made.next_start == MONDAY
+
+
 def test_what_is_found_days_late_pages_nobody(project, shifted):
     make_monitor(project)
 
@@ -424,7 +463,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "telltale.settings"
 import django
 django.setup()
 import time_machine
-from alerts import watching
+from alerts import monitoring, watching
 from alerts.write import charts
 from tests.alerts.engine_kit import HOUR, MONDAY, series, steps
 watching.read_many = series(steps((0, 0.02), (120, 0.08), (150, 0.02)))

@@ -101,8 +101,8 @@ def send(url, secret, traces):
 
 
 def a_day(made, sessions=12):
-    story = Story(made.day)
-    return list(make_day(story, made.day, sessions, datetime.combine(made.day, time(23, 59), UTC)))
+    story = made.story
+    return list(make_day(story, made.story.day, sessions, datetime.combine(made.story.day, time(23, 59), UTC)))
 
 
 @pytest.mark.process
@@ -149,7 +149,7 @@ def test_every_model_but_the_one_on_trial_has_a_price(live, alice):
 def test_the_known_session_costs_what_the_design_says(live, alice):
     made = demo.ensure_project()
 
-    send(live, made.secret, make_session(Story(made.day), made.day, 0))
+    send(live, made.secret, make_session(made.story, made.story.day, 0))
 
     with connection.cursor() as cursor:
         cursor.execute(

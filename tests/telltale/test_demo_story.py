@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from uuid import UUID
 
 import pytest
 
+from alerts.charting.advancing import advance, begin
+from alerts.monitoring import parse
+from alerts.monitors.types import Reading, Share, Window
+from alerts.series.catalogue import METRICS
 from telltale.run.demo import texts
 from telltale.run.demo.changes import make_changes
 from telltale.run.demo.hosts import FLEET, make_readings
 from telltale.run.demo.models import MODELS, count_tokens
-from telltale.run.demo.story import WEEKDAYS, Story, make_day, make_session, person_of, sessions_for, two_sentences
+from telltale.run.demo.monitors import timing_of
+from telltale.run.demo.story import (
+    HOUR,
+    WEEKDAYS,
+    Story,
+    make_day,
+    make_session,
+    person_of,
+    sessions_for,
+    two_sentences,
+)
 from telltale.run.demo.values import DemoTrace, Totals
+from telltale.run.stand_in import _figures
 from traces.behaviour.definition import SHIPPED
 from traces.behaviour.rules import behaviour
 from traces.behaviour.types import Fact, Turn
@@ -142,9 +157,91 @@ def test_the_new_prompt_makes_answers_shorter_and_wrong(four_weeks):
         wrong[version] += "60" in str(span.output)
 
     assert set(versions) == {"v17", "v18"}
-    assert max(versions["v17"]) < changed_ns <= min(versions["v18"])
+    assert changed_ns <= min(versions["v18"])
     assert wrong["v17"] / n["v17"] < 0.05 < 0.2 < wrong["v18"] / n["v18"]
     assert length["v18"] / n["v18"] < 0.85 * length["v17"] / n["v17"]
+
+
+@pytest.mark.parametrize("hour", range(0, 24, 5))
+@pytest.mark.parametrize("minute", [0, 44, 45, 59])
+def test_the_first_hour_of_the_new_prompt_is_over_when_its_project_is_made(hour, minute):
+    made = datetime(2026, 11, 20, hour, minute, 30, tzinfo=UTC)
+
+    story = Story.of(made)
+
+    assert timedelta(minutes=45) <= made - story.found_at < timedelta(minutes=105)
+    assert story.found_at.minute == 0
+    assert story.prompt_changed_at + timedelta(hours=5) < story.rolled_out_at
+    # A chart made some minutes later closes that hour soon after, and none before.
+    for later in (90, 300):
+        at = made + timedelta(seconds=later)
+        closes = story.found_at + timedelta(minutes=timing_of(story, at)["lateness_minutes"])
+        assert timedelta(seconds=40) <= closes - at <= timedelta(seconds=100)
+    assert timing_of(story, made + timedelta(days=1)) == {}
+
+
+def test_the_first_hour_of_the_new_prompt_is_worth_an_incident():
+    story = Story.of(datetime(2026, 11, 20, 14, 20, tzinfo=UTC))
+    found, sessions = story.found_at, sessions_for(10_000, 28)
+    traces = list(make_day(story, found.date(), sessions, found + HOUR))
+    spans = [(at, trace, span) for trace in traces for at, span in answers([trace])]
+
+    def of(start, end):
+        low, high = start.timestamp() * 1e9, end.timestamp() * 1e9
+        return [(trace, span.call.prompt[1]) for at, trace, span in spans if low <= at < high]
+
+    before, first = of(story.newsletter_at, found - HOUR), of(found - HOUR, found)
+    assert len(before) > 80
+    assert len(first) > 60
+    assert sum(trace.is_worse for trace, _ in first) > 25 > 10 > sum(trace.is_worse for trace, _ in before)
+    versions = Counter(version for _, version in first)
+    assert versions["v18"] > 0.7 * len(first)
+    # So that both can be compared at the same time.
+    assert versions["v17"] > 5
+    assert not [trace for trace in traces if trace.feature != "returns" and trace.is_worse]
+
+
+def has_loose_figure(trace, span):
+    told = " ".join(str(message["content"]) for message in span.input)
+    found = [str(one["content"]) for step in trace.spans if step.search for one in step.search.documents]
+    said = span.output["content"] if span.output else ""
+    return bool(_figures(said) - _figures(" ".join((told, *found))))
+
+
+def test_a_chart_by_the_hour_alarms_in_the_first_hour_of_the_new_prompt_and_not_before():
+    made = datetime(2026, 11, 20, 14, 20, tzinfo=UTC)
+    story = Story.of(made)
+    hours = defaultdict(lambda: [0, 0])
+    for before in range(12):
+        for trace in make_day(story, made.date() - timedelta(days=before), sessions_for(10_000, 28), made):
+            for at, span in answers([trace]):
+                hours[int(at / 3600e9)][0] += has_loose_figure(trace, span)
+                hours[int(at / 3600e9)][1] += 1
+    definition = parse({"name": "x", "metric": "hallucination", "params": {"judge": "a", "criterion": "b"}})
+    metric, chart = METRICS["hallucination"], begin(definition)
+    start = story.found_at.replace(hour=0) - timedelta(days=11)
+    alarms = []
+
+    while start < story.found_at:
+        k, n = hours[int(start.timestamp() / 3600)]
+        data = Share(k, n) if n else None
+        reading = Reading(Window(start, start + HOUR), n, value=k / n if n else None, data=data)
+        step = advance(chart, definition, metric, reading, 2_000.0)
+        alarms += [step.alarm.window.end] if step.alarm else []
+        chart, start = step.chart, start + HOUR
+
+    assert alarms == [story.found_at]
+
+
+def test_a_few_sessions_try_the_new_prompt_before():
+    story = Story.of(datetime(2026, 11, 20, 23, 20, tzinfo=UTC))
+    lots = [number / 1000 for number in range(1000)]
+
+    tried = sum(story.has_new_prompt(story.at(0, time(12)), lot) for lot in lots)
+    later = sum(story.has_new_prompt(story.rolled_out_at, lot) for lot in lots)
+
+    assert not any(story.has_new_prompt(story.at(0, time(8)), lot) for lot in lots)
+    assert (tried, later) == (40, 900)
 
 
 def test_people_begin_to_ask_about_presents(four_weeks):
@@ -163,8 +260,9 @@ def test_people_begin_to_ask_about_presents(four_weeks):
 
 
 def test_the_figures_are_those_of_the_design(four_weeks):
-    n = len(four_weeks)
-    features = Counter(trace.feature for trace in four_weeks)
+    news_ns = Story(DAY).newsletter_at.timestamp() * 1e9
+    usual = [trace for trace in four_weeks if trace.spans[0].start_ns < news_ns]
+    n, features = len(usual), Counter(trace.feature for trace in usual)
     answered = [span.call for trace in four_weeks for span in trace.spans if span.name == "answer.generate"]
     models = Counter(call.model for call in answered)
     first = sorted(call.ttft_ns for call in answered if call.ttft_ns)
@@ -179,7 +277,7 @@ def test_the_figures_are_those_of_the_design(four_weeks):
     for model, share in {"claude-3-5-haiku": 0.58, "mixtral-8x7b": 0.31, "gpt-4-turbo": 0.09}.items():
         assert models[model] / len(answered) == pytest.approx(share, abs=0.04), model
     assert first[len(first) * 95 // 100] / 1e6 == pytest.approx(430, rel=0.06)
-    assert 0.001 < failed / n < 0.012
+    assert 0.001 < failed / len(four_weeks) < 0.012
 
 
 def test_every_part_of_the_story_is_told(four_weeks):
@@ -372,12 +470,15 @@ def test_what_the_shop_tells_of_its_changes_is_what_happens_in_its_traffic(four_
     story = Story(DAY)
     told = [read_change(change, NOW) for change in make_changes(story)]
     released = {change.version: change.at for change in told if change.kind == "deploy"}
-    prompt = next(change for change in told if change.kind == "prompt")
+    prompt = next(change for change in told if change.kind == "prompt" and change.name == "returns")
+    to_all = next(change for change in told if change.name == "returns prompt")
 
-    assert len({change.client_id for change in told}) == len(told) == 9
+    assert len({change.client_id for change in told}) == len(told) > 25
     for trace in four_weeks:
         if trace.release in released:
             assert trace.spans[0].start_ns >= released[trace.release].timestamp() * 1e9
     new = [span for _, span in answers(four_weeks) if span.call.prompt == (prompt.name, prompt.version)]
     assert new
     assert min(span.start_ns for span in new) >= prompt.at.timestamp() * 1e9
+    late = [span.start_ns >= to_all.at.timestamp() * 1e9 for span in new]
+    assert sum(late) > 0.8 * len(late)

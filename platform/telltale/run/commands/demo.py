@@ -23,7 +23,7 @@ from telltale.run.demo.monitors import define_monitors
 from telltale.run.demo.progress import Progress
 from telltale.run.demo.project import SLUG, DemoError, DemoProject, ensure_project, remove_project
 from telltale.run.demo.shop import Desk, define_outcomes
-from telltale.run.demo.story import Story, make_day, sessions_for
+from telltale.run.demo.story import make_day, sessions_for
 from telltale.run.demo.values import DemoTrace, Totals
 
 SPANS_A_TRACE = 7.3
@@ -96,7 +96,7 @@ def _fill(url: str, days: int, traces: int, stand_in: str, out: TextIO) -> int:
     sent = play(address, made, progress.tell, now)
     progress.end(sent.spans_ended)
     signals = sent.signals_sent + desk.send(address)
-    story = Story(demo.day)
+    story = demo.story
     changes = tell_changes(address, story, days, now)
     readings = sum(send_readings(address, make_readings(story, day, now)) for day in _days(days, now))
     later = (clock.now() + timedelta(hours=1)).isoformat()
@@ -119,8 +119,8 @@ def _fill(url: str, days: int, traces: int, stand_in: str, out: TextIO) -> int:
         progress.end(len(judged))
         labelled = send_labels(address, list(make_labels(judged, worse, story.prompt_changed_at)))
         print(f"The stand-in judged {len(judged):,} answers; made-up people gave {labelled:,} labels.", file=out)
-    monitors = define_monitors(address, is_judged=bool(stand_in))
-    print(f"{monitors} monitors learn from it; the page Monitors says what they find.", file=out)
+    monitors = define_monitors(address, story, clock.now(), is_judged=bool(stand_in))
+    print(f"{monitors} monitors learn from it; in two minutes or so they find what became worse.", file=out)
     outside = os.environ.get("TELLTALE_PUBLIC_URL", "").strip() or url
     print(f"Demo project: {outside.rstrip('/')}/p/{demo.slug}/traces/", file=out, flush=True)
     return 0
@@ -128,9 +128,8 @@ def _fill(url: str, days: int, traces: int, stand_in: str, out: TextIO) -> int:
 
 def _traces(demo: DemoProject, days: int, traces: int, now: datetime) -> Iterator[DemoTrace]:
     """The newest day first, so that pages fill from where people look."""
-    story = Story(demo.day)
     for day in _days(days, now):
-        yield from make_day(story, day, sessions_for(traces, days), now)
+        yield from make_day(demo.story, day, sessions_for(traces, days), now)
 
 
 def _days(days: int, now: datetime) -> list[date]:

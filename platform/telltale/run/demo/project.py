@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, timedelta
+from datetime import UTC, datetime
 
 from django.db import connection, transaction
 from django.utils.crypto import salted_hmac
@@ -17,6 +17,7 @@ from telltale.audit.log import record
 from telltale.projects.keys import SECRET_PREFIX, hash_secret, make_key
 from telltale.projects.models import ApiKey, Project
 from telltale.projects.write import ProjectSettings, change_project, create_project, revoke_key
+from telltale.run.demo.story import Story
 from telltale.run.demo.texts import FEATURES
 from traces.erasure import erase_project
 from traces.prices import add_price
@@ -27,8 +28,6 @@ LABEL = "(demo)"
 KEY_NAME = "Demo traffic"
 SCOPES = ("ingest", "signal", "read", "write")
 ACTOR = "telltale demo"
-# The story's day is the last one of which so much was over: enough answers of the new prompt to see what it does.
-SETTLED_AFTER = timedelta(hours=16)
 # What the shop pays where the price book knows nothing, or no rate for its cached tokens (US dollars a million).
 PRICES = (
     {"model": "gpt-4-turbo", "input_fresh": "10", "input_cache_read": "1", "output_text": "30"},
@@ -44,13 +43,18 @@ class DemoError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DemoProject:
-    """The project to fill. `day` is the one that the story is told around: nothing moves when it is filled again."""
+    """The project to fill. `made_at`: the story is told around it, so that nothing moves when it is filled again."""
 
     id: int
     slug: str
     key_id: int
     secret: str
-    day: date
+    made_at: datetime
+
+    @property
+    def story(self) -> Story:
+        """What is told in it."""
+        return Story.of(self.made_at)
 
 
 def is_demo(project: Project) -> bool:
@@ -69,8 +73,7 @@ def ensure_project() -> DemoProject:
         elif not is_demo(project):
             raise DemoError(f"There is a project {SLUG} that was not made for the demo; nothing was sent to it.")
         key, secret = _key(project)
-    day = (project.created_at.astimezone(UTC) - SETTLED_AFTER).date()
-    return DemoProject(project.pk, project.slug, key.pk, secret, day)
+    return DemoProject(project.pk, project.slug, key.pk, secret, project.created_at)
 
 
 def _make_project() -> Project:

@@ -23,7 +23,8 @@ VOTES = {
     "left": (0.002, 0.5),
 }
 OBJECTED = (0.02, 0.12)
-CORRECTED_SHARE = 0.06
+# Of those who object, and of those who carry on.
+OBJECTED_SHARE, CORRECTED_SHARE = 0.75, 0.06
 TOGGLED_SHARE = 0.14
 EARLY_SHARE = 0.1
 ORPHAN_SHARE = 0.002
@@ -61,7 +62,7 @@ def react(visit: Visit, rng: Random) -> None:
         told = _vote(visit, voted, rng.random() < up, rng)
         # Signals and spans go their own ways: some are there before the answer they are about.
         (first if rng.random() < EARLY_SHARE else voted).signals += told
-    wrong, share = (visit.objected_to, 0.5) if visit.objected_to is not None else (first, CORRECTED_SHARE)
+    wrong, share = (visit.objected_to, OBJECTED_SHARE) if visit.objected_to is not None else (first, CORRECTED_SHARE)
     if (visit.objected_to is not None or visit.ending == "carried on") and rng.random() < share:
         said = rng.choice(COMPLAINTS[visit.language])
         at = datetime.fromtimestamp(wrong.ended_ns / 1e9, UTC) + timedelta(seconds=rng.uniform(4, 9))

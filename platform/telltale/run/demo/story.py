@@ -25,6 +25,7 @@ from telltale.run.demo.values import DemoTrace
 SEED = "telltale demo 2"
 # How many answers a session has on average, measured over four weeks of it.
 TURNS_MEAN = 2.74
+HOUR = timedelta(hours=1)
 USERS = 1800
 # Those who ask most, as everybody who looks around here gets to know them.
 REGULARS = ("u_2b90", "u_58f2", "u_e013", "u_77aa", "u_19cd")
@@ -61,16 +62,48 @@ ENDINGS = ("again", "person", "thanks", "goal")
 AFTER_ONE, AFTER_MORE = (0.05, 0.015, 0.04, 0.08), (0.05, 0.03, 0.24, 0.2)
 # People who got a wrong answer reach their goal that much less often.
 WORSE_GOAL = 0.3
+# Of those who got a wrong answer so many object, where they can; of the others, so many ask again.
+OBJECTING, WORSE_AGAIN = 0.75, 0.45
+# The part of sessions that try v18 of the returns prompt before everybody gets it, and that keeps v17 from then on.
+CANARY, HOLDOUT = 0.04, 0.1
+# Visits an hour that a newsletter about presents brings to returns, beside 130 visits a day; how long before v18 is for
+# everybody it goes out, and how long people come.
+NEWS_VISITS, NEWS_BESIDE = 54, 130
+NEWS_BEFORE, NEWS_LASTS = timedelta(hours=2), timedelta(hours=10)
+# How much more often they ask about presents than others do by then.
+NEWS_GIFTS = 6.0
+# A chart decides live on an hour that closes after the chart was made. Here it is the hour that had ended so long
+# before the project was made that its sessions are over; v18 was rolled out in its first minutes.
+OVER_AFTER, INTO_HOUR = timedelta(minutes=45), timedelta(minutes=3)
+# The story's day is the last one of which so much was over: people looked into v18 in its evening.
+SETTLED_AFTER = timedelta(hours=16)
+# When v18 is for everybody unless a story says so: well before a day is over.
+USUAL_ROLL_OUT = time(16, 3)
 _HOURS_SUMMED = tuple(accumulate(HOURS))
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+|(?<=[。？！])")
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What happens around one day: the day on which the new prompt of returns went out, at 08:10 UTC."""
+    """What happens around one day: the day on which the new prompt of returns went out, at 08:10 UTC.
+
+    A few sessions try it until `rolled_out_at`; then nearly all have it.
+    """
 
     day: date
     seed: str = SEED
+    full_from: datetime | None = None
+
+    @classmethod
+    def of(cls, made_at: datetime) -> Story:
+        """The story of a project that was made then: its last full hour but a little is the first of the new prompt."""
+        last_hour = (made_at.astimezone(UTC) - OVER_AFTER).replace(minute=0, second=0, microsecond=0)
+        return cls((made_at.astimezone(UTC) - SETTLED_AFTER).date(), full_from=last_hour - HOUR + INTO_HOUR)
+
+    @property
+    def found_at(self) -> datetime:
+        """The end of the first hour of which nearly all was answered by the new prompt."""
+        return self.rolled_out_at - INTO_HOUR + HOUR
 
     def at(self, days_before: int, moment: time) -> datetime:
         """A moment on a day before the story's day."""
@@ -78,8 +111,24 @@ class Story:
 
     @property
     def prompt_changed_at(self) -> datetime:
-        """When v18 of the returns prompt went out."""
+        """When v18 of the returns prompt went out, to a few sessions."""
         return self.at(0, time(8, 10))
+
+    @property
+    def rolled_out_at(self) -> datetime:
+        """When v18 of the returns prompt went out to all sessions but the tenth kept for comparison."""
+        return self.full_from or self.at(0, USUAL_ROLL_OUT)
+
+    @property
+    def newsletter_at(self) -> datetime:
+        """When a newsletter about presents brought many people to returns; v17 answered them well."""
+        return self.rolled_out_at - NEWS_BEFORE
+
+    def has_new_prompt(self, at: datetime, lot: float) -> bool:
+        """Whether a session that drew `lot` (0 to 1) is answered by v18 at this moment."""
+        if at < self.prompt_changed_at:
+            return False
+        return lot < CANARY or (at >= self.rolled_out_at and lot < 1 - HOLDOUT)
 
     @property
     def index_rebuilt_at(self) -> datetime:
@@ -120,12 +169,25 @@ class Person:
 
 
 def make_day(story: Story, day: date, sessions_a_day: float, before: datetime) -> Iterator[DemoTrace]:
-    """The traces of a day that had ended before `before`, session by session."""
+    """The traces of a day that had ended before `before`, session by session; first those of the newsletter."""
+    ended = before.timestamp() * 1e9
+    for trace in make_newsletter(story, day, sessions_a_day):
+        if trace.ended_ns < ended:
+            yield trace
     wobble = Random(f"{story.seed}/{day}").uniform(0.93, 1.07)  # noqa: S311 - made-up traffic
     for number in range(round(sessions_a_day * WEEKDAYS[day.weekday()] * wobble)):
         for trace in make_session(story, day, number):
-            if trace.ended_ns < before.timestamp() * 1e9:
+            if trace.ended_ns < ended:
                 yield trace
+
+
+def make_newsletter(story: Story, day: date, sessions_a_day: float) -> Iterator[DemoTrace]:
+    """What people ask whom the newsletter brought on this day, beside `sessions_a_day` others."""
+    for number in range(round(NEWS_VISITS * sessions_a_day / NEWS_BESIDE * (NEWS_LASTS / HOUR))):
+        # Evenly spread however many they are, each always at its own moment (a sequence of the golden ratio).
+        at = story.newsletter_at + NEWS_LASTS * (number * 0.618_033_988_749_895 % 1)
+        if at.astimezone(UTC).date() == day:
+            yield from _Visit(story, day, number, at).run()
 
 
 def sessions_for(traces: int, days: int) -> float:
@@ -141,15 +203,18 @@ def make_session(story: Story, day: date, number: int) -> list[DemoTrace]:
 
 
 class _Visit:
-    """One visit in the making; `at` is where its clock stands."""
+    """One visit in the making; `at` is where its clock stands. `news_at`: when the newsletter brought it."""
 
-    def __init__(self, story: Story, day: date, number: int) -> None:
+    def __init__(self, story: Story, day: date, number: int, news_at: datetime | None = None) -> None:
         self.story = story
-        self.key = f"{story.seed}/{day}/{number}"
+        self.is_news = news_at is not None
+        self.key = f"{story.seed}/{day}/{'news/' if self.is_news else ''}{number}"
         self.rng = rng = Random(self.key)  # noqa: S311
-        self.is_staging = rng.random() < 0.05
+        self.lot = Random(f"{self.key}/prompt").random()  # noqa: S311
+        self.is_staging = rng.random() < 0.05 and not self.is_news
         self.person = qa_person(rng.randrange(12)) if self.is_staging else person_of(int(USERS * rng.random() ** 1.6))
-        self.at = datetime.combine(day, time(), UTC) + timedelta(seconds=_second_of_day(rng, self.person.language))
+        second = _second_of_day(rng, self.person.language)
+        self.at = news_at or datetime.combine(day, time(), UTC) + timedelta(seconds=second)
         self.session_id = "s_" + hashlib.blake2b(self.key.encode(), digest_size=4).hexdigest()
         self.history: list[tuple[str, str]] = []
         self.made: list[DemoTrace] = []
@@ -203,30 +268,36 @@ class _Visit:
                 return topic, product, filled
             objects = is_worse and bool(topic.objections)
             further = topic.objections if objects else topic.further
-            if further and rng.random() < (0.6 if objects else 0.45):
+            if further and rng.random() < (OBJECTING if objects else 0.45):
                 self.objected_to = self.made[-1] if objects else self.objected_to
                 told = topic.objection_answer if objects else topic.further_answer
                 self.answer(topic, rng.choice(further), told, False, filled, product)
-            elif is_worse and rng.random() < 0.3:
+            elif is_worse and rng.random() < WORSE_AGAIN:
                 self.answer(topic, rng.choice(topic.asks), _worse(topic), True, filled, product)
-            if len(self.made) > 9 or rng.random() > 0.64:
+            # Whom the newsletter brought has one question.
+            if self.is_news or len(self.made) > 9 or rng.random() > 0.64:
                 return topic, product, filled
 
     def topic(self) -> Topic:
         feature = self.rng.choices(FEATURES, FEATURE_WEIGHTS)[0]
+        feature = "returns" if self.is_news else feature
         choice = topics(self.person.language, feature)
-        gift = self.story.gift_weight(self.at)
+        gift = self.story.gift_weight(self.at) * (NEWS_GIFTS if self.is_news else 1.0)
         return self.rng.choices(choice, [gift if topic.is_gift else 1.0 for topic in choice])[0]
 
     def is_worse(self, topic: Topic) -> bool:
         share = WORSE_GIFT if topic.is_gift else WORSE_OTHER
-        return bool(topic.worse) and self.at >= self.story.prompt_changed_at and self.rng.random() < share
+        return bool(topic.worse) and self.has_new_prompt and self.rng.random() < share
+
+    @property
+    def has_new_prompt(self) -> bool:
+        return self.story.has_new_prompt(self.at, self.lot)
 
     def right(self, topic: Topic) -> str:
         """The right answer, at the length that the prompt of the moment wants."""
         if topic.feature != "returns":
             return topic.answer
-        if self.at >= self.story.prompt_changed_at:
+        if self.has_new_prompt:
             return two_sentences(topic.answer)
         return f"{topic.answer} {next_steps(self.person.language)}"
 
@@ -250,7 +321,7 @@ class _Visit:
             channel=self.person.channel,
             environment="staging" if self.is_staging else "production",
             release=story.release(at),
-            has_new_prompt=at >= story.prompt_changed_at,
+            has_new_prompt=self.has_new_prompt,
             has_new_index=at >= story.index_rebuilt_at,
             has_new_rules=at >= story.rules_changed_at,
             has_new_model=at >= story.model_tried_at,
