@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from alerts.pages import acts, alarms, budget, chart, drift, drift_settings, editing, monitors
+from alerts.pages import (
+    acts,
+    alarms,
+    budget,
+    chart,
+    cost_budget_form,
+    cost_budgets,
+    drift,
+    drift_settings,
+    editing,
+    monitors,
+)
 
 P = "p/<slug:slug>/"
 MONITORS = P + "monitors/"
 DRIFT = P + "drift/"
+COST = P + "cost/"
 
 urlpatterns: list[URLPattern] = [
     path(MONITORS, monitors.monitor_list_page, name="monitors"),
@@ -26,4 +38,9 @@ urlpatterns: list[URLPattern] = [
     path(DRIFT + "update/", drift.update, name="drift_update"),
     path(DRIFT + "references/<int:reference_id>/approve/", drift.approve, name="drift_approve"),
     path(DRIFT + "references/<int:reference_id>/rename/", drift.rename, name="drift_rename"),
+    path(COST + "budgets/", cost_budgets.cost_budgets, name="cost_budgets"),
+    path(COST + "budgets/new/", cost_budget_form.cost_budget_new, name="cost_budget_new"),
+    path(COST + "budgets/<int:budget_id>/", cost_budgets.cost_budget, name="cost_budget"),
+    path(COST + "budgets/<int:budget_id>/edit/", cost_budget_form.cost_budget_edit, name="cost_budget_edit"),
+    path(COST + "budgets/<int:budget_id>/act/", cost_budgets.cost_budget_act, name="cost_budget_act"),
 ]

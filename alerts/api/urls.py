@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from alerts.api import alarms, backtests, baselines, choosing, drift, monitors
+from alerts.api import alarms, backtests, baselines, choosing, cost_budgets, drift, monitors
 
 urlpatterns: list[URLPattern] = [
     # Monitors
@@ -41,4 +41,10 @@ urlpatterns: list[URLPattern] = [
     path("drift/references/<str:reference>", drift.DriftReferenceView.as_view(), name="api-drift-reference"),
     path("drift/references/<str:reference>/approve", drift.DriftApproveView.as_view(), name="api-drift-approve"),
     path("drift/references/<str:reference>/rename", drift.DriftRenameView.as_view(), name="api-drift-rename"),
+    # Cost budgets
+    path("budgets", cost_budgets.CostBudgetsView.as_view(), name="api-budgets"),
+    path("budgets/check", cost_budgets.CostBudgetCheckView.as_view(), name="api-budgets-check"),
+    path("budgets/<str:budget>", cost_budgets.CostBudgetView.as_view(), name="api-budget"),
+    path("budgets/<str:budget>/stands", cost_budgets.CostBudgetStandsView.as_view(), name="api-budget-stands"),
+    path("budgets/<str:budget>/burn-down", cost_budgets.CostBudgetBurnView.as_view(), name="api-budget-burn-down"),
 ]

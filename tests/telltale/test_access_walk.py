@@ -85,6 +85,7 @@ class Ids:
     change: int = 987_654_321
     promotion: int = 987_654_321
     monitor: int = 987_654_321
+    budget: int = 987_654_321
     baseline: int = 987_654_321
     alarm: int = 987_654_321
     reference: int = 987_654_321
@@ -106,7 +107,8 @@ class Ids:
             "queue": self.queue, "item_id": self.review_item, "review_id": self.review,
             "judge": self.judge, "calibration_id": self.calibration, "routine_id": self.routine,
             "outcome": self.outcome, "change_id": self.change, "promotion_id": self.promotion,
-            "monitor": self.monitor, "monitor_id": self.monitor, "baseline": self.baseline,
+            "monitor": self.monitor, "monitor_id": self.monitor, "budget": self.budget, "budget_id": self.budget,
+            "baseline": self.baseline,
             "alarm": self.alarm, "alarm_id": self.alarm,
             "reference": self.reference, "reference_id": self.reference,
             "suite": self.suite, "key": "sum", "number": 1, "series_id": self.series, "probe_alarm": self.probe_alarm,
@@ -260,6 +262,8 @@ def _watched(project: Project, holder: Client) -> dict[str, int]:
     assert answer.status_code == 201, answer.content
     start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 8, tzinfo=UTC)
     learned = {"detector": Learned("share", {"p": 0.01}, 900, 168, "windows", 7, 2_000.0).as_json(), "centre": 0.01}
+    told = {"name": "Month", "of": "project", "limit_usd": "100"}
+    budget = holder.post("/api/v1/budgets", told, content_type="application/json").json()["id"]
     of = {"project": project, "monitor": Monitor.objects.get(pk=answer.json()["id"]), "chart_no": 1}
     baseline = Baseline.objects.create(
         **of, kind="share", start_at=start, end_at=end, n=900, windows=168, arl0=2_000.0, learned=learned
@@ -271,7 +275,8 @@ def _watched(project: Project, holder: Client) -> dict[str, int]:
         project=project, side="input", encoder="lexical:n-grams:1/256", start_at=start, end_at=end, n=500, dims=256,
         learned={"names": ["Refunds", "Sizes"]}, seed=1,
     )  # fmt: skip
-    return {"monitor": of["monitor"].pk, "baseline": baseline.pk, "alarm": alarm.pk, "reference": reference.pk}
+    made = {"budget": budget, "monitor": of["monitor"].pk, "baseline": baseline.pk, "alarm": alarm.pk}
+    return made | {"reference": reference.pk}
 
 
 def _promoted(project: Project) -> int:
