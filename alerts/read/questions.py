@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import orjson
 from django.db import connection
 
 from alerts.models import Question, QuestionMonitor
+from alerts.monitors.scopes import read_scope
+from alerts.monitors.types import Scope
 from alerts.questions.pillars import SHIPPED, USERS_SHIPPED, Pillar, pillar_of, yes_is_good
 from alerts.read.shown import Shown
 
@@ -48,34 +51,42 @@ def list_questions(project_id: int) -> list[QuestionRow]:
     ]
 
 
-def questions_of(project_id: int, monitors: Sequence[Shown]) -> list[QuestionRow]:
-    """The project's questions, or the shipped ones answered by `monitors` of their pillar. Two queries, three at most.
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a monitor is about: what it speaks for, its criterion ("" none), the part of the project it looks at."""
+
+    pillar: Pillar | None
+    criterion: str
+    scope: Scope
+
+
+def questions_of(project_id: int, about: Mapping[int, About]) -> list[QuestionRow]:
+    """The project's questions, or the shipped ones answered by the monitors of their pillar. Two queries.
 
     What users do is asked only where something of it is watched.
     """
-    written = list_questions(project_id)
-    return written or shipped(read_pillars(project_id, monitors))
+    return list_questions(project_id) or shipped(about)
 
 
-def shipped(pillars: dict[int, Pillar | None]) -> list[QuestionRow]:
-    """The shipped questions with the monitors (pillar by id) that speak for them."""
+def shipped(about: Mapping[int, About]) -> list[QuestionRow]:
+    """The shipped questions with the monitors that speak for them."""
     found = []
     for each in (*SHIPPED, USERS_SHIPPED):
-        ids = tuple(monitor_id for monitor_id, pillar in pillars.items() if pillar is each.pillar)
+        ids = tuple(monitor_id for monitor_id, one in about.items() if one.pillar is each.pillar)
         if ids or each is not USERS_SHIPPED:
             found.append(QuestionRow(None, each.text, each.pillar, "", each.yes_is_good, ids))
     return found
 
 
 _ABOUT = """
-    SELECT id, definition -> 'params' ->> 'criterion',
+    SELECT id, definition -> 'params' ->> 'criterion', (definition -> 'scope')::text,
         ARRAY(SELECT (m ->> 'monitor')::bigint FROM jsonb_path_query(definition, '$.composite.members[*]') AS m)
     FROM alerts_monitor WHERE project_id = %(project)s AND id = ANY(%(ids)s)
 """
 
 
-def read_pillars(project_id: int, monitors: Sequence[Shown]) -> dict[int, Pillar | None]:
-    """What each of some monitors speaks for. One query.
+def read_about(project_id: int, monitors: Sequence[Shown]) -> dict[int, About]:
+    """What some monitors are about, in the order given. One query.
 
     A composite speaks for what its members do, and for quality where they speak for several things: how good an answer
     is shows in all of them.
@@ -84,10 +95,16 @@ def read_pillars(project_id: int, monitors: Sequence[Shown]) -> dict[int, Pillar
         return {}
     with connection.cursor() as cursor:
         cursor.execute(_ABOUT, {"project": project_id, "ids": [each.id for each in monitors]})
-        about = {row[0]: (row[1] or "", row[2]) for row in cursor.fetchall()}
-    found = {each.id: pillar_of(each.metric, about[each.id][0]) for each in monitors if each.id in about}
-    for monitor_id, (_, members) in about.items():
-        if members:
-            of = {found[member] for member in members if found.get(member) is not None}
-            found[monitor_id] = of.pop() if len(of) == 1 else Pillar.QUALITY
+        rows = {row[0]: row[1:] for row in cursor.fetchall()}
+    found, members = {}, {}
+    for each in monitors:
+        if each.id in rows:
+            criterion, scope, members[each.id] = rows[each.id]
+            pillar = pillar_of(each.metric, criterion or "")
+            found[each.id] = About(pillar, criterion or "", read_scope(orjson.loads(scope or "{}")))
+    for monitor_id, ids in members.items():
+        if ids:
+            of = {found[one].pillar for one in ids if one in found} - {None}
+            pillar = of.pop() if len(of) == 1 else Pillar.QUALITY
+            found[monitor_id] = About(pillar, "", found[monitor_id].scope)
     return found

@@ -8,7 +8,7 @@ from alerts.models import Question, QuestionMonitor
 from alerts.monitors.states import Method
 from alerts.monitors.types import Composite, Definition, Member
 from alerts.questions.pillars import PILLARS, SHIPPED, USERS_SHIPPED, Pillar, pillar_of, yes_is_good
-from alerts.read.questions import list_questions, questions_of
+from alerts.read.questions import list_questions, questions_of, read_about
 from alerts.read.shown import list_shown
 from alerts.series.catalogue import METRICS
 from tests.alerts.engine_kit import DEFINITION, make_monitor
@@ -54,7 +54,7 @@ def test_without_questions_monitors_answer_those_of_their_pillar(project):
         ),
     )
 
-    found = questions_of(project.pk, list_shown(project.pk))
+    found = questions_of(project.pk, read_about(project.pk, list_shown(project.pk)))
 
     assert [each.text for each in found] == [each.text for each in SHIPPED]
     of = {each.pillar: each.monitor_ids for each in found}
@@ -66,7 +66,7 @@ def test_without_questions_monitors_answer_those_of_their_pillar(project):
 def test_users_are_asked_for_where_something_of_theirs_is_watched(project):
     make_monitor(project, Definition("Left", "abandoned", direction="up"))
 
-    assert questions_of(project.pk, list_shown(project.pk))[-1].text == USERS_SHIPPED.text
+    assert questions_of(project.pk, read_about(project.pk, list_shown(project.pk)))[-1].text == USERS_SHIPPED.text
 
 
 def test_questions_that_a_team_wrote_stand_alone_in_its_order(project, django_assert_num_queries):
