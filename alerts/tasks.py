@@ -7,17 +7,20 @@ import threading
 from celery import shared_task
 from celery.worker import state
 
-from alerts import budgeting, drifting, grouping, keeping, spending, tending, watching
+from alerts import budgeting, drifting, grouping, keeping, looking, spending, tending, watching
 from alerts.read.drift import has_due_drift
 from alerts.read.monitors import has_due_work
+from alerts.read.reports import has_reports_to_make
 from telltale.jobs import quiet
 
 # One run of it a process: the other slots are for other work, and claims let several processes share it.
 _evaluating, _sampling, _reporting, _tending = (threading.Lock() for _ in range(4))
 _spending = threading.Lock()
+_looking = threading.Lock()
 
 quiet.watch(has_due_work)
 quiet.watch(has_due_drift)
+quiet.watch(has_reports_to_make)
 quiet.watch(tending.has_work)
 
 
@@ -49,6 +52,17 @@ def tend_incidents() -> int:
         return tending.tend()
     finally:
         _tending.release()
+
+
+@shared_task(name="alerts.look_into_incidents", time_limit=300, expires=30, ignore_result=True)
+def look_into_incidents() -> int:
+    """Make the reports of scope, isolate and recovery that incidents want."""
+    if not _looking.acquire(blocking=False):
+        return 0
+    try:
+        return looking.tend(is_stopping=is_stopping)
+    finally:
+        _looking.release()
 
 
 @shared_task(name="alerts.tend_limits", time_limit=120, expires=30, ignore_result=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from alerts.stats.normal import above
 from alerts.stats.pvalues import benjamini_hochberg, fisher
-from alerts.stats.slices import Attribute, Counts, Floats, counts_of
+from alerts.stats.slices import NOT_LOOKED, Attribute, Counts, Floats, counts_of
 
 BAD_MIN = 10
 # Fisher's test below this expected count, G from it on.
@@ -61,6 +61,8 @@ def find_candidates(
     for column in columns:
         counts = counts_of(column.codes, len(column.labels), bad, w)
         for code, one in enumerate(counts):
+            if column.labels[code] == NOT_LOOKED:
+                continue
             if one.bad_rows < BAD_MIN:
                 screened.values_few += one.bad_rows > 0
             elif one.rows < bad.size:

@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 NOT_SET = "(not set)"
+# Rows whose value nobody looked at: they count with all others, and are no slice of their own.
+NOT_LOOKED = "(not looked at)"
 # Two slices that share more of their rows than this are one line.
 SAME_OVER = 0.95
 
