@@ -7,7 +7,7 @@ import threading
 from celery import shared_task
 from celery.worker import state
 
-from alerts import budgeting, drifting, grouping, keeping, looking, spending, tending, watching
+from alerts import budgeting, drifting, earning, grouping, keeping, looking, spending, tending, watching
 from alerts.read.drift import has_due_drift
 from alerts.read.monitors import has_due_work
 from alerts.read.reports import has_reports_to_make
@@ -110,6 +110,12 @@ def tend_drift() -> int:
         return drifting.tend_reports()
     finally:
         _reporting.release()
+
+
+@shared_task(name="alerts.tend_questions", time_limit=600, expires=60, ignore_result=True)
+def tend_questions() -> int:
+    """Work out what monitors earned, of projects where that is a day old or was asked for."""
+    return earning.report_due()
 
 
 @shared_task(name="alerts.sweep_drift", time_limit=600, ignore_result=True)

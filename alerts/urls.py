@@ -15,6 +15,7 @@ from alerts.pages import (
     drift_settings,
     editing,
     monitors,
+    questions,
 )
 
 P = "p/<slug:slug>/"
@@ -23,6 +24,10 @@ DRIFT = P + "drift/"
 COST = P + "cost/"
 
 urlpatterns: list[URLPattern] = [
+    path(P + "questions/", questions.question_page, name="questions"),
+    path(P + "questions/new/", questions.question_new, name="question_new"),
+    path(P + "questions/act/", questions.question_act, name="question_act"),
+    path(P + "questions/<int:question_id>/edit/", questions.question_edit, name="question_edit"),
     path(MONITORS, monitors.monitor_list_page, name="monitors"),
     path(MONITORS + "alarms/", alarms.alarm_list, name="alarms"),
     path(MONITORS + "budget/", budget.alert_budget, name="alert_budget"),

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from alerts.api import alarms, backtests, baselines, choosing, cost_budgets, drift, monitors
+from alerts.api import alarms, backtests, baselines, choosing, cost_budgets, drift, monitors, questions
 
 urlpatterns: list[URLPattern] = [
+    # Questions
+    path("questions", questions.QuestionsView.as_view(), name="api-questions"),
+    path("questions/presets", questions.QuestionSetsView.as_view(), name="api-questions-presets"),
+    path("questions/worths", questions.WorthsView.as_view(), name="api-questions-worths"),
+    path("questions/report", questions.ReportView.as_view(), name="api-questions-report"),
+    path("questions/proposals", questions.ProposalsView.as_view(), name="api-questions-proposals"),
+    path("questions/proposals/<str:proposal>", questions.OneProposalView.as_view(), name="api-questions-proposal"),
+    path("questions/<str:question>", questions.OneQuestionView.as_view(), name="api-question"),
+    path("questions/<str:question>/move", questions.QuestionMoveView.as_view(), name="api-question-move"),
     # Monitors
     path("monitors", monitors.MonitorsView.as_view(), name="api-monitors"),
     path("monitors/metrics", choosing.MetricsView.as_view(), name="api-monitors-metrics"),

@@ -13,6 +13,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
+from alerts import asking as asking_what
 from alerts.monitors.states import Kind, Method
 from alerts.monitors.types import Metric
 from alerts.monitors.types import Window as SeriesWindow
@@ -84,6 +85,8 @@ def monitor_page(request: HttpRequest, project: Project, monitor_id: int) -> Htt
         return render(request, "alerts/monitor.html", context, status=503)
     except Busy:
         return busy_response()
+    if request.method == "GET" and monitor.archived_at is None:
+        asking_what.seen(project, monitor.id)
     by, dimensions = query.get("by", ""), dimensions_of(metric, monitor.definition)
     if monitor.chart_no != newest:
         dimensions = []  # what it was of then may not be what it is of now

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from evals.models import SpendDay
+from django.db.models import Sum
+
+from evals.models import Judge, SpendDay
 from evals.write.spend import WHOLE
 
 
@@ -71,3 +73,10 @@ def spend_by_day(project_id: int, first: date, last: date, judge_id: int = WHOLE
         )
         for row in rows.order_by("day")
     ]  # fmt: skip
+
+
+def spend_of_judges(project_id: int, slugs: Sequence[str], first: date, last: date) -> dict[str, int]:
+    """Pico-dollars that judges cost from `first` to `last`, both included, by slug; known costs alone. Two queries."""
+    named = dict(Judge.objects.filter(project_id=project_id, slug__in=slugs).values_list("pk", "slug"))
+    rows = SpendDay.objects.filter(project_id=project_id, judge_id__in=named, day__gte=first, day__lte=last)
+    return {named[row["judge_id"]]: row["pico"] for row in rows.values("judge_id").annotate(pico=Sum("spent_pico"))}

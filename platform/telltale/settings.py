@@ -330,6 +330,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "alerts.sweep_points": {"task": "alerts.sweep_points", "schedule": 3600.0},
     "alerts.sample_drift": {"task": "alerts.sample_drift", "schedule": 5.0},
     "alerts.tend_drift": {"task": "alerts.tend_drift", "schedule": 300.0},
+    "alerts.tend_questions": {"task": "alerts.tend_questions", "schedule": 60.0},
     "alerts.sweep_drift": {"task": "alerts.sweep_drift", "schedule": 3600.0},
     "alerts.tend_budgets": {"task": "alerts.tend_budgets", "schedule": 15.0},
     "alerts.sweep_budgets": {"task": "alerts.sweep_budgets", "schedule": 3600.0},

@@ -58,6 +58,7 @@ NAV = (
             NavItem("monitors/", "Monitors", "chart", on_phone=True),
             NavItem("drift/", "Drift", "drift"),
             NavItem("probes/", "Probes", "probe"),
+            NavItem("questions/", "Questions", "info"),
             NavItem("changes/", "Changes", "change"),
         ),
     ),
