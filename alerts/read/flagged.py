@@ -29,7 +29,7 @@ from alerts.read.monitors import MonitorRow, get_monitor
 from alerts.read.series import metric_for
 from alerts.read.series_sql import rows_of, template
 from alerts.read.vectors import NoSuchField
-from alerts.series.asked import SeriesFault
+from alerts.series.asked import SeriesFault as SeriesFault
 from evals.read.review import get_item
 from telltale.lib import clock
 from traces.read.asking import TooSlow as TooSlow
@@ -37,6 +37,7 @@ from traces.read.asking import TooSlow as TooSlow
 # An incident that goes on for weeks is looked at by its last days, a baseline of weeks by those next to it.
 STRETCH_MOST = timedelta(days=14)
 BEFORE = timedelta(days=7)
+_ALIKE, _BY_WEIGHT = sql.SQL("d.draw"), sql.SQL("-ln(d.draw) * d.pi")
 _LISTED = sql.SQL("t.trace_id = ANY (%(ids)s::uuid[])")
 
 
@@ -55,7 +56,8 @@ class FlaggedRow:
 class Flagged:
     """Responses of a stretch: `n` in all, `flagged` of them, `share` of them weighted by 1 / pi (None: none came).
 
-    `n_eff`: what the weights leave of n. `rows`: those picked, in a random order that the seed repeats.
+    `n_eff`: what the weights leave of n. `weight`, `weight_all`: the sums of 1 / pi of flagged ones, of all. `rows`:
+    those picked, in a random order that the seed repeats.
     """
 
     start: datetime
@@ -64,6 +66,8 @@ class Flagged:
     flagged: int
     share: float | None
     n_eff: float
+    weight: float
+    weight_all: float
     rows: tuple[FlaggedRow, ...]
 
 
@@ -113,9 +117,13 @@ def flagged_rows(
     wanted: Sequence[bool] = (True, False),
     without: Iterable[UUID] = (),
     seed: int = 0,
+    by_weight: bool = False,
+    timeout_ms: int = TIMEOUT_MS,
 ) -> Flagged:
     """Responses that began in [start, end), at most `limit` of those `wanted`, drawn by `seed`; counts are of all.
 
+    `by_weight`: each is drawn with a chance by its weight, so that the draw speaks for all traffic as it is; otherwise
+    all alike, and rows have to be weighed by 1 / pi.
     TooSlow where the stretch holds more than can be looked at in time: take a shorter one. SeriesFault where the
     monitor's filter or judge is gone.
     """
@@ -124,10 +132,13 @@ def flagged_rows(
         "without": list(without), "seed": seed,
     }  # fmt: skip
     rows, more = rows_by(by, start, end)
-    found = rows_of(template("flagged_pick", rows=rows), {**more, **params}, TIMEOUT_MS)
+    query = template("flagged_pick", rows=rows, order=_BY_WEIGHT if by_weight else _ALIKE)
+    found = rows_of(query, {**more, **params}, timeout_ms)
     n, flagged, w, w_flagged, w2 = found[0][:5]
-    picked = tuple(FlaggedRow(*row[5:]) for row in found if row[5] is not None)
-    return Flagged(start, end, n, flagged, w_flagged / w if w else None, w * w / w2 if w2 else 0.0, picked)
+    picked = tuple(FlaggedRow(*row[5:10]) for row in found if row[5] is not None)
+    return Flagged(
+        start, end, n, flagged, w_flagged / w if w else None, w * w / w2 if w2 else 0.0, w_flagged, w, picked
+    )
 
 
 def _stretch(incident: Incident, members: Sequence[IncidentMember], now: datetime) -> tuple[datetime, datetime]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -98,6 +99,18 @@ def get_dataset(project_id: int, slug: str) -> DatasetRow | None:
     """One dataset of the project, archived or not."""
     row = _rows().filter(project_id=project_id, slug=slug).first() if _may_be_stored(slug) else None
     return None if row is None else _dataset(row)
+
+
+def get_dataset_by_id(project_id: int, dataset_id: int) -> DatasetRow | None:
+    """One dataset of the project by its id, archived or not."""
+    row = _rows().filter(project_id=project_id, pk=dataset_id).first()
+    return None if row is None else _dataset(row)
+
+
+def keys_at(dataset_id: int, version: int, keys: Collection[str]) -> set[str]:
+    """Those of the keys that an item of this version has. One query."""
+    rows = DatasetItem.objects.filter(valid_at(version), dataset_id=dataset_id, item_key__in=list(keys))
+    return set(rows.values_list("item_key", flat=True))
 
 
 def list_versions(dataset_id: int, limit: int = 100) -> list[VersionRow]:

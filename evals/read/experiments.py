@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -257,6 +257,12 @@ def experiments_of(dataset_ids: Sequence[int]) -> dict[int, int]:
     """How many experiments each dataset has."""
     rows = Experiment.objects.filter(dataset_id__in=list(dataset_ids)).values("dataset_id").annotate(n=Count("pk"))
     return {row["dataset_id"]: row["n"] for row in rows}
+
+
+def answered_keys(experiment_id: int, keys: Collection[str]) -> set[str]:
+    """Those of the items' keys that an experiment has an answer to; errors are none. One query."""
+    rows = ExperimentResult.objects.filter(experiment_id=experiment_id, item_key__in=list(keys), state="done")
+    return set(rows.values_list("item_key", flat=True))
 
 
 def count_waiting(experiment_id: int) -> int:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import itertools
+import time
+from datetime import UTC, datetime, timedelta
 
 from alerts.models import Alarm, Incident, IncidentMember, IncidentStep, Monitor
 from alerts.monitors.definition import to_json
+from alerts.monitors.types import Definition
 from telltale.lib import clock
 
 
@@ -44,3 +47,40 @@ def make_incident(project, *alarms, began_at=None, number=1, **fields):
         )  # fmt: skip
     IncidentStep.objects.create(incident=incident, round=1, step="triage", started_at=now)
     return incident
+
+
+def make_trouble(otlp, *, hours_ago=2, failing=26, fine=40, failing_before=4, fine_before=60):
+    """Requests of the last hours of which many fail, and of two days before of which few do; their start."""
+    now = time.time_ns()
+    spans, n = [], itertools.count(1)
+
+    def send(count, is_failing, at_ns):
+        for each in range(count):
+            trace = f"{next(n):032x}"
+            otlp.start_ns = at_ns + each * 60 * 10**9
+            more = {"status": {"code": 2, "message": "no stock"}} if is_failing else {}
+            spans.append(
+                otlp.generation(
+                    trace,
+                    f"{int(trace, 16):016x}",
+                    said=f"Where is parcel {each}?",
+                    answered="I cannot help" if is_failing else f"Parcel {each} is on its way",
+                    **more,
+                )  # fmt: skip
+            )
+
+    start = now - hours_ago * 3600 * 10**9
+    send(failing, True, start)
+    send(fine, False, start + 10**9)
+    before = now - 48 * 3600 * 10**9
+    send(failing_before, True, before)
+    send(fine_before, False, before + 10**9)
+    for at in range(0, len(spans), 50):
+        otlp.send(*spans[at : at + 50])
+    return datetime.fromtimestamp(start / 1e9, UTC) - timedelta(minutes=1)
+
+
+def open_incident(project, began_at, *, metric="errors", **fields):
+    """An incident of one alarm of errors that began so."""
+    definition = Definition("Errors", metric, params=fields.pop("params", {}), window=timedelta(hours=1))
+    return make_incident(project, make_alarm(make_monitor(project, definition), began_at), **fields)
