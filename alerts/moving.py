@@ -63,8 +63,12 @@ def noted(
     after: dict[str, Any] | None = None,
     at: datetime | None = None,
 ) -> None:
-    """Add a line of `alerts.incidents.timeline.KINDS`, and an entry `action` ("incident.<kind>") to the audit log."""
-    write.add_event(incident, kind, at or clock.now(), user_id=user.pk if user else None, actor=actor, facts=facts)
+    """Add a line of `alerts.incidents.timeline.KINDS`, and an entry `action` ("incident.<kind>") to the audit log.
+
+    `kind` "": the audit log alone.
+    """
+    if kind:
+        write.add_event(incident, kind, at or clock.now(), user_id=user.pk if user else None, actor=actor, facts=facts)
     record_in(
         project, action or f"incident.{kind}", ref_of(incident.number), request=request,
         actor=actor or (user.email if user else ""), before=before, after=after,
@@ -218,7 +222,7 @@ def mute(
     request: HttpRequest | None = None,
     actor: str = "",
 ) -> bool:
-    """Tell nobody of it until a moment or until it gets worse. False where that holds. ItemRefused for neither or both."""
+    """Tell nobody of it until a moment, or until it gets worse: one of the two. False where that holds. ItemRefused."""
     now = clock.now()
     if (until is not None) == until_worse:
         raise ItemRefused(Fault("until", "is needed", "a moment, or until_worse"))

@@ -14,6 +14,7 @@ from alerts.pages import (
     drift,
     drift_settings,
     editing,
+    incident_urls,
     monitors,
     questions,
 )
@@ -28,6 +29,7 @@ urlpatterns: list[URLPattern] = [
     path(P + "questions/new/", questions.question_new, name="question_new"),
     path(P + "questions/act/", questions.question_act, name="question_act"),
     path(P + "questions/<int:question_id>/edit/", questions.question_edit, name="question_edit"),
+    *incident_urls.urlpatterns,
     path(MONITORS, monitors.monitor_list_page, name="monitors"),
     path(MONITORS + "alarms/", alarms.alarm_list, name="alarms"),
     path(MONITORS + "budget/", budget.alert_budget, name="alert_budget"),

@@ -59,6 +59,11 @@ class MemberRow:
     facts: Mapping[str, Any]
 
     @property
+    def sev(self) -> str:
+        """p0 to p3, as badges are named."""
+        return f"p{self.severity}"
+
+    @property
     def says(self) -> str:
         """What it said, without its name: "fell below its lower limit"; a probe's or budget's own words."""
         return str(self.facts.get("says") or wording.happened(self.rule, self.direction))

@@ -81,6 +81,11 @@ class IncidentRow:
         return ref_of(self.number)
 
     @property
+    def sev(self) -> str:
+        """p0 to p3, as badges are named."""
+        return f"p{self.severity}"
+
+    @property
     def path(self) -> str:
         return f"incidents/{self.number}/"
 

@@ -18,7 +18,7 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver
 
 from alerts.detectors.base import Baseline as Learned
-from alerts.models import Alarm, Baseline, DriftReference, Monitor
+from alerts.models import Alarm, Baseline, DriftReference, Incident, Monitor
 from evals import probing
 from evals.keeping import By
 from evals.models import ProbeAlarm, ProbeRun, ProbeSeries
@@ -275,6 +275,8 @@ def _watched(project: Project, holder: Client) -> dict[str, int]:
         project=project, side="input", encoder="lexical:n-grams:1/256", start_at=start, end_at=end, n=500, dims=256,
         learned={"names": ["Refunds", "Sizes"]}, seed=1,
     )  # fmt: skip
+    moments = {"opened_at": end, "began_at": end, "last_moved_at": end}
+    Incident.objects.create(project=project, number=1, title="Errors rose", severity=2, **moments)
     made = {"budget": budget, "monitor": of["monitor"].pk, "baseline": baseline.pk, "alarm": alarm.pk}
     return made | {"reference": reference.pk}
 
