@@ -109,7 +109,8 @@ def _worked_out(project: Project, now: datetime) -> dict[str, Any]:
         for one in found
     ]
     compared = sorted(every, key=lambda each: (-pages[each.id].pages if each.id in pages else 0, each.id))
-    compared = [each for each in compared if each.method is not Method.COMPOSITE][:COMPARED_MOST]
+    series = [each for each in compared if each.method is not Method.COMPOSITE]
+    compared = series[:COMPARED_MOST]
     residuals = evidence.read_residuals(project.pk, [each.id for each in compared], start)
     pairs = redundancy.alike(
         {str(key): values for key, values in residuals.items()}, [frozenset(one.alarmed_min) for one in incidents]
@@ -149,7 +150,7 @@ def _worked_out(project: Project, now: datetime) -> dict[str, Any]:
         "alike": [asdict(pair) for pair in pairs],
         "clusters": [[int(name) for name in one] for one in redundancy.clusters(list(facts), pairs)],
         "compared": len(compared),
-        "not_compared": len(every) - len(compared),
+        "not_compared": len(series) - len(compared),
         "counted_since": counted_since.isoformat() if counted_since else None,
         "worth": {str(key): value for key, value in worths.worth.items()},
         "page_cost": worths.page_cost,

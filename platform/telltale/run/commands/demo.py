@@ -22,6 +22,7 @@ from telltale.run.demo.labels import make_labels, send_labels, wait_for_judge
 from telltale.run.demo.monitors import define_monitors
 from telltale.run.demo.progress import Progress
 from telltale.run.demo.project import SLUG, DemoError, DemoProject, ensure_project, remove_project
+from telltale.run.demo.questions import write_questions
 from telltale.run.demo.shop import Desk, define_outcomes
 from telltale.run.demo.story import make_day, sessions_for
 from telltale.run.demo.values import DemoTrace, Totals
@@ -120,7 +121,9 @@ def _fill(url: str, days: int, traces: int, stand_in: str, out: TextIO) -> int:
         labelled = send_labels(address, list(make_labels(judged, worse, story.prompt_changed_at)))
         print(f"The stand-in judged {len(judged):,} answers; made-up people gave {labelled:,} labels.", file=out)
     monitors = define_monitors(address, story, clock.now(), is_judged=bool(stand_in))
+    questions = write_questions(address)
     print(f"{monitors} monitors learn from it; in two minutes or so they find what became worse.", file=out)
+    print(f"{questions} questions are asked of them.", file=out)
     outside = os.environ.get("TELLTALE_PUBLIC_URL", "").strip() or url
     print(f"Demo project: {outside.rstrip('/')}/p/{demo.slug}/traces/", file=out, flush=True)
     return 0
