@@ -13,11 +13,10 @@ from typing import Any
 from django.db import transaction
 
 from alerts.models import Incident, NoticeSettings, Transition
+from alerts.notices.settings import GROUP_SECONDS
 from alerts.notices.transitions import GROUPED, KEY_MAX, Kind
 from alerts.write import notices as write
 from telltale.lib import clock
-
-GROUP_SECONDS = 20
 
 
 def tell(
@@ -32,7 +31,8 @@ def tell(
     """The row of a transition of an incident; told twice under one key, the row that is there.
 
     Call it in the transaction that changed the incident. "opened" and "reopened" wait as long as the project groups
-    alarms, whatever `delay`; "worse" while such a message waits is folded into it, and its row is the answer.
+    alarms, whatever `delay`; "worse" while such a message waits is folded into it, and its row is the answer; anything
+    else lets it wait no longer.
     """
     told, now = Kind(kind), at or clock.now()
     if len(key) > KEY_MAX:
@@ -43,6 +43,9 @@ def tell(
             if waiting is not None:
                 write.fold(waiting, incident.severity, facts or {})
                 return waiting
+    elif told not in GROUPED:
+        # That it began is told before whatever follows.
+        write.hurry_untold(incident.pk, now + delay - timedelta(microseconds=1))
     if told in GROUPED:
         delay = max(delay, timedelta(seconds=group_seconds(incident.project_id)))
     return write.put_transition(

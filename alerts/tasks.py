@@ -7,9 +7,25 @@ import threading
 from celery import shared_task
 from celery.worker import state
 
-from alerts import budgeting, drifting, earning, grouping, keeping, looking, spending, tending, watching
+from alerts import (
+    budgeting,
+    delivering,
+    drifting,
+    earning,
+    grouping,
+    keeping,
+    looking,
+    pinging,
+    reminding,
+    routing,
+    spending,
+    standing_guard,
+    tending,
+    watching,
+)
 from alerts.read.drift import has_due_drift
 from alerts.read.monitors import has_due_work
+from alerts.read.notices import has_due_notices
 from alerts.read.reports import has_reports_to_make
 from telltale.jobs import quiet
 
@@ -17,11 +33,13 @@ from telltale.jobs import quiet
 _evaluating, _sampling, _reporting, _tending = (threading.Lock() for _ in range(4))
 _spending = threading.Lock()
 _looking = threading.Lock()
+_notifying = threading.Lock()
 
 quiet.watch(has_due_work)
 quiet.watch(has_due_drift)
 quiet.watch(has_reports_to_make)
 quiet.watch(tending.has_work)
+quiet.watch(has_due_notices)
 
 
 def is_stopping() -> bool:
@@ -38,6 +56,7 @@ def evaluate() -> int:
         done = watching.evaluate_due(is_stopping=is_stopping)
         if done.alarms:
             grouping.take_alarms()
+        standing_guard.mark_round()
         return done.windows
     finally:
         _evaluating.release()
@@ -63,6 +82,26 @@ def look_into_incidents() -> int:
         return looking.tend(is_stopping=is_stopping)
     finally:
         _looking.release()
+
+
+@shared_task(name="alerts.notify", time_limit=120, expires=10, ignore_result=True)
+def notify() -> int:
+    """Decide who is told of what happened, and begin to send what is due; ping what is to hear that all is well."""
+    if not _notifying.acquire(blocking=False):
+        return 0
+    try:
+        done = reminding.remind() + routing.route_due()
+        delivering.spread(is_stopping=is_stopping)
+        pinging.ping_due()
+        return done
+    finally:
+        _notifying.release()
+
+
+@shared_task(name="alerts.sweep_notices", time_limit=300, ignore_result=True)
+def sweep_notices() -> int:
+    """Forget deliveries that ended half a year ago."""
+    return delivering.sweep()
 
 
 @shared_task(name="alerts.tend_limits", time_limit=120, expires=30, ignore_result=True)
@@ -112,12 +151,6 @@ def tend_drift() -> int:
         _reporting.release()
 
 
-@shared_task(name="alerts.tend_questions", time_limit=600, expires=60, ignore_result=True)
-def tend_questions() -> int:
-    """Work out what monitors earned, of projects where that is a day old or was asked for."""
-    return earning.report_due()
-
-
 @shared_task(name="alerts.sweep_drift", time_limit=600, ignore_result=True)
 def sweep_drift() -> int:
     """Remove samples and vectors of traces past their project's days."""
@@ -139,3 +172,9 @@ def tend_budgets() -> int:
 def sweep_budgets() -> int:
     """Forget what users spent of budgets in periods long past."""
     return spending.sweep()
+
+
+@shared_task(name="alerts.tend_questions", time_limit=600, expires=60, ignore_result=True)
+def tend_questions() -> int:
+    """Work out what monitors earned, of projects where that is a day old or was asked for."""
+    return earning.report_due()

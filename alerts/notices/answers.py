@@ -33,6 +33,7 @@ class Fate(StrEnum):
     AGAIN = "again"  # the receiver is away or busy: nothing goes there for now
     WRONG = "wrong"  # its settings are wrong: nothing goes there for longer
     REFUSED = "refused"  # it does not take this message; others may pass it
+    NOTHING = "nothing"  # there was nothing to send
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from typing import Any
 from alerts.notices import opsgenie, pagerduty, slack, teams, webhook
 from alerts.notices.messages import Message
 from alerts.notices.requests import Outgoing as Outgoing
+from alerts.notices.transitions import Kind
+from alerts.notices.wording import STAGES
 
 
 class ChannelKind(StrEnum):
@@ -79,6 +81,11 @@ _REQUESTS: dict[ChannelKind, Callable[[Message, Mapping[str, Any], Mapping[str, 
     ChannelKind.TEAMS: teams.request,
     ChannelKind.OPSGENIE: opsgenie.request,
 }
+
+
+def carries(kind: ChannelKind, told: Kind) -> bool:
+    """Whether a kind of channel has a word for what happened: PagerDuty has none that opens, takes or ends nothing."""
+    return kind is not ChannelKind.PAGERDUTY or STAGES[told] in pagerduty.ACTIONS
 
 
 def request_of(

@@ -63,6 +63,7 @@ class Trouble:
     moved: tuple[Moved, ...] = ()
     others: int = 0
     change: Changed | None = None
+    is_change_known: bool = True  # whether the change log could be read
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,8 @@ def keys_in_force(secret: Mapping[str, Any], at: datetime) -> list[str]:
 
 def request(message: Message, config: Mapping[str, Any], secret: Mapping[str, Any], at: datetime) -> Outgoing | None:
     """The request, signed as of `at`. The body is the same at every attempt."""
-    body = orjson.dumps(payload(message))
+    # Sorted: a row gives its keys back in an order of its own.
+    body = orjson.dumps(payload(message), option=orjson.OPT_SORT_KEYS)
     told, seconds = str(message.id), int(at.timestamp())
     headers = {
         "Content-Type": "application/json",

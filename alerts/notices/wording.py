@@ -165,7 +165,7 @@ def _lines(told: Told, trouble: Trouble) -> list[Line]:
         before = trouble.began_at - trouble.change.at
         when = f"{_span(before)} before it began" if before > timedelta(0) else "within its first window"
         lines.append(Line("Last change", f"{trouble.change.title}, {_at(trouble.change.at, told)}, {when}"))
-    elif STAGES[told.kind] is Stage.OPEN and trouble.moved:
+    elif STAGES[told.kind] is Stage.OPEN and trouble.moved and trouble.is_change_known:
         lines.append(Line("Last change", "none in the log in the day before it began"))
     expected = expected_words(trouble.moved[0].false_a_week) if trouble.moved else ""
     if expected and STAGES[told.kind] is Stage.OPEN:

@@ -63,6 +63,9 @@ TELLTALE_EGRESS_ALLOW = env_list("TELLTALE_EGRESS_ALLOW")
 TELLTALE_METRICS_TOKEN = env("TELLTALE_METRICS_TOKEN")
 TELLTALE_TRUSTED_PROXIES = env_list("TELLTALE_TRUSTED_PROXIES")
 TELLTALE_SMTP_URL = env("TELLTALE_SMTP_URL")
+# A watchdog in each web process tells when monitors are not evaluated: what is older than this has stopped.
+TELLTALE_WATCHDOG = env_bool("TELLTALE_WATCHDOG", True)
+TELLTALE_ENGINE_LIMIT_SECONDS = env_int("TELLTALE_ENGINE_LIMIT_SECONDS", 40)
 TELLTALE_MAIL_FROM = env("TELLTALE_MAIL_FROM", "telltale@localhost")
 
 ALLOWED_HOSTS = env_list("TELLTALE_ALLOWED_HOSTS", "*")
@@ -275,6 +278,7 @@ CELERY_TASK_ROUTES = {
     "evals.judge_models": {"queue": "judge"},
     "evals.tend_backfills": {"queue": "judge"},
     "alerts.evaluate": {"queue": "watch"},
+    "alerts.notify": {"queue": "notify"},
     "alerts.tend_limits": {"queue": "watch"},
     "alerts.look_into_incidents": {"queue": "watch"},
     "alerts.tend_baselines": {"queue": "watch"},
@@ -324,6 +328,8 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "alerts.evaluate": {"task": "alerts.evaluate", "schedule": 5.0},
     "alerts.tend_incidents": {"task": "alerts.tend_incidents", "schedule": 2.0},
     "alerts.look_into_incidents": {"task": "alerts.look_into_incidents", "schedule": 5.0},
+    "alerts.notify": {"task": "alerts.notify", "schedule": 2.0},
+    "alerts.sweep_notices": {"task": "alerts.sweep_notices", "schedule": 3600.0},
     "alerts.tend_limits": {"task": "alerts.tend_limits", "schedule": 30.0},
     "alerts.tend_baselines": {"task": "alerts.tend_baselines", "schedule": 60.0},
     "alerts.revise": {"task": "alerts.revise", "schedule": 900.0},
@@ -355,6 +361,7 @@ QUIET_TASKS = dict.fromkeys(
         "evals.fill_reviews",
         "evals.tend_experiments",
         "alerts.evaluate",
+        "alerts.notify",
         "alerts.sample_drift",
     ),
     20.0,

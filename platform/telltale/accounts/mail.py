@@ -60,6 +60,18 @@ class MailBackend(BaseEmailBackend):
         return len(email_messages)
 
 
+def send_now(message: EmailMessage) -> bool:
+    """Hand one mail over and wait for the server's word; False: written into the file, no server is set up.
+
+    OSError where the server is away or does not take it (smtplib's errors are OSErrors); ValueError for a wrong setting.
+    """
+    if not is_by_smtp():
+        _write(message)
+        return False
+    smtp_backend(settings.TELLTALE_SMTP_URL).send_messages([message])
+    return True
+
+
 def _send(messages: list[EmailMessage]) -> None:
     try:
         smtp_backend(settings.TELLTALE_SMTP_URL).send_messages(messages)

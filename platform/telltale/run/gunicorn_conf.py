@@ -79,3 +79,7 @@ def post_worker_init(worker: Any) -> None:
     request = RequestFactory().get(settings.LOGIN_URL, HTTP_HOST=host, REMOTE_ADDR="127.0.0.1")
     # Behind the quick refusal of traces.ingest.shed stands Django's own handler.
     worker.app.wsgi().application.get_response(request).close()
+    if settings.TELLTALE_WATCHDOG:
+        from alerts import standing_guard
+
+        standing_guard.start()
