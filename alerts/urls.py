@@ -17,6 +17,7 @@ from alerts.pages import (
     incident_urls,
     monitors,
     questions,
+    what_if,
 )
 
 P = "p/<slug:slug>/"
@@ -45,6 +46,7 @@ urlpatterns: list[URLPattern] = [
     path(DRIFT + "update/", drift.update, name="drift_update"),
     path(DRIFT + "references/<int:reference_id>/approve/", drift.approve, name="drift_approve"),
     path(DRIFT + "references/<int:reference_id>/rename/", drift.rename, name="drift_rename"),
+    path(COST + "what-if/", what_if.what_if_page, name="what_if"),
     path(COST + "budgets/", cost_budgets.cost_budgets, name="cost_budgets"),
     path(COST + "budgets/new/", cost_budget_form.cost_budget_new, name="cost_budget_new"),
     path(COST + "budgets/<int:budget_id>/", cost_budgets.cost_budget, name="cost_budget"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from alerts.api import alarms, backtests, baselines, choosing, cost_budgets, drift, monitors, questions
+from alerts.api import alarms, backtests, baselines, choosing, cost_budgets, drift, monitors, questions, what_if
 
 urlpatterns: list[URLPattern] = [
     # Questions
@@ -51,6 +51,8 @@ urlpatterns: list[URLPattern] = [
     path("drift/references/<str:reference>/approve", drift.DriftApproveView.as_view(), name="api-drift-approve"),
     path("drift/references/<str:reference>/rename", drift.DriftRenameView.as_view(), name="api-drift-rename"),
     # Cost budgets
+    path("cost/what-if", what_if.WhatIfView.as_view(), name="api-cost-what-if"),
+    path("cost/what-if/by-hand", what_if.ByHandView.as_view(), name="api-cost-by-hand"),
     path("budgets", cost_budgets.CostBudgetsView.as_view(), name="api-budgets"),
     path("budgets/check", cost_budgets.CostBudgetCheckView.as_view(), name="api-budgets-check"),
     path("budgets/<str:budget>", cost_budgets.CostBudgetView.as_view(), name="api-budget"),
