@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alerts.detectors.base import Baseline, By, Json, NotThisBaseline, Part
-from alerts.stats.resampling import Rule
+from alerts.stats.resampling import Rule, youth
 from evals.stats.quantiles import t_quantile
 
 Floats = NDArray[np.float64]
@@ -36,8 +36,8 @@ def chosen(by: By, usual: Sequence[Rule], channels: Sequence[str] = ("",)) -> tu
     )
 
 
-def frozen(rules: Sequence[Rule], low: Floats, high: Floats) -> dict[str, Json]:
-    """What a baseline keeps of its rules; a limit that is infinite is None."""
+def frozen(rules: Sequence[Rule], low: Floats, high: Floats, widening: bool = False) -> dict[str, Json]:
+    """What a baseline keeps of its rules; a limit that is infinite is None. `widening` as `chain_limits` has it."""
     return {
         "rules": [rule.name for rule in rules],
         "channels": [rule.channel for rule in rules],
@@ -46,6 +46,7 @@ def frozen(rules: Sequence[Rule], low: Floats, high: Floats) -> dict[str, Json]:
         "ks": [rule.k for rule in rules],
         "low": [float(one) if math.isfinite(one) else None for one in low],
         "high": [float(one) if math.isfinite(one) else None for one in high],
+        **({"widening": True} if widening else {}),
     }
 
 
@@ -97,24 +98,38 @@ class Rules:
         self.ks = baseline.numbers("ks") if any(self.signs) else (0.0,) * len(self.names)
         self.low = [None if math.isinf(one) else one for one in baseline.numbers("low")]
         self.high = [None if math.isinf(one) else one for one in baseline.numbers("high")]
+        # Then the last of the statistics is the number of points since they started.
+        self.widening = baseline.parameters.get("widening") is True
 
     @property
     def start(self) -> tuple[float, ...]:
         """The statistics before any point."""
-        return (0.0,) * len(self.names)
+        return (0.0,) * (len(self.names) + self.widening)
 
     def moved(self, statistics: Sequence[float], z: Sequence[float]) -> tuple[float, ...]:
         """The statistics after a point whose channels stand at `z`, in baseline sd."""
-        return tuple(
+        age = (statistics[-1] + 1,) if self.widening else ()
+        current = statistics[: len(self.names)]
+        moved = tuple(
             max(0.0, c + sign * z[channel] - k) if sign else c + lam * (z[channel] - c)
-            for c, lam, channel, sign, k in zip(statistics, self.lams, self.channels, self.signs, self.ks, strict=True)
+            for c, lam, channel, sign, k in zip(current, self.lams, self.channels, self.signs, self.ks, strict=True)
         )
+        return moved + age
 
     def parts(self, statistics: Sequence[float]) -> tuple[Part, ...]:
         """Every rule with its limits; a sum downward is drawn below 0."""
+        low, high = self._limits(statistics)
+        current = statistics[: len(self.names)]
         return tuple(
-            Part(name, -c if c else 0.0, None if high is None else -high, None)
-            if sign < 0
-            else Part(name, c, low, high)
-            for name, c, low, high, sign in zip(self.names, statistics, self.low, self.high, self.signs, strict=True)
+            Part(name, -c if c else 0.0, None if up is None else -up, None) if sign < 0 else Part(name, c, down, up)
+            for name, c, down, up, sign in zip(self.names, current, low, high, self.signs, strict=True)
         )
+
+    def _limits(self, statistics: Sequence[float]) -> tuple[list[float | None], list[float | None]]:
+        if not self.widening:
+            return self.low, self.high
+        points = round(statistics[-1])
+        parts = [1.0 if sign else youth(lam, points) for lam, sign in zip(self.lams, self.signs, strict=True)]
+        low = [None if one is None else one * part for one, part in zip(self.low, parts, strict=True)]
+        high = [None if one is None else one * part for one, part in zip(self.high, parts, strict=True)]
+        return low, high

@@ -18,6 +18,7 @@ from alerts.detectors._rules import Rules, chosen, reaching
 from alerts.detectors._rules import frozen as kept_rules
 from alerts.detectors.base import (
     Baseline,
+    Json,
     NotStable,
     Ruled,
     Settings,
@@ -53,15 +54,19 @@ class ValueSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How values become channels: names, the readings (n,) -> (n, j), a floor for each sd, the rules of both ways."""
+    """How values become channels: names, the readings (n,) -> (n, j), a floor for each sd, the rules of both ways.
+
+    `unseen`: values that may come and never did. `widening`: limits of averages widen while these are young.
+    """
 
     names: tuple[str, ...]
     read: Callable[[Floats], Floats]
     floors: tuple[float, ...]
     single: tuple[Rule, ...]
     means: tuple[Rule, ...]
-    parameters: dict[str, float]
+    parameters: dict[str, Json]
     unseen: tuple[float, ...] = ()
+    widening: bool = False
 
 
 def learn(
@@ -129,7 +134,7 @@ def _one_by_one(
     sample = channels[np.linspace(0, n - 1, _SAMPLE).astype(int)] if n > _SAMPLE else channels
     if reading.unseen:
         # What the scale allows and the baseline never showed is put in once: it is rare, not impossible.
-        sample = np.vstack([sample, np.array(reading.unseen)[:, None]])
+        sample = np.vstack([sample, reading.read(np.array(reading.unseen))])
     limits = chain_limits(
         sample,
         [Channel(name, floor=floor) for name, floor in zip(reading.names, reading.floors, strict=True)],
@@ -137,6 +142,7 @@ def _one_by_one(
         arl0=settings.arl0 * n / windows,
         up_share=settings.up_share,
         seed=seed,
+        widening=reading.widening,
     )
     frozen = {
         "centres": centres.tolist(),
@@ -208,6 +214,7 @@ def _by_means(
         up_share=settings.up_share,
         seed=seed,
         smooth=1.0 if flat else _SMOOTH,
+        widening=reading.widening,
     )
     low, high = reaching(rules, limits.low, limits.high, z, arl0, settings.up_share)
     frozen = {
@@ -268,7 +275,7 @@ def _frozen(
     parameters = {
         **reading.parameters,
         **frozen,
-        **kept_rules(rules, low, high),
+        **kept_rules(rules, low, high, reading.widening),
     }
     return Baseline(kind, parameters, n, windows, method, seed, settings.arl0, tuple(excluded))  # type: ignore[arg-type]
 

@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 ROWS_MIN = 8
 # Skewness under this is chance; none is carried beyond that of a square of a normal, nor bent further than this.
 _EVEN, _SKEWNESS_MOST, _BENT_MOST = 0.1, 2.8, 0.35
+_YOUNGEST = 8
 # A cumulative sum remembers about as long as an EWMA of this weight.
 _SUM_AS = 0.05
 # Steps of a chain: ten times the memory of the slowest statistic, and no fewer than measured to settle (spec 2.3).
@@ -90,11 +91,13 @@ def chain_limits(
     seed: int,
     block: int = 1,
     smooth: float = 0.0,
+    widening: bool = False,
 ) -> Limits:
     """Limits at which the rules together raise one alarm in `arl0` points, counted with restart after each.
 
     Shapes: `sample` (n, j) baseline values, one column a channel. `block`: points drawn together, for dependent ones.
     `smooth` in 0..1: the part of a level's spread that is drawn from a normal, for samples that do not reach far.
+    `widening`: averages are judged by these limits times `youth` of the points since they started.
     Errors: ValueError for fewer than 8 rows. Cost: two passes over chains x steps, 0.1 to 0.5 s.
     """
     n = len(sample)
@@ -106,9 +109,9 @@ def chain_limits(
     chains = min(max(_CHAINS[0], math.ceil(_ALARMS / -math.expm1(-steps / arl0))), _CHAINS[1])
     world = _World(sample, channels, chains, np.random.default_rng([seed, 1]), block, smooth)
     counted = min(arl0, chains * steps / _ALARMS)
-    low, high = _separate(world, rules, counted, up_share, steps, np.random.default_rng([seed, 2]))
+    low, high = _separate(world, rules, counted, up_share, steps, np.random.default_rng([seed, 2]), widening)
     for search in range(_SEARCHES):
-        alarms = _together(world, rules, low, high, steps, np.random.default_rng([seed, 3, search]))
+        alarms = _together(world, rules, low, high, steps, np.random.default_rng([seed, 3, search]), widening)
         # Rates fall as limits rise; a straight line between the two neighbours, the end where none is wide enough.
         wanted = math.log(chains * steps / counted)
         scale = float(np.interp(-wanted, -np.log(np.maximum(alarms, 0.5)), _SCALES))
@@ -121,6 +124,14 @@ def chain_limits(
         further = carried_on(alarms, _SCALES / scale, arl0 / counted, power)
         low, high = low * further, high * further
     return Limits(low, high, chains, steps, arl0 > counted)
+
+
+def youth(lam: float, points: int) -> float:
+    """The sd of an EWMA of so many points since it started at 0, as a part of its sd in the long run (NIST 6.3.2.4).
+
+    Averages of fewer than 8 points take that of 8: one wild point is no average yet.
+    """
+    return math.sqrt(-math.expm1(2 * max(points, _YOUNGEST) * math.log1p(-lam))) if lam < 1 else 1.0
 
 
 def carried_on(alarms: Floats, scales: Floats, times: float, power: float = 2.0) -> float:
@@ -288,6 +299,9 @@ class _Step:
         self.sign = np.array([{"": 0.0, "up": 1.0, "down": -1.0}[rule.sums] for rule in rules]).reshape(shape)
         self.k = np.array([rule.k for rule in rules]).reshape(shape)
         self.sums = self.sign != 0
+        # What of an average's variance in the long run a point leaves missing; sums and single points miss none.
+        self.misses = np.where(self.sums, 0.0, (1 - self.lam) ** 2)
+        self.most = self.misses**_YOUNGEST
 
     def __call__(self, current: Floats, row: Floats) -> Floats:
         if not self.sums.any():
@@ -305,7 +319,13 @@ def _pieces(world: _World, steps: int) -> list[int]:
 
 
 def _separate(
-    world: _World, rules: Sequence[Rule], arl0: float, up_share: float, steps: int, generator: np.random.Generator
+    world: _World,
+    rules: Sequence[Rule],
+    arl0: float,
+    up_share: float,
+    steps: int,
+    generator: np.random.Generator,
+    widening: bool,
 ) -> tuple[Floats, Floats]:
     """Each rule's limits as if it were alone with its share: quantiles of the chains' extremes."""
     p = len(rules)
@@ -313,13 +333,16 @@ def _separate(
     world.levels.clear()
     current = np.zeros((p, world.chains))
     highest, lowest = np.zeros((p, world.chains)), np.zeros((p, world.chains))
+    missing = np.ones((p, 1))
     for size in _pieces(world, steps):
         columns = world.points(size, generator)
         z = np.stack([columns[rule.channel] for rule in rules], axis=1)
         for row in z:
             current = step(current, row)
-            np.maximum(highest, current, out=highest)
-            np.minimum(lowest, current, out=lowest)
+            missing = missing * step.misses
+            scaled = current / np.sqrt(1 - np.minimum(missing, step.most)) if widening else current
+            np.maximum(highest, scaled, out=highest)
+            np.minimum(lowest, scaled, out=lowest)
     low, high = np.full(p, -np.inf), np.full(p, np.inf)
     for i, rule in enumerate(rules):
         up, down = up_share, 1 - up_share
@@ -340,6 +363,7 @@ def _together(
     high: Floats,
     steps: int,
     generator: np.random.Generator,
+    widening: bool,
 ) -> Floats:
     """Alarms of all chains, counted with restart, at each scale (g,) of all limits together."""
     p, g = len(rules), len(_SCALES)
@@ -348,14 +372,20 @@ def _together(
     bottom = low[:, None, None] * _SCALES[None, :, None]
     world.levels.clear()
     current = np.zeros((p, g, world.chains))
+    missing = np.ones((p, g, world.chains))
     alarms = np.zeros(g)
     for size in _pieces(world, steps):
         columns = world.points(size, generator)
         z = np.stack([columns[rule.channel] for rule in rules], axis=1)[:, :, None, :]
         for row in z:
             current = step(current, row)
-            hit = ((current > ceiling) | (current < bottom)).any(axis=0)
+            judged = current
+            if widening:
+                missing *= step.misses
+                judged = current / np.sqrt(1 - np.minimum(missing, step.most))
+            hit = ((judged > ceiling) | (judged < bottom)).any(axis=0)
             if hit.any():
                 alarms += hit.sum(axis=1)
                 current[:, hit] = 0.0
+                missing[:, hit] = 1.0
     return alarms

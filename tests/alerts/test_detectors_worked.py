@@ -12,7 +12,7 @@ from alerts.detectors.base import Baseline, NotStable, State, replay
 from alerts.detectors.cost import Cost, CostSettings
 from alerts.detectors.counts import Count, Counts, CountSettings, silence
 from alerts.detectors.latency import Latency, LatencySettings
-from alerts.detectors.scores import Scores, ScoreSettings
+from alerts.detectors.scores import Scores, ScoreSettings, read_at
 from alerts.detectors.shares import Share, Shares, ShareSettings
 from alerts.detectors.vectors import Vectors, VectorSettings
 from tests.alerts.detector_kit import counts, score_windows, shares, times, uneven_scores, vectors
@@ -223,3 +223,65 @@ def test_vectors_of_another_length_are_refused():
 
     with pytest.raises(ValueError, match="12 finite numbers"):
         Vectors().step(baseline, State(), (1.0, 2.0))
+
+
+def test_a_score_is_read_half_by_its_value_and_half_by_its_rank():
+    # Ten scores 3, 4, 4, 5 x 7. Mean 4.6, variance .44; mid-ranks .05, .2, .65, variance (.45² + 2·.3² + 7·.15²)/10.
+    values = np.array([3.0, 4.0, 4.0] + [5.0] * 7)
+
+    at, read = read_at(values, 1.0, 5.0)
+
+    assert at.tolist() == [1.0, 3.0, 4.0, 5.0]
+    sd, rank_sd = math.sqrt(0.44), math.sqrt(0.054)
+    halves = [(x - 4.6) / sd + (rank - 0.5) / rank_sd for x, rank in ((1, 0), (3, 0.05), (4, 0.2), (5, 0.65))]
+    spread = math.sqrt((halves[1] ** 2 + 2 * halves[2] ** 2 + 7 * halves[3] ** 2) / 10)
+    assert read.tolist() == pytest.approx([4.6 + half * sd / spread for half in halves])
+    # In the unit of the scores, with their own mean and sd.
+    seen = np.interp(values, at, read)
+    assert (seen.mean(), seen.std()) == pytest.approx((4.6, sd))
+
+
+def test_scores_without_steps_are_read_in_few_knots_and_never_fall():
+    values = np.random.default_rng(5).beta(8, 2, 3_000)
+
+    at, read = read_at(values, 0.0, 1.0)
+
+    assert len(at) <= 66
+    assert (at[0], at[-1]) == (0.0, 1.0)
+    assert (np.diff(at) > 0).all()
+    assert (np.diff(read) > 0).all()
+    seen = np.interp(values, at, read)
+    assert (seen.mean(), seen.std()) == pytest.approx((values.mean(), values.std()))
+
+
+def test_the_worse_the_worst_scores_are_the_more_they_count():
+    # Ranks alone could not tell a 1 from a 3 where nothing under 4 was ever seen.
+    at, read = read_at(np.array([4.0] * 5 + [5.0] * 15), 1.0, 5.0)
+
+    four, three, one = np.interp([4.0, 3.0, 1.0], at, read) - 4.75
+
+    assert one < 1.5 * three < 1.5 * four < 0
+
+
+def test_a_baseline_from_before_ranks_were_read_reads_scores_as_they_are():
+    _, verdict = Scores().step(_scores_by_means(window=1), State(), Values((3.0,)))
+
+    assert verdict.z == pytest.approx(-1.0)
+
+
+def test_limits_of_a_young_average_are_as_narrow_as_it_is_itself_and_start_again_with_it():
+    baseline = Scores().learn(score_windows(np.random.default_rng(6), 600, size=1), ScoreSettings(500.0), 1)
+    assert isinstance(baseline, Baseline)
+    slow = baseline.numbers("low")[0]
+
+    state, limits = State(), []
+    for _ in range(400):
+        state, verdict = Scores().step(baseline, state, Values((5.0,)))
+        limits.append(next(part.limit_low for part in verdict.parts if part.rule == "EWMA 0.022"))
+    _, again = Scores().step(baseline, state.released(), Values((5.0,)))
+
+    # The sd after t points is that of the long run times sqrt(1 - .978^2t): NIST 6.3.2.4; of fewer than 8, as of 8.
+    assert limits[0] == limits[7] == pytest.approx(slow * math.sqrt(1 - 0.978**16))
+    assert limits[29] == pytest.approx(slow * math.sqrt(1 - 0.978**60))
+    assert limits[-1] == pytest.approx(slow, rel=1e-6)
+    assert next(part.limit_low for part in again.parts if part.rule == "EWMA 0.022") == limits[0]
