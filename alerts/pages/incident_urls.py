@@ -6,6 +6,10 @@ from django.urls import URLPattern, path
 
 from alerts.pages import incident, incident_acts, incident_new, incident_summary, incidents
 
+from alerts.pages.incident_isolate import isolate_act
+from alerts.pages.incident_respond import respond_act
+from alerts.pages.incident_scope import scope_act
+
 INCIDENTS = "p/<slug:slug>/incidents/"
 ONE = INCIDENTS + "<int:number>/"
 
@@ -16,4 +20,7 @@ urlpatterns: list[URLPattern] = [
     path(ONE + "moves/", incident.incident_moves, name="incident_moves"),
     path(ONE + "act/", incident_acts.incident_act, name="incident_act"),
     path(ONE + "summary/", incident_summary.incident_summary, name="incident_summary"),
+    path(ONE + "scope/", scope_act, name="incident_scope"),
+    path(ONE + "isolate/", isolate_act, name="incident_isolate"),
+    path(ONE + "respond/", respond_act, name="incident_respond"),
 ]

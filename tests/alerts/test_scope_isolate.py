@@ -64,7 +64,7 @@ def changes_of(project, began):
 
 
 def test_the_planted_part_is_named_first_with_its_traces(planted):
-    _, incident, began, _ = planted
+    _, incident, _began, _ = planted
 
     body = scoping.look(incident.project_id, incident.pk)
 
