@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from alerts.pages import incident, incident_acts, incident_new, incident_summary, incidents
-
 from alerts.pages.incident_isolate import isolate_act
 from alerts.pages.incident_respond import respond_act
 from alerts.pages.incident_scope import scope_act
