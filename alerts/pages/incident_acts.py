@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 from alerts import moving, regrouping
 from alerts.incidents.types import NotThere, Outdated, Step, WrongState, ref_of
 from alerts.pages.alarm_view import number as number_of
+from alerts.read.incidents import get_incident
 from telltale.accounts.models import User
 from telltale.lib import clock
 from telltale.lib.faults import ItemRefused
@@ -33,6 +34,8 @@ Act = Callable[[HttpRequest, Project, int], tuple[str, str]]
 @project_page(Role.REVIEWER)
 def incident_act(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """`act`: one of ACTS, with what its form holds."""
+    if get_incident(project.pk, number) is None:
+        raise Http404
     act = ACTS.get(request.POST.get("act", ""))
     anchor, to = "", number
     with said(request):

@@ -92,6 +92,7 @@ class Ids:
     suite: str = "no-such-suite"
     series: int = 987_654_321
     probe_alarm: int = 987_654_321
+    number: int = 987_654_321
 
     def fill(self, route: str) -> str:
         places = {
@@ -111,7 +112,7 @@ class Ids:
             "baseline": self.baseline,
             "alarm": self.alarm, "alarm_id": self.alarm,
             "reference": self.reference, "reference_id": self.reference,
-            "suite": self.suite, "key": "sum", "number": 1, "series_id": self.series, "probe_alarm": self.probe_alarm,
+            "suite": self.suite, "key": "sum", "number": self.number, "series_id": self.series, "probe_alarm": self.probe_alarm,
         }  # fmt: skip
         route = re.sub(r"\(\?P<uidb36>.*\$$", "1-sample-token/", route.replace("^", ""))
         route = re.sub(r"\(\?:[^)]*\)\?(.*?)/\?\$$", r"\1", route)
@@ -276,9 +277,11 @@ def _watched(project: Project, holder: Client) -> dict[str, int]:
         learned={"names": ["Refunds", "Sizes"]}, seed=1,
     )  # fmt: skip
     moments = {"opened_at": end, "began_at": end, "last_moved_at": end}
-    Incident.objects.create(project=project, number=1, title="Errors rose", severity=2, **moments)
+    # Each project counts from 1: another number there is none of here.
+    number = 1 if project.slug == "shop" else 2
+    Incident.objects.create(project=project, number=number, title="Errors rose", severity=2, **moments)
     made = {"budget": budget, "monitor": of["monitor"].pk, "baseline": baseline.pk, "alarm": alarm.pk}
-    return made | {"reference": reference.pk}
+    return made | {"reference": reference.pk, "number": number}
 
 
 def _promoted(project: Project) -> int:
