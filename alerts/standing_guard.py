@@ -46,11 +46,15 @@ logger = logging.getLogger("telltale.alerts")
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was seen: whether monitors are evaluated, else since when not and why."""
+    """What was seen: whether monitors are evaluated, else since when not and why.
+
+    `is_sure` is false shortly after a start: what stood while nobody looked has time to begin.
+    """
 
     at: datetime
     stands_since: datetime | None = None
     words: str = ""
+    is_sure: bool = True
 
     @property
     def stands(self) -> bool:
@@ -88,21 +92,20 @@ def limit() -> timedelta:
 
 
 def look(now: datetime, started_at: datetime) -> Look:
-    """What the signs of life say; those from before `started_at` count from the end of the grace after it.
-
-    Three small queries.
-    """
-    base = started_at + GRACE - limit()
+    """What the signs of life say to one who looks since `started_at`. Three small queries."""
     beat = Heartbeat.objects.order_by("-at").values_list("at", flat=True).first()
-    if now - max(beat or base, base) > limit():
-        return Look(now, beat or started_at, "no worker has shown life")
     until = Lease.objects.filter(name=SCHEDULER).values_list("until", flat=True).first()
     renewed = until - timedelta(seconds=SCHEDULER_LEASE) if until is not None else None
-    if now - max(renewed or base, base) > limit():
-        return Look(now, renewed or started_at, "no worker schedules")
     ended = EngineState.objects.filter(name=ENGINE).values_list("round_at", flat=True).first()
-    if now - max(ended or base, base) > ROUND_LIMIT:
-        return Look(now, ended or started_at, "no round of evaluation has ended")
+    signs = (
+        (beat, limit(), "no worker has shown life"),
+        (renewed, limit(), "no worker schedules"),
+        (ended, ROUND_LIMIT, "no round of evaluation has ended"),
+    )
+    for sign, most, words in signs:
+        # What never was is missed since somebody looks.
+        if now - (sign or started_at) > most:
+            return Look(now, sign or started_at, words, is_sure=now - started_at >= GRACE)
     return Look(now)
 
 
@@ -136,7 +139,7 @@ class Guard(threading.Thread):
         """One look, and what follows from it."""
         found = look(clock.now(), self.started_at)
         self._standing = self._standing + 1 if found.stands else 0
-        if found.stands and self._standing < LOOKS:
+        if found.stands and (self._standing < LOOKS or not found.is_sure):
             return found
         _Seen.look = found
         if leases.hold(LEASE_NAME, seconds=LEASE_SECONDS):

@@ -248,6 +248,8 @@ def _gunicorn(django_db_setup, django_db_blocker, tmp_path_factory):
         "TELLTALE_HOME": str(home),
         "TELLTALE_PORT": str(port),
         "TELLTALE_WEB_WORKERS": "1",
+        # No worker runs beside it, which the watchdog would tell on every page.
+        "TELLTALE_WATCHDOG": "0",
         "TELLTALE_SECRET_KEY": LIVE_SECRET,
         "PYTHONPATH": f"{ROOT / 'platform'}:{ROOT}",
     }

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 
-from alerts.models import Attempt, Channel, Delivery, NoticeSettings, Route, Silence, Transition
+from alerts.models import Attempt, Channel, Delivery, EngineState, NoticeSettings, Route, Silence, Transition
 from alerts.notices.outgoing import ChannelKind
 from alerts.notices.settings import GROUP_SECONDS, REPEAT_MINUTES
 from alerts.read.monitors import _person
@@ -289,6 +289,43 @@ def _deliveries(rows: QuerySet[Delivery]) -> list[DeliveryRow]:
             )
         )  # fmt: skip
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """How telling goes in the whole installation: what waits, since when the oldest, what was given up in a day."""
+
+    waiting: int
+    oldest_seconds: float | None
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRow:
+    """Whether monitors are evaluated, as the watchdog last found: `stands_since` None, they are."""
+
+    round_at: datetime | None = None
+    stands_since: datetime | None = None
+    words: str = ""
+
+
+def read_telling(now: datetime) -> Telling:
+    """How telling goes. One query."""
+    day = now - timedelta(days=1)
+    found = Delivery.objects.filter(Q(state=WAITING) | Q(state=FAILED, ended_at__gt=day)).aggregate(
+        waiting=Count("pk", filter=Q(state=WAITING)),
+        oldest=Min("created_at", filter=Q(state=WAITING)),
+        failed=Count("pk", filter=Q(state=FAILED)),
+    )
+    oldest = found["oldest"]
+    age = None if oldest is None else max((now - oldest).total_seconds(), 0.0)
+    return Telling(found["waiting"], age, found["failed"])
+
+
+def read_engine() -> EngineRow:
+    """What the watchdog last found. One query."""
+    row = EngineState.objects.filter(name="engine").first()
+    return EngineRow() if row is None else EngineRow(row.round_at, row.stands_since, row.words)
 
 
 def has_due_notices() -> bool:

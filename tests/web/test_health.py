@@ -57,6 +57,7 @@ def test_readyz_says_ready_and_shows_this_machine_the_ages(client, db):
     told = client.get("/readyz").json()
 
     assert (told["status"], told["migrations"], told["notes"]) == ("ready", "applied", [])
+    assert told["engine"] == "runs"
     assert told["queues"]["judge"]["waiting"] == 1
     assert told["workers"][0]["tasks_done"] == 3
     assert told["scheduler_seconds"] == pytest.approx(1, abs=1)
@@ -111,7 +112,7 @@ def test_strangers_get_the_verdict_without_details(db, stranger):
 
     told = client.get("/readyz").json()
 
-    assert told == {"status": "ready", "database": "reachable", "migrations": "applied"}
+    assert told == {"status": "ready", "database": "reachable", "migrations": "applied", "engine": "stands"}
     assert client.get("/metrics").status_code == 404
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.http import Http404, HttpRequest
 
+from alerts import standing_guard
+from alerts.standing_guard import Look
 from telltale.accounts.mail import is_by_smtp
 from telltale.projects.access import get_project_for, may, projects_of
 from telltale.projects.models import Project
@@ -63,6 +65,12 @@ class Shell:
         """The pages of the settings."""
         project = self.project
         return settings_links(project.slug, project.your_role, self._request.path) if project else ()
+
+    @property
+    def engine(self) -> Look | None:
+        """What the watchdog of this process saw, where monitors are not evaluated; None where they are. No query."""
+        look = standing_guard.seen()
+        return look if look is not None and look.stands else None
 
     @property
     def mail_leaves(self) -> bool:

@@ -26,6 +26,7 @@ from psycopg import OperationalError
 
 from alerts.read.monitors import Backlog as WatchingBacklog
 from alerts.read.monitors import read_watching_backlog
+from alerts.read.notices import EngineRow, Telling, read_engine, read_telling
 from telltale.jobs.read import HeartbeatAge, read_heartbeats, read_queues, read_scheduler_at
 from telltale.lib import clock
 from telltale.lib.patience import answer_within
@@ -38,6 +39,8 @@ ANSWER_SECONDS = 3.0  # where the database is too far gone to keep its own time-
 # A worker that wrote no row for this long does no work, whatever its process looks like.
 HEARTBEAT_LIMIT_SECONDS = 60.0
 QUEUE_LIMIT_SECONDS = 60.0
+# Receivers are tried again after a few seconds, then minutes.
+TOLD_LIMIT_SECONDS = 300.0
 DATABASE_ERRORS = (Error, OperationalError)
 
 
@@ -62,21 +65,32 @@ class Vitals:
     search: Backlog
     folding: FoldBacklog
     watching: WatchingBacklog
+    telling: Telling
+    engine: EngineRow
     disk_free_bytes: int
     disk_total_bytes: int
     failed_jobs: int
 
     @property
     def workers_alive(self) -> int:
-        """Workers that showed life in the last minute."""
-        return sum(worker.age_seconds <= HEARTBEAT_LIMIT_SECONDS for worker in self.workers)
+        """Workers that showed life lately (TELLTALE_ENGINE_LIMIT_SECONDS)."""
+        return sum(worker.age_seconds <= settings.TELLTALE_ENGINE_LIMIT_SECONDS for worker in self.workers)
+
+    @property
+    def engine_state(self) -> str:
+        """ "runs", or "stands" where no worker shows life or the watchdog found that nothing is evaluated."""
+        return "runs" if self.workers_alive and self.engine.stands_since is None else "stands"
 
     @property
     def notes(self) -> list[str]:
         """What is not as it should be, in words; empty when all is well."""
         notes = []
         if not self.workers_alive:
-            notes.append("No worker has shown life in the last minute; charts and judging stand still.")
+            limit = settings.TELLTALE_ENGINE_LIMIT_SECONDS
+            notes.append(f"No worker has shown life for {limit} s; monitors, charts and judging stand still.")
+        if self.engine.stands_since is not None:
+            since = f"{self.engine.stands_since:%d %b %Y %H:%M:%S} UTC"
+            notes.append(f"Monitors are not evaluated since {since}: {self.engine.words}.")
         if self.scheduler_age_seconds is None:
             notes.append("No worker is the scheduler just now.")
         for queue in self.queues:
@@ -98,6 +112,11 @@ class Vitals:
             notes.append(f"Monitors are {overdue / 60:.0f} min behind.")
         if self.watching.broken:
             notes.append(f"{self.watching.broken} monitors cannot be evaluated.")
+        untold = self.telling.oldest_seconds
+        if untold is not None and untold > TOLD_LIMIT_SECONDS:
+            notes.append(f"A message to a channel has waited for {untold / 60:.0f} min.")
+        if self.telling.failed:
+            notes.append(f"{self.telling.failed} messages were given up in the last day.")
         if self.disk_free_bytes < self.disk_total_bytes * 0.05:
             notes.append("Less than 5% of the disk is free.")
         return notes
@@ -149,11 +168,16 @@ def read_vitals() -> Vitals:
         search = read_backlog()
         folding = read_fold_backlog()
         watching = read_watching_backlog(now)
+        telling = read_telling(now)
+        engine = read_engine()
         cursor.execute("SELECT count(*) FROM jobs_job WHERE state = 'failed'")
         failed = int(cursor.fetchone()[0])
     home = settings.TELLTALE_HOME
     disk = shutil.disk_usage(home if home.exists() else "/")
-    return Vitals(now, queues, workers, scheduler, pending, search, folding, watching, disk.free, disk.total, failed)
+    return Vitals(
+        now, queues, workers, scheduler, pending, search, folding, watching, telling, engine, disk.free, disk.total,
+        failed,
+    )  # fmt: skip
 
 
 def healthz(request: HttpRequest) -> HttpResponseBase:
@@ -175,6 +199,7 @@ def readyz(request: HttpRequest) -> HttpResponseBase:
     except DATABASE_ERRORS:
         return _not_ready("away", "The database does not answer.")
     body: dict[str, Any] = {"status": "ready", "database": "reachable", "migrations": "applied"}
+    body["engine"] = vitals.engine_state
     if is_trusted(request):
         body |= _details(vitals)
     return JsonResponse(body)
@@ -247,6 +272,12 @@ def _details(vitals: Vitals) -> dict[str, Any]:
             "due": vitals.watching.due,
             "oldest_seconds": _tenth(vitals.watching.oldest_seconds) or 0.0,
             "broken": vitals.watching.broken,
+            "round_at": vitals.engine.round_at.isoformat() if vitals.engine.round_at else None,
+        },
+        "messages": {
+            "waiting": vitals.telling.waiting,
+            "oldest_seconds": _tenth(vitals.telling.oldest_seconds) or 0.0,
+            "given_up": vitals.telling.failed,
         },
         "disk": {"free_bytes": vitals.disk_free_bytes, "total_bytes": vitals.disk_total_bytes},
         "failed_jobs": vitals.failed_jobs,
@@ -303,6 +334,12 @@ def _vital_series(vitals: Vitals) -> Iterator[Metric]:
     overdue = vitals.watching.oldest_seconds or 0
     yield GaugeMetricFamily("telltale_monitors_lag_seconds", "Age of the oldest monitor that is due", overdue)
     yield GaugeMetricFamily("telltale_monitors_broken", "Monitors that cannot be evaluated", vitals.watching.broken)
+    stands = int(vitals.engine_state == "stands")
+    yield GaugeMetricFamily("telltale_engine_stands", "1 when monitors are not evaluated", stands)
+    yield GaugeMetricFamily("telltale_messages_waiting", "Messages that are not there yet", vitals.telling.waiting)
+    untold = vitals.telling.oldest_seconds or 0
+    yield GaugeMetricFamily("telltale_messages_oldest_seconds", "Age of the oldest of them", untold)
+    yield GaugeMetricFamily("telltale_messages_given_up", "Messages given up in the last day", vitals.telling.failed)
     yield GaugeMetricFamily("telltale_rollup_set_aside", "Traces left out of roll-ups", vitals.folding.set_aside)
     yield GaugeMetricFamily("telltale_search_set_aside", "Traces searched by row alone", vitals.search.set_aside)
     yield GaugeMetricFamily("telltale_disk_free_bytes", "Free space where the home lies", vitals.disk_free_bytes)
