@@ -24,6 +24,7 @@ from alerts.read import series
 from alerts.read.judges import read_judges
 from alerts.read.monitors import get_budget
 from alerts.read.reach import first_of_members
+from alerts.read.series_rollups import lacks_capacity
 from alerts.series.catalogue import METRICS, timing_of
 from alerts.series.grid import window_at
 from alerts.series.params import parse_params
@@ -44,6 +45,10 @@ PAGES_LEAST, PAGES_MOST = 0.01, 100.0
 MARKED_DAYS_MAX, CAPACITIES_MAX = 400, 200
 CAPACITY_KINDS = ("model", "service")
 # What another metric suggests anew.
+CAPACITY_LIMIT = (
+    "calls a minute here, or for all monitors of a model or service as `capacity` of /api/v1/monitors/budget, such as "
+    '{"model:gpt-4o": 600}'
+)
 _OF_METRIC = ("params", "scope", "direction", "least_n", "floor", "ceiling", "lateness_minutes", "grace_minutes")
 
 
@@ -81,6 +86,8 @@ def check(project: Project, definition: Definition, own: int | None = None) -> N
     metric = METRICS.get(definition.metric)
     if metric is not None:
         faults = series.check_params(project.pk, metric, definition.params)
+        if metric.key == "utilisation" and (lacking := lacks_capacity(project.pk, definition)):
+            faults.append(Fault("params.capacity", f"is needed: {lacking}", CAPACITY_LIMIT))
         if definition.scope.filter:
             faults += series.check_filter(definition.scope.filter)
         if faults:

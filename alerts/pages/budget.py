@@ -15,7 +15,7 @@ from alerts import monitoring
 from alerts.pages import budget_view, expecting, monitor_list
 from alerts.read.alarms import tallies
 from alerts.read.monitors import get_budget
-from alerts.read.shown import list_shown
+from alerts.read.shown import list_shown, read_definitions, read_fixed
 from telltale.accounts.models import User
 from telltale.lib import clock
 from telltale.lib.faults import ItemRefused
@@ -91,6 +91,12 @@ def _shown(request: HttpRequest, project: Project, typed: str = "", wrong: str =
         except Busy:
             return busy_response()
     page, at = monitor_list.page_of(costly, after)
+    unbudgeted = [each for each in page if not expecting.takes_share(each)]
+    definitions, fixed = read_definitions(project.pk, [each.id for each in unbudgeted]), read_fixed(unbudgeted)
+    chances = {
+        each.id: expecting.by_chance(definitions[each.id], fixed.get(each.id), each.updates_a_week)
+        for each in unbudgeted
+    }
     sharing = budget_view.active(every, now)
     expected = expecting.pages_a_week(sharing, now)
     past = expecting.pages_of(every, now - timedelta(weeks=budget_view.WEEKS), now)
@@ -104,7 +110,9 @@ def _shown(request: HttpRequest, project: Project, typed: str = "", wrong: str =
         "found": budget_view.found(fired, expected, past, budget_view.weeks_of(every, now)),
         "choices": budget_view.choices(sharing, held.pages_a_week),
         "marginal": budget_view.marginal(sharing, held.pages_a_week),
-        "lines": [budget_view.line(each, fired.get(each.id, budget_view.NOTHING), now) for each in page],
+        "lines": [
+            budget_view.line(each, fired.get(each.id, budget_view.NOTHING), now, chances.get(each.id)) for each in page
+        ],
         "suggested": [
             line
             for line in (budget_view.line(each, fired[each.id], now) for each in costly if each.id in fired)

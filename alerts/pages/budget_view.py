@@ -90,8 +90,8 @@ def charts_of(monitors: Iterable[Shown]) -> list[budget.Chart]:
     ]
 
 
-def line(monitor: Shown, tally: AlarmTally, now: datetime) -> Line:
-    """One monitor of the table; `tally`: its alarms of the last WEEKS."""
+def line(monitor: Shown, tally: AlarmTally, now: datetime, chance: expecting.ByChance | None = None) -> Line:
+    """One monitor of the table; `tally`: its alarms of the last WEEKS; `chance`: where the budget gives it none."""
     expected = None if monitor.is_muted(now) else expecting.a_week(monitor)
     delay = budget.delay_points(monitor.arl0) * 168 / monitor.updates_a_week if monitor.is_charted else None
     ribbon, word = words.STANDINGS[monitor.standing] if monitor.is_on else ("none", "Off")
@@ -105,8 +105,8 @@ def line(monitor: Shown, tally: AlarmTally, now: datetime) -> Line:
         updates=f"{monitor.updates_a_week:,.0f}",
         once_in=words.one_in(monitor.arl0, monitor.updates_a_week)
         if expecting.takes_share(monitor)
-        else "not known beforehand",
-        expected="none from here" if expected is None else words.about_number(expected),
+        else (chance.short if chance is not None else "not from the budget"),
+        expected=_expected(expected, chance),
         delay="" if delay is None else hours(delay),
         pages=f"{tally.pages:,}",
         said=_said(tally),
@@ -115,6 +115,14 @@ def line(monitor: Shown, tally: AlarmTally, now: datetime) -> Line:
         ribbon=ribbon,
         word=word,
     )
+
+
+def _expected(expected: float | None, chance: expecting.ByChance | None) -> str:
+    if expected is not None:
+        return words.about_number(expected)
+    if chance is None:
+        return "none from here"
+    return "not known" if chance.a_week is None else words.about_number(chance.a_week)
 
 
 def _said(tally: AlarmTally) -> str:

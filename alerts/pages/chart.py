@@ -18,17 +18,17 @@ from alerts.monitors.states import Kind, Method
 from alerts.monitors.types import Metric
 from alerts.monitors.types import Window as SeriesWindow
 from alerts.pages import alarm_view, chart_figure, chart_files, chart_parts, chart_view, mix_view, units, words
+from alerts.pages.expecting import ByChance, by_chance
 from alerts.read.alarms import AlarmRow, get_alarm, list_alarms, tallies
 from alerts.read.baselines import IN_FORCE, PROPOSED, BaselineRow, list_baselines
-from alerts.read.charted import Drawn, read_drawn, read_stretches
+from alerts.read.charted import Drawn, read_categories, read_drawn, read_rated, read_stretches
 from alerts.read.mixed import dimensions_of, read_mixed
 from alerts.read.monitors import MonitorRow, get_monitor
 from alerts.read.points import PointRow, list_points
-from alerts.read.shown import list_named
+from alerts.read.shown import list_named, read_fixed
 from alerts.series.asked import SeriesFault
 from alerts.series.catalogue import find_metric
-from alerts.stats.shift import Shift, shift_of_mean, shift_of_share
-from evals.stats.results import TooLittle
+from alerts.stats.shift import moved_categories, ratio_of_counts, shift_of_mean, shift_of_share
 from telltale.lib import clock
 from telltale.lib import format as fmt
 from telltale.projects.access import may, project_page
@@ -44,7 +44,8 @@ _FIRST = (("24h", timedelta(minutes=5)), ("7d", timedelta(hours=2)), ("28d", tim
 ALARMS_MAX, BASELINES_MAX, CHANGES_MAX, CHARTS_MAX = 100, 20, 60, 10
 # A fixed limit has no baseline: a change is held against so much of the time before.
 BEFORE = timedelta(days=7)
-_SIZED = {Kind.SHARE, Kind.SCORE, Kind.TIME, Kind.COST, Kind.LEVEL}
+# How far back windows tell how much counts vary.
+COUNTED = timedelta(days=28)
 _NOUNS = {Kind.SHARE: "Units", Kind.SCORE: "Scores", Kind.TIME: "Values", Kind.COST: "Values", Kind.COUNT: "Events"}
 
 
@@ -59,7 +60,8 @@ class _Held:
     baselines: list[BaselineRow]
     changes: list[Change]
     fired: Any
-    sized: Shift | TooLittle | None
+    sized: chart_view.Sized | None
+    chance: ByChance | None
 
 
 @require_http_methods(["GET", "HEAD"])
@@ -167,7 +169,11 @@ def _read(
     )
     fired = tallies(project.pk, clock.now() - timedelta(days=30)).get(monitor.id)
     sized = _sized(monitor, metric, alarm, _judging(baselines, alarm))
-    return _Held(drawn, newest[0] if newest else None, alarms, alarm, baselines, changes, fired, sized)
+    chance = None
+    if monitor.method in {Method.FIXED, Method.COMPOSITE}:
+        fixed = read_fixed(list_named(project.pk, [monitor.id]))
+        chance = by_chance(monitor.definition, fixed.get(monitor.id), monitor.updates_a_week)
+    return _Held(drawn, newest[0] if newest else None, alarms, alarm, baselines, changes, fired, sized, chance)
 
 
 def _mix(
@@ -208,9 +214,9 @@ def _judging(baselines: Sequence[BaselineRow], alarm: AlarmRow | None) -> Baseli
 
 def _sized(
     monitor: MonitorRow, metric: Metric | None, alarm: AlarmRow | None, baseline: BaselineRow | None
-) -> Shift | TooLittle | None:
+) -> chart_view.Sized | None:
     """How big the change of an alarm is; None where there is none, or its kind has no such size."""
-    if alarm is None or metric is None or metric.kind not in _SIZED or alarm.rule == "no data":
+    if alarm is None or metric is None or metric.kind is Kind.VECTOR or alarm.rule == "no data":
         return None
     if monitor.method is Method.COMPOSITE:
         return None
@@ -219,6 +225,14 @@ def _sized(
         before = (baseline.start_at, min(baseline.end_at, alarm.window_start))
     end = alarm.ended_at or alarm.closed_at or monitor.decided_to or alarm.window_end
     after = (alarm.window_start, max(end, alarm.window_end))
+    if metric.kind is Kind.CATEGORY:
+        held, now = (read_categories(monitor.id, alarm.chart_no, *stretch) for stretch in (before, after))
+        return moved_categories(held, now)
+    if metric.kind is Kind.COUNT:
+        # What is expected is known of judged windows alone: of those since the baseline, not of those in it.
+        judged = (alarm.window_start - COUNTED, alarm.window_start)
+        usual, came = read_rated(monitor.id, alarm.chart_no, [judged, after])
+        return ratio_of_counts(usual, came, are_events=metric.unit == "count")
     past, present = read_stretches(monitor.id, alarm.chart_no, [before, after])
     return (shift_of_share if metric.kind is Kind.SHARE else shift_of_mean)(past, present)
 
@@ -259,8 +273,8 @@ def _context(
         "word": word,
         "says": words.says(monitor.standing, monitor.standing_words, monitor.error),
         "is_muted": monitor.is_muted(now),
-        "chance": chart_view.chance_words(monitor, baseline, held.fired),
-        "size": chart_view.size(
+        "chance": chart_view.chance_words(monitor, baseline, held.fired, held.chance),
+        "size": chart_view.sized(
             held.sized, metric, "since the alarm", "the baseline" if baseline else "the 7 days before"
         ),
         "suspect": chart_view.suspect_words(hot, alarm, zone, now) if hot and alarm else "",
@@ -286,7 +300,7 @@ def _context(
         "proposed": [each for each in held.baselines if each.state == PROPOSED],
         "earlier": [each for each in held.baselines if each is not baseline and each.state != PROPOSED],
         "fired": chart_view.fired_words(held.fired) if held.fired else None,
-        "expected": chart_parts.expected(monitor, now),
+        "expected": chart_parts.expected(monitor, now, held.chance),
         "is_learning": not any(point.phase > 1 for point in points),
         "may_measure": may(project, "measure"),
         "may_review": may(project, "review"),

@@ -152,7 +152,8 @@ def chart(
 
 def units_strip(sketch: Sketch, noun: str) -> charts.Figure | None:
     """How many units each window stands for, below the chart; None where no window holds any."""
-    most = max((point.now_n for point in sketch.points), default=0)
+    points = sketch.points
+    most = max((point.now_n for point in points), default=0)
     if not most:
         return None
     bars = [
@@ -162,7 +163,7 @@ def units_strip(sketch: Sketch, noun: str) -> charts.Figure | None:
     sentence = f"{noun} in each window, at most {fmt.count(most)}."
     return charts.Figure(
         finding=f"{noun} in each window",
-        note=" Limits widen where a window holds fewer.",
+        note=" Limits widen where a window holds fewer." if any(each.shown_high is not None for each in points) else "",
         sentence=sentence,
         picture=picture,
         head=(),

@@ -13,10 +13,11 @@ from django.urls import reverse
 
 from alerts import baselining
 from alerts.budgeting import SHARING
-from alerts.monitors.states import Kind
+from alerts.monitors.states import Kind, Method
 from alerts.monitors.types import Metric
 from alerts.monitors.types import Window as SeriesWindow
 from alerts.pages import alarm_view, chart_figure, chart_view, units, words
+from alerts.pages.expecting import ByChance
 from alerts.read.alarms import AlarmRow
 from alerts.read.baselines import BaselineRow
 from alerts.read.charted import Drawn, told_of
@@ -77,8 +78,16 @@ def statistic(sketch: chart_figure.Sketch) -> Any:
     return None
 
 
+# Those whose limits follow from a baseline.
+CHARTED = frozenset({Method.CHART, Method.CUSUM, Method.SHEWHART})
+
+
 def note(drawn: Drawn, monitor: MonitorRow, window: Window, unit: Any) -> str:
-    note = f" {words.each_window(monitor.definition.window).capitalize()}, {window.zone}; band: within limits."
+    has_band = any(point.shown_low is not None or point.shown_high is not None for point in drawn.points)
+    note = f" {words.each_window(monitor.definition.window).capitalize()}, {window.zone}"
+    note += "; band: within limits." if has_band else "."
+    if not has_band and monitor.method in CHARTED and any(point.phase > 1 for point in drawn.points):
+        note += " The limits are of what its rules add up, and have no place here: see them on their own scale below."
     metric = find_metric(monitor.metric)
     if metric is not None and metric.kind in {Kind.TIME, Kind.COST}:
         note += " The smoothed line and its limits are of what is typical (geometric), the circles are whole windows."
@@ -90,9 +99,14 @@ def note(drawn: Drawn, monitor: MonitorRow, window: Window, unit: Any) -> str:
     return note
 
 
-def expected(monitor: MonitorRow, now: datetime) -> str:
-    if monitor.method not in SHARING or not monitor.is_on:
-        return "not known beforehand"
+def expected(monitor: MonitorRow, now: datetime, chance: ByChance | None = None) -> str:
+    """False alarms to expect; `chance` is of a monitor that takes no share of the budget."""
+    if not monitor.is_on:
+        return "none while it is off"
+    if monitor.method not in SHARING:
+        if chance is None or chance.a_week is None:
+            return chance.words if chance is not None else "not from the budget"
+        return f"{words.about_number(chance.a_week * 30 / 7)} in 30 days, {chance.words}"
     if monitor.is_muted(now):
         return "none while muted"
     return f"{words.about_number(monitor.expected_a_week * 30 / 7)} in 30 days"

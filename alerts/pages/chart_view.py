@@ -13,17 +13,20 @@ from alerts.monitors.states import UNJUDGED, Method, PointState, Standing
 from alerts.monitors.types import Definition, Metric
 from alerts.pages import units, words
 from alerts.pages.chart_figure import rules_of
+from alerts.pages.expecting import ByChance
 from alerts.read.alarms import AlarmRow, AlarmTally
 from alerts.read.baselines import BaselineRow
 from alerts.read.monitors import MonitorRow
 from alerts.read.points import PointRow
 from alerts.read.shown import Shown
 from alerts.stats.runrules import western_electric
-from alerts.stats.shift import Shift
+from alerts.stats.shift import Moved, Ratio, Shift
 from evals.stats.results import TooLittle
 from telltale.lib import format as fmt
 from telltale.lib.charts import Unit
 
+# How big a change is: of levels, of counts, of categories; or why it cannot be said.
+Sized = Shift | Ratio | list[Moved] | TooLittle
 # Rules whose statistic is the value itself.
 IN_UNIT = frozenset({"threshold", "floor", "ceiling"})
 # A change so many windows (at most a day) before an alarm's first window is named beside it.
@@ -142,16 +145,21 @@ def as_of(
     return " ".join(parts)
 
 
-def chance_words(monitor: MonitorRow, baseline: BaselineRow | None, fired: AlarmTally | None) -> str:
+def chance_words(
+    monitor: MonitorRow, baseline: BaselineRow | None, fired: AlarmTally | None, chance: ByChance | None = None
+) -> str:
     """How often these limits alarm while nothing is wrong."""
     if monitor.method is Method.COMPOSITE:
-        return "A composite alarms as often as its members do together; that is not known beforehand."
+        return "A composite alarms as often as its members do together; a back-test tells how often that is."
     if monitor.method is Method.FIXED:
         number = fired.fired if fired is not None else 0
-        return (
-            "A fixed limit takes nothing from the alert budget and does not know what chance does; it alarmed "
-            f"{number} time{'' if number == 1 else 's'} in 30 days."
-        )
+        said = "A fixed limit takes nothing from the alert budget and does not know what chance does; "
+        said += f"it alarmed {number} time{'' if number == 1 else 's'} in 30 days."
+        if chance is None:
+            return said
+        if chance.a_week is None:
+            return f"{said} False alarms to expect: {chance.words}."
+        return f"{said} Expect {words.about_number(chance.a_week)} a week {chance.words}."
     arl0 = baseline.arl0 if baseline is not None else monitor.arl0
     often = words.one_in(arl0, monitor.updates_a_week)
     return f"While nothing is wrong, these limits alarm {often}: one window in {arl0:,.0f}."
@@ -166,6 +174,51 @@ def fired_words(fired: AlarmTally) -> tuple[str, str]:
         return title, "None of them called anybody."
     said = f"{fired.real:,} real, {fired.false:,} false, {fired.accepted:,} accepted, {fired.unjudged:,} nobody judged"
     return title, f"Of the {'page' if fired.pages == 1 else f'{fired.pages:,} pages'}: {said}."
+
+
+def sized(found: Sized | None, metric: Metric | None, since: str, against: str = "the baseline") -> Size | None:
+    """How big the change is, whatever it is of; None where there is nothing to say."""
+    if isinstance(found, Ratio):
+        return _ratio(found, metric, since)
+    if isinstance(found, list):
+        return _categories(found, since, against)
+    return size(found, metric, since, against)
+
+
+def _ratio(found: Ratio, metric: Metric | None, since: str) -> Size:
+    """ "How big: 2.4 times as many as expected (95% CI 1.9–3.1)"."""
+    unit = units.unit_of(metric)
+    edges = f"95% CI {found.low:.2f}{fmt.EN_DASH}{found.high:.2f}"
+    windows = f"{found.windows:,} window{'' if found.windows == 1 else 's'} {since}"
+    text = f"{unit.text(found.count)} came, {unit.text(found.expected)} were expected in these hours; {windows}. "
+    text += f"{found.method[:1].upper()}{found.method[1:]}."
+    if found.low <= 1 <= found.high:
+        return Size(f"How big: may be nothing ({found.value:.2f} times what was expected, {edges})", text)
+    return Size(f"How big: {found.value:.2f} times what was expected ({edges})", text)
+
+
+def _categories(found: Sequence[Moved], since: str, against: str) -> Size | None:
+    """ "How big: “rate_limited” went from 2 % to 14 %", and the others that moved most."""
+    if not found:
+        return None
+    lines = [
+        f"{_category(each.name)} {fmt.share(each.before)} to {fmt.share(each.after)} "
+        f"({_points(each.value)}, 95% CI {_points(each.low)} to {_points(each.high)})"
+        for each in found
+    ]
+    return Size(
+        f"How big: {lines[0]}",
+        f"{'; '.join(lines[1:])}. " * bool(lines[1:])
+        + f"Shares in {against} and {since}, those that moved most; picked for that, so the differences run high.",
+    )
+
+
+def _category(name: str | None) -> str:
+    return "unknown" if name is None else f"“{fmt.visible(name)[:60]}”"
+
+
+def _points(value: float) -> str:
+    return f"{fmt.MINUS if value < 0 else '+'}{abs(100 * value):.1f} points"
 
 
 def size(
@@ -223,7 +276,7 @@ def rules(points: Sequence[PointRow], definition: Definition, metric: Metric | N
         now = rules_of(judged[-1])
         for name, (statistic, low, high) in now.items():
             is_out, unit = _is_beyond(statistic, low, high), unit_of_rule(name, metric)
-            fired = [point.start_at for point in judged if _is_beyond(*rules_of(point).get(name, (0.0, None, None)))]
+            fired = [point.end_at for point in judged if _is_beyond(*rules_of(point).get(name, (0.0, None, None)))]
             lines.append(
                 RuleLine(
                     name,
@@ -246,7 +299,7 @@ def unit_of_rule(name: str, metric: Metric | None) -> Unit:
 
 
 def _no_data(points: Sequence[PointRow], allowed: timedelta) -> RuleLine:
-    fired = [point.start_at for point in points if point.rule == "no data" and point.crossed]
+    fired = [point.end_at for point in points if point.rule == "no data" and point.crossed]
     is_now = bool(points) and points[-1].rule == "no data"
     return RuleLine(
         f"Nothing comes for {words.span(allowed)}",
@@ -275,7 +328,7 @@ def _run_rules(points: Sequence[PointRow], every: int) -> list[RuleLine]:
             "Holds" if is_now else "Quiet",
             "",
             "",
-            known[mark.at].start_at,
+            known[mark.at].end_at,
         )
     return list(found.values())
 

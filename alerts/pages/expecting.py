@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerts.budgeting import SHARING
+from alerts.monitors.types import Definition
 from alerts.pages import words
-from alerts.read.shown import Shown
+from alerts.read.shown import FixedSeen, Shown, is_share
 from alerts.stats import budget
+from alerts.stats.objectives import breach_chance
+
+# Windows from which the share of a series is taken to be known.
+WINDOWS_LEAST = 20
 
 
 def takes_share(monitor: Shown) -> bool:
@@ -54,3 +60,42 @@ def false_words(false: int, unjudged: int, expected: float, when: str) -> str:
     if unjudged:
         said += f"; {unjudged} page{'' if unjudged == 1 else 's'} nobody judged"
     return said
+
+
+@dataclass(frozen=True, slots=True)
+class ByChance:
+    """False alarms a week of a limit that people set. None: unknown, and `words` say why; `short` for little room."""
+
+    a_week: float | None
+    words: str
+    short: str = "see its back-test"
+
+
+def by_chance(definition: Definition, seen: FixedSeen | None, updates_a_week: float) -> ByChance:
+    """What a fixed limit alarms by chance at windows of its usual size, were its share always what it is on average.
+
+    Binomial, windows independent of each other: windows more uneven than that alarm more often, as a back-test says.
+    """
+    threshold = definition.threshold
+    if definition.composite is not None:
+        return ByChance(None, "as often as its members alarm together; a back-test tells")
+    if threshold is None:
+        return ByChance(None, "burn rates take their share of the budget", "from the budget")
+    if not is_share(definition.metric):
+        return ByChance(None, "no chance is known of such values; a back-test tells how often it happened")
+    if threshold.after > 1:
+        return ByChance(None, f"it takes {threshold.after} windows in a row; a back-test tells")
+    if seen is None or seen.windows < WINDOWS_LEAST:
+        return ByChance(None, f"not known before {WINDOWS_LEAST} windows held something", "not known yet")
+    p = min(seen.k / seen.n, 1.0)
+    share = f"{100 * p:.2g} %"
+    if (p > threshold.limit) if threshold.side == "over" else (p < threshold.limit):
+        return ByChance(None, f"its average, {share}, is beyond the limit: that is no chance", "its average is beyond")
+    held = [n for n in seen.volumes if n >= definition.least_n]
+    chance = 0.0
+    if 0 < p < 1 and held:
+        chance = sum(breach_chance(n, threshold.limit, p, side=threshold.side) for n in held) / len(held)
+    # An alarm begins where a window beyond the limit follows one within. Windows that are too small are none.
+    a_week = chance * (1 - chance) * updates_a_week * len(held) / len(seen.volumes)
+    words_ = f"by chance alone at {share}, the share of its last {seen.windows:,} windows"
+    return ByChance(a_week, words_, f"{words.about_number(a_week)} a week by chance")

@@ -11,6 +11,7 @@ from django.http import QueryDict
 from alerts.monitors.states import PointState, Standing
 from alerts.monitors.types import Definition
 from alerts.pages import units, words
+from alerts.pages.expecting import ByChance
 from alerts.pages.sparks import Spark, spark
 from alerts.read.alarms import AlarmTally
 from alerts.read.shown import Last, Shown, SparkPoint
@@ -241,8 +242,11 @@ def line(
     fired: AlarmTally,
     expected: float | None,
     now: datetime,
+    chance: ByChance | None = None,
 ) -> Line:
-    """One monitor of the list. `expected`: false ones of `fired` while nothing is wrong; None: not known."""
+    """One monitor of the list. `expected`: false ones of `fired` while nothing is wrong; None: not by the budget, and
+    `chance` says what is known.
+    """
     metric = find_metric(monitor.metric)
     unit = units.unit_of(metric)
     ribbon, word = words.standing(monitor.standing, monitor.standing_words, is_on=monitor.is_on)
@@ -267,7 +271,7 @@ def line(
         severity=f"p{monitor.severity}",
         tier="pages" if monitor.is_paging else "notices only",
         fired=f"{fired.fired:,}",
-        pages=_pages(monitor, fired, expected),
+        pages=_pages(monitor, fired, expected, chance),
         real=words.share_of(fired.real, fired.pages - fired.unjudged) if fired.pages else "",
     )
 
@@ -325,13 +329,15 @@ def _expected(definition: Definition, last: Last | None, unit: Unit) -> str:
     return units.band(unit, last.shown_low, last.shown_high, _NO_BAND.get(last.state, "not yet known"))
 
 
-def _pages(monitor: Shown, fired: AlarmTally, expected: float | None) -> str:
+def _pages(monitor: Shown, fired: AlarmTally, expected: float | None, chance: ByChance | None) -> str:
     """ "2 pages; 0.6 false expected"."""
     what = "page" if monitor.is_paging else "notice"
     number = fired.pages if monitor.is_paging else fired.fired
     seen = f"{number:,} {what}{'' if number == 1 else 's'}"
+    if expected is None and chance is not None:
+        return f"{seen}; false ones: {chance.short}"
     if expected is None:
-        return f"{seen}; false ones not known beforehand"
+        return f"{seen}; false ones not known"
     return f"{seen}; {words.about_number(expected)} false expected"
 
 

@@ -15,7 +15,7 @@ from alerts.pages import expecting, monitor_list
 from alerts.pages.monitor_list import FIRED_DAYS, PAGE_SIZE, STATES
 from alerts.read.alarms import AlarmTally, tallies
 from alerts.read.monitors import get_budget
-from alerts.read.shown import Shown, list_shown, read_definitions, read_last, read_sparks
+from alerts.read.shown import Shown, list_shown, read_definitions, read_fixed, read_last, read_sparks
 from alerts.series.catalogue import METRICS, find_metric
 from evals.read.probe_state import suites
 from telltale.lib import clock
@@ -55,7 +55,7 @@ def monitor_list_page(request: HttpRequest, project: Project) -> HttpResponseBas
                 return _download(project, chosen, fired, now, query["format"], is_head=request.method == "HEAD")
             page, at = monitor_list.page_of(chosen, asked.after)
             definitions = read_definitions(project.pk, [each.id for each in page])
-            sparks, last = read_sparks(page, now), read_last(page)
+            sparks, last, fixed = read_sparks(page, now), read_last(page), read_fixed(page)
             budget = get_budget(project.pk)
             probes = suites(project.pk) if not asked.is_filtered and not at else []
     except TooSlow:
@@ -80,6 +80,9 @@ def monitor_list_page(request: HttpRequest, project: Project) -> HttpResponseBas
             monitor_list.line(
                 each, definitions[each.id], sparks[each.id], last.get(each.id),
                 fired.get(each.id, monitor_list.NOTHING_FIRED), expecting.count_of(each, since, now), now,
+                None if expecting.takes_share(each) else expecting.by_chance(
+                    definitions[each.id], fixed.get(each.id), each.updates_a_week
+                ),
             )
             for each in page
         ],

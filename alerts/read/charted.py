@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,13 +11,21 @@ from typing import Any
 import orjson
 from psycopg.rows import class_row
 
+from alerts.charting.packing import unpack
+from alerts.detectors.points import Categories
 from alerts.read.points import PointRow, list_points
-from alerts.stats.shift import Stretch
+from alerts.stats.shift import Rated, Stretch
 from telltale.lib.db import raw_cursor
 from telltale.lib.sql import load
 
 # A chart of 1,060 pixels shows no more; what is thinned is read by as many descents into the index.
 DRAWN_MAX = 700
+COUNTED_MOST = 300
+_COUNTED = """
+    SELECT data FROM alerts_point
+    WHERE monitor_id = %s AND chart_no = %s AND start_at >= %s AND start_at < %s AND data IS NOT NULL
+    ORDER BY start_at DESC LIMIT %s
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,4 +99,32 @@ def read_stretches(
         )
         for no, *sums in cursor:
             found[no - 1] = Stretch(*sums)
+    return found
+
+
+def read_rated(
+    monitor_id: int, chart_no: int, stretches: Sequence[tuple[datetime, datetime]]
+) -> list[Rated]:  # fmt: skip
+    """Sums of judged counts and of what was expected, over each of some stretches [start, end). One query."""
+    found = [Rated(0, 0.0, 0.0, 0.0) for _ in stretches]
+    params = {
+        "monitor": monitor_id, "chart": chart_no,
+        "starts": [start for start, _ in stretches], "ends": [end for _, end in stretches],
+    }  # fmt: skip
+    with raw_cursor() as cursor:
+        cursor.execute(load("alerts", "shown_rated"), params)
+        for no, *sums in cursor:
+            found[no - 1] = Rated(*sums)
+    return found
+
+
+def read_categories(monitor_id: int, chart_no: int, start: datetime, end: datetime) -> Counter[str | None]:
+    """Rows by category in the newest COUNTED_MOST windows of [start, end), of those kept still. One query."""
+    found: Counter[str | None] = Counter()
+    with raw_cursor() as cursor:
+        cursor.execute(_COUNTED, (monitor_id, chart_no, start, end, COUNTED_MOST))
+        for (data,) in cursor:
+            held = unpack(bytes(data))
+            if isinstance(held, Categories):
+                found.update(dict(held.counts))
     return found

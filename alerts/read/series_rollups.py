@@ -206,6 +206,13 @@ def _capacities(project_id: int, asked: Sequence[Asked]) -> dict[int, float | Se
     return {at: _capacity(asked[at].definition, told) for at in wanted}
 
 
+def lacks_capacity(project_id: int, definition: Definition) -> str:
+    """Why throughput of this definition can be held against nothing; "" where it can."""
+    told = Budget.objects.filter(project_id=project_id).values_list("capacity", flat=True).first() or {}
+    found = _capacity(definition, told)
+    return found.words if isinstance(found, SeriesFault) else ""
+
+
 def _capacity(definition: Definition, told: Mapping[str, object]) -> float | SeriesFault:
     own = definition.params.get("capacity")
     if isinstance(own, int | float) and own > 0:

@@ -15,10 +15,13 @@ from django.db import connection
 
 from alerts.models import Monitor
 from alerts.monitors.definition import read_definition
-from alerts.monitors.states import Method, PointState, Standing
+from alerts.monitors.states import Kind, Method, PointState, Standing
 from alerts.monitors.types import Definition
+from alerts.series.catalogue import find_metric
 from telltale.lib.sql import load
 
+# Of so many windows a fixed limit's false alarms are told.
+FIXED_WINDOWS = 300
 # A sparkline of 96 pixels: a point every two, and the last window of each stretch stands for it.
 STRETCHES = 48
 SPARK_DAYS = timedelta(days=7)
@@ -83,6 +86,19 @@ class Last:
     crossed: str
 
 
+@dataclass(frozen=True, slots=True)
+class FixedSeen:
+    """The newest windows of a share with a fixed limit that held something: `k` of `n` in all of them.
+
+    `volumes`: n of nine windows of typical size.
+    """
+
+    windows: int
+    k: int
+    n: int
+    volumes: tuple[int, ...]
+
+
 _COLUMNS = (
     "id", "name", "metric", "method", "severity", "is_paging", "weight", "updates_a_week", "arl0", "is_on",
     "muted_until", "standing", "standing_words", "standing_since", "chart_no", "error", "created_at",
@@ -128,6 +144,22 @@ def read_last(monitors: Sequence[Shown]) -> dict[int, Last]:
         monitor_id: Last(start, end, n, value, low, high, level, PointState(state), crossed)
         for monitor_id, start, end, n, value, low, high, level, state, crossed in _rows("shown_last", _asked(monitors))
     }
+
+
+def read_fixed(monitors: Sequence[Shown]) -> dict[int, FixedSeen]:
+    """What the windows of those with a fixed limit on a share hold. One query, none where there is none of them."""
+    fixed = [each for each in monitors if each.method is Method.FIXED and is_share(each.metric)]
+    params = _asked(fixed) | {"most": FIXED_WINDOWS}
+    return {
+        monitor_id: FixedSeen(windows, int(k), int(n), tuple(volumes or ()))
+        for monitor_id, windows, k, n, volumes in _rows("shown_fixed", params)
+    }
+
+
+def is_share(metric: str) -> bool:
+    """Whether the windows of a metric are k of n."""
+    found = find_metric(metric)
+    return found is not None and found.kind is Kind.SHARE
 
 
 def _shown(row: Sequence[Any]) -> Shown:

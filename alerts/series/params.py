@@ -52,7 +52,8 @@ _ALL = (
     Param("error_type", "Error types", "texts", "As the page of a trace shows them; any of these."),
     Param("finish_reason", "Finish reasons", "texts", "As the page of a trace shows them; any of these."),
     Param("capacity", "Capacity", "number",
-          "What this part can bear, in calls a minute. Left out: as entered beside the alert budget.", low=0.001,
+          "What this part can bear, in calls a minute. Left out: as entered for its model or service, by REST "
+          "(`capacity` of /api/v1/monitors/budget).", low=0.001,
           high=1e9),
     Param("outcome", "Outcome", "outcome", "Which outcome of the project."),
     Param("host", "Host", "host", "One host alone. Left out: all of them, each counted alike."),

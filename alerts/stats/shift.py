@@ -7,8 +7,10 @@ comes after corrects it.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from alerts.stats.gamma import poisson_limits
 from evals.stats.quantiles import normal_quantile, t_quantile, wilson_limits
 from evals.stats.results import LEVEL, TooLittle
 
@@ -80,6 +82,93 @@ def shift_of_share(before: Stretch, after: Stretch, level: float = LEVEL) -> Shi
     return Shift(
         p, q, value, max(-1.0, value - below), min(1.0, value + above), after.windows, after.n, level, words
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """Windows of counts with the count expected in each: how many, Σcount, Σexpected, Σ(count - expected)²/expected."""
+
+    windows: int
+    count: float
+    expected: float
+    squares: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """How many times as much came as was expected, with its interval at `level`; `windows` are those after."""
+
+    value: float
+    low: float
+    high: float
+    count: float
+    expected: float
+    windows: int
+    level: float
+    method: str
+
+
+def ratio_of_counts(
+    before: Rated, after: Rated, level: float = LEVEL, *, are_events: bool = True
+) -> Ratio | TooLittle:
+    """Counts after an alarm over what was expected in the same hours.
+
+    Garwood's limits of a Poisson count, the count divided by the dispersion of windows before the alarm (Pearson's
+    chi-square a window, at least 1); of sums that count no events (money, tokens) the normal limits with that spread.
+    TooLittle under 5 windows before, or where nothing was expected after. Source: Garwood 1936; McCullagh and Nelder
+    1989, section 6.2.
+    """
+    if before.windows < WINDOWS_LEAST:
+        return TooLittle(before.windows, WINDOWS_LEAST, "judged windows before the alarm")
+    if after.windows < 1 or after.expected <= 0:
+        return TooLittle(0, 1, "windows since the alarm in which anything was expected")
+    spread, value = before.squares / before.windows, after.count / after.expected
+    if not are_events:
+        half = normal_quantile(level) * math.sqrt(spread / after.expected)
+        words = "ratio of sums, spread as before the alarm"
+        return Ratio(
+            value, max(value - half, 0.0), value + half, after.count, after.expected, after.windows, level, words
+        )  # fmt: skip
+    spread = max(1.0, spread)
+    low, high = poisson_limits(round(after.count / spread), level)
+    scale = spread / after.expected
+    # The count in whole units of the dispersion may lie a little beside the count itself.
+    words = "ratio of counts (Poisson)" if spread <= 1.05 else f"ratio of counts (Poisson, dispersion {spread:.1f})"
+    low, high = min(low * scale, value), max(high * scale, value)
+    return Ratio(value, low, high, after.count, after.expected, after.windows, level, words)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One category: its share before and after, and the difference with its interval."""
+
+    name: str | None
+    before: float
+    after: float
+    value: float
+    low: float
+    high: float
+
+
+def moved_categories(
+    before: Mapping[str | None, int], after: Mapping[str | None, int], most: int = 5, level: float = LEVEL
+) -> list[Moved]:
+    """The categories whose share moved most, the largest difference first, each with Newcombe's interval.
+
+    They are picked for having moved, so the differences run high; rows of a window are taken for independent.
+    """
+    n, m = sum(before.values()), sum(after.values())
+    if not n or not m:
+        return []
+    found = []
+    for name in {*before, *after}:
+        p, q = before.get(name, 0) / n, after.get(name, 0) / m
+        low_p, high_p = wilson_limits(p, n, level)
+        low_q, high_q = wilson_limits(q, m, level)
+        value = q - p
+        low, high = value - math.hypot(q - low_q, high_p - p), value + math.hypot(high_q - q, p - low_p)
+        found.append(Moved(name, p, q, value, max(-1.0, low), min(1.0, high)))
+    return sorted(found, key=lambda each: (-abs(each.value), each.name or ""))[:most]
 
 
 def dispersion(stretch: Stretch) -> float:

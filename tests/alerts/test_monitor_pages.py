@@ -9,14 +9,16 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from scipy import stats
 
 from alerts import alarming, monitoring, watching
 from alerts.models import Alarm, Baseline, Budget, Monitor
 from alerts.monitors.states import UNJUDGED, Method
 from alerts.monitors.types import Composite, Member, Objective, Scope, Threshold
-from alerts.pages import chart_view, monitors
+from alerts.pages import chart_view, expecting, monitors
 from alerts.read import charted
 from alerts.read.alarms import AlarmTally
+from alerts.read.shown import FixedSeen
 from evals.read.probe_state import SuiteState
 from tests.alerts.engine_kit import DEFINITION, HOUR, MONDAY, make_monitor, series, steps
 from tests.traces.conftest import room_for_files, shop  # noqa: F401
@@ -414,11 +416,42 @@ def test_a_composite_names_the_members_that_moved(shop, shifted):  # noqa: F811
     told = text_of(shop.bob.get(f"{BASE}{row.pk}/?alarm={alarm.pk}"))
 
     assert "Had enough of its members alarmed: 2 in the window" in told
+    # Cards and titles of pages name one moment: the end of the window.
+    ended = f"7 Mar {alarm.window_end:%H:%M}"
+    assert told.split("The alarm of")[1].split("</h2>")[0].count(ended) == 1
     moved = told.split("Its members")[1].split("</section>")[0]
     assert moved.count("7 Mar 0") >= 2  # the sixth day, on which the shift began
     assert f'href="{BASE}{second.pk}/"' in told
-    assert "not known beforehand" in told
-    assert "over 5.0%" in text_of(shop.bob.get(f"{BASE}{second.pk}/"))
+    assert "as often as its members do together; a back-test tells" in told
+    chart = text_of(shop.bob.get(f"{BASE}{second.pk}/"))
+    assert "over 5.0%" in chart
+    # Of 150 windows 120 at 2 % and 30 at 8 %.
+    assert "by chance alone at 3.2 %, the share of its last 150 windows" in chart
+    assert "a week by chance" in text_of(shop.bob.get(BASE))
+    assert "a week by chance" in text_of(shop.bob.get(BASE + "budget/"))
+
+
+def test_a_fixed_limit_says_what_chance_does_or_why_that_is_not_known():
+    limit = replace(DEFINITION, method=Method.FIXED, threshold=Threshold(0.05))
+    seen = FixedSeen(100, 200, 10_000, (100,) * 9)
+
+    def told(definition, held):
+        return expecting.by_chance(definition, held, 168)
+
+    chance = float(stats.binom.sf(5, 100, 0.02))
+    assert told(limit, seen).a_week == pytest.approx(168 * chance * (1 - chance), rel=1e-6)
+    # Small windows are beyond the limit with a single one: a limit within the noise says so.
+    assert told(limit, replace(seen, volumes=(12,) * 9)).a_week > 25
+    assert told(replace(limit, least_n=50), replace(seen, volumes=(12,) * 9)).a_week == 0
+    assert "beyond the limit" in told(limit, replace(seen, k=800)).words
+    assert told(limit, replace(seen, k=0)).a_week == 0
+    for definition, held in (
+        (limit, None),
+        (limit, replace(seen, windows=19)),
+        (replace(limit, threshold=Threshold(0.05, after=2)), seen),
+        (replace(limit, metric="ttft"), seen),
+    ):
+        assert told(definition, held).a_week is None
 
 
 def test_an_alarm_of_an_earlier_chart_is_shown_on_that_chart(shop, shifted):  # noqa: F811
@@ -478,7 +511,14 @@ def test_suites_of_probes_stand_beside_the_monitors_those_that_changed_first(sho
     monkeypatch.setattr(monitors, "suites", lambda project_id: [suite("Calm", "same"), suite("Moved", "changed")])
 
     told = text_of(shop.bob.get(BASE))
+    Alarm.objects.all().delete()
+    Baseline.objects.all().delete()
+    Monitor.objects.all().delete()
+    alone = text_of(shop.bob.get(BASE))
 
+    # A project that watches nothing by monitors may well watch its providers.
+    assert "Nothing is watched" in alone
+    assert alone.index(">Moved<") < alone.index(">Calm<")
     assert told.index(">Moved<") < told.index(">Calm<")
     assert 'href="/p/shop/probes/?suite=moved"' in told
     assert "0.15 false expected" in told

@@ -121,6 +121,15 @@ def test_what_a_definition_names_must_be_there(rest):
     score = {"name": "Score", "metric": "score", "params": {"judge": "nobody", "criterion": "x"}}
     outcome = {"name": "Outcome", "metric": "outcome", "params": {"outcome": "nothing"}}
     filtered = {**ERRORS, "scope": {"filter": "colour=red"}}
+    load = {
+        "name": "Load", "metric": "utilisation", "method": "fixed", "scope": {"model": ["gpt-4o"]},
+        "threshold": {"side": "under", "limit": 0.8},
+    }  # fmt: skip
+    refused = rest.ask("post", "monitors", load, 400)
+    assert fields(refused) == {"params.capacity"}
+    assert "/api/v1/monitors/budget" in str(refused)
+    rest.ask("put", "monitors/budget", {"capacity": {"model:gpt-4o": 600}})
+    rest.ask("post", "monitors", load, 201)
 
     assert fields(rest.ask("post", "monitors", score, 400)) == {"params.judge"}
     assert fields(rest.ask("post", "monitors", outcome, 400)) == {"params.outcome"}

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from alerts.stats.shift import Stretch, dispersion, shift_of_mean, shift_of_share
+from alerts.stats.shift import (
+    Rated,
+    Stretch,
+    dispersion,
+    moved_categories,
+    ratio_of_counts,
+    shift_of_mean,
+    shift_of_share,
+)
 from evals.stats.results import TooLittle
 from telltale.stats.proportions import newcombe, wilson
 
@@ -84,3 +92,62 @@ def test_intervals_hold_the_true_difference_as_often_as_they_say():
         held += found.low <= 0.07 <= found.high
 
     assert 0.93 <= held / 2_000 <= 0.985
+
+
+def rated(counts, expected):
+    c, e = np.asarray(counts, dtype=float), np.asarray(expected, dtype=float)
+    return Rated(c.size, float(c.sum()), float(e.sum()), float(((c - e) ** 2 / e).sum()))
+
+
+def test_the_ratio_of_counts_has_garwoods_limits():
+    even = rated([9, 11, 10, 12, 8] * 8, [10] * 40)
+
+    found = ratio_of_counts(even, rated([12, 8], [5, 5]))
+
+    low, high = stats.chi2.ppf([0.025], 40)[0] / 2, stats.chi2.ppf([0.975], 42)[0] / 2
+    assert (found.value, found.windows) == (2.0, 2)
+    assert (found.low, found.high) == pytest.approx((low / 10, high / 10), rel=1e-6)
+
+
+def test_counts_more_uneven_than_chance_give_a_wider_ratio():
+    rng = np.random.default_rng(4)
+    uneven = rated(rng.negative_binomial(5, 5 / 25, 400), [20] * 400)
+    kept = 0
+    for _ in range(400):
+        found = ratio_of_counts(uneven, rated(rng.negative_binomial(5, 5 / 45, 6), [20] * 6))
+        kept += found.low <= 2 <= found.high
+    even = ratio_of_counts(rated([20] * 40, [20] * 40), rated([40] * 6, [20] * 6))
+
+    # The spread of the shifted counts is larger than the baseline's, so a little under 95 % is right.
+    assert kept / 400 > 0.84
+    wide = ratio_of_counts(uneven, rated([40] * 6, [20] * 6))
+    assert wide.high - wide.low > 1.8 * (even.high - even.low)
+
+
+def test_sums_of_money_are_no_events():
+    before = rated([0.9, 1.1, 1.0, 1.2, 0.8], [1.0] * 5)
+
+    found = ratio_of_counts(before, rated([3.0], [1.0]), are_events=False)
+
+    half = 1.959964 * np.sqrt(before.squares / 5)
+    assert (found.low, found.high) == pytest.approx((3 - half, 3 + half), rel=1e-5)
+
+
+def test_a_ratio_needs_windows_before_and_something_expected_after():
+    few = rated([1, 2], [1, 1])
+    enough = rated([1] * 6, [1] * 6)
+
+    assert ratio_of_counts(few, enough) == TooLittle(2, 5, "judged windows before the alarm")
+    assert isinstance(ratio_of_counts(enough, Rated(0, 0.0, 0.0, 0.0)), TooLittle)
+
+
+def test_the_categories_that_moved_most_come_first_with_newcombes_interval():
+    before, after = {"stop": 970, "length": 20, None: 10}, {"stop": 80, "length": 15, "refusal": 5}
+
+    found = moved_categories(before, after, most=3)
+
+    assert [each.name for each in found] == ["stop", "length", "refusal"]
+    expected = newcombe(wilson(15, 100), wilson(20, 1000))
+    assert found[1].value == pytest.approx(0.13)
+    assert (found[1].low, found[1].high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert moved_categories({}, after) == []
