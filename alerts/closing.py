@@ -23,6 +23,7 @@ from alerts.notices.transitions import Kind as Told
 from alerts.notifying import tell
 from alerts.read.cases import CaseRow, list_cases, tried_of
 from alerts.read.incident_settings import get_settings
+from alerts.read.incidents import IncidentRow
 from alerts.read.triage import FLAGGED, Deal, get_deal
 from alerts.write import incidents as write
 from evals.keeping import By
@@ -58,11 +59,11 @@ class GateClosed(Exception):
         self.may_override = may_override
 
 
-def conditions(project_id: int, incident: Incident) -> list[Condition]:
+def conditions(project_id: int, incident: Incident | IncidentRow) -> list[Condition]:
     """What has to stand before this incident closes, in the order in which it is come to."""
     now = clock.now()
-    cases = list_cases(project_id, incident.pk)
-    need, every = cases_needed(project_id, incident, cases, get_deal(incident.pk, incident.round, now))
+    cases = list_cases(project_id, incident.id)
+    need, every = cases_needed(project_id, get_deal(incident.id, incident.round, now))
     return [
         _decided(incident),
         Condition(
@@ -74,9 +75,7 @@ def conditions(project_id: int, incident: Incident) -> list[Condition]:
     ]
 
 
-def cases_needed(
-    project_id: int, incident: Incident, cases: list[CaseRow], found: Deal | None
-) -> tuple[int, int | None]:
+def cases_needed(project_id: int, found: Deal | None) -> tuple[int, int | None]:
     """How many cases a data set must hold, and how many failing ones are known of (None: nobody looked).
 
     The project's number, or all there are where they are fewer: what people called real, and flagged ones that nobody
@@ -226,7 +225,7 @@ def _learnt(stands: Sequence[Condition]) -> str:
     return "; ".join(f"{each.words}: {each.detail}" for each in stands if each.key in {"cases", "experiment"})
 
 
-def _decided(incident: Incident) -> Condition:
+def _decided(incident: Incident | IncidentRow) -> Condition:
     words = {Verdict.REAL: "a real regression", Verdict.FALSE: "a false alarm"}
     detail = words[Verdict(incident.verdict)] if incident.verdict else "nobody has"
     return Condition("decided", "A person decided real or false alarm", detail, bool(incident.verdict))
@@ -241,7 +240,7 @@ def _cases(cases: Sequence[CaseRow], need: int, every: int | None) -> Condition:
     return Condition("cases", words, f"{min(len(kept), need)} of {need}", len(kept) >= need)
 
 
-def _experiment(project_id: int, incident: Incident, cases: Sequence[CaseRow], need: int) -> Condition:
+def _experiment(project_id: int, incident: Incident | IncidentRow, cases: Sequence[CaseRow], need: int) -> Condition:
     words = "One experiment over them recorded"
     if need == 0 and not cases:
         return Condition("experiment", words, "there are no cases to run", True)
@@ -257,9 +256,9 @@ def _experiment(project_id: int, incident: Incident, cases: Sequence[CaseRow], n
     return Condition("experiment", words, f"{tried.row.name}, over {tried.covers} of the cases", True)
 
 
-def _recovered(incident: Incident) -> Condition:
+def _recovered(incident: Incident | IncidentRow) -> Condition:
     words = "Series back within limits"
-    made = ResponseMade.objects.filter(incident=incident, round=incident.round, recovered_at__isnull=False)
+    made = ResponseMade.objects.filter(incident_id=incident.id, round=incident.round, recovered_at__isnull=False)
     if incident.quiet_since is not None:
         return Condition("recovered", words, f"since {incident.quiet_since:%Y-%m-%d %H:%M} UTC", True, False)
     if made.exists():
@@ -267,9 +266,9 @@ def _recovered(incident: Incident) -> Condition:
     return Condition("recovered", words, "still outside: a warning, it does not keep it open", False, False)
 
 
-def began_of(incident: Incident) -> datetime:
+def began_of(incident: Incident | IncidentRow) -> datetime:
     """When the incident's round began: experiments of a round before say nothing of what came back."""
     if incident.round == 1:
         return min(incident.began_at, incident.opened_at)
-    row = IncidentStep.objects.filter(incident=incident, round=incident.round).order_by("started_at").first()
+    row = IncidentStep.objects.filter(incident_id=incident.id, round=incident.round).order_by("started_at").first()
     return row.started_at if row is not None else incident.opened_at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from alerts.pages import incident, incident_acts, incident_new, incident_summary, incidents
+from alerts.pages import incident, incident_acts, incident_learn, incident_new, incident_summary, incidents, triage
 from alerts.pages.incident_isolate import isolate_act
 from alerts.pages.incident_respond import respond_act
 from alerts.pages.incident_scope import scope_act
@@ -22,4 +22,14 @@ urlpatterns: list[URLPattern] = [
     path(ONE + "scope/", scope_act, name="incident_scope"),
     path(ONE + "isolate/", isolate_act, name="incident_isolate"),
     path(ONE + "respond/", respond_act, name="incident_respond"),
+    path(ONE + "triage/", triage.triage_page, name="incident_triage"),
+    path(ONE + "triage/card/", triage.triage_card, name="incident_triage_card"),
+    path(ONE + "triage/deal/", triage.triage_deal, name="incident_triage_deal"),
+    path(ONE + "triage/hold/", triage.triage_hold, name="incident_triage_hold"),
+    path(ONE + "triage/verdict/", triage.triage_verdict, name="incident_triage_verdict"),
+    path(ONE + "triage/undo/", triage.triage_undo, name="incident_triage_undo"),
+    path(ONE + "triage/conclude/", triage.triage_conclude, name="incident_triage_conclude"),
+    path(ONE + "learn/cases/", incident_learn.learn_cases, name="incident_learn_cases"),
+    path(ONE + "learn/experiment/", incident_learn.learn_experiment, name="incident_learn_experiment"),
+    path(ONE + "close/", incident_learn.incident_close, name="incident_close"),
 ]
