@@ -225,7 +225,8 @@ def mean_of(cell: dict[str, np.ndarray], usual: dict[str, float], name: str) -> 
     )
     if isinstance(found, TooLittle):
         raise TypeError("every hour has both kinds")
-    return Level(found.standardised.value)
+    # After the shift other strata are small: the mean is less sure, and says so itself.
+    return Level(found.standardised.value, found.standardised.error or 0.0)
 
 
 def reading_of(window: Window, data: Level) -> Reading:
