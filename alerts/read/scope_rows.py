@@ -157,10 +157,11 @@ def _of_spans(
 ) -> dict[str, list[str | None]]:
     """Provider, tools, key, passages and metadata of the first responses drawn; the others were not looked at."""
     times = {row[2]: (row[3], row[6]) for row in looked if row[6] is not None}
+    # A call may be what the row is of, and lie behind the trace's first start.
+    starts, ends = [min(each) for each in times.values()], [max(each) for each in times.values()]
     params = {
         "project_id": project_id, "ids": list(times), "generation": int(Kind.GENERATION), "tool": int(Kind.TOOL),
-        # A call may be what the row is of, and lie behind the trace's first start.
-        "starts": [min(each) for each in times.values()], "ends": [max(each) for each in times.values()],
+        "starts": starts, "ends": ends, "first": min(starts, default=None), "last": max(ends, default=None),
     }  # fmt: skip
     found = {row[0]: row[1:] for row in rows_of(template("scope_spans"), params, TIMEOUT_MS)}
     keys = dict(ApiKey.objects.filter(project_id=project_id).values_list("pk", "name"))
