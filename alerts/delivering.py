@@ -7,6 +7,7 @@ with the same id. Nothing is ever settled twice, and no receiver that is away ke
 from __future__ import annotations
 
 import logging
+import secrets
 import smtplib
 import threading
 import time
@@ -243,6 +244,11 @@ def _note(row: Delivery, outcome: Outcome) -> None:
     incidents_write.add_event(
         incident, kind, clock.now(), facts={"words": words, "delivery": row.pk}, key=f"told:{row.pk}"
     )
+
+
+def make_token() -> str:
+    """What makes a test message one of its own."""
+    return secrets.token_hex(8)
 
 
 def send_test(

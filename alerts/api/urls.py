@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from alerts.api import alarms, backtests, baselines, choosing, cost_budgets, drift, monitors, questions, what_if
+from alerts.api import (
+    alarms,
+    backtests,
+    baselines,
+    choosing,
+    cost_budgets,
+    drift,
+    monitors,
+    notice_urls,
+    questions,
+    what_if,
+)
 
 urlpatterns: list[URLPattern] = [
     # Questions
@@ -58,4 +69,5 @@ urlpatterns: list[URLPattern] = [
     path("budgets/<str:budget>", cost_budgets.CostBudgetView.as_view(), name="api-budget"),
     path("budgets/<str:budget>/stands", cost_budgets.CostBudgetStandsView.as_view(), name="api-budget-stands"),
     path("budgets/<str:budget>/burn-down", cost_budgets.CostBudgetBurnView.as_view(), name="api-budget-burn-down"),
+    *notice_urls.urlpatterns,
 ]

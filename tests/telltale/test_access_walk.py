@@ -6,7 +6,7 @@ import copy
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -17,13 +17,15 @@ from django.db import connection, transaction
 from django.test import Client
 from django.urls import URLPattern, get_resolver
 
+from alerts import notifying, routing
 from alerts.detectors.base import Baseline as Learned
-from alerts.models import Alarm, Baseline, DriftReference, Incident, Monitor
+from alerts.models import Alarm, Baseline, Delivery, DriftReference, Incident, Monitor
 from evals import probing
 from evals.keeping import By
 from evals.models import ProbeAlarm, ProbeRun, ProbeSeries
 from evals.write import calibration as calibrations
 from telltale.accounts.models import Organisation, OrganisationMember, User
+from telltale.lib import clock
 from telltale.projects import access, keys, write
 from telltale.projects.models import Project, ProjectMember, Role
 from tests.evals.calibration_rows import make_rubric, make_version
@@ -93,6 +95,10 @@ class Ids:
     series: int = 987_654_321
     probe_alarm: int = 987_654_321
     number: int = 987_654_321
+    channel: int = 987_654_321
+    route: int = 987_654_321
+    silence: int = 987_654_321
+    delivery: int = 987_654_321
 
     def fill(self, route: str) -> str:
         places = {
@@ -112,7 +118,11 @@ class Ids:
             "baseline": self.baseline,
             "alarm": self.alarm, "alarm_id": self.alarm,
             "reference": self.reference, "reference_id": self.reference,
-            "suite": self.suite, "key": "sum", "number": self.number, "series_id": self.series, "probe_alarm": self.probe_alarm,
+            "channel": self.channel, "channel_id": self.channel, "route": self.route, "route_id": self.route,
+            "silence": self.silence, "silence_id": self.silence, "delivery": self.delivery,
+            "delivery_id": self.delivery,
+            "suite": self.suite, "key": "sum", "number": self.number, "step": "triage", "series_id": self.series,
+            "probe_alarm": self.probe_alarm,
         }  # fmt: skip
         route = re.sub(r"\(\?P<uidb36>.*\$$", "1-sample-token/", route.replace("^", ""))
         route = re.sub(r"\(\?:[^)]*\)\?(.*?)/\?\$$", r"\1", route)
@@ -240,7 +250,7 @@ def _furnish(project: Project, member: User, holder: Client, trace: bytes) -> Id
         queue=queue, review_item=item, review=review,
         judge=judge, calibration=calibration, routine=routine, outcome=outcome, change=change,
         promotion=_promoted(project), **set_up,
-        **_watched(project, holder), **_probed(project, set_up["connection"]),
+        **_watched(project, holder), **_probed(project, set_up["connection"]), **_told(project, holder),
     )  # fmt: skip
 
 
@@ -255,6 +265,20 @@ def _probed(project: Project, connection: int) -> dict[str, Any]:
     series = ProbeSeries.objects.get(target__suite=run.suite)
     alarm = ProbeAlarm.objects.create(suite=run.suite, target=series.target, run=run, p=0.001, level=0.01)
     return {"suite": slug, "series": series.pk, "probe_alarm": alarm.pk}
+
+
+def _told(project: Project, holder: Client) -> dict[str, int]:
+    """A channel with its route, a silence, and a delivery that waits."""
+    # An address that no rule of going out lets through: nobody is asked.
+    told = {"name": "On call", "kind": "webhook", "url": "https://hooks.invalid/"}
+    channel = holder.post("/api/v1/channels", told, content_type="application/json").json()
+    quiet = {"end_at": (clock.now() + timedelta(days=1)).isoformat(), "reason": "Deploy"}
+    silence = holder.post("/api/v1/silences", quiet, content_type="application/json").json()["id"]
+    notifying.tell_project(project.pk, "budget", "budget:walk", facts={"words": "Half is spent."})
+    assert routing.route_due() == 1
+    delivery = Delivery.objects.get(project=project).pk
+    route = int(channel["routes"][0]["id"])
+    return {"channel": int(channel["id"]), "route": route, "silence": int(silence), "delivery": delivery}
 
 
 def _watched(project: Project, holder: Client) -> dict[str, int]:

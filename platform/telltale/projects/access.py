@@ -49,6 +49,7 @@ ACTS = (
     Act("settings", "Change name, time zone, retention and features", Role.ADMIN, "admin"),
     Act("prices", "Change prices, price again what is stored", Role.ADMIN, "admin"),
     Act("forward", "Send spans on to other systems", Role.ADMIN, "admin"),
+    Act("notify", "Change channels and routes of notifications", Role.ADMIN, "admin"),
     Act("connect", "Change connections to models, limits of judging", Role.ADMIN, "admin"),
     Act("keys", "Make and revoke keys", Role.ADMIN, "admin"),
     Act("members", "Invite and remove people, change their roles", Role.ADMIN, "admin"),
