@@ -181,24 +181,24 @@ def _by_means(
     spans = [slice(int(starts[first]), int(starts[last])) for first, last in groups]
     sizes = np.array([weights[span].sum() ** 2 / (weights[span] ** 2).sum() for span in spans])
     means = np.array([weights[span] @ channels[span] / weights[span].sum() for span in spans])
-    within = sum(((channels[span] - channels[span].mean(axis=0)) ** 2).sum(axis=0) for span in spans)
-    degrees = sum(span.stop - span.start for span in spans) - len(spans)
-    inside = np.maximum(np.sqrt(within / max(degrees, 1)), reading.floors)
+    windows = _Windows(channels, weights, starts, groups)
+    inside = np.maximum(windows.inside, reading.floors)
 
-    def frozen_of(kept: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[Floats, Floats]:
+    def frozen_of(kept: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[Floats, Floats, Floats]:
         centres = np.average(means[kept], axis=0, weights=sizes[kept])
-        return centres, between_windows(means[kept], sizes[kept], centres, inside)
+        return centres, *windows.levels(kept, centres, inside)
 
     def standardised(kept: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Floats:
-        centres, between = frozen_of(kept)
-        z: Floats = (means - centres) / np.sqrt(between**2 + inside**2 / sizes[:, None])
+        centres, between, lasting = frozen_of(kept)
+        levels = between**2 * (lasting + (1 - lasting) * windows.evenness[:, None])
+        z: Floats = (means - centres) / np.sqrt(levels + inside**2 / sizes[:, None])
         return z
 
     kept = phase1.screened(len(groups), lambda which: np.abs(standardised(which)).max(axis=1))
     refusal = phase1.refused(standardised(kept)[:, 0], seed, [filled[first] for first, _ in groups])
     if refusal is not None:
         return refusal
-    centres, between = frozen_of(kept)
+    centres, between, lasting = frozen_of(kept)
     z = standardised(kept)[kept]
     flat = bool((z.std(axis=0, ddof=1) < 0.5).any())
     arl0 = settings.arl0 * len(groups) / points
@@ -221,6 +221,7 @@ def _by_means(
         "centres": centres.tolist(),
         "sds": inside.tolist(),
         "between": between.tolist(),
+        "lasting": lasting.tolist(),
         "window": settings.window,
         "beyond": limits.beyond,
     }
@@ -244,6 +245,60 @@ def _by_means(
         settings,
         left_out,
     )
+
+
+class _Windows:
+    """Windows that were merged to groups: how much of what they differ by is left in the mean of a group.
+
+    A mood of one hour is half as large in the mean of two. Taken for as large, quiet nights whose hours are merged
+    would look too even and busy days too uneven, and days would raise what false alarms nights save.
+    """
+
+    def __init__(
+        self,
+        channels: Floats,
+        weights: Floats,
+        starts: np.ndarray[tuple[int], np.dtype[np.int64]],
+        groups: list[tuple[int, int]],
+    ) -> None:
+        if len(channels) < 2 * (len(starts) - 1):
+            # Windows of one value tell nothing of what is within one: every group is one window.
+            starts = np.append(starts[[first for first, _ in groups]], starts[groups[-1][1]])
+            groups = [(at, at + 1) for at in range(len(groups))]
+        channels, weights, first = channels[: starts[-1]], weights[: starts[-1]], starts[:-1]
+        counts = np.diff(starts)
+        values = np.add.reduceat(channels, first) / counts[:, None]
+        within = ((channels - np.repeat(values, counts, axis=0)) ** 2).sum(axis=0)
+        self.inside = np.sqrt(within / max(int(counts.sum()) - len(counts), 1))
+        # The last windows may be too few for a group.
+        self.group = np.repeat(np.arange(len(groups)), [last - start for start, last in groups])
+        used = len(self.group)
+        totals = np.add.reduceat(weights, first)
+        self.sizes = (totals**2 / np.add.reduceat(weights**2, first))[:used]
+        self.means = (np.add.reduceat(weights[:, None] * channels, first) / totals[:, None])[:used]
+        totals = totals[:used]
+        shares = totals / np.bincount(self.group, totals)[self.group]
+        # Σ share² of the windows of each group: 1 of a single one, 1/k of k alike.
+        self.evenness = np.bincount(self.group, shares**2)
+
+    def levels(
+        self, kept: np.ndarray[tuple[int], np.dtype[np.bool_]], centres: Floats, inside: Floats
+    ) -> tuple[Floats, Floats]:
+        """The sd between windows (j,), and the part of its square that windows merged together share (j,).
+
+        That part from products of different windows of one group, by moments; all of it where none was merged.
+        """
+        which = kept[self.group]
+        group, sizes, means = self.group[which], self.sizes[which], self.means[which]
+        between = between_windows(means, sizes, centres, inside)
+        pairs = float((np.bincount(group, sizes) ** 2).sum() - (sizes**2).sum())
+        if pairs <= 1e-9 * float((sizes**2).sum()):
+            return between, np.ones_like(between)
+        away = sizes[:, None] * (means - centres)
+        together = np.array([np.bincount(group, column) for column in away.T]).T
+        products = ((together**2).sum(axis=0) - (away**2).sum(axis=0)) / pairs
+        lasting: Floats = np.clip(products / np.maximum(between**2, 1e-300), 0.0, 1.0)
+        return between, lasting
 
 
 def between_windows(means: Floats, sizes: Floats, centres: Floats, inside: Floats) -> Floats:
@@ -293,16 +348,21 @@ def step(
     if baseline.number("window") == 1:
         return _run(baseline, rules, state, statistics, channels)
     weights = np.array(point.weights or (1.0,) * len(point.values))
-    pending = state.pending or (0.0,) * (3 + channels.shape[1])
-    added = (len(point.values), weights.sum(), (weights**2).sum(), *(weights @ channels))
+    j, total = channels.shape[1], weights.sum()
+    added = (len(point.values), total, (weights**2).sum(), *(weights @ channels), total**2)
+    # What waited since before the squares of windows were kept counts as one window.
+    pending = state.pending or (0.0,) * (4 + j)
+    pending = pending if len(pending) == 4 + j else (*pending, pending[1] ** 2)
     pending = tuple(float(old + new) for old, new in zip(pending, added, strict=True))
-    count, total, squares, *sums = pending
+    count, total, squares, *sums, of_windows = pending
     if count < baseline.number("window"):
         return waiting(State(state.points, statistics, pending, state.latched), rules.parts(statistics), pending)
     size = total**2 / squares
+    evenness = of_windows / total**2
+    lasting = baseline.numbers("lasting") if "lasting" in baseline.parameters else (1.0,) * j
     z = [
-        (one / total - m) / math.sqrt(b**2 + s**2 / size)
-        for one, m, s, b in zip(sums, *_numbers(baseline), strict=True)
+        (one / total - m) / math.sqrt(b**2 * (part + (1 - part) * evenness) + s**2 / size)
+        for one, m, s, b, part in zip(sums, *_numbers(baseline), lasting, strict=True)
     ]
     moved = rules.moved(statistics, z)
     return judged(state, Ruled(rules.parts(moved), moved, z[0]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -285,3 +286,35 @@ def test_limits_of_a_young_average_are_as_narrow_as_it_is_itself_and_start_again
     assert limits[29] == pytest.approx(slow * math.sqrt(1 - 0.978**60))
     assert limits[-1] == pytest.approx(slow, rel=1e-6)
     assert next(part.limit_low for part in again.parts if part.rule == "EWMA 0.022") == limits[0]
+
+
+def test_hours_that_were_merged_to_one_mean_differ_less_than_one_hour_does():
+    # Of a variance of .09 between hours a quarter is shared by neighbours; of the rest two equal hours keep half.
+    baseline = replace(_scores_by_means(), parameters={**_scores_by_means().parameters, "lasting": [0.25]})
+
+    waiting, _ = Scores().step(baseline, State(), Values((4.0,) * 10))
+    _, merged = Scores().step(baseline, waiting, Values((3.0,) * 10))
+    _, single = Scores().step(baseline, State(), Values((3.5,) * 20))
+
+    assert merged.z == pytest.approx(-0.5 / math.sqrt(0.09 * (0.25 + 0.75 * 0.5) + 1 / 20))
+    assert single.z == pytest.approx(-0.5 / math.sqrt(0.09 + 1 / 20))
+
+
+def test_means_of_merged_nights_vary_as_much_as_those_of_busy_hours():
+    # Every hour has a mood of its own: .3 sd; nights have 12 scores an hour, days 60.
+    g, points = np.random.default_rng(8), []
+    for at in range(1_500):
+        level = g.normal(0, 0.3)
+        points.append(Values(tuple(g.normal(7 + level, 0.8, 12 if at % 24 < 12 else 60).tolist())))
+    baseline = Scores().learn(points[:1_000], ScoreSettings(2_000.0, lowest=0.0, highest=10.0), 1)
+    assert isinstance(baseline, Baseline)
+
+    state, z = State(), {"night": [], "day": []}
+    for at, point in enumerate(points):
+        state, verdict = Scores().step(baseline, state, point)
+        if verdict.z is not None:
+            z["night" if at % 24 < 12 else "day"].append(verdict.z)
+
+    assert baseline.numbers("lasting")[0] < 0.3
+    assert np.std(z["night"]) == pytest.approx(1.0, abs=0.15)
+    assert np.std(z["day"]) == pytest.approx(1.0, abs=0.1)
