@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from alerts.models import Baseline
-from alerts.monitors.states import Kind, Method
+from alerts.monitors.states import Kind, Method, PointState
 from alerts.monitors.types import Metric
 from alerts.read.alarms import AlarmRow
+from alerts.read.baselines import PROPOSED
 from alerts.read.shown import Shown
 from alerts.stats.shift import Shift, Stretch, shift_of_mean, shift_of_share
 from evals.stats.results import TooLittle
@@ -35,7 +36,28 @@ class CurvePoint:
     shown_low: float | None
     shown_high: float | None
     shown_level: float | None
-    is_out: bool
+    state: PointState
+
+    @property
+    def is_out(self) -> bool:
+        """Whether it was beyond a limit."""
+        return self.state is PointState.OUT
+
+
+def line_of(points: Sequence[CurvePoint], *, is_smoothed: bool) -> list[CurvePoint]:
+    """The points of a line: those with something to draw, and where nothing came, so that it breaks there.
+
+    Windows too small to be judged by themselves are merged with those after them, and those that hold nothing too:
+    what is drawn next stands for all of them, and nothing is missing.
+    """
+    merges = any(point.state is PointState.WAITING for point in points)
+    found = []
+    for point in points:
+        drawn = point.shown_level if is_smoothed else point.value
+        is_missing = point.state is PointState.NO_DATA and not merges
+        if is_missing or (drawn is not None and point.state is not PointState.WAITING):
+            found.append(point)
+    return found
 
 
 def read_curves(
@@ -46,8 +68,8 @@ def read_curves(
     if not monitors:
         return found
     params = _asked(monitors) | {"start": start, "step": (end - start) / stretches, "stretches": stretches}
-    for monitor_id, *values in _rows("fronted_curves", params):
-        found[monitor_id].append(CurvePoint(*values))
+    for monitor_id, start_at, end_at, n, value, low, high, level, state in _rows("fronted_curves", params):
+        found[monitor_id].append(CurvePoint(start_at, end_at, n, value, low, high, level, PointState(state)))
     return found
 
 
@@ -105,3 +127,24 @@ def _rows(name: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:
     with raw_cursor() as cursor:
         cursor.execute(load("alerts", name), params)
         return cursor.fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A baseline that waits for a person to approve it."""
+
+    baseline_id: int
+    monitor_id: int
+    monitor_name: str
+    reason: str
+    windows: int
+    created_at: datetime
+
+
+def proposed_baselines(project_id: int, limit: int = 100) -> list[Waiting]:
+    """The baselines of live monitors that wait for approval, oldest first. One query."""
+    rows = Baseline.objects.filter(
+        monitor__project_id=project_id, state=PROPOSED, monitor__archived_at=None, monitor__is_on=True
+    )
+    columns = ("pk", "monitor_id", "monitor__name", "reason", "windows", "created_at")
+    return [Waiting(*row) for row in rows.order_by("created_at", "pk").values_list(*columns)[:limit]]

@@ -186,10 +186,12 @@ def test_addresses_are_made_of_names(house, name, slug):
     assert write.create_project(house.organisation, name).slug == slug
 
 
-def test_the_front_door_leads_to_traces_once_there_are_some(house):
+def test_the_front_door_is_the_overview_once_there_are_traces(house):
+    bob = house.sign_in("bob")
+    assert bob.get("/p/shop/").url == "welcome/"
     Project.objects.filter(slug="shop").update(first_span_at=clock.now())
 
-    assert house.sign_in("bob").get("/p/shop/").url == "traces/"
+    assert "Is quality degrading?" in bob.get("/p/shop/").content.decode()
 
 
 def test_welcome_shows_the_key_in_every_snippet_once(house, settings):

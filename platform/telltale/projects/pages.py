@@ -32,13 +32,6 @@ def me(request: HttpRequest) -> User:
     return cast(User, request.user)
 
 
-@require_http_methods(["GET", "HEAD"])
-@project_page()
-def home(request: HttpRequest, project: Project) -> HttpResponse:
-    """A project's front door: its traces, or how to send the first."""
-    return redirect("traces/" if project.first_span_at else "welcome/")
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 @project_page()
 def settings(request: HttpRequest, project: Project) -> HttpResponse:

@@ -16,7 +16,6 @@ urlpatterns = [
         name="organisation_owner",
     ),
     path("join/<str:token>/", member_pages.join, name="join"),
-    path("p/<slug:slug>/", pages.home, name="project_home"),
     path("p/<slug:slug>/welcome/", pages.welcome, name="project_welcome"),
     path("p/<slug:slug>/welcome/status/", pages.welcome_status, name="project_welcome_status"),
     path("p/<slug:slug>/settings/", pages.settings, name="project_settings"),

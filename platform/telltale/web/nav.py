@@ -29,6 +29,10 @@ class NavGroup:
 
 NAV = (
     NavGroup(
+        "",
+        (NavItem("", "Overview", "home", on_phone=True),),
+    ),
+    NavGroup(
         "Explore",
         (
             NavItem("traces/", "Traces", "trace", on_phone=True),
@@ -106,7 +110,7 @@ def _links(items: tuple[NavItem, ...], slug: str, role: Role | None, path: str, 
     links = []
     for item in items:
         href = f"/p/{slug}/{item.path}"
-        is_current = path == href if exact else path.startswith(href)
+        is_current = path == href if exact or not item.path else path.startswith(href)
         if is_at_least(role, item.at_least):
             links.append(NavLink(href, item.label, item.icon, is_current, item.on_phone))
     return tuple(links)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from django.urls import path
 
 from telltale.web import api_docs, pages
+from telltale.web.front.page import front_page
 
 urlpatterns = [
     path("api/schema/", api_docs.schema, name="api_schema"),
     path("api/docs/", api_docs.page, name="api_docs"),
     path("", pages.project_list, name="project_list"),
+    path("p/<slug:slug>/", front_page, name="project_home"),
 ]

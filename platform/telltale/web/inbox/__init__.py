@@ -1,0 +1,1 @@
+"""What waits for a person, whatever room it comes from, in one list."""
