@@ -45,6 +45,63 @@ def test_the_first_value_of_a_line_is_no_change_and_the_next_names_what_was_befo
     ]
 
 
+PROMPT = {"feature": "returns", "name": "returns"}
+
+
+def way(*sightings):
+    return [(c.version, c.previous, (c.at - NOON) / HOUR) for c in derive(sightings)]
+
+
+def test_an_older_version_that_goes_on_alone_is_a_way_back():
+    old, new = seen(What.PROMPT, "v17", 0, last=40, **PROMPT), seen(What.PROMPT, "v18", 20, last=30, **PROMPT)
+
+    assert way(old, new) == [("v18", "v17", 20), ("v17", "v18", 30)]
+    # Each is one change for good: what follows later takes nothing back, and names what it replaced.
+    third = seen(What.PROMPT, "v19", 40, last=90, **PROMPT)
+    assert way(old, new, third) == [("v18", "v17", 20), ("v17", "v18", 30), ("v19", "v17", 40)]
+    origins = [change.origin for change in derive([old, new, third])]
+    assert len(set(origins)) == 3
+    assert {change.origin for change in derive([old, new])} == set(origins[:2])
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [seen(What.PROMPT, "v17", 0, last=34.9, **PROMPT)],  # not yet for half as long as v18 was there
+        [seen(What.PROMPT, "v17", 0, last=29, **PROMPT)],  # both served, and ended
+        [seen(What.PROMPT, "v17", 0, last=60, **PROMPT), seen(What.PROMPT, "v19", 30, last=60, **PROMPT)],  # replaced
+        [seen(What.PROMPT, "v16", 0, last=60, **PROMPT), seen(What.PROMPT, "v17", 5, last=60, **PROMPT)],  # two go on
+    ],
+)
+def test_no_way_back_while_it_is_not_sure(others):
+    new = seen(What.PROMPT, "v18", 20, last=30, **PROMPT)
+
+    assert not [told for told in way(*others, new) if told[1] == "v18" and told[0] in {"v16", "v17"}]
+
+
+def test_two_that_serve_beside_each_other_for_days_never_flap():
+    # One request in ten is of the newer one: an hour or two go by without it.
+    rng = random.Random(5)
+    old, told = (0.0, 0.0), []
+    new = None
+    for minute in range(0, 5 * 24 * 60, 2):
+        at = minute / 60
+        if at > 10 and rng.random() < 0.1:
+            new = (new[0] if new else at, at)
+        else:
+            old = (0.0, at)
+        if new is not None:
+            one = seen(What.RELEASE, "1", 0, last=old[1], service="api")
+            other = seen(What.RELEASE, "2", new[0], last=new[1], service="api")
+            told.append([version for version, _, _ in way(one, other)])
+
+    assert all(each == ["2"] for each in told)
+
+
+def test_models_in_use_beside_each_other_go_and_come_without_a_change():
+    assert way(seen(What.MODEL, "a", 0, last=400), seen(What.MODEL, "b", 200, last=300)) == [("b", "", 200)]
+
+
 def test_a_mix_of_models_shows_itself_while_its_line_is_new():
     mix = [seen(What.MODEL, name, hours, last=200) for name, hours in (("a", 0), ("b", 1), ("rare", 160), ("new", 170))]
 
@@ -349,3 +406,19 @@ def test_of_a_trace_that_never_ends_new_spans_alone_are_looked_at(shop, otlp, no
         ]
 
     assert sorted(found) == [["1"], ["2"]]
+
+
+def test_a_way_back_is_listed_though_the_older_version_was_told_of_days_ago(shop, ran):
+    told = {"kind": "deploy", "version": "1.0", "service": "api", "at": (NOON + HOUR).isoformat()}
+    changelog.put_changes(shop.project, [told], changelog.By(name="Kim"))
+    for hours, release in ((0, "1.0"), (5, "1.1"), (6, "1.1"), (7, "1.0"), (9, "1.0")):
+        ran(hours, release=release)
+    see()
+
+    assert log_of(shop.project)[-2:] == ["Deploy 1.0 → 1.1", "Deploy 1.1 → 1.0"]
+
+    changelog.put_changes(shop.project, [{**told, "at": (NOON + 6.1 * HOUR).isoformat()}], changelog.By(name="Kim"))
+
+    listed = [(each.source, each.version) for each in each_change(shop.project.pk, ChangeFilter())]
+    assert sorted(listed).count(("derived", "1.0")) == 0
+    assert ("derived", "1.1") in listed

@@ -3,8 +3,10 @@
 A sighting is a value on a line: the release of a service, the model of a feature, the version of a prompt, the model
 that answers to a name, a provider. The first value of a line is no change. While a line is new, another value is a
 change only where it took the place of all before it; a mix of models, or a release that is rolled out, shows itself by
-what was there before coming again. On a line that is known each first sight is one. All is made from the earliest and
-the latest start of spans, so any order of arrival, any repeat and any late span ends in the same changes.
+what was there before coming again. On a line that is known each first sight is one. Where a newer release, prompt or
+answering model stays away while an older value alone goes on, that is a way back, and a change too. All is made from
+the earliest and the latest start of spans, so any order of arrival, any repeat and any late span ends in the same
+changes.
 """
 
 from __future__ import annotations
@@ -58,6 +60,10 @@ NEW_FOR = {
 # What came before may come so much longer where a new value takes its place: processes are replaced one by one.
 ROLLING = timedelta(minutes=2)
 OVERLAP = {What.RELEASE: ROLLING, What.PROMPT: ROLLING, What.ANSWER: ROLLING}
+# A newer value is gone once an older one alone went on for half as long as it had been there, within these limits.
+GONE_LEAST, GONE_MOST = timedelta(hours=1), timedelta(days=1)
+# One that was there for less was tried, and nobody went back from it.
+SERVED_LEAST = timedelta(minutes=10)
 # The first requests of a line, such as the router and the model behind it within one trace.
 FIRST = timedelta(seconds=10)
 
@@ -89,14 +95,20 @@ class Sighting:
     @property
     def origin(self) -> str:
         """The same as text, by which a derived change is known."""
-        parts = (str(int(self.what)), *self.line[1:], self.value)
-        whole = b"".join(len(raw).to_bytes(4, "big") + raw for raw in (part.encode() for part in parts))
-        return blake2b(whole, digest_size=16).hexdigest()
+        return _digest(str(int(self.what)), *self.line[1:], self.value)
+
+
+def _digest(*parts: str) -> str:
+    whole = b"".join(len(raw).to_bytes(4, "big") + raw for raw in (part.encode() for part in parts))
+    return blake2b(whole, digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """A change that traces show. `more`: how many of its kind on its day are left out, behind the last that is kept."""
+    """A change that traces show. `more`: how many of its kind on its day are left out, behind the last that is kept.
+
+    `back_since`: of a way back, when what it leads back from came; None of others.
+    """
 
     origin: str
     kind: Kind
@@ -108,6 +120,7 @@ class Derived:
     feature: str
     environment: str
     more: int = 0
+    back_since: datetime | None = None
 
 
 def derive(sightings: Iterable[Sighting]) -> list[Derived]:
@@ -135,7 +148,7 @@ def derive(sightings: Iterable[Sighting]) -> list[Derived]:
 def changes_of_line(line: Sequence[Sighting]) -> list[Derived]:
     """The changes on one line: values that took the place of others, and any that came when it was no longer new."""
     by_time = sorted(line, key=lambda sighting: (sighting.first_at, sighting.value))
-    found = []
+    found, back = [], dict[str, Sighting]()
     for at, sighting in enumerate(by_time):
         age = sighting.first_at - by_time[0].first_at
         until = sighting.first_at + OVERLAP.get(sighting.what, timedelta(0))
@@ -143,6 +156,8 @@ def changes_of_line(line: Sequence[Sighting]) -> list[Derived]:
         if not at or not (takes_over or age >= NEW_FOR[sighting.what]):
             continue
         before = by_time[at - 1].value
+        if (again := back.get(before)) is not None and again.last_at >= sighting.first_at - ROLLING:
+            before = again.value
         # Models are in use beside each other: one that still ran later was not replaced, and of several nobody can tell
         # from here which was.
         is_sure = sighting.what in (What.RELEASE, What.PROMPT, What.ANSWER) or (
@@ -161,4 +176,27 @@ def changes_of_line(line: Sequence[Sighting]) -> list[Derived]:
                 environment=sighting.environment,
             )
         )
+        older = _went_back_to(sighting, by_time[:at], by_time)
+        if older is not None:
+            back[sighting.value] = older
+            found.append(replace(
+                found[-1], origin=_digest(older.origin, "again", sighting.origin), at=sighting.last_at,
+                version=older.value[:TEXT_CHARS_MAX], previous=sighting.value[:TEXT_CHARS_MAX],
+                back_since=sighting.first_at,
+            ))  # fmt: skip
     return found
+
+
+def _went_back_to(newer: Sighting, older: Sequence[Sighting], line: Sequence[Sighting]) -> Sighting | None:
+    """The older value that alone went on when `newer` was gone; None where another did, or it is too soon to say.
+
+    While both serve, now the one and now the other is the last: nothing is said of that until one stays away.
+    """
+    gone = newer.last_at
+    if newer.what not in OVERLAP or gone - newer.first_at < SERVED_LEAST:
+        return None
+    until = gone + min(max((gone - newer.first_at) / 2, GONE_LEAST), GONE_MOST)
+    around = [each for each in line if each is not newer and each.first_at <= until and each.last_at > gone]
+    if len(around) != 1 or around[0] not in older or around[0].last_at < until:
+        return None
+    return around[0]

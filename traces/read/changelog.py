@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import DateTimeField, Exists, F, OuterRef, Q, QuerySet
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 
 from traces.changing.kinds import KIND_WORDS, Kind, Source
 from traces.models import Change as Row
@@ -229,6 +231,9 @@ def _told_of(project_id: int) -> QuerySet[Row]:
     )
     for name in ("service", "feature", "environment"):
         rows = rows.filter(Q(**{name: ""}) | Q(**{name: OuterRef(name)}))
+    # Of a way back nobody told before what it leads back from had come.
+    came = Cast(KeyTextTransform("back_since", OuterRef("details")), DateTimeField())
+    rows = rows.annotate(came=came).filter(Q(came=None) | Q(at__gte=F("came")))
     # A prompt is known by its name too; a deploy or a model may be called anything.
     return rows.exclude(~Q(name=""), ~Q(name=OuterRef("name")), kind=Kind.PROMPT)
 

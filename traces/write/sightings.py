@@ -169,7 +169,10 @@ def _values(s: Sighting) -> tuple[Any, ...]:
 
 
 def _change_values(change: Derived) -> tuple[Any, ...]:
-    details = orjson.dumps({"more_that_day": change.more} if change.more else {}).decode()
+    said: dict[str, Any] = {"more_that_day": change.more} if change.more else {}
+    if change.back_since is not None:
+        said["back_since"] = change.back_since.isoformat()
+    details = orjson.dumps(said).decode()
     return (
         change.origin, change.kind.value, change.at, change.name, change.version, change.previous, change.service,
         change.feature, change.environment, details,
