@@ -245,7 +245,7 @@ def _arrivals(project_id: int, members: Sequence[tuple[str, int]]) -> list[Arriv
         raise ItemRefused(Fault("members", "are too many", f"{JOINED_MOST} at once", len(members)))
     found, faults = [], []
     for at, (kind, ref) in enumerate(dict.fromkeys(members)):
-        name = f"members[{at}]"
+        name = f"members.{at}"
         if kind not in JOINABLE:
             faults.append(Fault(f"{name}.kind", "is none", f"one of {', '.join(JOINABLE)}", str(kind)[:60]))
             continue

@@ -99,10 +99,12 @@ class EventRow:
     facts: Mapping[str, Any]
 
 
-def list_members(incident_id: int, *, limit: int = 500) -> list[MemberRow]:
-    """What belongs to an incident, in the order in which it began. One query."""
-    rows = IncidentMember.objects.filter(incident_id=incident_id).order_by("began_at", "pk")[:limit]
-    return [_member(row) for row in rows]
+def list_members(incident_id: int, *, after: tuple[datetime, int] | None = None, limit: int = 500) -> list[MemberRow]:
+    """What belongs to an incident, in the order in which it began, behind (began_at, id). One query."""
+    rows = IncidentMember.objects.filter(incident_id=incident_id)
+    if after is not None:
+        rows = rows.filter(Q(began_at__gt=after[0]) | Q(began_at=after[0], pk__gt=after[1]))
+    return [_member(row) for row in rows.order_by("began_at", "pk")[:limit]]
 
 
 def members_of(incident_ids: Sequence[int], most: int = 3) -> dict[int, list[MemberRow]]:

@@ -57,9 +57,15 @@ def describe(
     path: tuple[OpenApiParameter, ...] = (),
     detail: str = "",
     problems: dict[int, str] | None = None,
+    media: dict[str, Any] | None = None,
 ) -> Callable[[Any], Any]:
-    """Describe one method of an address in the OpenAPI document. `answer` None is an answer without a body."""
+    """Describe one method of an address in the OpenAPI document. `answer` None is an answer without a body.
+
+    `media`: what it may answer instead of JSON, by media type.
+    """
     responses: dict[Any, Any] = {status: answer if answer is not None else OpenApiResponse(description="Done.")}
+    if media:
+        responses = {(status, "application/json"): answer, **{(status, kind): shape for kind, shape in media.items()}}
     for code, meaning in {**_PROBLEMS, **(problems or {})}.items():
         responses[(code, "application/problem+json")] = OpenApiResponse(ProblemShape, description=meaning)
     decorate: Callable[[Any], Any] = extend_schema(
