@@ -151,6 +151,20 @@ def look(references: Sequence[ReferenceView], asked: Asked, key: str, now: datet
     return found
 
 
+def _learning_words(have: int, waits: int) -> str:
+    """What a first reference lacks, and until when."""
+    said = f"{have:,} inputs are there so far"
+    many = f"{waits:,}" if waits <= 10_000 else "more than 10,000"
+    said += f", and {many} sampled traces wait to be embedded, which takes some minutes. " if waits else ". "
+    if have < VECTORS_MIN:
+        said += f"{VECTORS_MIN - have:,} more are needed. "
+    return said + (
+        "The first week with enough of them is frozen as the reference by itself, within ten minutes of the last that "
+        "it needs; every later window is compared with it. Who knows that a shorter stretch is normal can freeze it "
+        f"now, as soon as it holds {VECTORS_MIN}."
+    )
+
+
 def _texts(project_id: int, found: Sequence[Found]) -> dict[Side, dict[str, str]]:
     """The first words of the examples of both sides, in one look at the traces that are still there."""
     wanted = [trace for each in found if each.report for trace in view.example_ids(each.report.report)]
@@ -199,6 +213,7 @@ def _shown(
     }  # fmt: skip
     if not shown["is_any"]:
         shown["have"] = count_vectors(project.pk, asked.feature, key) if key else 0
+        shown["learning_words"] = _learning_words(shown["have"], waits.n)
         return shown
     ordered = sorted(found, key=lambda each: -each.told.rank)
     reports = [each.report for each in found if each.report is not None]
