@@ -16,6 +16,7 @@ from alerts.pages import (
     editing,
     incident_urls,
     monitors,
+    notice_urls,
     questions,
     what_if,
 )
@@ -52,4 +53,5 @@ urlpatterns: list[URLPattern] = [
     path(COST + "budgets/<int:budget_id>/", cost_budgets.cost_budget, name="cost_budget"),
     path(COST + "budgets/<int:budget_id>/edit/", cost_budget_form.cost_budget_edit, name="cost_budget_edit"),
     path(COST + "budgets/<int:budget_id>/act/", cost_budgets.cost_budget_act, name="cost_budget_act"),
+    *notice_urls.urlpatterns,
 ]

@@ -81,6 +81,7 @@ SETTINGS = (
     NavItem("settings/keys/", "API keys", "key"),
     NavItem("settings/prices/", "Prices", "cost"),
     NavItem("settings/forwarding/", "Forwarding", "link"),
+    NavItem("settings/channels/", "Channels", "incident"),
     NavItem("settings/connections/", "Connections", "llm"),
     NavItem("settings/evaluation/", "Judging", "judge"),
     NavItem("settings/audit/", "Audit log", "shield", Role.ADMIN),
