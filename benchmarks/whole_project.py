@@ -100,28 +100,41 @@ def pages(alarms: Iterable[Alarm]) -> int:
     return count
 
 
-def quiet(series: Sequence[Series], budget: float, seed: int, weeks: float) -> list[Watched]:
-    """All charts of a project over `weeks` weeks in which nothing changes."""
+def kind_of(one: Series) -> str:
+    """The name of a series less its number."""
+    return one.definition.name.rsplit(" ", 1)[0]
+
+
+def quiet(series: Sequence[Series], budget: float, seed: int, weeks: float, kinds: Sequence[str] = ()) -> list[Watched]:
+    """All charts of a project over `weeks` weeks in which nothing changes; of `kinds` alone where some are named.
+
+    Every chart keeps its part of the whole budget and its own chance, whichever others are drawn.
+    """
     lengths = run_lengths(series, budget)
     found = []
     for at, one in enumerate(series):
+        if kinds and kind_of(one) not in kinds:
+            found.append(Watched(None, 0, ()))
+            continue
         g = np.random.default_rng([seed, at, 5])
         readings = one.readings(g, round(weeks * one.windows_a_week))
         found.append(watch(one, readings, lengths[one.definition.name], seed * 1_000 + at))
     return found
 
 
-def measure_quiet(report: Report, runs: int, budget: float, first: int) -> None:
-    """False pages a week while nothing changes, over `runs` projects."""
+def measure_quiet(report: Report, runs: int, budget: float, first: int, kinds: Sequence[str] = ()) -> None:
+    """False pages a week while nothing changes, over `runs` projects; of `kinds` alone where some are named."""
     series = project(LEARN_WEEKS)
     a_run, alarms, weeks, late = [], Counter[str](), 0.0, 0
     expected = Counter[str]()
     lengths = run_lengths(series, budget)
     begun = time.perf_counter()
     for run in range(runs):
-        watched = quiet(series, budget, first + run, LEARN_WEEKS + WATCH_WEEKS)
+        watched = quiet(series, budget, first + run, LEARN_WEEKS + WATCH_WEEKS, kinds)
         for one, each in zip(series, watched, strict=True):
-            kind = one.definition.name.rsplit(" ", 1)[0]
+            kind = kind_of(one)
+            if kinds and kind not in kinds:
+                continue
             alarms[kind] += len(each.alarms)
             expected[kind] += each.windows / lengths[one.definition.name]
             late += each.since is None or each.since > MONDAY + timedelta(weeks=LEARN_WEEKS, hours=1)
@@ -136,7 +149,8 @@ def measure_quiet(report: Report, runs: int, budget: float, first: int) -> None:
     mean = float(np.mean(a_run))
     half = 1.96 * float(np.std(a_run, ddof=1)) / math.sqrt(runs) if runs > 1 else math.nan
     low, high = poisson_limits(round(mean * WATCH_WEEKS * runs))
-    report.add(f"false pages a week, budget {budget:g}", mean, "a week", BAR * budget)
+    of = f" of {', '.join(kinds)} alone" if kinds else ""
+    report.add(f"false pages a week{of}, budget {budget:g}", mean, "a week", None if kinds else BAR * budget)
     report.add(
         f"  their 95 % limit over {runs} projects",
         mean + half,
@@ -240,10 +254,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--budget", type=float, default=1.0, help="false pages a week")
     parser.add_argument("--first", type=int, default=1, help="seed of the first run")
     parser.add_argument("--changes", action="store_true", help="delays of changes in place of false pages")
+    parser.add_argument("--kinds", help="these kinds of charts alone, by commas: score, time, cost, ...")
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args(arguments)
     report = Report("whole project")
-    (measure_changes if chosen.changes else measure_quiet)(report, chosen.runs, chosen.budget, chosen.first)
+    if chosen.changes:
+        measure_changes(report, chosen.runs, chosen.budget, chosen.first)
+    else:
+        kinds = tuple(chosen.kinds.split(",")) if chosen.kinds else ()
+        unknown = set(kinds) - {kind_of(one) for one in project(LEARN_WEEKS)}
+        if unknown:
+            parser.error(f"no charts of kind {', '.join(sorted(unknown))}")
+        measure_quiet(report, chosen.runs, chosen.budget, chosen.first, kinds)
     return report.finish(chosen.json)
 
 

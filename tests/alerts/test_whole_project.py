@@ -83,3 +83,13 @@ def test_the_command_prints_its_figures(capsys, monkeypatch):
     assert "false pages a week, budget 1" in told
     assert "Poisson" in told
     assert "score" in told
+
+
+def test_charts_of_some_kinds_are_drawn_as_they_are_among_all():
+    series = project(1, (1, 1, 0, 0, 0, 0, 0))
+
+    whole, scores = quiet(series, 5.0, 3, 2.0), quiet(series, 5.0, 3, 2.0, ("score",))
+
+    assert scores[0] == whole[0]
+    assert (scores[1].since, scores[1].windows, scores[1].alarms) == (None, 0, ())
+    assert whole[1].windows > 0
