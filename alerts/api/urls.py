@@ -11,6 +11,7 @@ from alerts.api import (
     choosing,
     cost_budgets,
     drift,
+    incident_step_urls,
     monitors,
     notice_urls,
     questions,
@@ -63,6 +64,7 @@ urlpatterns: list[URLPattern] = [
     path("drift/references/<str:reference>", drift.DriftReferenceView.as_view(), name="api-drift-reference"),
     path("drift/references/<str:reference>/approve", drift.DriftApproveView.as_view(), name="api-drift-approve"),
     path("drift/references/<str:reference>/rename", drift.DriftRenameView.as_view(), name="api-drift-rename"),
+    *incident_step_urls.urlpatterns,
     # Cost budgets
     path("cost/what-if", what_if.WhatIfView.as_view(), name="api-cost-what-if"),
     path("cost/what-if/by-hand", what_if.ByHandView.as_view(), name="api-cost-by-hand"),

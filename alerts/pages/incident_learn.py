@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -19,7 +19,7 @@ from alerts.learning import Candidate, candidates
 from alerts.pages.alarm_view import number as number_of
 from alerts.pages.incident_acts import me, said
 from alerts.read.cases import CaseRow, Tried, list_cases, list_tried
-from alerts.read.incidents import IncidentRow
+from alerts.read.incidents import IncidentRow, get_incident
 from evals.reviewing.datasets import choices
 from telltale.projects.access import may, project_page
 from telltale.projects.models import Project, Role
@@ -93,6 +93,7 @@ def part(project: Project, incident: IncidentRow, request: HttpRequest) -> objec
 @project_page(Role.REVIEWER)
 def learn_cases(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """Put the ticked cases into a data set: `dataset` its slug, or `name` of a new one."""
+    find_incident(project, number)
     dataset = request.POST.get("dataset", "")
     name = "" if dataset else request.POST.get("name", "").strip()
     with said(request):
@@ -113,6 +114,7 @@ def learn_cases(request: HttpRequest, project: Project, number: int) -> HttpResp
 @project_page(Role.REVIEWER)
 def learn_experiment(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """Record the experiment that ran over the cases."""
+    find_incident(project, number)
     with said(request):
         done = learning.record_experiment(
             project, number, number_of(request.POST.get("experiment", "")) or 0, user=me(request), request=request
@@ -125,6 +127,7 @@ def learn_experiment(request: HttpRequest, project: Project, number: int) -> Htt
 @project_page(Role.REVIEWER)
 def incident_close(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """Close it; refused with what is missing, but for an administrator with a reason."""
+    find_incident(project, number)
     reason = request.POST.get("override_reason", "")
     try:
         with said(request):
@@ -142,6 +145,14 @@ def incident_close(request: HttpRequest, project: Project, number: int) -> HttpR
             words += " Closing without them is for administrators."
         messages.error(request, words)
     return _back(project, number)
+
+
+def find_incident(project: Project, number: int) -> IncidentRow:
+    """The incident of that number; Http404."""
+    found = get_incident(project.pk, number)
+    if found is None:
+        raise Http404
+    return found
 
 
 def _name(incident: IncidentRow) -> str:
@@ -165,5 +176,3 @@ def _why_not(unmet: Sequence[Condition]) -> str:
 
 def _back(project: Project, number: int) -> HttpResponse:
     return redirect(reverse("incident", args=[project.slug, number]) + "#learn")
-
-

@@ -30,6 +30,8 @@ from telltale.lib.faults import ItemRefused
 from telltale.projects.access import may, project_page
 from telltale.projects.models import Project, Role
 
+GONE = "There is no such response in this deal."
+
 
 @require_http_methods(["GET", "HEAD"])
 @project_page()
@@ -86,7 +88,7 @@ def triage_card(request: HttpRequest, project: Project, number: int) -> HttpResp
     at = number_of(request.GET.get("at", ""))
     item = found.item(at) if found is not None and at is not None else None
     if found is None or item is None:
-        raise Http404
+        return redirect(reverse("incident_triage", args=[project.slug, number]))
     card = _card(project, found, item, me(request).pk)
     return render(request, "alerts/triage/_card.html", {"card": card, "project": project})
 
@@ -95,6 +97,7 @@ def triage_card(request: HttpRequest, project: Project, number: int) -> HttpResp
 @project_page(Role.REVIEWER)
 def triage_deal(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """Deal responses, or more of them; then the first."""
+    find(project, number)
     with said(request):
         found = triaging.deal(project, number, user=me(request), request=request)
         if found.lacking:
@@ -120,6 +123,7 @@ def triage_hold(request: HttpRequest, project: Project, number: int) -> HttpResp
 @project_page(Role.REVIEWER)
 def triage_verdict(request: HttpRequest, project: Project, number: int) -> HttpResponseBase:
     """What somebody says of one response; JSON for the script, else on to the next."""
+    find(project, number)
     position = number_of(request.POST.get("position", "")) or 0
     is_script = request.headers.get("Accept", "").startswith("application/json")
     note = request.POST.get("note")
@@ -128,7 +132,9 @@ def triage_verdict(request: HttpRequest, project: Project, number: int) -> HttpR
             project, number, position, request.POST.get("verdict", ""), user=me(request), note=note or None
         )
     except NotThere:
-        raise Http404 from None
+        if is_script:
+            return JsonResponse({"words": GONE}, status=404)
+        messages.error(request, GONE)
     except triaging.TakenBy as taken:
         words = f"{taken.who} said of response {position} meanwhile: {taken.verdict}. That stays."
         if is_script:
@@ -154,9 +160,14 @@ def triage_verdict(request: HttpRequest, project: Project, number: int) -> HttpR
 @project_page(Role.REVIEWER)
 def triage_undo(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """Take back what one said of a response, and look at it again."""
+    find(project, number)
     position = number_of(request.POST.get("position", "")) or 0
-    with said(request):
-        triaging.take_back(project, number, position, user=me(request))
+    try:
+        with said(request):
+            triaging.take_back(project, number, position, user=me(request))
+    except Http404:
+        messages.error(request, GONE)
+        return redirect(reverse("incident_triage", args=[project.slug, number]))
     return redirect(f"{reverse('incident_triage', args=[project.slug, number])}?at={position}")
 
 
@@ -164,6 +175,7 @@ def triage_undo(request: HttpRequest, project: Project, number: int) -> HttpResp
 @project_page(Role.REVIEWER)
 def triage_conclude(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """Decide: real goes on to scope, a false alarm closes the incident."""
+    find(project, number)
     verdict = request.POST.get("verdict", "")
     back = reverse("incident", args=[project.slug, number])
     with said(request):

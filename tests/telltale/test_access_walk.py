@@ -121,7 +121,7 @@ class Ids:
             "channel": self.channel, "channel_id": self.channel, "route": self.route, "route_id": self.route,
             "silence": self.silence, "silence_id": self.silence, "delivery": self.delivery,
             "delivery_id": self.delivery,
-            "suite": self.suite, "key": "sum", "number": self.number, "step": "triage", "series_id": self.series,
+            "suite": self.suite, "key": "sum", "number": self.number, "step": "triage", "position": 987_654, "series_id": self.series,
             "probe_alarm": self.probe_alarm,
         }  # fmt: skip
         route = re.sub(r"\(\?P<uidb36>.*\$$", "1-sample-token/", route.replace("^", ""))

@@ -22,7 +22,7 @@
   function fetched(at) {
     if (!ready[at]) {
       ready[at] = fetch(tri.dataset.card + "?at=" + at, { credentials: "same-origin" }).then(function (answer) {
-        if (!answer.ok) throw new Error(String(answer.status));
+        if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
         return answer.text();
       });
       ready[at].catch(function () { delete ready[at]; });
