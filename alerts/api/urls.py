@@ -17,10 +17,12 @@ from alerts.api import (
     questions,
     what_if,
 )
+from alerts.api.incident_found_urls import urlpatterns as of_found
 from alerts.api.incident_urls import urlpatterns as of_incidents
 
 urlpatterns: list[URLPattern] = [
     *of_incidents,
+    *of_found,
     # Questions
     path("questions", questions.QuestionsView.as_view(), name="api-questions"),
     path("questions/presets", questions.QuestionSetsView.as_view(), name="api-questions-presets"),

@@ -37,8 +37,8 @@ def going(project):
 def add_points(monitor, start, zs, *, out=False, baseline=None):
     with connection.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO alerts_point (monitor_id, chart_no, start_at, end_at, project_id, n, value, phase, baseline_id, "
-            "z, state, decided_at) VALUES (%s, 1, %s, %s, %s, 100, %s, 3, %s, %s, %s, now())",
+            "INSERT INTO alerts_point (monitor_id, chart_no, start_at, end_at, project_id, n, value, phase, "
+            "baseline_id, z, state, decided_at) VALUES (%s, 1, %s, %s, %s, 100, %s, 3, %s, %s, %s, now())",
             [
                 (monitor.pk, start + at * HOUR, start + (at + 1) * HOUR, monitor.project_id, 0.02 + 0.02 * z, baseline,
                  z, "out" if out else "in_limits")
