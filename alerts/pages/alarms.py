@@ -12,12 +12,14 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
+from alerts.incidents.types import Kind
 from alerts.pages import alarm_view, words
 from alerts.pages.alarm_view import UNJUDGED, AlarmsAsked
 from alerts.read.alarms import AlarmRow, get_alarm, list_alarms
+from alerts.read.incidents import incidents_of
 from alerts.read.shown import Shown, list_shown
 from telltale.lib import clock
-from telltale.projects.access import project_page
+from telltale.projects.access import may, project_page
 from telltale.projects.models import Project
 from traces.pages.export import FORMATS, Busy, busy_response, download
 from traces.pages_accounting import Window, query_string, read_window
@@ -51,6 +53,7 @@ def alarm_list(request: HttpRequest, project: Project) -> HttpResponseBase:
                     f"{project.slug}-alarms", query["format"], NAMES, rows, is_head=request.method == "HEAD"
                 )
             found = _list(project.pk, asked, window, spot, PAGE_SIZE + 1)
+            incidents = incidents_of(project.pk, Kind.ALARM, [row.id for row in found])
     except TooSlow:
         return render(request, "alerts/alarms.html", context | {"too_slow": True}, status=503)
     except Busy:
@@ -58,6 +61,8 @@ def alarm_list(request: HttpRequest, project: Project) -> HttpResponseBase:
     more, found = len(found) > PAGE_SIZE, found[:PAGE_SIZE]
     context |= {
         "lines": alarm_view.lines(found),
+        "incidents": incidents,
+        "may_work": may(project, "review"),
         "is_any": bool(monitors),
         "shown": f"{len(found)} alarm{'' if len(found) == 1 else 's'}, newest first",
         "older": query_string(query, before=str(found[-1].id)) if more else "",

@@ -22,6 +22,7 @@ from alerts.pages.expecting import ByChance, by_chance
 from alerts.read.alarms import AlarmRow, get_alarm, list_alarms, tallies
 from alerts.read.baselines import IN_FORCE, PROPOSED, BaselineRow, list_baselines
 from alerts.read.charted import Drawn, read_categories, read_drawn, read_rated, read_stretches
+from alerts.read.incidents import incidents_of
 from alerts.read.mixed import dimensions_of, read_mixed
 from alerts.read.monitors import MonitorRow, get_monitor
 from alerts.read.points import PointRow, list_points
@@ -280,6 +281,7 @@ def _context(
         "suspect": chart_view.suspect_words(hot, alarm, zone, now) if hot and alarm else "",
         "alarm": alarm_view.line(alarm) if alarm else None,
         "alarm_row": alarm,
+        "incident": incidents_of(project.pk, "alarm", [alarm.id]).get(alarm.id) if alarm else None,
         "alarms": alarm_view.lines(held.alarms),
         "figure": chart_figure.chart(
             sketch,

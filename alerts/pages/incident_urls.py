@@ -8,12 +8,14 @@ from alerts.pages import incident, incident_acts, incident_learn, incident_new, 
 from alerts.pages.incident_isolate import isolate_act
 from alerts.pages.incident_respond import respond_act
 from alerts.pages.incident_scope import scope_act
+from alerts.pages.incident_settings import incident_settings
 
 INCIDENTS = "p/<slug:slug>/incidents/"
 ONE = INCIDENTS + "<int:number>/"
 
 urlpatterns: list[URLPattern] = [
     path(INCIDENTS, incidents.incident_list, name="incidents"),
+    path("p/<slug:slug>/settings/incidents/", incident_settings, name="incident_settings"),
     path(INCIDENTS + "new/", incident_new.incident_new, name="incident_new"),
     path(ONE, incident.incident_page, name="incident"),
     path(ONE + "moves/", incident.incident_moves, name="incident_moves"),

@@ -81,6 +81,7 @@ PAGES: dict[str, tuple[Role | None, Role | None]] = {
     P + "questions/act/": (None, ENGINEER),
     P + "questions/<int:question_id>/edit/": (ENGINEER, ENGINEER),
     P + "incidents/": (VIEWER, None),
+    P + "settings/incidents/": (VIEWER, ENGINEER),
     P + "incidents/new/": (REVIEWER, REVIEWER),
     P + "incidents/<int:number>/": (VIEWER, None),
     P + "incidents/<int:number>/moves/": (VIEWER, None),

@@ -82,6 +82,7 @@ SETTINGS = (
     NavItem("settings/prices/", "Prices", "cost"),
     NavItem("settings/forwarding/", "Forwarding", "link"),
     NavItem("settings/channels/", "Channels", "incident"),
+    NavItem("settings/incidents/", "Incidents", "clock"),
     NavItem("settings/connections/", "Connections", "llm"),
     NavItem("settings/evaluation/", "Judging", "judge"),
     NavItem("settings/audit/", "Audit log", "shield", Role.ADMIN),
