@@ -71,7 +71,7 @@ class IncidentShape(_Any):
     version = serializers.IntegerField(help_text="Moves with every change; acts take it as `of_version`.")
 
 
-class StepShape(_Any):
+class IncidentStepShape(_Any):
     step = serializers.ChoiceField(STEP_NAMES)
     round = serializers.IntegerField()
     started_at = serializers.DateTimeField()
@@ -83,7 +83,7 @@ class StepShape(_Any):
     outcome = serializers.JSONField(help_text="What it came to; `words` is what the timeline says of it.")
 
 
-class MemberShape(_Any):
+class IncidentMemberShape(_Any):
     id = serializers.IntegerField(help_text="Of the membership: what `split` takes.")
     kind = serializers.ChoiceField([each.value for each in Kind])
     ref = serializers.IntegerField(help_text="Id of the alarm, alarm of a probe, item of a queue, stand of a budget.")
@@ -104,7 +104,7 @@ class MemberShape(_Any):
     over_at = serializers.DateTimeField(allow_null=True)
 
 
-class SignalShape(_Any):
+class IncidentSignalShape(_Any):
     monitor = serializers.IntegerField()
     name = serializers.CharField()
     metric = serializers.CharField()
@@ -117,20 +117,20 @@ class SignalShape(_Any):
     n = serializers.IntegerField(allow_null=True)
 
 
-class AgreementShape(_Any):
+class IncidentAgreementShape(_Any):
     agree = serializers.IntegerField()
     of = serializers.IntegerField(help_text="Monitors of the same part of the project that were judged.")
     silent = serializers.IntegerField(help_text="Those that cannot say: learning, broken, without data.")
-    signals = SignalShape(many=True)
+    signals = IncidentSignalShape(many=True)
 
 
-class WatcherShape(_Any):
+class IncidentWatcherShape(_Any):
     user_id = serializers.IntegerField()
     name = serializers.CharField()
     since = serializers.DateTimeField()
 
 
-class EventShape(_Any):
+class IncidentEventShape(_Any):
     id = serializers.IntegerField()
     at = serializers.DateTimeField()
     kind = serializers.CharField()
@@ -141,20 +141,20 @@ class EventShape(_Any):
 
 class IncidentDetailShape(IncidentShape):
     summary = serializers.CharField(help_text="What moved, in a sentence or two.")
-    steps = StepShape(many=True, help_text="Of every round.")
-    watchers = WatcherShape(many=True)
-    agreement = AgreementShape()
-    first_members = MemberShape(many=True, help_text="At most 50; the address members has all.")
-    last_events = EventShape(many=True, help_text="At most 50, newest first; the address events has all.")
+    steps = IncidentStepShape(many=True, help_text="Of every round.")
+    watchers = IncidentWatcherShape(many=True)
+    agreement = IncidentAgreementShape()
+    first_members = IncidentMemberShape(many=True, help_text="At most 50; the address members has all.")
+    last_events = IncidentEventShape(many=True, help_text="At most 50, newest first; the address events has all.")
 
 
 IncidentPage = page_of(IncidentShape, "IncidentPage")
-MemberPage = page_of(MemberShape, "IncidentMemberPage")
-EventPage = page_of(EventShape, "IncidentEventPage")
+MemberPage = page_of(IncidentMemberShape, "IncidentMemberPage")
+EventPage = page_of(IncidentEventShape, "IncidentEventPage")
 
 
-class StepsShape(_Any):
-    items = StepShape(many=True)
+class IncidentStepsShape(_Any):
+    items = IncidentStepShape(many=True)
 
 
 class MemberRef(_Any):
@@ -181,18 +181,18 @@ class IncidentChange(_Any):
     of_version = _version()
 
 
-class AssignBody(_Any):
+class IncidentAssignBody(_Any):
     user_id = serializers.IntegerField(
         allow_null=True, min_value=1, max_value=2**63 - 1, help_text="A person of the project; null: nobody."
     )
     of_version = _version()
 
 
-class CommentBody(_Any):
+class IncidentCommentBody(_Any):
     text = serializers.CharField(max_length=COMMENT_MAX)
 
 
-class MembersBody(_Any):
+class IncidentMembersBody(_Any):
     members = MemberRef(many=True)
 
 
@@ -204,11 +204,11 @@ class IncidentMuteBody(_Any):
     until_worse = serializers.BooleanField(default=False, help_text="Until it gets worse, instead of a moment.")
 
 
-class MergeBody(_Any):
+class IncidentMergeBody(_Any):
     into = serializers.IntegerField(min_value=1, max_value=2**31 - 1, help_text="Number of the other incident.")
 
 
-class SplitBody(_Any):
+class IncidentSplitBody(_Any):
     members = serializers.ListField(
         child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), min_length=1, max_length=1_000,
         help_text="Ids of memberships, not all of them.",
@@ -216,11 +216,11 @@ class SplitBody(_Any):
     title = serializers.CharField(max_length=TITLE_MAX, required=False)
 
 
-class ReopenBody(_Any):
+class IncidentReopenBody(_Any):
     reason = serializers.CharField(max_length=NOTE_MAX)
 
 
-class StepBody(_Any):
+class IncidentStepBody(_Any):
     outcome = serializers.JSONField(
         required=False, help_text="Finishes the step. An object; `words` is what the timeline says of it."
     )
@@ -250,7 +250,7 @@ class SummaryLineShape(_Any):
 class IncidentSummaryShape(_Any):
     incident = IncidentShape()
     lines = serializers.ListField(child=serializers.CharField())
-    members = MemberShape(many=True)
+    members = IncidentMemberShape(many=True)
     steps = SummaryStepShape(many=True)
     timeline = SummaryLineShape(many=True, help_text="Oldest first.")
     is_cut = serializers.BooleanField(help_text="The timeline is longer: its newest lines are here.")
@@ -260,7 +260,7 @@ class IncidentSummaryShape(_Any):
     made_at = serializers.DateTimeField()
 
 
-class TimersShape(_Any):
+class IncidentStepTimersShape(_Any):
     triage, scope, isolate, respond, learn = (
         serializers.IntegerField(allow_null=True, min_value=TIMER_LEAST, max_value=TIMER_MOST, required=False)
         for _ in range(5)
@@ -268,7 +268,7 @@ class TimersShape(_Any):
 
 
 class IncidentTimersShape(_Any):
-    p0, p1, p2, p3 = (TimersShape(required=False) for _ in range(4))
+    p0, p1, p2, p3 = (IncidentStepTimersShape(required=False) for _ in range(4))
 
 
 class IncidentSettingsShape(_Any):

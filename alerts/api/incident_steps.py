@@ -28,7 +28,11 @@ STEP = OpenApiParameter("step", OpenApiTypes.STR, OpenApiParameter.PATH, enum=sa
 
 class IncidentStepsView(IncidentView):
     @shapes.describe(
-        "The steps of an incident", said.StepsShape, tag=TAG, path=(NUMBER,), detail="Those begun, of every round."
+        "The steps of an incident",
+        said.IncidentStepsShape,
+        tag=TAG,
+        path=(NUMBER,),
+        detail="Those begun, of every round.",
     )
     def get(self, request: Request, number: str) -> Response:
         return Response({"items": [shown.step(row) for row in list_steps(self.incident(number).id)]})
@@ -42,7 +46,7 @@ class IncidentStepView(IncidentView):
         said.IncidentDetailShape,
         tag=TAG,
         path=(NUMBER, STEP),
-        body=said.StepBody,
+        body=said.IncidentStepBody,
         detail="One of outcome, draft and is_open. A finished step lets the incident go on to the first that nobody "
         "finished; finished again, its outcome is another and nothing moves back. What the steps themselves do, "
         "such as verdicts, the scope's sentence, the change that was marked or closing, has addresses of its own.",
@@ -52,7 +56,7 @@ class IncidentStepView(IncidentView):
         held = self.incident(number)
         if step not in said.STEP_NAMES:
             raise not_found()
-        body = checked(said.StepBody, request)
+        body = checked(said.IncidentStepBody, request)
         given = [name for name in ("outcome", "draft", "is_open") if name in body]
         if len(given) != 1:
             raise bad_field("outcome", "or draft or is_open is required, and one alone", value=", ".join(given))

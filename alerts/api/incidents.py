@@ -34,7 +34,9 @@ _QUERY = (
 _PARAMETERS = (
     OpenApiParameter("state", OpenApiTypes.STR, enum=said.STATES, many=True, description="Any of these."),
     OpenApiParameter(
-        "severity", {"type": "integer", "minimum": 0, "maximum": 3}, many=True, description="P0 to P3, any of these."
+        "severity",
+        {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 3}},
+        description="P0 to P3, any of these.",
     ),
     OpenApiParameter("step", OpenApiTypes.STR, enum=said.STEP_NAMES, many=True, description="Any of these."),
     OpenApiParameter("verdict", OpenApiTypes.STR, enum=said.VERDICTS, many=True, description="Any of these."),
@@ -155,10 +157,15 @@ class IncidentAssignView(_One):
     acts = {"POST": "review"}
 
     @shapes.describe(
-        "Assign an incident", said.IncidentDetailShape, tag=TAG, path=(NUMBER,), body=said.AssignBody, problems=OUTDATED
+        "Assign an incident",
+        said.IncidentDetailShape,
+        tag=TAG,
+        path=(NUMBER,),
+        body=said.IncidentAssignBody,
+        problems=OUTDATED,
     )
     def post(self, request: Request, number: str) -> Response:
-        held, body = self.incident(number), checked(said.AssignBody, request)
+        held, body = self.incident(number), checked(said.IncidentAssignBody, request)
         with told():
             moving.assign(self.project, held.number, body["user_id"], version=body.get("of_version"), **self.by)
         return self.answer(number)
@@ -204,10 +211,15 @@ class IncidentCommentsView(_One):
         return _events(self, request, number, ("commented",))
 
     @shapes.describe(
-        "Comment on an incident", said.IncidentDetailShape, tag=TAG, status=201, path=(NUMBER,), body=said.CommentBody
+        "Comment on an incident",
+        said.IncidentDetailShape,
+        tag=TAG,
+        status=201,
+        path=(NUMBER,),
+        body=said.IncidentCommentBody,
     )
     def post(self, request: Request, number: str) -> Response:
-        held, body = self.incident(number), checked(said.CommentBody, request)
+        held, body = self.incident(number), checked(said.IncidentCommentBody, request)
         with told():
             moving.comment(self.project, held.number, body["text"], **self.by)
         return Response(self.detail(self.incident(number)), status=201)
@@ -258,13 +270,13 @@ class IncidentMembersView(_One):
         said.IncidentDetailShape,
         tag=TAG,
         path=(NUMBER,),
-        body=said.MembersBody,
+        body=said.IncidentMembersBody,
         detail="Alarms, alarms of probes and items of review queues that belong to no incident. What belongs to this "
         "one already changes nothing.",
         problems=WRONG_STATE,
     )
     def post(self, request: Request, number: str) -> Response:
-        held, body = self.incident(number), checked(said.MembersBody, request)
+        held, body = self.incident(number), checked(said.IncidentMembersBody, request)
         with told():
             regrouping.join(self.project, held.number, _members(body), **self.by)
         return self.answer(number)
@@ -303,12 +315,12 @@ class IncidentMergeView(_One):
         said.IncidentDetailShape,
         tag=TAG,
         path=(NUMBER,),
-        body=said.MergeBody,
+        body=said.IncidentMergeBody,
         detail="Everything that belongs to it belongs to the other one then, which is the answer. Both must go on.",
         problems=WRONG_STATE,
     )
     def post(self, request: Request, number: str) -> Response:
-        held, body = self.incident(number), checked(said.MergeBody, request)
+        held, body = self.incident(number), checked(said.IncidentMergeBody, request)
         with told():
             regrouping.merge(self.project, held.number, body["into"], **self.by)
         return self.answer(str(body["into"]))
@@ -323,12 +335,12 @@ class IncidentSplitView(_One):
         tag=TAG,
         status=201,
         path=(NUMBER,),
-        body=said.SplitBody,
+        body=said.IncidentSplitBody,
         detail="Some of its members become an incident of their own, which is the answer.",
         problems=WRONG_STATE,
     )
     def post(self, request: Request, number: str) -> Response:
-        held, body = self.incident(number), checked(said.SplitBody, request)
+        held, body = self.incident(number), checked(said.IncidentSplitBody, request)
         with told():
             made = regrouping.split(self.project, held.number, body["members"], title=body.get("title", ""), **self.by)
         return Response(self.detail(self.incident(str(made))), status=201)
@@ -342,12 +354,12 @@ class IncidentReopenView(_One):
         said.IncidentDetailShape,
         tag=TAG,
         path=(NUMBER,),
-        body=said.ReopenBody,
+        body=said.IncidentReopenBody,
         detail="A resolved one begins another round at triage; what was found before is kept.",
         problems=WRONG_STATE,
     )
     def post(self, request: Request, number: str) -> Response:
-        held, body = self.incident(number), checked(said.ReopenBody, request)
+        held, body = self.incident(number), checked(said.IncidentReopenBody, request)
         with told():
             regrouping.open_again(self.project, held.number, body["reason"], **self.by)
         return self.answer(number)
