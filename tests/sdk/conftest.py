@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import gzip
 import json
@@ -95,6 +96,22 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
+
+    def do_GET(self):
+        server = self.server
+        if server.hold is not None:
+            server.hold.wait(30)
+        with server.lock:
+            server.requests.append((self.path, dict(self.headers)))
+            status, headers = server.always or (server.answers.pop(0) if server.answers else (200, {}))
+        answer = (server.body or b'{"allowed": true}') if status == 200 else b"no"
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        with contextlib.suppress(OSError):  # nobody may wait for it any more
+            self.wfile.write(answer)
 
     def log_message(self, *arguments):
         pass

@@ -107,6 +107,26 @@ _YOURS = """
 """
 
 
+# Every REST question of a key asks this, for the same reason without the ORM.
+_OF_KEY = """
+    SELECT {columns} FROM projects_project AS p JOIN accounts_organisation AS o ON o.id = p.organisation_id
+    WHERE p.id = %s
+"""
+
+
+def project_of_key(project_id: int) -> Project | None:
+    """The project that a key is of, with its organisation; None where it is gone."""
+    fields, others = _columns()
+    with connection.cursor() as cursor:
+        cursor.execute(_of_key_query(), [project_id])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    project = _made(Project, fields, row[: len(fields)])
+    project.organisation = _made(Organisation, others, row[len(fields) :])
+    return project
+
+
 def projects_of(user: Person) -> list[Project]:
     """The projects of `user` by name, each with `your_role` and its organisation."""
     return _yours(user, "true", {})
@@ -154,6 +174,13 @@ def _yours_query(condition: str) -> str:
     fields, others = _columns()
     columns = [*(f'p."{field.column}"' for field in fields), *(f'o."{field.column}"' for field in others)]
     return _YOURS.format(columns=", ".join(columns), condition=condition)
+
+
+@cache
+def _of_key_query() -> str:
+    fields, others = _columns()
+    columns = [*(f'p."{field.column}"' for field in fields), *(f'o."{field.column}"' for field in others)]
+    return _OF_KEY.format(columns=", ".join(columns))
 
 
 def _made(model: type[M], fields: tuple[Field[Any, Any], ...], values: tuple[Any, ...]) -> M:

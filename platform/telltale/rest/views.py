@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from telltale.accounts.models import User
-from telltale.projects.access import ACT, get_project_for
+from telltale.projects.access import ACT, get_project_for, project_of_key
 from telltale.projects.keys import KeyHolder
 from telltale.projects.models import Project
 from telltale.rest.auth import BrowserAuthentication, KeyAuthentication
@@ -87,7 +87,7 @@ class ProjectView(APIView):
 def _project_of_key(holder: KeyHolder, slug: str) -> Project:
     if slug and slug != holder.project_slug:
         raise not_found()
-    project = Project.objects.select_related("organisation").filter(pk=holder.project_id).first()
+    project = project_of_key(holder.project_id)
     if project is None:
         raise not_found()
     return project

@@ -8,13 +8,14 @@
     with telltale.user("u_58f2"), telltale.session("s_9c41"), telltale.feature("returns"):
         answer("Can I return this?")
 
-Nothing here raises into the application or makes it wait; what goes wrong is logged once to the logger `telltale_sdk`
-and counted in `stats()`.
+Nothing here raises into the application or makes it wait (`budget_check` alone does, for a moment); what goes wrong
+is logged once to the logger `telltale_sdk` and counted in `stats()`.
 """
 
 from __future__ import annotations
 
 from telltale_sdk._api import (
+    budget_check,
     change,
     current_span,
     current_span_id,
@@ -33,6 +34,7 @@ from telltale_sdk._api import (
     tags,
     user,
 )
+from telltale_sdk._budgets import BudgetCheck
 from telltale_sdk._client import Stats
 from telltale_sdk._context import Setting, carry
 from telltale_sdk._observe import observe, observe_span
@@ -40,10 +42,12 @@ from telltale_sdk._span import Span
 from telltale_sdk._version import VERSION as __version__
 
 __all__ = [
+    "BudgetCheck",
     "Setting",
     "Span",
     "Stats",
     "__version__",
+    "budget_check",
     "carry",
     "change",
     "current_span",

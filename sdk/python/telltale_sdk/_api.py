@@ -11,7 +11,8 @@ from datetime import datetime, timezone
 from itertools import islice
 from typing import Any
 
-from telltale_sdk import _client, _config
+from telltale_sdk import _budgets, _client, _config
+from telltale_sdk._budgets import UNKNOWN, BudgetCheck
 from telltale_sdk._capture import MASK_FAILED, Mask, attribute_value, masked_text, to_label
 from telltale_sdk._client import Client, Stats
 from telltale_sdk._config import Config
@@ -358,6 +359,29 @@ def change(
     same = json.dumps(told, sort_keys=True, default=str)
     told["client_id"] = to_label(client_id) or "sdk-" + hashlib.sha256(same.encode()).hexdigest()[:32]
     return client.changes.put(told)
+
+
+@guarded(UNKNOWN)
+def budget_check(
+    user: str | None = None,
+    feature: str | None = None,
+    *,
+    timeout_seconds: float = _budgets.TIMEOUT_SECONDS,
+    kept_seconds: float = _budgets.KEPT_SECONDS,
+) -> BudgetCheck:
+    """Whether a user or feature may spend, and what its policy advises; those in force where none is given.
+
+    Waits `timeout_seconds` at most. Where Telltale does not answer, `allowed` is True and `is_known` False, and for
+    five seconds nobody waits for it again. An answer is used again for `kept_seconds`. The key needs the scope ingest
+    or read. Nothing is stopped by asking: the application does what it is advised.
+    """
+    client = _client.current()
+    if client is None:
+        return UNKNOWN
+    labels = frame.get().labels
+    user = _id(user, client.config.mask) if user is not None else labels.get("user.id")
+    feature = to_label(feature) if feature is not None else labels.get("telltale.feature")
+    return client.budgets.ask(user or None, feature or None, float(timeout_seconds), float(kept_seconds))
 
 
 def _quotes(evidence: Iterable[str], mask: Mask | None) -> list[str] | None:

@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, set_span_in_context
 
 from telltale_sdk import _guard
+from telltale_sdk._budgets import BudgetAsker
 from telltale_sdk._capture import to_label
 from telltale_sdk._config import Config
 from telltale_sdk._context import Frame
@@ -83,6 +84,7 @@ class Client:
         self.signals = SignalSender(config)
         self.scores = ScoreSender(config)
         self.changes = ChangeSender(config)
+        self.budgets = BudgetAsker(config)
         self.flushing: threading.Thread | None = None
         self.is_shared = config.provider is not None
         provider = shared_provider(config) if self.is_shared else own_provider(config)
@@ -140,6 +142,7 @@ class Client:
         self.signals.renew()
         self.scores.renew()
         self.changes.renew()
+        self.budgets.renew()
         self.flushing = None
 
 

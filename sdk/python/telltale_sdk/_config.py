@@ -17,6 +17,7 @@ TRACES_PATH = "/v1/traces"
 SIGNALS_PATH = "/api/v1/signals"
 SCORES_PATH = "/api/v1/scores"
 CHANGES_PATH = "/api/v1/changes"
+BUDGETS_PATH = "/api/v1/budgets/check"
 # Held until sent: about 20 kB a span with its texts, of which an application makes some hundred a second.
 QUEUE_SPANS = 4096
 QUEUE_BYTES = 32 * 1024 * 1024
