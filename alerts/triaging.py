@@ -24,7 +24,7 @@ from alerts.models import Incident, IncidentMember, TriageItem
 from alerts.moving import finish, holding, noted
 from alerts.read.flagged import Flagged, FlaggedRow, Flagging, TooSlow, flagged_rows, flagging_of
 from alerts.read.incidents import get_incident
-from alerts.read.triage import BEFORE, CONTROL, FLAGGED, VERDICTS, Deal, Drawn, ItemRow, as_json, get_deal
+from alerts.read.triage import BEFORE, CONTROL, FLAGGED, VERDICTS, Deal, Drawn, ItemRow, as_json, find_item, get_deal
 from alerts.series.asked import SeriesFault
 from alerts.stats.triage import ENOUGH
 from alerts.write import triage as write
@@ -337,8 +337,7 @@ def _ahead(incident_id: int, round: int, user_id: int | None, now: datetime) -> 
 
 
 def _item(incident_id: int, round: int, position: int, now: datetime) -> ItemRow:
-    found = get_deal(incident_id, round, now)
-    item = found.item(position) if found is not None else None
+    item = find_item(incident_id, round, position, now)
     if item is None:
         raise NotThere
     return item

@@ -21,7 +21,7 @@ from telltale.rest.body import checked
 WHY = ("real", "flagged", "kept")
 
 
-class CaseShape(serializers.Serializer[Any]):
+class IncidentCaseShape(serializers.Serializer[Any]):
     case = serializers.CharField(help_text="Its name: the trace's 32 hex digits, and : with 16 of a call.")
     trace_id = serializers.CharField()
     why = serializers.ChoiceField(
@@ -35,7 +35,7 @@ class CaseShape(serializers.Serializer[Any]):
     is_gone = serializers.BooleanField(help_text="Its trace is not stored any more.")
 
 
-class CaseExperimentShape(serializers.Serializer[Any]):
+class IncidentTriedShape(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     name = serializers.CharField()
     dataset = serializers.CharField()
@@ -44,12 +44,12 @@ class CaseExperimentShape(serializers.Serializer[Any]):
     is_recorded = serializers.BooleanField()
 
 
-class CasesShape(serializers.Serializer[Any]):
-    cases = CaseShape(many=True)
-    experiments = CaseExperimentShape(many=True)
+class IncidentCasesShape(serializers.Serializer[Any]):
+    cases = IncidentCaseShape(many=True)
+    experiments = IncidentTriedShape(many=True)
 
 
-class CasesBody(serializers.Serializer[Any]):
+class IncidentCasesBody(serializers.Serializer[Any]):
     cases = serializers.ListField(
         child=serializers.CharField(max_length=64), help_text=f"1 to {learning.CASES_MOST} names of cases."
     )
@@ -61,7 +61,7 @@ class CasesBody(serializers.Serializer[Any]):
     )
 
 
-class CasesAddedShape(serializers.Serializer[Any]):
+class IncidentCasesAddedShape(serializers.Serializer[Any]):
     dataset = serializers.CharField()
     version = serializers.IntegerField(help_text="Of the data set, with the cases in it.")
     added = serializers.IntegerField()
@@ -69,11 +69,11 @@ class CasesAddedShape(serializers.Serializer[Any]):
     gone = serializers.IntegerField(help_text="Those whose trace says nothing any more.")
 
 
-class ExperimentBody(serializers.Serializer[Any]):
+class IncidentExperimentBody(serializers.Serializer[Any]):
     experiment = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
 
 
-class ConditionShape(serializers.Serializer[Any]):
+class IncidentConditionShape(serializers.Serializer[Any]):
     key = serializers.CharField(help_text="decided, scope, cases, experiment or recovered.")
     words = serializers.CharField()
     detail = serializers.CharField(help_text="How far it is.")
@@ -81,14 +81,14 @@ class ConditionShape(serializers.Serializer[Any]):
     is_required = serializers.BooleanField(help_text="False: a warning that keeps nothing open.")
 
 
-class CloseShape(serializers.Serializer[Any]):
+class IncidentCloseShape(serializers.Serializer[Any]):
     is_closed = serializers.BooleanField()
     closed_at = serializers.DateTimeField(allow_null=True)
     override_reason = serializers.CharField()
-    conditions = ConditionShape(many=True)
+    conditions = IncidentConditionShape(many=True)
 
 
-class CloseBody(serializers.Serializer[Any]):
+class IncidentCloseBody(serializers.Serializer[Any]):
     override_reason = serializers.CharField(
         required=False, allow_blank=True, max_length=NOTE_MAX,
         help_text="Closes it although conditions are not met: administrators, keys of scope admin.",
@@ -100,7 +100,7 @@ class CasesView(IncidentPartView):
     acts = {"GET": "read", "POST": "review"}
 
     @shapes.describe(
-        "List failing cases", CasesShape, tag=TAG, path=(NUMBER,),
+        "List failing cases", IncidentCasesShape, tag=TAG, path=(NUMBER,),
         detail="Those people called real first, then flagged ones nobody decided; and the experiments over the data "
         "sets that hold them.",
     )  # fmt: skip
@@ -108,13 +108,14 @@ class CasesView(IncidentPartView):
         return Response(self._shown(self.incident(number)))
 
     @shapes.describe(
-        "Add failing cases to a data set", CasesAddedShape, tag=TAG, path=(NUMBER,), body=CasesBody, problems=MOVED,
+        "Add failing cases to a data set", IncidentCasesAddedShape, tag=TAG, path=(NUMBER,), body=IncidentCasesBody,
+        problems=MOVED,
         detail="Each becomes an item with its question, the answer that failed beside it, its origin and the chance it "
         "had to be dealt. One of `dataset` and `name`.",
     )  # fmt: skip
     def post(self, request: Request, number: str) -> Response:
         row = self.incident(number)
-        body = checked(CasesBody, request)
+        body = checked(IncidentCasesBody, request)
         with told():
             wanted = [learning.read_ref(each) for each in body["cases"][: learning.CASES_MOST + 1]]
             added = learning.add_cases(
@@ -155,12 +156,13 @@ class IncidentExperimentView(IncidentPartView):
     acts = {"PUT": "review"}
 
     @shapes.describe(
-        "Record the experiment over the cases", CloseShape, tag=TAG, path=(NUMBER,), body=ExperimentBody,
-        problems=MOVED, detail="A done experiment over a data set that holds the cases. Answers what closing needs.",
+        "Record the experiment over the cases", IncidentCloseShape, tag=TAG, path=(NUMBER,),
+        body=IncidentExperimentBody, problems=MOVED,
+        detail="A done experiment over a data set that holds the cases. Answers what closing needs.",
     )  # fmt: skip
     def put(self, request: Request, number: str) -> Response:
         row = self.incident(number)
-        body = checked(ExperimentBody, request)
+        body = checked(IncidentExperimentBody, request)
         with told():
             learning.record_experiment(
                 self.project, row.number, body["experiment"], user=self.person, request=self.http, actor=self.actor
@@ -172,7 +174,7 @@ class CloseView(IncidentPartView):
     acts = {"GET": "read", "POST": "review"}
 
     @shapes.describe(
-        "What closing needs", CloseShape, tag=TAG, path=(NUMBER,),
+        "What closing needs", IncidentCloseShape, tag=TAG, path=(NUMBER,),
         detail="A person decided, the scope is written, failing cases are in a data set, and one experiment over them "
         "is recorded. A series still outside its limits is a warning.",
     )  # fmt: skip
@@ -180,13 +182,13 @@ class CloseView(IncidentPartView):
         return Response(close_json(self.project.pk, self.incident(number)))
 
     @shapes.describe(
-        "Close an incident", CloseShape, tag=TAG, path=(NUMBER,), body=CloseBody,
+        "Close an incident", IncidentCloseShape, tag=TAG, path=(NUMBER,), body=IncidentCloseBody,
         problems={409: "A condition is not met: `errors` names each. Or somebody changed it meanwhile."},
         detail="Refused until every condition is met. Closing what is closed changes nothing.",
     )  # fmt: skip
     def post(self, request: Request, number: str) -> Response:
         row = self.incident(number)
-        body = checked(CloseBody, request)
+        body = checked(IncidentCloseBody, request)
         with told():
             closing.close(
                 self.project, row.number, override_reason=body.get("override_reason", ""),

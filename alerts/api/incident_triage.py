@@ -91,30 +91,30 @@ class TriageShape(serializers.Serializer[Any]):
     items = TriageItemShape(many=True)
 
 
-class VerdictBody(serializers.Serializer[Any]):
+class TriageVerdictBody(serializers.Serializer[Any]):
     position = serializers.IntegerField(min_value=1, max_value=32_767)
     verdict = serializers.ChoiceField(VERDICTS)
     note = serializers.CharField(required=False, allow_blank=True, max_length=ITEM_NOTE_MAX)
 
 
-class VerdictsBody(serializers.Serializer[Any]):
-    verdicts = VerdictBody(many=True, help_text=f"1 to {VERDICTS_MOST}; each is taken or refused by itself.")
+class TriageVerdictsBody(serializers.Serializer[Any]):
+    verdicts = TriageVerdictBody(many=True, help_text=f"1 to {VERDICTS_MOST}; each is taken or refused by itself.")
 
 
-class VerdictRowShape(serializers.Serializer[Any]):
+class TriageVerdictRowShape(serializers.Serializer[Any]):
     index = serializers.IntegerField(help_text="Its place in the request.")
     accepted = serializers.BooleanField()
     detail = serializers.CharField(help_text="Why it was not taken.")
 
 
-class VerdictsShape(serializers.Serializer[Any]):
+class TriageVerdictsShape(serializers.Serializer[Any]):
     accepted = serializers.IntegerField()
     refused = serializers.IntegerField()
     left = serializers.IntegerField(help_text="Responses nobody said anything of.")
-    rows = VerdictRowShape(many=True)
+    rows = TriageVerdictRowShape(many=True)
 
 
-class ConclusionBody(serializers.Serializer[Any]):
+class TriageConclusionBody(serializers.Serializer[Any]):
     verdict = serializers.ChoiceField(tuple(Verdict))
     note = serializers.CharField(
         required=False, allow_blank=True, max_length=NOTE_MAX,
@@ -176,7 +176,7 @@ class TriageVerdictsView(IncidentPartView):
     acts = {"PUT": "review"}
 
     @shapes.describe(
-        "Say verdicts", VerdictsShape, tag=TAG, path=(NUMBER,), body=VerdictsBody, problems=MOVED,
+        "Say verdicts", TriageVerdictsShape, tag=TAG, path=(NUMBER,), body=TriageVerdictsBody, problems=MOVED,
         detail="real: a failure that a user met; false: nothing wrong with it; unsure. What another said before stays, "
         "and its row says so.",
     )  # fmt: skip
@@ -227,13 +227,13 @@ class TriageConclusionView(_Triage):
     acts = {"POST": "review"}
 
     @shapes.describe(
-        "Decide real or false alarm", TriageShape, tag=TAG, path=(NUMBER,), body=ConclusionBody, problems=MOVED,
+        "Decide real or false alarm", TriageShape, tag=TAG, path=(NUMBER,), body=TriageConclusionBody, problems=MOVED,
         detail="A real one goes on to scope. A false alarm closes the incident and counts in the record of its "
         "monitors.",
     )  # fmt: skip
     def post(self, request: Request, number: str) -> Response:
         row = self.incident(number)
-        body = checked(ConclusionBody, request)
+        body = checked(TriageConclusionBody, request)
         with told():
             triaging.conclude(
                 self.project, row.number, body["verdict"], body.get("note", ""), user=self.person, request=self.http,
@@ -246,7 +246,7 @@ def _refusal(raw: Any) -> str:
     """What is wrong with one verdict before it is looked at; "" where nothing is."""
     if not isinstance(raw, dict):
         raise bad_field("verdicts", "holds what is no object", limit="objects with position and verdict", value=raw)
-    form = VerdictBody(data=raw)
+    form = TriageVerdictBody(data=raw)
     unknown = sorted(str(key) for key in set(raw) - set(form.fields))
     if unknown:
         return f"{unknown[0][:80]!r} is an unknown field"

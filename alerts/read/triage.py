@@ -134,6 +134,13 @@ def get_deal(incident_id: int, round: int, now: datetime) -> Deal | None:
     )
 
 
+def find_item(incident_id: int, round: int, position: int, now: datetime) -> ItemRow | None:
+    """One response that was dealt; None where there is none at this place. One query."""
+    rows = TriageItem.objects.filter(incident_id=incident_id, round=round, position=position)
+    row = rows.select_related("user", "leased_by").first() if 0 < position < 2**15 else None
+    return None if row is None else _item(row, now)
+
+
 def as_json(drawn: Drawn) -> dict[str, Any]:
     """A stretch as it is kept."""
     return {

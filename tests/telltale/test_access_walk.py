@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -19,7 +19,7 @@ from django.urls import URLPattern, get_resolver
 
 from alerts import notifying, routing
 from alerts.detectors.base import Baseline as Learned
-from alerts.models import Alarm, Baseline, Delivery, DriftReference, Incident, Monitor
+from alerts.models import Alarm, Baseline, Delivery, DriftReference, Incident, Monitor, TriageItem
 from evals import probing
 from evals.keeping import By
 from evals.models import ProbeAlarm, ProbeRun, ProbeSeries
@@ -121,8 +121,8 @@ class Ids:
             "channel": self.channel, "channel_id": self.channel, "route": self.route, "route_id": self.route,
             "silence": self.silence, "silence_id": self.silence, "delivery": self.delivery,
             "delivery_id": self.delivery,
-            "suite": self.suite, "key": "sum", "number": self.number, "step": "triage", "position": 987_654, "series_id": self.series,
-            "probe_alarm": self.probe_alarm,
+            "suite": self.suite, "key": "sum", "number": self.number, "step": "triage", "series_id": self.series,
+            "probe_alarm": self.probe_alarm, "position": 1,
         }  # fmt: skip
         route = re.sub(r"\(\?P<uidb36>.*\$$", "1-sample-token/", route.replace("^", ""))
         route = re.sub(r"\(\?:[^)]*\)\?(.*?)/\?\$$", r"\1", route)
@@ -303,7 +303,8 @@ def _watched(project: Project, holder: Client) -> dict[str, int]:
     moments = {"opened_at": end, "began_at": end, "last_moved_at": end}
     # Each project counts from 1: another number there is none of here.
     number = 1 if project.slug == "shop" else 2
-    Incident.objects.create(project=project, number=number, title="Errors rose", severity=2, **moments)
+    held = Incident.objects.create(project=project, number=number, title="Errors rose", severity=2, **moments)
+    TriageItem.objects.create(incident=held, round=1, position=1, origin="flagged", trace_id=UUID(int=1), pi=1.0)
     made = {"budget": budget, "monitor": of["monitor"].pk, "baseline": baseline.pk, "alarm": alarm.pk}
     return made | {"reference": reference.pk, "number": number}
 
