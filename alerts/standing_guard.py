@@ -125,8 +125,8 @@ class Guard(threading.Thread):
             try:
                 self.turn()
             except (Error, OperationalError):
-                # /readyz says that the database is away; nobody could be told from here.
-                continue
+                # /readyz says that the database is away or migrated; when it is back, everything has time to begin.
+                self.started_at = clock.now()
             except Exception as error:
                 logger.error("the watchdog could not look", exc_info=error)
             finally:

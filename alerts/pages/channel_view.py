@@ -98,9 +98,11 @@ class SilenceLine:
     is_over: bool
 
 
-def card(row: ChannelRow) -> Card:
-    """A channel with the words for its state."""
+def card(row: ChannelRow, *, mail_leaves: bool = True) -> Card:
+    """A channel with the words for its state. `mail_leaves`: the installation has a mail server."""
     ribbon, word = CHANNEL_STATES[row.state]
+    if row.kind is ChannelKind.EMAIL and not mail_leaves and row.state in {"new", "working"}:
+        ribbon, word = "watch", "No mail server"
     routes = tuple(RouteLine(each.id, what_words(each), when_words(each), each.is_on) for each in row.routes)
     is_webhook = row.kind is ChannelKind.WEBHOOK
     return Card(row, ABOUT[row.kind].label, ribbon, word, where(row), routes, is_webhook)

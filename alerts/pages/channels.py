@@ -17,6 +17,7 @@ from alerts.notices.settings import CHANNELS_MAX
 from alerts.pages import channel_view as view
 from alerts.read import notices as read
 from alerts.read.notices import ChannelRow, RouteRow
+from telltale.accounts.mail import is_by_smtp
 from telltale.accounts.models import User
 from telltale.lib import clock
 from telltale.lib.faults import Fault, ItemRefused
@@ -36,7 +37,7 @@ def _list(request: HttpRequest, project: Project, **more: Any) -> HttpResponse:
     found = [row for row in rows if row.archived_at is None]
     context = {
         "project": project,
-        "cards": [view.card(row) for row in found],
+        "cards": [view.card(row, mail_leaves=is_by_smtp()) for row in found],
         "archived": [view.card(row) for row in rows if row.archived_at is not None],
         "kinds": ABOUT.values(),
         "telling": read.get_notice_settings(project.pk),
