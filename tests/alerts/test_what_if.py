@@ -11,11 +11,13 @@ from fractions import Fraction
 import orjson
 import pytest
 import time_machine
+from django.db import connection
 
 from alerts import what_if
 from alerts.allowances.by_hand import EXAMPLE, reckon
 from alerts.allowances.repeats import Said, find_repeats, normal
 from alerts.allowances.routing import Asked, change_of, route
+from tests.evals.estimate_rows import make_judge
 from tests.traces.conftest import shop  # noqa: F401
 from tests.traces.cost_rows import Traffic, price
 from traces.read import TooSlow
@@ -317,3 +319,55 @@ def test_the_page_names_what_it_did_not_understand_and_what_took_too_long(shop, 
 
     monkeypatch.setattr(what_if, "ask", slow)
     assert shop.bob.get("/p/shop/cost/what-if/").status_code == 503
+
+
+def judge(project, least=0):
+    """Judge every trace: 4 of 5 where the small model answered, 4 and 5 in turn elsewhere; hard to answer from 3 on."""
+    version = make_judge(project)
+    rows = (
+        "INSERT INTO evals_score (project_id, judge_id, judge_version_id, rubric_version_id, score_id, source,"
+        " target_kind, trace_id, started_at, name, data_type, number, pi, made_at, updated_at)"
+        " SELECT project_id, %s, %s, %s, row_number() OVER (ORDER BY started_at, trace_id) + 1000, 1, 1, trace_id,"
+        " started_at, 'correctness', 1, CASE WHEN 'gpt-4o' = ANY (models)"
+        " THEN 4 ELSE 3 END + row_number() OVER (ORDER BY trace_id) %% 2,"
+        " 0.5, now(), now() FROM traces_trace WHERE project_id = %s LIMIT %s"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(rows, [version.judge_id, version.pk, version.rubric_version_id, project.pk, least or 1000])
+
+
+def test_judges_say_what_the_easy_requests_lose(ask, traffic, shop):  # noqa: F811
+    traffic.send(traffic.call(day(15), model=GPT, n=30), traffic.call(day(15, 10), n=30))
+    judge(shop.project)
+
+    found = ask("?model=gpt-4o-mini&share=100&cache=none&quality=quality/correctness")["quality"]
+
+    assert (found["of_model"]["n"], found["of_others"]["n"]) == (30, 30)
+    assert found["of_model"]["mean"] == pytest.approx(3.5)
+    assert found["of_others"]["mean"] == pytest.approx(4.5)
+    assert found["difference"]["mean"] == pytest.approx(-1.0)
+    assert found["difference"]["low"] < -1 < found["difference"]["high"] < 0
+    words = page_text(shop.bob.get("/p/shop/cost/what-if/?model=gpt-4o-mini&share=100&quality=quality/correctness"))
+    assert "The cheaper model’s answers are scored lower: −1.00 (95% CI" in words
+
+
+def test_with_few_scores_nobody_knows(ask, traffic, shop):  # noqa: F811
+    traffic.send(traffic.call(day(15), model=GPT, n=25), traffic.call(day(15, 10), n=3))
+    judge(shop.project)
+
+    found = ask("?model=gpt-4o-mini&share=100&cache=none&quality=quality/correctness")["quality"]
+
+    assert (found["of_model"], found["difference"]) == (
+        {"n": 3, "needed": 20, "mean": None, "low": None, "high": None}, None,
+    )  # fmt: skip
+
+
+def test_judged_difficulty_looks_at_what_was_judged(ask, traffic, shop):  # noqa: F811
+    traffic.send(traffic.call(day(15), model=GPT, n=20), traffic.call(day(15, 10), model=GPT, n=10))
+    judge(shop.project, least=20)
+
+    hard = ask("?model=gpt-4o-mini&share=50&cache=none&difficulty=quality/correctness")
+    easy = ask("?model=gpt-4o-mini&share=50&cache=none&difficulty=quality/correctness&hard=low")
+
+    assert (hard["routed"]["n"], hard["routed"]["moved"], hard["routed"]["cut"]) == (20, 10, 4)
+    assert (hard["is_complete"], easy["routed"]["cut"]) == (False, -5)

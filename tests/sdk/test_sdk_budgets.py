@@ -14,7 +14,7 @@ from telltale_sdk import _budgets
 
 SPENT = {
     "allowed": True, "over": False, "advice": "cheaper_model", "with": "gpt-4o-mini", "is_stale": False,
-    "budget": {"name": "People", "spent_usd": "0.81", "limit_usd": "1", "share": 0.81, "resets_at": "2026-12-01T00:00Z"},
+    "budget": {"name": "People", "spent_usd": "0.81", "limit_usd": "1", "share": 0.81, "resets_at": "2026-12-01"},
 }  # fmt: skip
 
 
