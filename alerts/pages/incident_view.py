@@ -83,6 +83,8 @@ class Line:
 def minutes_words(minutes: float) -> str:
     """A length of time: "30 min", "1 h", "1 h 30 min", "2 days"."""
     whole = max(round(minutes), 0)
+    if not whole:
+        return "under 1 min"
     if whole < 60:
         return f"{whole} min"
     if whole < 60 * 48:
@@ -173,11 +175,10 @@ def lede(incident: IncidentRow, members: Sequence[MemberRow]) -> str:
 
 def stands(incident: IncidentRow, zone: ZoneInfo, now: datetime) -> str:
     """Where its series stand, in a few words: "out of limits since 08:10", "quiet since 10:05"."""
-    if incident.quiet_since is not None:
-        return f"quiet since {fmt.moment(incident.quiet_since, zone, now, seconds=False)}"
-    if not incident.members:
+    if incident.quiet_since is None and not incident.members:
         return ""
-    return f"out of limits since {fmt.moment(incident.began_at, zone, now, seconds=False)}"
+    at = fmt.moment(incident.quiet_since or incident.began_at, zone, now, seconds=False).replace("Today", "today")
+    return f"{'out of limits' if incident.quiet_since is None else 'quiet'} since {at}"
 
 
 def headline(rows: Sequence[IncidentRow], now: datetime) -> str:
