@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from django.http import HttpRequest
 from numpy.typing import NDArray
 
 from alerts.incidents import checks, isolated, scopes
+from alerts.incidents.scoped import proposed
 from alerts.incidents.types import NOTE_MAX, NotThere, Step
 from alerts.models import Incident
 from alerts.moving import finish, holding, noted
@@ -25,9 +26,11 @@ from alerts.read.onset import Began, began
 from alerts.read.prompts import prompt_text
 from alerts.read.scope_rows import ScopeRows, scope_rows
 from alerts.series.asked import SeriesFault
+from alerts.stats.changepoint import change_in_share
 from alerts.stats.isolate import Contrast, Logged, contrast_of, rank_changes
 from alerts.stats.slices import NOT_LOOKED
 from alerts.write import incidents as write
+from evals.stats.results import TooLittle
 from telltale.accounts.models import User
 from telltale.lib.faults import Fault, ItemRefused
 from telltale.lib.format import iso
@@ -41,6 +44,8 @@ LOOKED_BACK = timedelta(days=14)
 CHANGES_MOST, SHOWN_MOST = 200, 40
 # Versions are compared over the incident's stretch and as long before it began, at most.
 BESIDE = timedelta(days=2)
+# Responses of a part whose own series is worth a look.
+PART_LEAST = 50
 DIFFERENCES_MOST = 3
 # The attribute of responses that a change's version is a value of.
 _ATTRIBUTES: Mapping[Kind, str] = {
@@ -59,7 +64,9 @@ def look(project: Project, incident: Incident, scope_body: Mapping[str, Any] | N
     at = found.at or incident.began_at
     changes = changes_between(project.pk, at - LOOKED_BACK, max(by.end, at), limit=CHANGES_MOST)
     rows = _rows(by, at)
-    buckets = _buckets(rows, at) if rows is not None else None
+    buckets = _buckets(rows) if rows is not None else None
+    if found.at is None and rows is not None and rows.bad.any():
+        found = _of_part(rows, scope_body, incident.pk) or found
     scope = affected(incident, scope_body)
     regression = _regression(scope_body)
     contrasts = {change.id: _contrast(change, rows, buckets, at) for change in changes}
@@ -173,9 +180,48 @@ def _rows(by: Flagging, at: datetime) -> ScopeRows | None:
         return None
 
 
-def _buckets(rows: ScopeRows, at: datetime) -> NDArray[np.int64]:
+def _of_part(rows: ScopeRows, scope_body: Mapping[str, Any] | None, seed: int) -> Began | None:
+    """Where the share of bad of the part that scope proposed began to differ; None where that is not clear either.
+
+    A part moves more than the whole that holds it. It was named for a shift against the baseline beyond chance, so that
+    looking at it is no search for a change.
+    """
+    for one in proposed(scope_body or {})[:2]:
+        if any(name not in rows.attributes for name, _ in one["parts"]):
+            continue
+        mask = np.logical_and.reduce(
+            [np.array(rows.attributes[name], dtype=object) == value for name, value in one["parts"]]
+        )
+        times = _seconds(rows)[mask]
+        if times.size < PART_LEAST:
+            continue
+        size = 900.0 if float(np.ptp(times)) <= 24 * 3600 else 3600.0
+        first = np.floor_divide(times.min(), size)
+        place = (np.floor_divide(times, size) - first).astype(np.intp)
+        n = np.bincount(place)
+        k = np.bincount(place[rows.bad[mask]], minlength=n.size)
+        change = change_in_share(k, n, seed=seed)
+        if not isinstance(change, TooLittle) and change.clear:
+            starts = [datetime.fromtimestamp((first + step) * size, UTC) for step in range(n.size)]
+            at, low, high = (starts[min(step, n.size - 1)] for step in (change.split, change.low, change.high))
+            series = tuple(
+                (start, (int(bad) / int(all_) if all_ else None), int(all_))
+                for start, bad, all_ in zip(starts, k, n, strict=True)
+            )
+            return Began(
+                at, low, high, timedelta(seconds=size), change.p, change.before, change.after, n.size, True,
+                change.method, f"of {one['name']} alone", series,
+            )  # fmt: skip
+    return None
+
+
+def _seconds(rows: ScopeRows) -> NDArray[np.float64]:
+    return np.fromiter((each.timestamp() for each in rows.started_at), np.float64, len(rows.started_at))
+
+
+def _buckets(rows: ScopeRows) -> NDArray[np.int64]:
     """The window of each response: quarters of an hour in a short stretch, else hours."""
-    times = np.fromiter((each.timestamp() for each in rows.started_at), np.float64, len(rows.started_at))
+    times = _seconds(rows)
     is_short = times.size > 0 and float(np.ptp(times)) <= 12 * 3600
     return np.floor_divide(times, 900 if is_short else 3600).astype(np.int64)
 

@@ -224,7 +224,8 @@ def _began(body: Mapping[str, Any], zone: ZoneInfo) -> str:
     at, low, high = (datetime.fromisoformat(onset[name]).astimezone(zone) for name in ("at", "low", "high"))
     same_day = low.date() == high.date() == at.date()
     style = "%H:%M" if same_day else "%a %d %b %H:%M"
-    return f"It began {at:%a %d %b %H:%M} (95% interval {low.strftime(style)}{fmt.EN_DASH}{high.strftime(style)})."
+    told = f"It began {at:%a %d %b %H:%M} (95% interval {low.strftime(style)}{fmt.EN_DASH}{high.strftime(style)})"
+    return f"{told}, by the share {onset['words']}." if onset["words"] else f"{told}."
 
 
 def _figure(body: Mapping[str, Any], zone: ZoneInfo) -> charts.Figure | None:
@@ -233,7 +234,8 @@ def _figure(body: Mapping[str, Any], zone: ZoneInfo) -> charts.Figure | None:
     known = [value for _, value, _ in series if value is not None]
     if len(known) < 2:
         return None
-    unit = unit_of(find_metric(body["metric"]))
+    is_part = onset["at"] is not None and bool(onset["words"])
+    unit = charts.SHARE if is_part else unit_of(find_metric(body["metric"]))
     half = onset["window_seconds"] / 2
     xs = [at.timestamp() + half for at, _, _ in series]
     start, end = xs[0] - half, xs[-1] + half
@@ -265,7 +267,7 @@ def _figure(body: Mapping[str, Any], zone: ZoneInfo) -> charts.Figure | None:
             charts.Mark(x, value, "c-pt", 2) for x, (_, value, _) in zip(xs, series, strict=True) if value is not None
         ],
     )
-    name = body["monitor"] or "The series"
+    name = f"Share affected {onset['words']}" if is_part else body["monitor"] or "The series"
     finding = f"{name}, in windows of {_minutes(onset['window_seconds'])}"
     rows = tuple(
         charts.Row((f"{at.astimezone(zone):%a %d %b %H:%M}", unit.text(value), fmt.count(n)))

@@ -73,7 +73,8 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Slices with more bad than outside at q, the likeliest first: what was always bad last, though never left out.
+    """Slices with more bad than outside at q, the likeliest first: what stands beyond chance, then what may be chance,
+    what was always bad last, though never left out.
 
     `unclear`: single values tested and not found over-represented, for the page's grey bars. `tested` slices in all, of
     which `pairs` pairs; `too_few`: values and pairs with some but under 10 bad rows; `left_out`: candidates beyond the
@@ -147,7 +148,7 @@ def find_scope(
             lines[at] = replace(lines[at], is_proposed=True)
     singles = {candidates[at].parts[0]: at for at in range(len(lines)) if len(candidates[at].parts) == 1}
     kept = [at for at in found if _stands_out(candidates[at], lines, at, singles)]
-    kept.sort(key=lambda at: (lines[at].was_always_bad, -lines[at].excess, lines[at].name))
+    kept.sort(key=lambda at: (not lines[at].is_proposed, lines[at].was_always_bad, -lines[at].excess, lines[at].name))
     return Scope(
         slices=_grouped(kept, candidates, lines, whole, singles),
         unclear=tuple(
@@ -332,5 +333,9 @@ def _grouped(
         else:
             also.setdefault(head, []).append(lines[at].name)
     # What a pair holds comes after the pair, whatever noise adds to the wider slice.
-    heads.sort(key=lambda at: (lines[at].was_always_bad, at in through, -lines[at].excess, lines[at].name))
+    heads.sort(
+        key=lambda at: (
+            not lines[at].is_proposed, lines[at].was_always_bad, at in through, -lines[at].excess, lines[at].name,
+        )
+    )  # fmt: skip
     return tuple(replace(lines[at], also=tuple(also.get(at, ())), through=through.get(at)) for at in heads)

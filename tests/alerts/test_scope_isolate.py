@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -139,6 +139,25 @@ def test_without_a_start_no_change_is_proposed(project):
     assert body["onset"]["at"] is None
     assert "no clear start" in body["onset"]["words"]
     assert {one["match"] for one in body["changes"]} == {"none"}
+
+
+def test_the_part_tells_when_it_began_where_the_whole_does_not(project):
+    """One of twenty features fails: its monitor's series of all requests hardly moves."""
+    now = clock.now().replace(minute=0, second=0, microsecond=0)
+    began = now - 4 * HOUR
+
+    def rate(row):
+        return 0.5 if row["at"] >= began and row["feature"] == "f7" else 0.1
+
+    rows = traffic(11, 6_000, now - 24 * HOUR, 24, rate, feature=[f"f{at}" for at in range(20)])
+    add_requests(project, rows)
+    incident = make_incident(project, make_alarm(make_monitor(project, errors()), began))
+    looking.make(incident, "scope")
+
+    onset = looking.make(incident, "isolate").body["onset"]
+
+    assert onset["words"] == "of feature f7 alone"
+    assert abs((datetime.fromisoformat(onset["at"]) - began).total_seconds()) <= 3600
 
 
 def test_people_write_the_scope_and_mark_the_cause(planted, alice):
