@@ -22,7 +22,7 @@ KIND = "score"
 
 # Chosen on streams of judge scores (docs/decisions/0009): the slow one is what finds a fall of .22 sd.
 SINGLE = (Rule("EWMA 0.022", 0, 0.022, 0.5), Rule("EWMA 0.085", 0, 0.085, 0.5))
-MEANS = (Rule("EWMA 0.05", 0, 0.05, 0.3), Rule("EWMA 0.2", 0, 0.2, 0.65), Rule("one point", 0, 1.0, 0.05))
+MEANS = (Rule("EWMA 0.04", 0, 0.04, 0.3), Rule("EWMA 0.12", 0, 0.12, 0.65), Rule("one point", 0, 1.0, 0.05))
 # Distinct scores that each keep their rank; of more, so many quantiles do, with straight lines between.
 _KNOTS = 64
 
