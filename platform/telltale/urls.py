@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("traces.api.urls")),
     path("api/v1/", include("evals.api.urls")),
     path("api/v1/", include("alerts.api.urls")),
+    path("api/v1/", include("telltale.web.api.urls")),
     path("", include("traces.urls")),
     path("", include("evals.urls")),
     path("", include("alerts.urls")),

@@ -16,6 +16,8 @@ CONNECTIONS, JUDGES, RUBRICS = P + "settings/connections/", P + "judges/", P + "
 
 PAGES: dict[str, tuple[Role | None, Role | None]] = {
     P: (VIEWER, None),
+    P + "inbox/": (VIEWER, None),
+    P + "inbox/act/": (None, REVIEWER),
     P + "welcome/": (VIEWER, ADMIN),
     P + "welcome/status/": (VIEWER, None),
     P + "traces/": (VIEWER, None),
@@ -237,6 +239,8 @@ READ, CHANGE, NOTE = (VIEWER, "read"), (ADMIN, "admin"), (REVIEWER, "write")
 MEASURE = (ENGINEER, "write")
 REST: dict[str, dict[str, tuple[Role | None, str]]] = {
     "api/v1/project": {"GET": READ, "PATCH": CHANGE},
+    "api/v1/overview": {"GET": READ},
+    "api/v1/inbox": {"GET": READ, "POST": (REVIEWER, "write")},
     "api/v1/audit": {"GET": CHANGE},
     "api/v1/keys": {"GET": (VIEWER, "admin"), "POST": CHANGE},
     "api/v1/keys/<str:key_id>": {"PATCH": CHANGE, "DELETE": CHANGE},

@@ -8,6 +8,7 @@ from typing import Any
 from django.http import Http404, HttpRequest
 
 from alerts import standing_guard
+from alerts.read.waiting import MOST, read_waiting
 from alerts.standing_guard import Look
 from telltale.accounts.mail import is_by_smtp
 from telltale.projects.access import get_project_for, may, projects_of
@@ -59,6 +60,16 @@ class Shell:
     def phone(self) -> list[NavLink]:
         """The sections in the phone's bottom bar."""
         return [link for section in self.nav for link in section.links if link.on_phone][:4]
+
+    @cached_property
+    def waiting(self) -> dict[str, str]:
+        """What waits, as the sections of these paths show it; where nothing does they have none. One query."""
+        project = self.project
+        if project is None:
+            return {}
+        found = read_waiting(project.pk)
+        counts = {"incidents/": found.incidents, "review/": found.reviews}
+        return {path: f"{n:,}" if n < MOST else f"{MOST - 1}+" for path, n in counts.items() if n}
 
     @cached_property
     def settings(self) -> tuple[NavLink, ...]:

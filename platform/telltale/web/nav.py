@@ -30,7 +30,11 @@ class NavGroup:
 NAV = (
     NavGroup(
         "",
-        (NavItem("", "Overview", "home", on_phone=True),),
+        (
+            NavItem("", "Overview", "home", on_phone=True),
+            NavItem("inbox/", "Inbox", "review", on_phone=True),
+            NavItem("incidents/", "Incidents", "incident", on_phone=True),
+        ),
     ),
     NavGroup(
         "Explore",
@@ -59,7 +63,7 @@ NAV = (
     NavGroup(
         "Alerts",
         (
-            NavItem("monitors/", "Monitors", "chart", on_phone=True),
+            NavItem("monitors/", "Monitors", "chart"),
             NavItem("drift/", "Drift", "drift"),
             NavItem("probes/", "Probes", "probe"),
             NavItem("questions/", "Questions", "info"),
@@ -70,7 +74,7 @@ NAV = (
         "Project",
         (
             NavItem("accounting/", "Accounting", "db"),
-            NavItem("settings/", "Settings", "settings", on_phone=True),
+            NavItem("settings/", "Settings", "settings"),
         ),
     ),
 )
@@ -98,6 +102,7 @@ class NavLink:
     icon: str
     is_current: bool
     on_phone: bool
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,7 @@ def _links(items: tuple[NavItem, ...], slug: str, role: Role | None, path: str, 
         href = f"/p/{slug}/{item.path}"
         is_current = path == href if exact or not item.path else path.startswith(href)
         if is_at_least(role, item.at_least):
-            links.append(NavLink(href, item.label, item.icon, is_current, item.on_phone))
+            links.append(NavLink(href, item.label, item.icon, is_current, item.on_phone, item.path))
     return tuple(links)
 
 

@@ -235,7 +235,8 @@ def headline(cards: Sequence[Card], incidents: Sequence[IncidentRow], front: Fro
         stands = words.moment(sight.stands_since, front.zone, front.now)
         told = f"Telltale stands still since {stands}: nobody knows what happened after that."
         before = _wrong_words([card for card in cards if card.is_bad], front)
-        return f"{told} Before: {before[:1].lower()}{before[1:]}" if before else told
+        was = before.replace(" are out ", " were out ").replace(" is out ", " was out ")
+        return f"{told} Before: {was[:1].lower()}{was[1:]}" if before else told
     states = _by_pillar(cards)
     parts = [_wrong_words([card for card in cards if card.is_bad], front)]
     is_wrong = bool(parts[0])

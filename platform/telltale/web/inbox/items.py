@@ -92,6 +92,10 @@ class Item:
         return f"{self.kind}:{self.ref}"
 
     @property
+    def kind_word(self) -> str:
+        return KIND_WORDS[self.kind]
+
+    @property
     def severity_word(self) -> str:
         """ "p1"; "" without a severity."""
         return "" if self.severity is None else f"p{self.severity}"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
+from django.db import transaction
 from django.http import HttpRequest
 
 from telltale.accounts.models import User
@@ -33,39 +35,45 @@ def read_marks(project_id: int) -> dict[tuple[str, str], Mark]:
     }
 
 
-def assign(project: Project, items: Iterable[Item], user: User, now: datetime, request: HttpRequest | None) -> int:
-    """Let somebody take items; how many were not theirs before."""
+def assign(
+    project: Project, items: Iterable[Item], user: User, now: datetime, request: HttpRequest | None
+) -> list[Item]:
+    """Let somebody take items; those that were not theirs before."""
     taken = [item for item in items if item.owner_id != user.pk]
-    _put(project, taken, {"assignee": user, "assigned_at": now})
-    return _told(project, "inbox.assign", taken, {"assignee": user.pk}, request)
+    return _put(project, "inbox.assign", taken, {"assignee": user, "assigned_at": now}, request, "", assignee=user.pk)
 
 
 def dismiss(
-    project: Project, items: Iterable[Item], user: User | None, now: datetime, request: HttpRequest | None
-) -> int:
-    """Put items aside for everybody; how many were not yet."""
+    project: Project, items: Iterable[Item], user: User | None, now: datetime, request: HttpRequest | None, actor: str
+) -> list[Item]:
+    """Put items aside for everybody; those that were not yet."""
     gone = [item for item in items if not item.is_dismissed]
-    _put(project, gone, {"dismissed_by": user, "dismissed_at": now})
-    return _told(project, "inbox.dismiss", gone, {"dismissed": True}, request)
+    fields = {"dismissed_by": user, "dismissed_at": now}
+    return _put(project, "inbox.dismiss", gone, fields, request, actor, dismissed=True)
 
 
-def undo(project: Project, items: Iterable[Item], request: HttpRequest | None) -> int:
-    """Take items back that were put aside; how many were."""
+def undo(project: Project, items: Iterable[Item], request: HttpRequest | None, actor: str) -> list[Item]:
+    """Take items back that were put aside; those that were."""
     back = [item for item in items if item.is_dismissed]
-    _put(project, back, {"dismissed_by": None, "dismissed_at": None})
-    return _told(project, "inbox.undo", back, {"dismissed": False}, request)
+    fields = {"dismissed_by": None, "dismissed_at": None}
+    return _put(project, "inbox.undo", back, fields, request, actor, dismissed=False)
 
 
-def _put(project: Project, items: list[Item], fields: dict[str, object]) -> None:
+def _put(
+    project: Project,
+    action: str,
+    items: list[Item],
+    fields: dict[str, Any],
+    request: HttpRequest | None,
+    actor: str,
+    **after: object,
+) -> list[Item]:
+    """Keep the mark of each item, and say so in the audit log, in one transaction."""
     rows = [InboxMark(project=project, kind=item.kind.value, ref=item.ref, **fields) for item in items]
-    InboxMark.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["project", "kind", "ref"], update_fields=list(fields)
-    )
-
-
-def _told(
-    project: Project, action: str, items: list[Item], after: dict[str, object], request: HttpRequest | None
-) -> int:
-    for item in items:
-        record_in(project, action, f"inbox {item.key}"[:200], request=request, after=after)
-    return len(items)
+    with transaction.atomic():
+        InboxMark.objects.bulk_create(
+            rows, update_conflicts=True, unique_fields=["project", "kind", "ref"], update_fields=list(fields)
+        )
+        for item in items:
+            record_in(project, action, f"inbox {item.key}", request=request, actor=actor, after=dict(after))
+    return items

@@ -1,0 +1,1 @@
+"""REST of what several rooms say together: the overview and the inbox."""

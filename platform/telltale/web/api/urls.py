@@ -1,0 +1,12 @@
+"""REST of the overview and the inbox below `/api/v1/`."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from telltale.web.api import views
+
+urlpatterns = [
+    path("overview", views.OverviewView.as_view(), name="api-overview"),
+    path("inbox", views.InboxView.as_view(), name="api-inbox"),
+]
