@@ -113,7 +113,8 @@ def _people(row: Transition, incident: Incident | None) -> list[int]:
     wanted = set(IncidentWatcher.objects.filter(incident=incident).values_list("user_id", flat=True))
     if incident.assignee_id is not None:
         wanted.add(incident.assignee_id)
-    wanted.discard(row.facts.get("user_id") or 0)
+    done_by = {Kind.ACKNOWLEDGED: incident.acknowledged_by_id, Kind.RESOLVED: incident.closed_by_id}
+    wanted.discard(row.facts.get("user_id") or done_by.get(Kind(row.kind)) or 0)
     return sorted(members_among(row.project_id, wanted)) if wanted else []
 
 

@@ -122,7 +122,7 @@ class ChannelTestView(NoticeView):
 
     @shapes.describe(
         "Send a test message to a channel",
-        said.TestedShape,
+        said.ChannelTestedShape,
         tag=TAG,
         path=(CHANNEL,),
         detail="One attempt, at most some ten seconds; what came of it is the answer.",

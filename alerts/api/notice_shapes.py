@@ -135,7 +135,7 @@ class SigningKeyShape(serializers.Serializer[Any]):
     signing_key = serializers.CharField(help_text="Shown this once; the old key signs beside it for 24 hours.")
 
 
-class TestedShape(serializers.Serializer[Any]):
+class ChannelTestedShape(serializers.Serializer[Any]):
     is_delivered = serializers.BooleanField()
     message = serializers.CharField()
     status = serializers.IntegerField(allow_null=True)

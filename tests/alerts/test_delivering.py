@@ -459,6 +459,20 @@ def test_watchers_are_mailed_while_they_are_in_the_project(project, bob, charlie
     assert "no mail server" in row.ref
 
 
+def test_who_acts_is_not_told_of_it_by_mail(project, alice, bob, time, settings):
+    settings.TELLTALE_SMTP_URL = ""
+    incident = incident_of(project)
+    for person in (alice, bob):
+        IncidentWatcher.objects.create(incident=incident, user=person, since=clock.now())
+    Transition.objects.all().delete()
+    incident.acknowledged_by = alice
+    incident.save()
+    tell(incident, "acknowledged", f"inc:{incident.pk}:r1:ack", facts={"by": "Alice"})
+    go()
+
+    assert Delivery.objects.get().user == bob
+
+
 def test_mail_goes_by_the_installations_server_with_one_id_for_every_attempt(project, time, settings, monkeypatch):
     settings.TELLTALE_SMTP_URL = "smtp://mail.example:25"
     sent = []
