@@ -7,7 +7,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from alerts.drift.report import STATES, FieldShift, Group, Report
+from alerts.drift.grouping import Group, Pair
+from alerts.drift.report import Report
+from alerts.drift.shifts import STATES, FieldShift
 from alerts.drift.words import change_word
 from alerts.drifting.settings import CALLS_MAX, CAP_MAX, CAP_MIN, FIELD_CHARS_MAX, FIELDS_MAX, MODEL_CHARS_MAX
 from alerts.encoders import KINDS
@@ -24,6 +26,13 @@ class DriftExampleShape(serializers.Serializer[Any]):
     text = serializers.CharField(allow_null=True, help_text="Its first words; null where the trace is gone.")
 
 
+class DriftPairShape(serializers.Serializer[Any]):
+    reference = serializers.FloatField(allow_null=True, help_text="The mean; null where no trace of the group told it.")
+    n_reference = serializers.IntegerField(help_text="Traces that told it.")
+    current = serializers.FloatField(allow_null=True)
+    n_current = serializers.IntegerField()
+
+
 class DriftGroupShape(serializers.Serializer[Any]):
     key = serializers.CharField(help_text="topic:<n>, new:<n> or outside.")
     name = serializers.CharField()
@@ -36,6 +45,8 @@ class DriftGroupShape(serializers.Serializer[Any]):
     )
     change_high = serializers.FloatField(allow_null=True)
     residual = serializers.FloatField(allow_null=True, help_text="About N(0, 1) by chance (Haberman).")
+    passages = DriftPairShape(help_text="Documents that retrieval found, a trace.")
+    score = DriftPairShape(help_text="A judge's score of `scored_by`, each weighted by 1 / its pi.")
     reference = DriftExampleShape(many=True)
     current = DriftExampleShape(many=True)
 
@@ -109,6 +120,9 @@ class DriftReportShape(serializers.Serializer[Any]):
     topic_p_adjusted = serializers.FloatField(allow_null=True)
     has_moved = serializers.BooleanField()
     groups = DriftGroupShape(many=True)
+    scored_by = serializers.CharField(
+        allow_null=True, help_text="The criterion of the groups' scores, all of one version of one judge. Null: none."
+    )
     fields = DriftFieldShape(many=True)  # type: ignore[assignment]
     lacking = serializers.CharField(allow_blank=True)
     seed = serializers.IntegerField()
@@ -238,6 +252,7 @@ def report(view: ReportView, texts: Mapping[str, str]) -> dict[str, Any]:
         "topic_p_adjusted": told.topic_p_adjusted,
         "has_moved": told.has_moved,
         "groups": [_group(each, texts) for each in told.groups],
+        "scored_by": told.scored_by or None,
         "fields": [_field(each) for each in told.fields],
         "lacking": told.lacking,
         "seed": told.seed,
@@ -258,8 +273,19 @@ def _group(group: Group, texts: Mapping[str, str]) -> dict[str, Any]:
         "change_low": group.low,
         "change_high": group.high,
         "residual": group.residual,
+        "passages": _pair(group.passages),
+        "score": _pair(group.score),
         "reference": examples(group.reference_traces),
         "current": examples(group.current_traces),
+    }
+
+
+def _pair(pair: Pair) -> dict[str, Any]:
+    return {
+        "reference": pair.reference,
+        "n_reference": pair.n_reference,
+        "current": pair.current,
+        "n_current": pair.n_current,
     }
 
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from alerts.drift.fields import Side
-from alerts.drift.report import GROWN, UNKNOWN, FieldShift, Group, Report
+from alerts.drift.grouping import GROWN, Group
+from alerts.drift.report import Report
+from alerts.drift.shifts import UNKNOWN, FieldShift
 from alerts.drift.words import is_lexical
 from telltale.lib import format as fmt
 

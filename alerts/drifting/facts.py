@@ -12,12 +12,14 @@ from alerts.encoders import short_text
 from alerts.write.drift import Due
 from evals.judges.language import detect
 from evals.read.material import material_of
+from traces.canonical.content import PRESENT
 from traces.canonical.types import Kind
 from traces.read import SpanDetail
 from traces.read.contents import Told
 
 TOOLS_MOST = 20
 VALUE_CHARS_MAX = 100
+PASSAGES_MOST = 32_767
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,19 @@ def look_at(project_id: int, due: Due, told: Told, fields: Sequence[str], now: d
         "input_language": detect(material.question) if "input" in texts else None,
         "output_language": detect(material.answer) if "output" in texts else None,
         "tools": tools,
+        "passages": _passages(told, len(material.documents)),
         "fields": _own(material.metadata, fields),
         "taken_at": now,
     }
     return Looked(due, row, texts, told.spans)
+
+
+def _passages(told: Told, found: int) -> int | None:
+    """How many documents retrieval found for a trace; None where none is told of, 0 only where it was seen to answer."""
+    if found:
+        return min(found, PASSAGES_MOST)
+    steps = [each for each in told.spans if each.span.kind in (Kind.RETRIEVER, Kind.RERANKER)]
+    return 0 if steps and all(each.content.state == PRESENT for each in steps) else None
 
 
 def _own(metadata: Any, fields: Sequence[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from alerts.drift.fields import Side
+from alerts.drift.grouping import NOTHING
 from alerts.drift.naming import names_of
 from alerts.drift.reference import Reference
 from alerts.drift.report import Current, Report, make_report
@@ -20,6 +21,7 @@ from alerts.drifting.references import learn_missing, texts_of
 from alerts.drifting.sampling import WRONG
 from alerts.models import DriftReference, DriftReport
 from alerts.read.drift import DAILY, read_current
+from alerts.read.drift_about import read_about
 from alerts.read.drift_references import ReferenceView, list_references, load_reference
 from alerts.read.vectors import encoders_of
 from alerts.write import drift_references as write
@@ -144,7 +146,11 @@ def _make(
 ) -> None:
     current = read_current(project.pk, view.feature, view.side, view.encoder, start, end)
     seed = int.from_bytes(hashlib.sha256(f"{view.id} {days} {start.isoformat()}".encode()).digest()[:6], "big")
-    report = make_report(_without(reference, current), current, view.side, seed=seed, with_plane=days != DAILY)
+    # A day is a point of a curve: nobody sees its groups.
+    is_read = days != DAILY
+    about = read_about(project.pk, reference.traces, current.traces) if is_read else NOTHING
+    left = _without(reference, current)
+    report = make_report(left, current, view.side, seed=seed, with_plane=is_read, about=about)
     write.put_report(project.pk, view.id, days, start, end, _with_names(project.pk, report, view.side))
 
 

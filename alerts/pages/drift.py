@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from alerts import drifting
 from alerts.drift.fields import SIDES, Side
+from alerts.drift.grouping import Pair
 from alerts.drift.reference import VECTORS_MIN
 from alerts.drift.wording import Told, tell
 from alerts.drift.words import change_word, encoder_title, is_lexical
@@ -46,7 +47,9 @@ FIELD_NAMES = (
 )  # fmt: skip
 GROUP_NAMES = (
     "side", "group", "name", "n_reference", "n_current", "share_reference", "share_current", "change_low",
-    "change_high", "residual", "reference_traces", "current_traces",
+    "change_high", "residual", "passages_reference", "passages_current", "n_passages_reference", "n_passages_current",
+    "scored_by", "score_reference", "score_current", "n_score_reference", "n_score_current", "reference_traces",
+    "current_traces",
 )  # fmt: skip
 DAY_NAMES = ("side", "start", "end", "vectors", "mmd2", "p", "chance_99")
 WHAT = {"fields": FIELD_NAMES, "groups": GROUP_NAMES, "days": DAY_NAMES}
@@ -242,6 +245,7 @@ def _shown(
                 if each.report and each.report.report.plane
                 else None,
                 "groups": view.group_rows(each.report.report, texts[each.side]) if each.report else [],
+                "scored_by": each.report.report.scored_by if each.report else "",
                 "group_p": view.p_words(each.report.report.topic_p_adjusted) if each.report else "",
                 "p": view.p_words(each.report.report.p_adjusted) if each.report else "",
                 "fields": view.field_rows(each.report.report) if each.report else [],
@@ -302,9 +306,18 @@ def group_records(found: Sequence[Found]) -> Iterator[dict[str, Any]]:
                 "side": each.side, "group": group.key, "name": group.name, "n_reference": group.n_reference,
                 "n_current": group.n_current, "share_reference": group.share_reference,
                 "share_current": group.share_current, "change_low": group.low, "change_high": group.high,
-                "residual": group.residual, "reference_traces": list(group.reference_traces),
+                "residual": group.residual, **_means("passages", group.passages),
+                "scored_by": (each.report and each.report.report.scored_by) or None, **_means("score", group.score),
+                "reference_traces": list(group.reference_traces),
                 "current_traces": list(group.current_traces),
             }  # fmt: skip
+
+
+def _means(name: str, pair: Pair) -> dict[str, Any]:
+    return {
+        f"{name}_reference": pair.reference, f"{name}_current": pair.current, f"n_{name}_reference": pair.n_reference,
+        f"n_{name}_current": pair.n_current,
+    }  # fmt: skip
 
 
 def day_records(found: Sequence[Found]) -> Iterator[dict[str, Any]]:

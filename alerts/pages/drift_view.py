@@ -10,8 +10,10 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from alerts.drift.fields import Side
+from alerts.drift.grouping import Group, Pair
 from alerts.drift.map import Plane
-from alerts.drift.report import PSI_LARGE, PSI_SMALL, FieldShift, Group, Report
+from alerts.drift.report import Report
+from alerts.drift.shifts import PSI_LARGE, PSI_SMALL, FieldShift
 from alerts.drift.wording import STATE_WORDS, began, describe, grown_groups, named
 from alerts.drift.words import change_word, encoder_title
 from alerts.read.drift import DayPoint
@@ -44,6 +46,14 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Means:
+    """A mean then and now: "4.20 → 3.02", and of how many traces; unknown where none told it."""
+
+    text: str
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
 class GroupRow:
     """One group of inputs or outputs."""
 
@@ -56,6 +66,8 @@ class GroupRow:
     current: str
     change: str
     interval: str
+    passages: Means
+    score: Means
     then: tuple[Example, ...]
     now: tuple[Example, ...]
 
@@ -265,9 +277,18 @@ def _group(group: Group, texts: Mapping[str, str], is_grown: bool) -> GroupRow:
         current=fmt.share(group.share_current),
         change=f"{_points(change)} pts",
         interval=limits,
+        passages=_means(group.passages, 1),
+        score=_means(group.score, 2),
         then=_examples(group.reference_traces, texts),
         now=_examples(group.current_traces, texts),
     )  # fmt: skip
+
+
+def _means(pair: Pair, places: int) -> Means:
+    if not pair.n_reference and not pair.n_current:
+        return Means(fmt.UNKNOWN, "")
+    then, now = (fmt.UNKNOWN if v is None else f"{v:.{places}f}" for v in (pair.reference, pair.current))
+    return Means(f"{then} → {now}", f"n = {fmt.count(pair.n_reference)}, {fmt.count(pair.n_current)}")
 
 
 def _points(value: float) -> str:

@@ -78,7 +78,8 @@ _PUT_OFF = """
 _SAMPLE_COLUMNS = (
     "project_id", "trace_id", "started_at", "pi", "draw", "feature", "service", "environment", "release",
     "prompt_name", "prompt_version", "provider", "model", "finish_reason", "is_error", "input_chars", "output_chars",
-    "input_tokens", "output_tokens", "input_language", "output_language", "tools", "fields", "taken_at",
+    "input_tokens", "output_tokens", "input_language", "output_language", "tools", "passages", "fields",
+    "taken_at",
 )  # fmt: skip
 _KEPT = ("project_id", "trace_id", "pi", "draw")
 _ADD_SAMPLE = f"""

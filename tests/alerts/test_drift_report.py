@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from alerts.drift.fields import BANDS, band_of, combined
+from alerts.drift.grouping import About, Pair
 from alerts.drift.groups import new_groups
 from alerts.drift.map import plane_of
 from alerts.drift.naming import names_of
@@ -182,6 +183,32 @@ def test_a_new_topic_is_found_named_apart_and_shown_by_its_examples():
     assert set(new.current_traces) <= set(now.traces)
     assert report.plane is not None
     assert len(report.plane.new) > 10
+
+
+def test_groups_tell_passages_and_scores_of_their_own_traces_and_unknown_is_not_0():
+    reference, current = frozen(), window(120, (1, 1, 1, 1), 77)
+    plain = make_report(reference, current, "input", seed=3)
+    new = next(each for each in plain.groups if each.is_new)
+    told = [*new.current_traces[:3]]
+    about = About(
+        passages={told[0]: 0, told[1]: 3, reference.traces[0]: 5},
+        scores={told[0]: (1.0, 1.0), told[1]: (4.0, 3.0)},
+        scored_by="correctness",
+    )
+
+    report = make_report(reference, current, "input", seed=3, about=about)
+
+    group = next(each for each in report.groups if each.is_new)
+    assert group.passages == Pair(None, 0, 1.5, 2)
+    assert group.score == Pair(None, 0, 3.25, 2), "weighted"
+    assert sum(each.passages.n_reference for each in report.groups) == 1
+    assert sum(each.passages.reference or 0 for each in report.groups) == 5
+    assert Report.from_json(json.loads(json.dumps(report.as_json()))) == report
+    old = report.as_json()
+    old.pop("scored_by")
+    for each in old["groups"]:
+        del each["passages"], each["score"]
+    assert {each.score for each in Report.from_json(old).groups} == {Pair()}, "a report from before"
 
 
 def test_a_topic_that_grew_leads_the_groups():
