@@ -1,6 +1,6 @@
 """Closing an incident: what has to stand before it may, and what follows from it.
 
-A person decided, the scope is written, failing cases are in a data set and one experiment over them is recorded: then
+A person decided, the scope is written, failing cases are in a dataset and one experiment over them is recorded: then
 it closes, in the page and by REST alike. An administrator may close it without and has to say why; that is audited.
 """
 
@@ -76,7 +76,7 @@ def conditions(project_id: int, incident: Incident | IncidentRow) -> list[Condit
 
 
 def cases_needed(project_id: int, found: Deal | None) -> tuple[int, int | None]:
-    """How many cases a data set must hold, and how many failing ones are known of (None: nobody looked).
+    """How many cases a dataset must hold, and how many failing ones are known of (None: nobody looked).
 
     The project's number, or all there are where they are fewer: what people called real, and flagged ones that nobody
     was dealt.
@@ -221,7 +221,7 @@ def _judge_members(
 
 
 def _learnt(stands: Sequence[Condition]) -> str:
-    """What the last step came to: "Failing cases added to data set “returns”: 5 of 5; One experiment …"."""
+    """What the last step came to: "Failing cases added to dataset “returns”: 5 of 5; One experiment …"."""
     return "; ".join(f"{each.words}: {each.detail}" for each in stands if each.key in {"cases", "experiment"})
 
 
@@ -234,7 +234,7 @@ def _decided(incident: Incident | IncidentRow) -> Condition:
 def _cases(cases: Sequence[CaseRow], need: int, every: int | None) -> Condition:
     kept = {(case.trace_id, case.span_id) for case in cases if case.is_kept}
     names = sorted({case.dataset_name for case in cases if case.is_kept})
-    words = f"Failing cases added to {f'data set “{names[0]}”' if len(names) == 1 else 'a data set'}"
+    words = f"Failing cases added to {f'dataset “{names[0]}”' if len(names) == 1 else 'a dataset'}"
     if every == 0:
         return Condition("cases", words, "there are none to add", True)
     return Condition("cases", words, f"{min(len(kept), need)} of {need}", len(kept) >= need)

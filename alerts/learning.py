@@ -1,6 +1,6 @@
-"""Learn: failing cases of an incident into a data set, and the experiment that ran over them.
+"""Learn: failing cases of an incident into a dataset, and the experiment that ran over them.
 
-What failed once is asked again before every change. Cases keep the chance they had to be dealt, so the data set's pass
+What failed once is asked again before every change. Cases keep the chance they had to be dealt, so the dataset's pass
 share is one of failing cases, never of traffic.
 """
 
@@ -153,9 +153,9 @@ def add_cases(
     request: HttpRequest | None = None,
     actor: str = "",
 ) -> Added:
-    """Put failing cases into a data set, one that is there (by slug) or a new one of that name; what became of them.
+    """Put failing cases into a dataset, one that is there (by slug) or a new one of that name; what became of them.
 
-    Those that are in it stay. ItemRefused where nothing can be added, or the data set refuses; NotThere, WrongState.
+    Those that are in it stay. ItemRefused where nothing can be added, or the dataset refuses; NotThere, WrongState.
     """
     found = get_incident(project.pk, number)
     if found is None:
@@ -166,10 +166,10 @@ def add_cases(
             Fault("cases", "are none" if not wanted else "are too many", f"1 to {CASES_MOST}", len(wanted))
         )
     if bool(dataset) == bool(name):
-        raise ItemRefused(Fault("dataset", "is needed", "a data set's slug, or the name of a new one"))
+        raise ItemRefused(Fault("dataset", "is needed", "a dataset's slug, or the name of a new one"))
     held = get_dataset(project.pk, dataset[:60]) if dataset else None
     if dataset and held is None:
-        raise ItemRefused(Fault("dataset", "is none of this project", "a data set's slug", dataset[:80]))
+        raise ItemRefused(Fault("dataset", "is none of this project", "a dataset's slug", dataset[:80]))
     deal = get_deal(found.id, found.round, clock.now())
     items, gone = _items(project.pk, number, wanted, deal)
     if not items:
@@ -183,7 +183,7 @@ def add_cases(
             field = "name" if refused.field in {"name", "slug"} else refused.field
             raise ItemRefused(Fault(field, refused.message, refused.limit, refused.value)) from None
         except Http404:
-            raise ItemRefused(Fault("dataset", "was deleted meanwhile", "another data set", dataset[:80])) from None
+            raise ItemRefused(Fault("dataset", "was deleted meanwhile", "another dataset", dataset[:80])) from None
         before = IncidentCase.objects.filter(incident=incident, dataset_id=kept.id).count()
         _keep(incident, kept.id, items, user)
         added = IncidentCase.objects.filter(incident=incident, dataset_id=kept.id).count() - before
@@ -257,9 +257,9 @@ def record_experiment(
     with holding(project, number) as incident:
         cases = list_cases(project.pk, incident.pk)
         if not any(case.is_kept for case in cases):
-            raise WrongState("Add failing cases to a data set first: the experiment runs over them.")
+            raise WrongState("Add failing cases to a dataset first: the experiment runs over them.")
         found = tried_of(project.pk, experiment_id, cases, began_of(incident)) if 0 < experiment_id < 2**63 else None
-        limit = "an experiment of this project over a data set with these cases"
+        limit = "an experiment of this project over a dataset with these cases"
         if found is None:
             raise ItemRefused(Fault("experiment", "is none", limit, experiment_id))
         if found.lacking:

@@ -25,7 +25,7 @@ class IncidentCaseShape(serializers.Serializer[Any]):
     case = serializers.CharField(help_text="Its name: the trace's 32 hex digits, and : with 16 of a call.")
     trace_id = serializers.CharField()
     why = serializers.ChoiceField(
-        WHY, help_text="real: people said so in triage; flagged: the monitor did; kept: it is in a data set."
+        WHY, help_text="real: people said so in triage; flagged: the monitor did; kept: it is in a dataset."
     )
     by = serializers.CharField(help_text="Who called it real.")
     pi = serializers.FloatField(allow_null=True, help_text="The chance it had to be dealt, of all traffic.")
@@ -54,7 +54,7 @@ class IncidentCasesBody(serializers.Serializer[Any]):
         child=serializers.CharField(max_length=64), help_text=f"1 to {learning.CASES_MOST} names of cases."
     )
     dataset = serializers.CharField(
-        required=False, allow_blank=True, max_length=60, help_text="The slug of a data set that is there."
+        required=False, allow_blank=True, max_length=60, help_text="The slug of a dataset that is there."
     )
     name = serializers.CharField(
         required=False, allow_blank=True, max_length=120, help_text="Or the name of a new one."
@@ -63,7 +63,7 @@ class IncidentCasesBody(serializers.Serializer[Any]):
 
 class IncidentCasesAddedShape(serializers.Serializer[Any]):
     dataset = serializers.CharField()
-    version = serializers.IntegerField(help_text="Of the data set, with the cases in it.")
+    version = serializers.IntegerField(help_text="Of the dataset, with the cases in it.")
     added = serializers.IntegerField()
     known = serializers.IntegerField(help_text="Those that were in it for this incident.")
     gone = serializers.IntegerField(help_text="Those whose trace says nothing any more.")
@@ -108,7 +108,7 @@ class CasesView(IncidentPartView):
         return Response(self._shown(self.incident(number)))
 
     @shapes.describe(
-        "Add failing cases to a data set", IncidentCasesAddedShape, tag=TAG, path=(NUMBER,), body=IncidentCasesBody,
+        "Add failing cases to a dataset", IncidentCasesAddedShape, tag=TAG, path=(NUMBER,), body=IncidentCasesBody,
         problems=MOVED,
         detail="Each becomes an item with its question, the answer that failed beside it, its origin and the chance it "
         "had to be dealt. One of `dataset` and `name`.",
@@ -158,7 +158,7 @@ class IncidentExperimentView(IncidentPartView):
     @shapes.describe(
         "Record the experiment over the cases", IncidentCloseShape, tag=TAG, path=(NUMBER,),
         body=IncidentExperimentBody, problems=MOVED,
-        detail="A done experiment over a data set that holds the cases. Answers what closing needs.",
+        detail="A done experiment over a dataset that holds the cases. Answers what closing needs.",
     )  # fmt: skip
     def put(self, request: Request, number: str) -> Response:
         row = self.incident(number)
@@ -175,7 +175,7 @@ class CloseView(IncidentPartView):
 
     @shapes.describe(
         "What closing needs", IncidentCloseShape, tag=TAG, path=(NUMBER,),
-        detail="A person decided, the scope is written, failing cases are in a data set, and one experiment over them "
+        detail="A person decided, the scope is written, failing cases are in a dataset, and one experiment over them "
         "is recorded. A series still outside its limits is a warning.",
     )  # fmt: skip
     def get(self, request: Request, number: str) -> Response:

@@ -109,7 +109,7 @@ KINDS: Mapping[str, Callable[[str, Facts], str]] = {
     "response": _words("{who} recorded a response{tail}"),
     "recovered": _words("Back within limits{tail}"),
     "relapsed": _words("Out of limits again after the response{tail}"),
-    "cases": _words("{who} added cases to a data set{tail}"),
+    "cases": _words("{who} added cases to a dataset{tail}"),
     "experiment": _words("{who} recorded an experiment{tail}"),
     "told": _words("Told{tail}"),
     "not_told": _words("Not told{tail}"),

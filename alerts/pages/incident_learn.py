@@ -1,4 +1,4 @@
-"""The section "learn" of an incident's page: failing cases into a data set, one experiment over them, and the close."""
+"""The section "learn" of an incident's page: failing cases into a dataset, one experiment over them, and the close."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def part(project: Project, incident: IncidentRow, request: HttpRequest) -> objec
 @require_POST
 @project_page(Role.REVIEWER)
 def learn_cases(request: HttpRequest, project: Project, number: int) -> HttpResponse:
-    """Put the ticked cases into a data set: `dataset` its slug, or `name` of a new one."""
+    """Put the ticked cases into a dataset: `dataset` its slug, or `name` of a new one."""
     find_incident(project, number)
     dataset = request.POST.get("dataset", "")
     name = "" if dataset else request.POST.get("name", "").strip()
@@ -166,7 +166,7 @@ def _why_not(unmet: Sequence[Condition]) -> str:
     told = {
         "decided": "decide whether it is real",
         "scope": "write the scope",
-        "cases": "add failing cases to a data set",
+        "cases": "add failing cases to a dataset",
         "experiment": "record one experiment over them",
     }
     todo = [told[each.key] for each in unmet]

@@ -1,4 +1,4 @@
-"""What an incident left behind: failing cases in data sets, and the experiment over them."""
+"""What an incident left behind: failing cases in datasets, and the experiment over them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from evals.read.experiments import ExperimentRow, answered_keys, get_experiment,
 
 @dataclass(frozen=True, slots=True)
 class CaseRow:
-    """A failing case that went into a data set. `is_kept`: the newest version of it still has the item."""
+    """A failing case that went into a dataset. `is_kept`: the newest version of it still has the item."""
 
     trace_id: UUID
     span_id: int | None
@@ -30,7 +30,7 @@ class CaseRow:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """An experiment over a data set with cases of the incident. `covers`: how many of them it has an answer to.
+    """An experiment over a dataset with cases of the incident. `covers`: how many of them it has an answer to.
 
     `lacking`: why it does not count as one over these cases, "" where it does.
     """
@@ -41,7 +41,7 @@ class Tried:
 
 
 def list_cases(project_id: int, incident_id: int) -> list[CaseRow]:
-    """The cases of an incident, oldest first. Two queries, and one for each data set."""
+    """The cases of an incident, oldest first. Two queries, and one for each dataset."""
     rows = list(
         IncidentCase.objects.filter(incident_id=incident_id)
         .select_related("added_by", "dataset")
@@ -70,7 +70,7 @@ def tried_of(project_id: int, experiment_id: int, cases: Collection[CaseRow], si
 
 
 def list_tried(project_id: int, cases: Collection[CaseRow], since: datetime, limit: int = 20) -> list[Tried]:
-    """Experiments over the data sets that hold the cases, newest first, those alone that were made `since`."""
+    """Experiments over the datasets that hold the cases, newest first, those alone that were made `since`."""
     found = []
     for dataset_id in sorted({case.dataset_id for case in cases if case.is_kept})[:5]:
         for row in list_experiments(project_id, dataset_id=dataset_id, limit=limit):
@@ -85,7 +85,7 @@ def _tried(row: ExperimentRow, cases: Collection[CaseRow], since: datetime) -> T
     covers = len(answered_keys(row.id, keys)) if keys else 0
     lacking = ""
     if not keys:
-        lacking = "it ran over a version of the data set without these cases"
+        lacking = "it ran over a version of the dataset without these cases"
     elif row.created_at < since:
         lacking = "it was made before the incident was opened again"
     elif row.state in {"failed", "cancelled"}:

@@ -117,7 +117,7 @@ def test_pages_cost_a_constant_number_of_queries(trouble, django_assert_max_num_
 def test_the_close_is_refused_until_everything_stands(trouble):
     shop, incident = trouble  # noqa: F811
     page = text(shop.alice.get(BASE))
-    assert "To close it, decide whether it is real, write the scope, add failing cases to a data set" in page
+    assert "To close it, decide whether it is real, write the scope, add failing cases to a dataset" in page
     assert 'disabled aria-describedby="l-why"' in shop.alice.get(BASE).content.decode()
     refused = text(post(shop.alice, "close/"))
     assert "INC-1 stays open. Missing: A person decided real or false alarm (nobody has); Scope written" in refused

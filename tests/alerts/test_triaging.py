@@ -197,7 +197,7 @@ def test_it_closes_once_everything_stands_and_not_before(trouble):
     assert refused() == ["experiment"]
     learning.record_experiment(project, 1, run_experiment(project, "returns").id, user=alice)
     assert unmet() == []
-    # What is taken out of the data set does not count any more.
+    # What is taken out of the dataset does not count any more.
     keys = list(IncidentCase.objects.values_list("item_key", flat=True))
     remove_items(project, "returns", keys[:16], by=By())
     assert refused() == ["cases", "experiment"]
