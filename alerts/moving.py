@@ -7,16 +7,16 @@ audit log, all in one transaction; repeated, it changes nothing. `alerts.regroup
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 from django.http import HttpRequest
 
-from alerts import notifying
+from alerts import alarming, notifying
 from alerts.incidents import checks
-from alerts.incidents.types import COMMENT_MAX, GOING, NotThere, Outdated, State, Step, WrongState, ref_of
+from alerts.incidents.types import COMMENT_MAX, GOING, Kind, NotThere, Outdated, State, Step, WrongState, ref_of
 from alerts.models import Incident
 from alerts.notices.transitions import Kind as Told
 from alerts.read.incident_settings import get_settings
@@ -30,6 +30,8 @@ from telltale.projects.models import Project, Role
 from telltale.projects.read import list_members as list_people
 
 MUTE_MOST = timedelta(days=30)
+# Alarms that are acknowledged with their incident: each takes a lock of its monitor.
+SEEN_MOST = 20
 
 
 @contextmanager
@@ -97,6 +99,7 @@ def acknowledge(
             before={"state": State.OPEN}, after={"state": State.ACKNOWLEDGED, "assignee": incident.assignee_id},
         )  # fmt: skip
         notifying.tell(incident, Told.ACKNOWLEDGED, key_of(incident, "ack"), facts={"by": _who(user, actor)}, at=now)
+        _see_alarms(project, incident, user, request, actor)
     return True
 
 
@@ -321,6 +324,7 @@ def finish(
     )  # fmt: skip
     if "state" in fields:
         notifying.tell(incident, Told.ACKNOWLEDGED, key_of(incident, "ack"), facts={"by": _who(user, actor)}, at=now)
+        _see_alarms(project, incident, user, request, actor)
     return Step(incident.step)
 
 
@@ -352,6 +356,16 @@ def go_back(
             before={"step": before}, after={"step": str(step)},
         )  # fmt: skip
     return True
+
+
+def _see_alarms(
+    project: Project, incident: Incident, user: User | None, request: HttpRequest | None, actor: str
+) -> None:
+    """Acknowledge the open alarms of an incident somebody is on, the first of many: their charts say so."""
+    going = incident.members.filter(kind=Kind.ALARM, over_at=None, is_page=True).order_by("monitor_id", "pk")
+    for ref in going.values_list("ref", flat=True)[:SEEN_MOST]:
+        with suppress(alarming.NoAlarm):
+            alarming.acknowledge(project, ref, user, request=request, actor=actor)
 
 
 def _worker(project: Project, user_id: int) -> str:

@@ -54,7 +54,7 @@ def has_overdue(now: datetime) -> bool:
 def has_work() -> bool:
     """Whether an alarm waits to be grouped or a step is overdue: cheap enough to be asked every second."""
     now = clock.now()
-    return bool(projects_with_arrivals(now)) or has_overdue(now) or bool(over_members(now))
+    return bool(projects_with_arrivals(now)) or has_overdue(now)
 
 
 def _due(now: datetime) -> QuerySet[IncidentStep]:

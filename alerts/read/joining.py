@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from alerts.incidents import scopes, wording
 from alerts.incidents.grouping import Arrival
-from alerts.incidents.types import GOING, Kind
+from alerts.incidents.types import GOING, Kind, State
 from alerts.models import Alarm, Incident, IncidentMember
 from evals.read import probe_alarms, review
 from evals.read.probe_alarms import ProbeAlarmRow
@@ -62,22 +62,23 @@ def find_arrival(project_id: int, kind: Kind, ref: int) -> Arrival | None:
 
 
 def over_members(now: datetime) -> dict[int, list[tuple[int, datetime]]]:
-    """Members whose alarm is over and that do not say so yet: (id of the member, since when), by project."""
-    found: dict[int, list[tuple[int, datetime]]] = {}
-    going = IncidentMember.objects.filter(over_at=None, incident__state__in=GOING)
-    refs = list(going.filter(kind=Kind.ALARM).values_list("pk", "project_id", "ref"))
-    ended = {
-        pk: ended_at or closed_at
-        for pk, ended_at, closed_at in Alarm.objects.filter(
-            pk__in=[ref for _, _, ref in refs], state__in=("ended", "closed")
-        ).values_list("pk", "ended_at", "closed_at")
-    }
-    probes = list(going.filter(kind=Kind.PROBE).values_list("pk", "project_id", "ref"))
+    """Members that are over and do not say so yet: (id of the member, since when), by project. Two or three queries.
+
+    Alarms that ended or were closed, and cost budgets whose period ended.
+    """
+    with raw_cursor() as cursor:
+        cursor.execute(load("alerts", "incident_over"), {"now": now})
+        over: list[tuple[int, int, datetime]] = cursor.fetchall()
+    probes = list(
+        IncidentMember.objects.filter(
+            over_at=None, kind=Kind.PROBE, incident__state__in=(*GOING, State.RESOLVED)
+        ).values_list("pk", "project_id", "ref")
+    )
     closed = probe_alarms.closed_of([ref for _, _, ref in probes]) if probes else {}
-    for rows, over in ((refs, ended), (probes, closed)):
-        for pk, project_id, ref in rows:
-            if ref in over:
-                found.setdefault(project_id, []).append((pk, min(over[ref] or now, now)))
+    over += [(pk, project_id, closed[ref]) for pk, project_id, ref in probes if ref in closed]
+    found: dict[int, list[tuple[int, datetime]]] = {}
+    for pk, project_id, at in over:
+        found.setdefault(project_id, []).append((pk, min(at, now)))
     return found
 
 

@@ -9,8 +9,17 @@ import pytest
 import time_machine
 from django.db import connection, connections
 
-from alerts import alarming, grouping, tending
-from alerts.models import Alarm, Incident, IncidentEvent, IncidentMember, IncidentStep, Transition
+from alerts import alarming, grouping, moving, tending
+from alerts.models import (
+    Alarm,
+    BudgetStand,
+    CostBudget,
+    Incident,
+    IncidentEvent,
+    IncidentMember,
+    IncidentStep,
+    Transition,
+)
 from alerts.read.incidents import get_incident
 from alerts.tasks import tend_incidents
 from telltale.lib import clock
@@ -296,3 +305,34 @@ def test_two_workers_that_group_at_once_make_one_incident(committed_db, project)
     assert sorted(results) == [0, 0, 5]
     assert (Incident.objects.count(), Transition.objects.count()) == (1, 1)
     connection.close()
+
+
+def test_who_takes_an_incident_is_on_its_alarms_too(project, alice):
+    alarm = alarm_of(monitor_of(project))
+    take(project)
+
+    moving.acknowledge(project, 1, user=alice)
+
+    alarm.refresh_from_db()
+    assert (alarm.state, alarm.acknowledged_by) == ("acknowledged", alice)
+
+
+def test_a_cost_budget_is_over_with_its_period(project):
+    budget = CostBudget.objects.create(project=project, name="Day", of="project", period="day", limit_pico=1)
+    now = clock.now()
+    stand = BudgetStand.objects.create(budget=budget, start_at=now - 2 * HOUR, end_at=now + HOUR, read_at=now)
+    grouping.join_budget(project.pk, stand.pk, severity=2, title="Day", says="is spent", began_at=now - HOUR)
+    assert tending.end_members(now) == 0
+
+    assert tending.end_members(now + 2 * HOUR) == 1
+
+    assert Incident.objects.get().quiet_since == stand.end_at
+
+
+def test_what_ends_after_an_incident_was_resolved_is_noted_all_the_same(project):
+    closed(project)
+
+    assert tending.end_members(clock.now()) == 1
+
+    row = Incident.objects.get()
+    assert (row.state, row.quiet_since is not None) == ("resolved", True)
