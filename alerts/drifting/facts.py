@@ -83,7 +83,7 @@ def look_at(project_id: int, due: Due, told: Told, fields: Sequence[str], now: d
 
 
 def _passages(told: Told, found: int) -> int | None:
-    """How many documents retrieval found for a trace; None where none is told of, 0 only where it was seen to answer."""
+    """How many documents retrieval found for a trace; None: none told of. 0 only where it was seen to answer."""
     if found:
         return min(found, PASSAGES_MOST)
     steps = [each for each in told.spans if each.span.kind in (Kind.RETRIEVER, Kind.RERANKER)]

@@ -20,6 +20,7 @@ from telltale.audit.models import AuditEntry
 from telltale.jobs import work
 from telltale.jobs.models import Job
 from telltale.lib import clock
+from telltale.lib.db import raw_cursor
 from telltale.projects.models import ProjectMember
 from tests.alerts.drift_kit import ENCODER, day_start, fetch, store_day
 from tests.evals.documented import commands
@@ -112,6 +113,40 @@ def test_the_page_leads_with_what_moved_and_shows_texts_of_then_and_now(alices, 
     assert "Shifted" in page
     assert "not approved" in page
     assert "semantic" not in page.lower().replace("semantic drift", "")
+
+
+def test_groups_show_passages_and_scores_of_then_and_now_on_the_page_in_files_and_by_rest(
+    alices, project, client, headers
+):
+    ids = fill(project)
+    score = (
+        "INSERT INTO evals_score (project_id, score_id, source, target_kind, trace_id, started_at, name, data_type,"
+        " number, judge_version_id, pi, made_at, updated_at)"
+        " VALUES (%s, %s, 1, 1, %s, now(), %s, 1, %s, %s, %s, now(), now())"
+    )
+    with raw_cursor() as cursor:
+        cursor.execute("UPDATE alerts_sample SET passages = 3 WHERE trace_id = ANY(%s)", [ids])
+        for at, trace_id in enumerate(ids):
+            cursor.execute(score, [project.pk, at + 1, trace_id, "correctness", 4.0, 7, 0.5])
+        # Of another version, and of a trace picked by hand: neither is mixed in.
+        cursor.execute(score, [project.pk, 900, ids[0], "correctness", 1.0, 8, 0.5])
+        cursor.execute(score, [project.pk, 901, ids[0], "tone", 1.0, 7, None])
+    reports.refresh(project, None)
+
+    page = read(alices)
+    rows = list(csv.DictReader(io.StringIO(b"".join(alices.get(f"{PAGE}?format=csv&what=groups")).decode())))
+    side = call(client, "get", f"{REST}?days=7", headers)["sides"][0]["report"]
+
+    assert "Judge score<small>correctness</small>" in page
+    assert "unknown → 3.0" in page
+    assert "unknown → 4.00" in page
+    own = [row for row in rows if row["side"] == "input"]
+    assert sum(int(row["n_score_current"]) for row in own) == len(ids)
+    assert {row["score_current"] for row in own if row["n_score_current"] != "0"} == {"4.0"}
+    assert {row["passages_reference"] for row in own} == {""}
+    assert side["scored_by"] == "correctness"
+    assert sum(group["passages"]["n_current"] for group in side["groups"]) == len(ids)
+    assert {group["passages"]["reference"] for group in side["groups"]} == {None}
 
 
 def test_steady_traffic_reads_as_quiet(alices, project):

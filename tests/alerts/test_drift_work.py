@@ -108,6 +108,23 @@ def test_a_trace_is_sampled_and_embedded_once_however_often_it_is_told(project):
     assert not any(isinstance(value, str) and "refund" in value for value in row), "no text is kept"
 
 
+def test_passages_are_counted_where_retrieval_told_of_them(project):
+    documents = [{"content": "a"}, {"content": "b"}]
+    kinds = {"with": {"documents": documents}, "empty": {"output": "nothing found"}, "hidden": {}}
+    ids = {}
+    for name, told in kinds.items():
+        step = {"id": "r", "name": "search", "kind": "retriever", "start": clock.now().isoformat(), "duration_ms": 5}
+        [ids[name]] = store_traces(project, 1, children=[step | told])
+    [ids["none"]] = store_traces(project, 1)
+    run(project)
+
+    found = dict(fetch("SELECT trace_id, passages FROM alerts_sample WHERE project_id = %s", project.pk))
+
+    assert {name: found[trace_id] for name, trace_id in ids.items()} == {
+        "with": 2, "empty": 0, "hidden": None, "none": None,
+    }  # fmt: skip
+
+
 def test_what_is_written_and_what_was_told_stand_or_fall_together(project):
     store_traces(project, 2)
 
