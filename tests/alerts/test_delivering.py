@@ -13,6 +13,7 @@ from itertools import pairwise
 import pytest
 import time_machine
 from django.core import mail as outbox
+from django.db import connection
 from django.db.models import Min
 
 from alerts import delivering, grouping, reminding, routing
@@ -24,6 +25,7 @@ from alerts.write.notices import Target
 from telltale.lib import clock, egress
 from tests.alerts.incident_kit import alarm_of, incident_of, monitor_of
 from tests.alerts.receiver_kit import Receiver
+from traces import changelog
 
 pytestmark = pytest.mark.django_db
 
@@ -103,6 +105,33 @@ def test_an_incident_is_told_once_with_a_signature_that_verifies(project, receiv
     assert data["url"] == f"https://t.example/p/shop/incidents/{incident.number}/"
     row = Delivery.objects.get()
     assert (row.state, row.status, row.attempts) == ("delivered", 204, 1)
+
+
+POINT = """
+    INSERT INTO alerts_point (
+        monitor_id, chart_no, start_at, end_at, project_id, n, value, low, high, phase, state, decided_at
+    )
+    SELECT monitor_id, chart_no, window_start, window_end, project_id, 412, value, 0.051, 0.088, 2, 'out', now()
+    FROM alerts_alarm
+"""
+
+
+def test_a_message_says_by_how_much_with_the_interval_of_the_window_and_the_change_before_it(project, receiver, time):
+    webhook_to(project, receiver.url)
+    deploy = {"kind": "deploy", "version": "1.8.2", "at": (clock.now() - timedelta(hours=3)).isoformat()}
+    changelog.put_changes(project, [deploy], changelog.By())
+    incident_of(project, feature="returns")
+    with connection.cursor() as cursor:
+        cursor.execute(POINT)
+    time.move(seconds=21)
+    go()
+
+    data = receiver.bodies[0]["data"]
+    assert "6.9% (95% CI 5.1%–8.8%), n = 412" in data["summary"]
+    assert data["moved"][0]["false_alarms_expected_a_week"] == pytest.approx(0.168)
+    assert "1.8.2" in data["last_change"]["title"]
+    lines = {line["label"]: line["value"] for line in data["lines"]}
+    assert lines["This monitor alarms"] == "about once in 42 days by chance alone"
 
 
 def test_a_thousand_alarms_of_one_trouble_are_one_message(project, receiver, time):
