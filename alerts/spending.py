@@ -31,6 +31,7 @@ from alerts.write import spending as write
 from telltale.lib import clock
 from telltale.projects.models import Project
 from traces.read import TooSlow
+from traces.read.asking import PAGE_TIMEOUT_MS
 from traces.read.rollups import reading
 
 logger = logging.getLogger("telltale.alerts.spending")
@@ -62,7 +63,7 @@ def tend(*, is_stopping: Callable[[], bool] = lambda: False) -> int:
     return done
 
 
-def add_up_project(project_id: int, *, only: int | None = None) -> int:
+def add_up_project(project_id: int, *, only: int | None = None, timeout_ms: int = TIMEOUT_MS) -> int:
     """Add up the budgets of a project (or `only` one), tell of passed marks, forecast what is due. TooSlow."""
     project = Project.objects.filter(pk=project_id).first()
     budgets = [each for each in read.list_budgets(project_id) if each.allowance.is_on and only in {None, each.id}]
@@ -71,7 +72,7 @@ def add_up_project(project_id: int, *, only: int | None = None) -> int:
     now = clock.now()
     # Asked before the sums: what comes in between is in them and only seems to be missing.
     as_of = read.booked_to(project_id, now)
-    with reading(project_id, project.time_zone, TIMEOUT_MS) as rollups:
+    with reading(project_id, project.time_zone, timeout_ms) as rollups:
         bounds = {period: bounds_at(period, rollups.calendar, now) for period in Period}
         wanted = {each.allowance.period for each in budgets if each.allowance.of != Of.USER}
         features = {period: read.by_feature(rollups, bounds[period]) for period in wanted}
@@ -81,7 +82,7 @@ def add_up_project(project_id: int, *, only: int | None = None) -> int:
         _keep(project, budget, sums, period, as_of, now)
     due = [each for each in budgets if _is_forecast_due(each, bounds[each.allowance.period], now)]
     if due:
-        _forecast(project, due, bounds, now)
+        _forecast(project, due, bounds, now, timeout_ms)
     return len(budgets)
 
 
@@ -166,10 +167,12 @@ def _is_forecast_due(budget: BudgetRow, bounds: Bounds, now: datetime) -> bool:
     return last is None or last < bounds.start or now - last >= FORECAST_EVERY
 
 
-def _forecast(project: Project, due: Sequence[BudgetRow], bounds: Mapping[Period, Bounds], now: datetime) -> None:
+def _forecast(
+    project: Project, due: Sequence[BudgetRow], bounds: Mapping[Period, Bounds], now: datetime, timeout_ms: int
+) -> None:
     """Forecast the stands of some budgets, and tell of those that will not last."""
     found: list[tuple[BudgetRow, StandRow, Outlook]] = []
-    with reading(project.pk, project.time_zone, TIMEOUT_MS) as rollups:
+    with reading(project.pk, project.time_zone, timeout_ms) as rollups:
         stands = read.stands_now(due, rollups.calendar, now)
         histories = Histories(rollups, now)
         for budget in due:
@@ -203,7 +206,7 @@ def _forecast(project: Project, due: Sequence[BudgetRow], bounds: Mapping[Period
 def add_up_now(project_id: int, budget_id: int) -> None:
     """Add up a budget that was just made or changed, so that it can be asked at once; the worker does it otherwise."""
     with suppress(TooSlow):
-        add_up_project(project_id, only=budget_id)
+        add_up_project(project_id, only=budget_id, timeout_ms=PAGE_TIMEOUT_MS)
 
 
 def _facts(project: Project, budget_id: int, title: str, words: str) -> dict[str, str]:

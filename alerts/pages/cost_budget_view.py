@@ -217,7 +217,7 @@ def stats(told: Allowance, stand: StandRow | None, outlook: Outlook) -> list[tup
     left, share = told.limit_pico - stand.spent_pico, wording.share(stand.spent_pico, told.limit_pico)
     ends = runs_out(outlook, told.limit_pico)
     if left <= 0:
-        out = "is spent"
+        out = "Already"
         note = f"{wording.exactly(-left)} over" if left else "exactly"
     elif ends.expected is None:
         out = "not " + wording.NOW[told.period] if outlook.is_known else "not known"
@@ -273,7 +273,7 @@ def burn_down(told: Allowance, burn: Burn, bounds: Bounds, calendar: Calendar, n
                 low=[ys[-1], *(limit - point[3] / PICO for point in points)],
                 high=[ys[-1], *(limit - point[2] / PICO for point in points)],
                 is_dashed=True,
-                end=_left(told.limit_pico - ahead[-1][1], "about "),
+                end=_left(told.limit_pico - ahead[-1][1]),
                 end_note="forecast",
                 end_css="t-1",
             )
@@ -286,11 +286,12 @@ def burn_down(told: Allowance, burn: Burn, bounds: Bounds, calendar: Calendar, n
                 )  # fmt: skip
     lines.append(Line(xs, ys, has_dot=True, end="" if ahead else _left(told.limit_pico - total), end_css="t-1"))
     least = min(value for each in lines for value in (each.low or each.ys) if value is not None)
-    finding = f"{_left(told.limit_pico - total)} of {wording.exactly(told.limit_pico)} {wording.NOW[told.period]}"
+    of = "of " if total < told.limit_pico else ""
+    finding = f"{_left(told.limit_pico - total)} {of}{wording.exactly(told.limit_pico)} {wording.NOW[told.period]}"
     words = wording.forecast(burn.outlook) if burn.outlook.needed and not _is_user_day(told) else ""
     picture = charts.line_picture(
-        lines, _ticks(bounds, calendar), charts.USD, x_range=(0.0, length), right=96.0, from_zero=least >= 0,
-        limits=() if least >= 0 else (charts.Limit(0.0, "Spent"),),
+        lines, _ticks(bounds, calendar), charts.Unit(_tick, charts.USD.text), x_range=(0.0, length), right=96.0,
+        from_zero=least >= 0, limits=() if least >= 0 else (charts.Limit(0.0, "Spent"),),
     )  # fmt: skip
     note = f"{words}. Dotted: spending the same {'every hour' if told.period == Period.DAY else 'every day'}."
     return Figure(
@@ -307,8 +308,13 @@ def _is_user_day(told: Allowance) -> bool:
     return told.of == Of.USER and told.period == Period.DAY
 
 
-def _left(pico: int, before: str = "") -> str:
-    return f"{before}{wording.exactly(pico)} left" if pico > 0 else f"{before}{wording.exactly(-pico)} over"
+def _left(pico: int) -> str:
+    return f"{wording.exactly(pico)} left" if pico > 0 else f"{wording.exactly(-pico)} over"
+
+
+def _tick(value: float, step: float) -> str:
+    """As dollars, with a minus before what is over."""
+    return charts.USD.tick(value, step) if value >= 0 else fmt.MINUS + charts.USD.tick(-value, step)
 
 
 def _days(at: datetime, bounds: Bounds) -> float:

@@ -140,6 +140,7 @@ def cost_budget(request: HttpRequest, project: Project, budget_id: int) -> HttpR
 @project_page(Role.ENGINEER)
 def cost_budget_act(request: HttpRequest, project: Project, budget_id: int) -> HttpResponseBase:
     """Switch a budget on or off, put it away, take it back: `act`."""
+    _budget(project, budget_id)
     act = request.POST.get("act", "")
     try:
         if act in {"on", "off"}:
@@ -149,7 +150,6 @@ def cost_budget_act(request: HttpRequest, project: Project, budget_id: int) -> H
             allowing.change(project, budget_id, {}, is_archived=act == "archive", request=request)
             messages.success(request, "The budget is put away." if act == "archive" else "The budget is back.")
         else:
-            _budget(project, budget_id)
             messages.error(request, "There is nothing such to do with a budget.")
     except allowing.NotThere:
         raise Http404 from None

@@ -57,7 +57,7 @@ def interval(share: Share | None) -> str:
 def plain_interval(share: Share | None) -> str:
     """The limits of a share."""
     if share is None or share.low is None or share.high is None:
-        return "complete" if share else "nothing to tell"
+        return "every question was looked at" if share else "nothing to tell"
     return f"95% CI {fmt.share(max(share.low, 0.0))}{fmt.EN_DASH}{fmt.share(min(share.high, 1.0))}"
 
 
@@ -77,7 +77,8 @@ def _line(found: WhatIf, share: Decimal, routed: Routed, is_asked: bool) -> Shar
         cut=cut_words(found, routed),
         moved=f"{routed.moved:,} of {routed.n:,}",
         change=change_words(change.value) if change else "not known",
-        interval=interval(change),
+        # Of a complete reading it stands once, above the table.
+        interval="" if change is not None and change.low is None else interval(change),
         day=_usd(float(found.day_pico) * (1 + change.value)) if change else "not known",
         is_asked=is_asked,
     )
