@@ -110,7 +110,10 @@ def source_of(by: Flagging, extra: sql.Composable | None = None) -> tuple[sql.Co
             calls.append(looks)
         params |= {"kinds": [int(kind) for kind in rule.kinds], **chosen.params}
         if extra is not None:
-            table = "traces_span AS s JOIN traces_trace AS t ON t.project_id = s.project_id AND t.trace_id = s.trace_id"
+            table = (
+                "traces_span AS s CROSS JOIN LATERAL (SELECT * FROM traces_trace AS k"
+                " WHERE k.project_id = s.project_id AND k.trace_id = s.trace_id OFFSET 0) AS t"
+            )
             calls.append(sql.SQL("s.kind = ANY (%(kinds)s::smallint[])"))
             conditions = sql.SQL(" AND ").join([*calls, chosen.conditions])
             return _numbers(table, extra, "s.started_at", conditions, "s.project_id"), params
