@@ -224,7 +224,10 @@ def _began(body: Mapping[str, Any], zone: ZoneInfo) -> str:
     at, low, high = (datetime.fromisoformat(onset[name]).astimezone(zone) for name in ("at", "low", "high"))
     same_day = low.date() == high.date() == at.date()
     style = "%H:%M" if same_day else "%a %d %b %H:%M"
-    told = f"It began {at:%a %d %b %H:%M} (95% interval {low.strftime(style)}{fmt.EN_DASH}{high.strftime(style)})"
+    span = f"95% interval {low.strftime(style)}{fmt.EN_DASH}{high.strftime(style)}"
+    if low == high:
+        span = f"95%: in that window of {_minutes(onset['window_seconds'])}"
+    told = f"It began {at:%a %d %b %H:%M} ({span})"
     return f"{told}, by the share {onset['words']}." if onset["words"] else f"{told}."
 
 
