@@ -1,4 +1,5 @@
--- One row: a member of an incident (that goes on, or was resolved before) which is over and does not say so yet: id, project, since when.
+-- One row: a member of an incident (that goes on, or was resolved before it ended) which is over and does not say so
+-- yet: id, project, since when.
 -- An alarm that ended or was closed; a cost budget whose period ended (%(now)s). Stands on incident_members_going.
 SELECT m.id, m.project_id, coalesce(a.ended_at, a.closed_at, %(now)s)
 FROM alerts_incidentmember AS m
