@@ -6,15 +6,26 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from evals.pages.probes_view import STATES, day_words, p_words
-from evals.read.probing import ResultView
+from evals.probes.verdicts import ANSWERS, PASSES, RECENT, TOGETHER
+from evals.read.probing import AlarmView, ResultView
 from telltale.lib import charts
 from telltale.lib import format as fmt
 
 TICKS_MAX = 8
+# What the evidence of an alarm is about, most telling first.
+MOVED = {
+    PASSES: "fewer passes in this run", RECENT: "fewer passes over the last runs",
+    TOGETHER: "fewer passes of all its probes together", ANSWERS: "other answers",
+}  # fmt: skip
 
 
-def history(results: Sequence[ResultView], zone: ZoneInfo, href: str) -> charts.Figure | None:
-    """The runs of a probe, oldest first; None of fewer than two that could be told."""
+def history(
+    results: Sequence[ResultView], zone: ZoneInfo, href: str, alarms: Sequence[AlarmView] = (), series_id: int = 0
+) -> charts.Figure | None:
+    """The runs of a probe, oldest first; None of fewer than two that could be told.
+
+    `alarms`: those of its model, open or closed; their evidence says what changed.
+    """
     known = [each for each in results if each.runs]
     if len(known) < 2:
         return None
@@ -50,7 +61,10 @@ def history(results: Sequence[ResultView], zone: ZoneInfo, href: str) -> charts.
         picture=picture,
         head=("Run", "Passed", "95% interval", "Baseline", "p", "Alarm below", "Distance", "Noise", "p of distance",
               "State"),
-        rows=tuple(charts.Row(_cells(each, zone), f"{href}?run={each.run_number}") for each in reversed(results)),
+        rows=tuple(
+            charts.Row((*_cells(each, zone), state_words(each, alarms, series_id)), f"{href}?run={each.run_number}")
+            for each in reversed(results)
+        ),
     )  # fmt: skip
 
 
@@ -68,8 +82,24 @@ def _cells(each: ResultView, zone: ZoneInfo) -> tuple[str, ...]:
         fmt.UNKNOWN if across is None else f"{across:.3f}",
         fmt.UNKNOWN if noise is None else f"{noise:.3f}",
         p_words(each.figures.get("p_answers")),
-        STATES[each.state][1],
     )
+
+
+def state_words(result: ResultView, alarms: Sequence[AlarmView], series_id: int) -> str:
+    """ "Same", "Changed: fewer passes in this run; other answers": by the newest alarm at the run or before it."""
+    word = STATES[result.state][1]
+    if result.state != "changed":
+        return word
+    before = [each for each in alarms if each.run_number <= result.run_number]
+    newest = max(before, key=lambda each: each.run_number, default=None)
+    if newest is None:
+        return word
+    kinds = {told["kind"] for told in newest.evidence if told.get("series") in (None, series_id)}
+    said = "; ".join(words for kind, words in MOVED.items() if kind in kinds)
+    if not said:
+        return word
+    since = "" if newest.run_number == result.run_number else f", since run {newest.run_number}"
+    return f"{word}: {said}{since}"
 
 
 def _passed(each: ResultView) -> str:

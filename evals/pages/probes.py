@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from evals import probing
-from evals.api.probes import result_json
+from evals.api.probe_json import result_json
 from evals.forms import probe as form
 from evals.keeping import By
 from evals.pages import probe_charts
@@ -44,6 +44,9 @@ FILE_RUNS = 200
 NAMES = ("suite", "probe", "version", "model", "run", "at", "state", "passes", "runs", "unclear", "unanswered",
          "baseline", "baseline_passes", "baseline_runs", "test", "p", "level", "fewest", "distance", "noise",
          "p_answers")  # fmt: skip
+
+# Open or closed, of a suite: they say what changed at the runs of a history.
+ALARMS_READ = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,16 +139,19 @@ def probe_page(request: HttpRequest, project: Project, series_id: int) -> HttpRe
     now = read.list_answers(series.id, number) if number else []
     first = read.first_answers(series.id)
     place = _number(request.GET.get("pair", ""))
-    alarms = [
-        each for each in read.changes(project.pk, suite=series.suite_slug, is_open=True)
-        if each.target.id == series.target.id
-    ]  # fmt: skip
+    alarms, of_model = (
+        [each for each in found if each.target.id == series.target.id]
+        for found in (
+            read.changes(project.pk, suite=series.suite_slug, is_open=True),
+            read.changes(project.pk, suite=series.suite_slug, limit=ALARMS_READ),
+        )
+    )
     context = {
         "project": project,
         "series": series,
         "line": line_of(project.slug, series, zone, alarms),
         "sentence": state_sentence(series, alarms),
-        "figure": probe_charts.history(series.results, zone, here),
+        "figure": probe_charts.history(series.results, zone, here, of_model, series.id),
         "run_number": number,
         "result": next((each for each in series.results if each.run_number == number), None),
         "answers": now,

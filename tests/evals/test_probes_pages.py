@@ -81,6 +81,9 @@ def test_an_alarm_is_told_in_one_sentence_with_its_evidence(project, alice, sign
     assert "without a new version name" in page
     assert "format-json passed 0 of 10 runs; its baseline passed 20 of 20 (p &lt; 0.00001; an alarm needs" in page
     assert "the change is likely on the provider’s side" in page
+    ProbeAlarm.objects.update(closed_at=clock.now())
+    own = sign_in(alice).get(f"/p/{project.slug}/probes/{ProbeSeries.objects.order_by('pk')[0].pk}/").content.decode()
+    assert "Changed: fewer passes in this run" in own, "a closed alarm says what changed as well"
     assert "gpt-4 names no version" in page
     assert "$0.84" in page
 
@@ -100,6 +103,7 @@ def test_a_probe_whose_answers_changed_says_that_its_passes_did_not(project, ali
     assert "<b>gpt-4: Its answers lie farther" in page
     assert 'class="x"' not in page
     assert "passes are the same. It is the answers of this model that changed beyond chance." in own
+    assert "Changed: other answers" in own, "in the table under the chart, too"
 
 
 def test_each_number_of_answers_of_a_history_is_told(project, alice, sign_in):
