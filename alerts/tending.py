@@ -14,7 +14,7 @@ from alerts.incidents.types import GOING
 from alerts.models import Incident, IncidentMember, IncidentStep
 from alerts.moving import key_of
 from alerts.notices.transitions import Kind as Told
-from alerts.read.joining import over_members, projects_with_arrivals
+from alerts.read.joining import has_arrivals, over_members
 from alerts.write import incidents as write
 from telltale.lib import clock
 
@@ -54,7 +54,7 @@ def has_overdue(now: datetime) -> bool:
 def has_work() -> bool:
     """Whether an alarm waits to be grouped or a step is overdue: cheap enough to be asked every second."""
     now = clock.now()
-    return bool(projects_with_arrivals(now)) or has_overdue(now)
+    return has_arrivals(now) or has_overdue(now)
 
 
 def _due(now: datetime) -> QuerySet[IncidentStep]:

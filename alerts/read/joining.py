@@ -40,6 +40,14 @@ def projects_with_arrivals(now: datetime) -> list[int]:
     return sorted(found | set(fresh.values_list("project_id", flat=True).distinct()[:500]))
 
 
+def has_arrivals(now: datetime) -> bool:
+    """Whether anything waits to be grouped. Two queries (three where probes alarmed today): asked every second."""
+    with raw_cursor() as cursor:
+        cursor.execute(load("alerts", "incident_waits"), {"since": now - RECENT, "fresh": now - FRESH})
+        row = cursor.fetchone()
+    return bool(row and row[0]) or bool(_waiting_probes(now))
+
+
 def arrivals_of(project_id: int, now: datetime) -> list[Arrival]:
     """What no incident of a project has taken yet, at most TAKEN_MOST alarms, those that page first."""
     alarms = _alarms({"project": project_id, "ids": None, "since": now - RECENT, "limit": TAKEN_MOST})

@@ -41,7 +41,9 @@ def lines(incident):
 def test_an_alarm_opens_an_incident_with_its_first_timer_and_one_message(project):
     alarm = alarm_of(monitor_of(project, "Errors of returns", severity=1, feature="returns"))
 
+    assert tending.has_work()
     assert tend_incidents() == 1
+    assert not tending.has_work()
 
     row = get_incident(project.pk, 1)
     assert (row.ref, row.title, row.severity, row.state, row.step) == (
