@@ -17,7 +17,17 @@ from alerts import asking as asking_what
 from alerts.monitors.states import Kind, Method
 from alerts.monitors.types import Metric
 from alerts.monitors.types import Window as SeriesWindow
-from alerts.pages import alarm_view, chart_figure, chart_files, chart_parts, chart_view, mix_view, units, words
+from alerts.pages import (
+    alarm_view,
+    chart_facts,
+    chart_figure,
+    chart_files,
+    chart_parts,
+    chart_view,
+    mix_view,
+    units,
+    words,
+)
 from alerts.pages.expecting import ByChance, by_chance
 from alerts.read.alarms import AlarmRow, get_alarm, list_alarms, tallies
 from alerts.read.baselines import IN_FORCE, PROPOSED, BaselineRow, list_baselines
@@ -296,7 +306,7 @@ def _context(
         "statistic": chart_parts.statistic(sketch),
         "rules": chart_view.rules(points, definition, metric, held.drawn.every),
         "changes": held.changes,
-        "facts": chart_view.facts(definition, metric, monitor),
+        "facts": chart_facts.facts(definition, metric, monitor),
         "baseline": baseline,
         "baseline_words": chart_parts.baseline_words(baseline, monitor, unit),
         "proposed": [each for each in held.baselines if each.state == PROPOSED],
