@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from alerts.models import Baseline
-from alerts.monitors.states import Kind, Method, PointState
+from alerts.monitors.states import Kind, Method, PointState, Standing
 from alerts.monitors.types import Metric
+from alerts.questions.pillars import Pillar, pillar_of
 from alerts.read.alarms import AlarmRow
 from alerts.read.baselines import PROPOSED
 from alerts.read.shown import Shown
@@ -148,3 +149,40 @@ def proposed_baselines(project_id: int, limit: int = 100) -> list[Waiting]:
     )
     columns = ("pk", "monitor_id", "monitor__name", "reason", "windows", "created_at")
     return [Waiting(*row) for row in rows.order_by("created_at", "pk").values_list(*columns)[:limit]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """How one live monitor of one of several projects stands, and what it speaks for (None: for figures alone)."""
+
+    project_id: int
+    pillar: Pillar | None
+    standing: Standing
+    standing_words: str
+    is_paging: bool
+    muted_until: datetime | None
+
+
+_STOOD = """
+    SELECT m.project_id, m.id, m.metric, m.definition -> 'params' ->> 'criterion', m.standing, m.standing_words,
+        m.is_paging, m.muted_until,
+        ARRAY(SELECT (e ->> 'monitor')::bigint FROM jsonb_path_query(m.definition, '$.composite.members[*]') AS e)
+    FROM alerts_monitor AS m
+    WHERE m.project_id = ANY(%(projects)s) AND m.is_on AND m.archived_at IS NULL
+"""
+
+
+def standings_of(project_ids: Sequence[int]) -> list[Stood]:
+    """How the live monitors of some projects stand. One query."""
+    if not project_ids:
+        return []
+    with raw_cursor() as cursor:
+        cursor.execute(_STOOD, {"projects": list(project_ids)})
+        rows = cursor.fetchall()
+    pillars = {row[1]: pillar_of(row[2], row[3] or "") for row in rows}
+    found = []
+    for project_id, monitor_id, _, _, standing, words, is_paging, muted_until, members in rows:
+        of = {pillars[one] for one in members if pillars.get(one) is not None}
+        pillar = pillars[monitor_id] if not members else of.pop() if len(of) == 1 else Pillar.QUALITY
+        found.append(Stood(project_id, pillar, Standing(standing), words, is_paging, muted_until))
+    return found

@@ -87,9 +87,10 @@ def test_the_list_holds_what_all_rooms_leave_to_people(project, alice, sign_in, 
     incident_of(project, name="Errors of returns", feature="returns", severity=1)
     page = text_of(sign_in(alice).get("/p/shop/inbox/"))
 
-    assert "1 open incident, 2 other items wait" in page
+    assert "1 open incident, 3 other items wait" in page
     assert "INC-1" in page
-    assert "1 incident, 2 flagged answers" in page
+    assert "1 incident, 2 flagged answers, 1 gap about the set-up." in page
+    assert "Nobody is told when an incident opens" in page
     assert "on correctness: Not in any source." in page
 
 
@@ -248,9 +249,9 @@ def test_rest_lists_pages_and_acts(project, flagged):
     key = Client(headers={"Authorization": f"Bearer {secret}"})
 
     first = key.get("/api/v1/inbox?limit=2").json()
-    assert [one["kind"] for one in first["items"]] == ["incident", "flagged"]
+    assert [one["kind"] for one in first["items"]] == ["incident", "setup"]
     second = key.get(first["next"]).json()
-    assert [one["kind"] for one in second["items"]] == ["flagged"]
+    assert [one["kind"] for one in second["items"]] == ["flagged", "flagged"]
     assert second["next"] is None
 
     body = {"act": "dismiss", "keys": [f"flagged:{flagged[0]}", "incident:1"]}

@@ -14,6 +14,8 @@ from telltale.projects.models import Project
 from telltale.projects.snippets import native_body, otlp_body, snippets
 from telltale.projects.write import create_key
 from telltale.web.overview import overview_cards
+from tests.alerts.incident_kit import incident_of
+from tests.web.front_kit import watched
 from traces.read.overview import read_overviews
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -98,5 +100,23 @@ def test_the_list_asks_the_same_number_of_questions_for_any_number_of_projects(
             organisation=organisation, name=f"p{number}", slug=f"p{number}", first_span_at=clock.now()
         )
 
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         inside.get("/")
+
+
+def test_the_list_begins_with_who_needs_somebody(inside, alice):
+    shop = Project.objects.get(slug="shop")
+    quiet = Project.objects.create(organisation=shop.organisation, name="Aardvark", slug="aardvark")
+    watched(quiet)
+    page = inside.get("/").content.decode()
+    assert "2 projects; nothing that is watched needs attention" in page
+    assert page.index("Aardvark") < page.index("Shop")
+
+    watched(shop, "Score", "score", out=2, value=0.5, level=0.1)
+    incident_of(shop, severity=1)
+
+    page = inside.get("/").content.decode()
+    assert "One of two projects needs attention" in page
+    assert page.index("/p/shop/") < page.index("/p/aardvark/", page.index("<table"))
+    assert "/p/shop/incidents/1/" in page
+    assert page.count("Not watched") > 2, "what nobody watches is not in range"

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from alerts.monitors.states import Standing
 from alerts.pages import words as monitor_words
 from alerts.read.alarms import ACKNOWLEDGED, OPEN, AlarmRow, list_alarms
 from alerts.read.fronted import proposed_baselines
 from alerts.read.incidents import IncidentRow, incidents_of, open_of
+from alerts.read.notices import has_channel
 from alerts.read.shown import Shown, list_shown
+from alerts.read.worth import list_proposals
 from evals.read import calibration
 from evals.read.flagged_answers import FlaggedAnswer, list_flagged
 from evals.read.probing import AlarmView, changes
@@ -53,35 +55,58 @@ def gather(
     incidents: Sequence[IncidentRow] | None = None,
 ) -> Gathered:
     """Everything that waits in a project, put aside or not, in no order. `monitors` and `incidents`: read already."""
-    lacking: list[str] = []
+    read = _Read(project, now, monitors, incidents)
+    try:
+        # One transaction for all, since each of its own takes three questions more.
+        with asking():
+            return read.all(lambda _, part: part(), [])
+    except TooSlow:
+        lacking: list[str] = []
 
-    def part(name: str, read: Callable[[], list[T]]) -> list[T]:
-        try:
-            with asking():
-                return read()
-        except TooSlow:
-            lacking.append(name)
-            return []
+        def alone(name: str, part: Callable[[], list[T]]) -> list[T]:
+            try:
+                with asking():
+                    return part()
+            except TooSlow:
+                lacking.append(name)
+                return []
 
-    shown = monitors if monitors is not None else part("monitors", lambda: list_shown(project.pk))
-    going = (
-        incidents
-        if incidents is not None
-        else part("incidents", lambda: open_of([project.pk], INCIDENTS_MOST)[project.pk])
-    )
-    flagged = part("flagged answers", lambda: list_flagged(project.pk, now - FLAGGED_DAYS, FLAGGED_MOST + 1))
-    items = [incident_item(each, now) for each in going]
-    items += part("alarms", lambda: _alarms(project))
-    items += part("probes", lambda: _probes(project))
-    items += [flagged_item(each) for each in flagged[:FLAGGED_MOST]]
-    items += part("review queues", lambda: _queues(project))
-    items += part("judges", lambda: _judges(project))
-    items += part("user signals", lambda: _signals(project, now))
-    items += part("baselines", lambda: _baselines(project))
-    items += [_monitor(each) for each in shown if each.is_on and each.archived_at is None and each.standing in _STUCK][
-        :LINES_MOST
-    ]
-    return Gathered(tuple(marked(items, read_marks(project.pk))), tuple(lacking), len(flagged) > FLAGGED_MOST)
+        return read.all(alone, lacking)
+
+
+class _Part(Protocol):
+    """How a part is read: by itself, or with all the others."""
+
+    def __call__(self, name: str, part: Callable[[], list[T]], /) -> list[T]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    project: Project
+    now: datetime
+    monitors: Sequence[Shown] | None
+    incidents: Sequence[IncidentRow] | None
+
+    def all(self, part: _Part, lacking: list[str]) -> Gathered:
+        """Every part, each read by `part`, which names in `lacking` what took too long."""
+        project, now, shown, going = self.project, self.now, self.monitors, self.incidents
+        if shown is None:
+            shown = part("monitors", lambda: list_shown(project.pk))
+        if going is None:
+            going = part("incidents", lambda: open_of([project.pk], INCIDENTS_MOST)[project.pk])
+        live = [each for each in shown if each.is_on and each.archived_at is None]
+        flagged = part("flagged answers", lambda: list_flagged(project.pk, now - FLAGGED_DAYS, FLAGGED_MOST + 1))
+        items = [incident_item(each, now) for each in going]
+        items += part("alarms", lambda: _alarms(project))
+        items += part("probes", lambda: _probes(project))
+        items += [flagged_item(each) for each in flagged[:FLAGGED_MOST]]
+        items += part("review queues", lambda: _queues(project))
+        items += part("judges", lambda: _judges(project))
+        items += part("user signals", lambda: _signals(project, now))
+        items += part("proposals", lambda: [*_baselines(project), *_proposals(project)])
+        items += part("channels", lambda: _channels(project, live))
+        items += [_monitor(each) for each in live if each.standing in _STUCK][:LINES_MOST]
+        return Gathered(tuple(marked(items, read_marks(project.pk))), tuple(lacking), len(flagged) > FLAGGED_MOST)
 
 
 def incident_item(row: IncidentRow, now: datetime) -> Item:
@@ -279,6 +304,39 @@ def _baselines(project: Project) -> list[Item]:
             at=row.created_at,
         )
         for row in proposed_baselines(project.pk, LINES_MOST)
+    ]
+
+
+def _proposals(project: Project) -> list[Item]:
+    return [
+        Item(
+            kind=Kind.PROPOSAL,
+            ref=f"{row.kind}:{row.id}",
+            title=f"“{row.monitor_name}” may {'go' if row.kind == 'retire' else f'be merged into “{row.into_name}”'}",
+            detail=words_of(" ".join(words_of(reason) for reason in row.reasons[:2])),
+            path="questions/",
+            action="Decide",
+            at=row.made_at,
+        )
+        for row in list_proposals(project.pk, states=("open",), limit=LINES_MOST)
+    ]
+
+
+def _channels(project: Project, live: Sequence[Shown]) -> list[Item]:
+    """That nobody is told, where something is watched that pages."""
+    paging = [each for each in live if each.is_paging]
+    if not paging or has_channel(project.pk):
+        return []
+    return [
+        Item(
+            kind=Kind.SETUP,
+            ref="channels",
+            title="Nobody is told when an incident opens",
+            detail=f"{words.plural(len(paging), 'monitor')} may page, and the project has no channel that is on.",
+            path="settings/channels/",
+            action="Add a channel",
+            at=min(each.created_at for each in paging),
+        )
     ]
 
 
