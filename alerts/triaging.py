@@ -320,7 +320,7 @@ def outcome_of(found: Deal | None, verdict: str, note: str) -> dict[str, Any]:
         if weighed.confirmed is not None:
             low, high = weighed.confirmed.low, weighed.confirmed.high
             words += f": {arm.real} of {arm.decided} flagged responses are real failures"
-            words += f" (95 % interval {percent(low)} to {percent(high)})"
+            words += f" (95% interval {percent(low)} to {percent(high)})"
             outcome |= {"low": low, "high": high}
     else:
         words += ", decided without looking at responses"

@@ -18,6 +18,7 @@ from alerts.read.judges import low_limit, read_judges
 from alerts.read.series import metric_for, read_windows
 from alerts.read.series_scores import OF_LOW
 from alerts.read.series_sql import ceil_hour, rows_of
+from evals.rubrics.kinds import BOOLEAN
 
 TIMEOUT_MS = 8_000
 # A baseline's quantile is that of so many of its last responses.
@@ -103,7 +104,10 @@ def _of_scores(plain: Flagging, metric: Metric, definition: Definition, rule: Ru
         low = None if found is None else min(found, float(criterion.scale.high) - 1)
     if low is None:
         return None
-    words = rule.words.format(limit=f"{low:g}", name=f"{criterion.title} of {judge.name}")
+    name = f"{criterion.title} of {judge.name}"
+    words = rule.words.format(limit=f"{low:g}", name=name)
+    if criterion.scale.kind == BOOLEAN:
+        words = f"got “no” for {name}"
     return replace(by, words=words, flag=sql.SQL("r.y <= %(low)s"), params={**by.params, "low": low})
 
 

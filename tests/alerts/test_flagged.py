@@ -125,6 +125,9 @@ def test_low_scores_are_flagged_and_weigh_by_their_chance(shop):  # noqa: F811
     found = flagged_rows(by, whole.start, whole.end, 5000)
     assert found.n == sum(feature == "search" for *_, feature, _ in made.judged)
     assert by.words == "were flagged by Answer quality"
+    polite = define("low_scores", judge="quality", criterion="polite")
+    by = flagging(shop.project, polite, start=start, number=4)
+    assert by.words == "got “no” for Polite of Answer quality"
 
 
 def test_draws_are_fair_repeatable_and_leave_out_what_is_named(traffic):
