@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
@@ -19,7 +19,7 @@ from alerts.pages.alarm_view import number as number_of
 from alerts.pages.chart_figure import time_ticks
 from alerts.pages.incident_acts import NOTHING, REPEATED, back, me, said
 from alerts.pages.units import unit_of
-from alerts.read.incidents import IncidentRow
+from alerts.read.incidents import IncidentRow, get_incident
 from alerts.read.reports import reports_of
 from alerts.series.catalogue import find_metric
 from alerts.tasks import look_into_incidents
@@ -128,6 +128,8 @@ def part(project: Project, incident: IncidentRow, request: HttpRequest) -> Isola
 @project_page(Role.REVIEWER)
 def isolate_act(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """`act` cause (with `change` or `note`), clear, or again."""
+    if get_incident(project.pk, number) is None:
+        raise Http404
     act = request.POST.get("act", "")
     anchor = "isolate"
     with said(request):

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
 from alerts import looking, recovering
@@ -17,7 +17,7 @@ from alerts.incidents import recovered
 from alerts.pages.alarm_view import number as number_of
 from alerts.pages.incident_acts import NOTHING, back, me, said
 from alerts.pages.units import unit_of
-from alerts.read.incidents import IncidentRow
+from alerts.read.incidents import IncidentRow, get_incident
 from alerts.read.reports import ResponseRow, reports_of, responses_of
 from alerts.series.catalogue import find_metric
 from alerts.tasks import look_into_incidents
@@ -109,6 +109,8 @@ def part(project: Project, incident: IncidentRow, request: HttpRequest) -> Respo
 @project_page(Role.REVIEWER)
 def respond_act(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """`act` record (`kind`, `at`, `note`, `url`, `log`), withdraw (`response`), or again."""
+    if get_incident(project.pk, number) is None:
+        raise Http404
     act = request.POST.get("act", "")
     anchor = "respond"
     with said(request):

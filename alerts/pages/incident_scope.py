@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
 from alerts import looking, moving, scoping
 from alerts.incidents import scoped
 from alerts.incidents.types import Step
 from alerts.pages.incident_acts import NOTHING, back, me, said
-from alerts.read.incidents import IncidentRow
+from alerts.read.incidents import IncidentRow, get_incident
 from alerts.read.reports import ReportRow, reports_of
 from alerts.tasks import look_into_incidents
 from telltale.jobs.wake import wake
@@ -93,6 +93,8 @@ def part(project: Project, incident: IncidentRow, request: HttpRequest) -> Scope
 @project_page(Role.REVIEWER)
 def scope_act(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """`act` finish (with `note`), draft, or again."""
+    if get_incident(project.pk, number) is None:
+        raise Http404
     act, note = request.POST.get("act", ""), request.POST.get("note", "")
     anchor = "scope"
     with said(request):

@@ -19,7 +19,17 @@ from django.urls import URLPattern, get_resolver
 
 from alerts import notifying, routing
 from alerts.detectors.base import Baseline as Learned
-from alerts.models import Alarm, Baseline, Delivery, DriftReference, Incident, Monitor, TriageItem
+from alerts.models import (
+    Alarm,
+    Baseline,
+    Delivery,
+    DriftReference,
+    Incident,
+    Monitor,
+    Proposal,
+    ResponseMade,
+    TriageItem,
+)
 from evals import probing
 from evals.keeping import By
 from evals.models import ProbeAlarm, ProbeRun, ProbeSeries
@@ -36,7 +46,7 @@ PERSON_ROLES = {
     "alice": Role.OWNER, "erin": Role.ADMIN, "dora": Role.ENGINEER, "rita": Role.REVIEWER, "bob": Role.VIEWER,
 }  # fmt: skip
 KEY_SCOPES = ("ingest", "signal", "read", "write", "admin")
-FINE = {200, 201, 204, 302, 303, 400, 409, 422}
+FINE = {200, 201, 202, 204, 302, 303, 400, 409, 422}
 TRACE, FAR_TRACE, NO_TRACE = b"\x21" * 16, b"\x22" * 16, b"\x23" * 16
 PROTOBUF = "application/x-protobuf"
 PRICE = {"model": "house-7b", "input_fresh": "1.5", "output_text": "2", "source": "invoice"}
@@ -95,6 +105,9 @@ class Ids:
     series: int = 987_654_321
     probe_alarm: int = 987_654_321
     number: int = 987_654_321
+    response: int = 987_654_321
+    question: int = 987_654_321
+    proposal: int = 987_654_321
     channel: int = 987_654_321
     route: int = 987_654_321
     silence: int = 987_654_321
@@ -122,7 +135,8 @@ class Ids:
             "silence": self.silence, "silence_id": self.silence, "delivery": self.delivery,
             "delivery_id": self.delivery,
             "suite": self.suite, "key": "sum", "number": self.number, "step": "triage", "series_id": self.series,
-            "probe_alarm": self.probe_alarm, "position": 1,
+            "probe_alarm": self.probe_alarm, "position": 1, "made": self.response,
+            "question": self.question, "question_id": self.question, "proposal": self.proposal,
         }  # fmt: skip
         route = re.sub(r"\(\?P<uidb36>.*\$$", "1-sample-token/", route.replace("^", ""))
         route = re.sub(r"\(\?:[^)]*\)\?(.*?)/\?\$$", r"\1", route)
@@ -306,6 +320,15 @@ def _watched(project: Project, holder: Client) -> dict[str, int]:
     held = Incident.objects.create(project=project, number=number, title="Errors rose", severity=2, **moments)
     TriageItem.objects.create(incident=held, round=1, position=1, origin="flagged", trace_id=UUID(int=1), pi=1.0)
     made = {"budget": budget, "monitor": of["monitor"].pk, "baseline": baseline.pk, "alarm": alarm.pk}
+    response = ResponseMade.objects.create(incident=held, round=1, kind="hotfix", at=end, recorded_at=end).pk
+    question = holder.post(
+        "/api/v1/questions", {"text": "Is it well?", "pillar": "quality"}, content_type="application/json"
+    ).json()["id"]
+    proposal = Proposal.objects.create(
+        project=project, monitor=of["monitor"], kind="retire", reasons=["nobody used it"], made_at=end,
+        evidence={"days": 90.0, "pages": 0, "real": 0, "false": 0, "found": 0, "alone": 0, "views": 0},
+    ).pk  # fmt: skip
+    made |= {"response": response, "question": question, "proposal": proposal}
     return made | {"reference": reference.pk, "number": number}
 
 
