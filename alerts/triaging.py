@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Max
 from django.http import HttpRequest
 
 from alerts.alarming import NoAlarm
@@ -177,7 +178,8 @@ def _add(
     if old is not None and not picked:
         return
     random.Random(seed).shuffle(picked)  # noqa: S311 - an order, no secret
-    first = len(old.items) + 1 if old is not None else 1
+    last = TriageItem.objects.filter(incident=incident, round=incident.round).aggregate(Max("position"))
+    first = (last["position__max"] or 0) + 1
     write.add_items(
         [
             TriageItem(
