@@ -124,6 +124,11 @@ def badge_of(row: CalibrationRow) -> Badge:
     return Badge(row.state, words, row.pairs, row.computed_at)
 
 
+def standing(project_id: int) -> tuple[CalibrationRow, ...]:
+    """The newest calibration of each judge version and criterion over all traffic, without its figures. One query."""
+    return tuple(_rows(project_id, only_all=True))
+
+
 def newest(
     project_id: int, *, judge_id: int | None = None, version_id: int | None = None, criterion: str | None = None
 ) -> tuple[CalibrationRow, ...]:

@@ -318,7 +318,7 @@ def test_the_number_of_queries_does_not_grow_with_the_spans(shop, otlp, django_a
 
     # session, user, project, switcher; trace 4, steps 4, labels 4, neighbours 5, span with body and logs 6,
     # scores of the trace 4 and of the span 4, why it was judged or not 11, signals 4
-    with django_assert_num_queries(55):
+    with django_assert_num_queries(56):
         assert shop.bob.get(PAGE).status_code == 200
 
 

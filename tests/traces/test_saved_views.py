@@ -250,9 +250,9 @@ def test_views_cost_a_list_one_query_however_many(some, django_assert_num_querie
         save(some.bob, name=f"view {k}")
     some.bob.get(PAGE)
 
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(11):
         assert some.bob.get(PAGE).status_code == 200
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         assert some.bob.get(PAGE + "views/").status_code == 200
 
 

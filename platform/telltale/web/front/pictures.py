@@ -22,6 +22,7 @@ from traces.read.cost_values import MonthForecast
 SIZE = (384, 132)
 LETTER, RIGHT_LEAST, RIGHT_MOST, LABEL_MOST = 6.6, 52.0, 112.0, 10
 TICKS = 3
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 DAYS_LEAST = 3
 
 
@@ -123,15 +124,12 @@ def _of(seen: Seen) -> str:
 
 def _spots(seen: Seen, zone: ZoneInfo, base: str) -> list[charts.Spot]:
     """A strip for each window that leads to what it was counted from, else to its place on the page of its chart."""
-    address = behind_address(seen, base)
-    unit = words.unit_of(seen)
-    found = []
+    address, unit, found = behind_address(seen, base), words.unit_of(seen), []
+    own = f"{base}monitors/{seen.shown.id}/?at="
     for point in seen.curve:
-        at = int(point.start_at.timestamp())
-        href = (
-            address(point.start_at, point.end_at) if point.n else ""
-        ) or f"{base}monitors/{seen.shown.id}/?at={at}#window"
-        found.append(charts.Spot(point.start_at.timestamp(), point.end_at.timestamp(), href, _title(point, unit, zone)))
+        start, end = point.start_at.timestamp(), point.end_at.timestamp()
+        href = (address(point.start_at, point.end_at) if point.n else "") or f"{own}{int(start)}#window"
+        found.append(charts.Spot(start, end, href, _title(point, unit, zone)))
     return found
 
 
@@ -146,13 +144,29 @@ def behind_address(seen: Seen, base: str) -> Callable[[datetime, datetime], str]
     found = behind(seen.metric, seen.definition, Window(first, last))
     if not found.page:
         return lambda start, end: ""
-    marks = [quote(fmt.iso(at), safe="") for at in (first, last)]
+    # The query in pieces, with a hole for the start (True) or the end of a window: filled 72 times a chart.
+    pieces: list[str | bool] = [found.query]
+    for mark, is_start in ((quote(fmt.iso(first), safe=""), True), (quote(fmt.iso(last), safe=""), False)):
+        cut: list[str | bool] = []
+        for piece in pieces:
+            if isinstance(piece, bool):
+                cut.append(piece)
+                continue
+            for at, part in enumerate(piece.split(mark)):
+                cut += [is_start, part] if at else [part]
+        pieces = cut
 
     def of(start: datetime, end: datetime) -> str:
-        times = [quote(fmt.iso(at), safe="") for at in (start, end)]
-        return f"{base}{found.page}/?{found.query.replace(marks[0], times[0]).replace(marks[1], times[1])}"
+        times = {True: _iso(start), False: _iso(end)}
+        query = "".join(times[piece] if isinstance(piece, bool) else piece for piece in pieces)
+        return f"{base}{found.page}/?{query}"
 
     return of
+
+
+def _iso(at: datetime) -> str:
+    """As `fmt.iso`, for the value of a parameter."""
+    return fmt.iso(at).replace(":", "%3A").replace("+", "%2B")
 
 
 def _title(point: CurvePoint, unit: charts.Unit, zone: ZoneInfo) -> str:
@@ -161,8 +175,10 @@ def _title(point: CurvePoint, unit: charts.Unit, zone: ZoneInfo) -> str:
 
 
 def _window(point: CurvePoint, zone: ZoneInfo) -> str:
+    # Hundreds a page: strftime would take half of the time of a chart.
     start, end = point.start_at.astimezone(zone), point.end_at.astimezone(zone)
-    return f"{start.day} {start:%b} {start:%H:%M}{fmt.EN_DASH}{end:%H:%M}"
+    day = f"{start.day} {_MONTHS[start.month - 1]}"
+    return f"{day} {start.hour:02}:{start.minute:02}{fmt.EN_DASH}{end.hour:02}:{end.minute:02}"
 
 
 def _row(seen: Seen, point: CurvePoint, zone: ZoneInfo) -> charts.Row:

@@ -244,9 +244,8 @@ def _queue(queue: QueueView, counts: Counts) -> Item:
 
 def _judges(project: Project) -> list[Item]:
     """Judges whose newest version's calibrations failed the gate, or hold no longer: one line a judge and state."""
-    rows = [row for row in calibration.newest(project.pk) if row.scope == calibration.EVERYTHING]
     latest: dict[tuple[int, str], calibration.CalibrationRow] = {}
-    for row in rows:
+    for row in calibration.standing(project.pk):
         held = latest.get((row.judge_id, row.criterion))
         if held is None or row.version > held.version:
             latest[row.judge_id, row.criterion] = row
