@@ -47,7 +47,10 @@ def agree(one: Scope, other: Scope) -> int | None:
 
 
 def common(scopes: Iterable[Scope]) -> Scope:
-    """What all of some scopes speak of, with every value they name. Those of the whole project narrow nothing."""
+    """What all of some scopes speak of, with every value they name. Those of the whole project narrow nothing.
+
+    Where those that narrow share no dimension, the first of them: it is not the whole project for that.
+    """
     narrow = [scope for scope in scopes if scope]
     if not narrow:
         return {}
@@ -57,7 +60,8 @@ def common(scopes: Iterable[Scope]) -> Scope:
             values = dict.fromkeys(value for scope in narrow for value in scope[name])
             if len(values) <= VALUES_MAX:
                 found[name] = tuple(sorted(values, key=lambda value: (value is None, value or "")))
-    return found
+    is_apart = not any(all(name in scope for scope in narrow) for name in DIMENSIONS)
+    return dict(narrow[0]) if is_apart else found
 
 
 def words(scope: Scope, whole: str = "the whole project") -> str:

@@ -66,7 +66,7 @@ def make_trouble(otlp, *, hours_ago=2, failing=26, fine=40, failing_before=4, fi
                     said=f"Where is parcel {each}?",
                     answered="I cannot help" if is_failing else f"Parcel {each} is on its way",
                     **more,
-                )  # fmt: skip
+                )
             )
 
     start = now - hours_ago * 3600 * 10**9

@@ -63,7 +63,7 @@ class MailBackend(BaseEmailBackend):
 def send_now(message: EmailMessage) -> bool:
     """Hand one mail over and wait for the server's word; False: written into the file, no server is set up.
 
-    OSError where the server is away or does not take it (smtplib's errors are OSErrors); ValueError for a wrong setting.
+    OSError where the server is away or does not take it (smtplib's errors are OSErrors); ValueError for wrong settings.
     """
     if not is_by_smtp():
         _write(message)

@@ -36,9 +36,10 @@ RETURNS: tuple[dict[str, Any], ...] = (
      "severity": "P2"},
     {"name": "Retries about returns", "metric": "retried", "scope": {"feature": ["returns"]}, "direction": "up",
      "severity": "P2"},
+    # Half of these are one word by which a router sends a question on: evidence, and no reason to call anybody.
     {"name": "Length of answers about returns", "metric": "response_length",
      "scope": {"prompt_name": ["returns"], **_PRODUCTION}, "params": {"quantile": 0.5}, "direction": "both",
-     "severity": "P2"},
+     "severity": "P2", "tier": "notice"},
 )  # fmt: skip
 # With a judge that a stand-in plays: what it says of the answers that the new prompt spoils.
 JUDGED: tuple[dict[str, Any], ...] = (
