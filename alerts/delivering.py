@@ -24,7 +24,7 @@ from django.db import connection, transaction
 from django.http import HttpRequest
 
 from alerts.models import Channel, Delivery, Transition
-from alerts.notices import mail
+from alerts.notices import mail, webhook
 from alerts.notices.answers import GIVE_UP, Fate, Outcome, pause, read_answer
 from alerts.notices.messages import Message, from_json, to_json
 from alerts.notices.outgoing import ChannelKind, request_of
@@ -191,6 +191,8 @@ def _message(row: Delivery) -> Message:
 
 def _request(channel: Channel, kind: ChannelKind, message: Message, limits: egress.Limits) -> Outcome:
     secret: dict[str, Any] = orjson.loads(vault.unseal(PURPOSE, channel.secret))
+    if kind is ChannelKind.WEBHOOK and not webhook.keys_in_force(secret, clock.now()):
+        return Outcome(Fate.WRONG, "It has no signing key any more: nothing is sent unsigned. Make a new one.")
     sent = request_of(kind, message, channel.config, secret, clock.now())
     if sent is None:
         return Outcome(Fate.NOTHING, "It has no word for this: nothing was sent.")

@@ -6,10 +6,11 @@ delivery as well, so that the log shows it, and is looked at again when the sile
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Q
 
 from alerts.models import Channel, Delivery, Incident, IncidentWatcher, Route, Silence, Transition
@@ -23,9 +24,12 @@ from telltale.accounts.models import User
 from telltale.lib import clock
 from telltale.projects.models import Project
 
+logger = logging.getLogger("telltale.alerts")
 # A silence that ends early, or a mute that is taken back, is noticed within this.
 LOOK_AGAIN = timedelta(seconds=30)
 ROUTE_MOST = 500
+# What cannot be routed is tried again after so long, and keeps nothing else waiting meanwhile.
+PUT_OFF = timedelta(minutes=1)
 # What an escalation comes by: its route is told of what follows, once nobody had acknowledged for so long.
 _FOLLOWS = frozenset({Kind.ACKNOWLEDGED, Kind.RECOVERED, Kind.RESOLVED, Kind.WORSE, Kind.REPEAT, Kind.OVERDUE})
 
@@ -34,12 +38,21 @@ def route_due(limit: int = ROUTE_MOST) -> int:
     """Make the deliveries of transitions that are due; how many transitions. Safe to run twice, and at once."""
     done = 0
     while done < limit:
-        with transaction.atomic():
-            row = write.take_due(clock.now())
+        row = None
+        try:
+            with transaction.atomic():
+                row = write.take_due(clock.now())
+                if row is None:
+                    break
+                route(row)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
             if row is None:
-                break
-            route(row)
-            done += 1
+                raise
+            logger.exception("transition %s could not be routed and is tried again", row.pk)
+            write.put_off(row.pk, clock.now() + PUT_OFF)
+        done += 1
     return done
 
 

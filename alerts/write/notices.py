@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import F, Q
@@ -83,6 +84,11 @@ def take_due(now: datetime) -> Transition | None:
     """The next transition whose deliveries are to be made, held; None where there is none. In a transaction."""
     rows = Transition.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
     return rows.filter(routed_at=None, due_at__lte=now).order_by("due_at", "id").first()
+
+
+def put_off(transition_id: UUID, due_at: datetime) -> None:
+    """Let a transition whose deliveries could not be made be due later."""
+    Transition.objects.filter(pk=transition_id, routed_at=None).update(due_at=due_at)
 
 
 def put_deliveries(
@@ -206,9 +212,12 @@ def drop_waiting(channel_id: int, words: str, now: datetime) -> int:
 
 
 def revive(delivery_id: int, project_id: int, now: datetime) -> Delivery | None:
-    """Let one delivery that waits or failed be tried at once; None where it is neither."""
-    row = Delivery.objects.select_for_update(no_key=True).filter(pk=delivery_id, project_id=project_id).first()
+    """Let one delivery that waits or failed be tried at once; None where it is neither, or nothing goes there now."""
+    rows = Delivery.objects.select_for_update(no_key=True, of=("self",)).select_related("channel")
+    row = rows.filter(pk=delivery_id, project_id=project_id).first()
     if row is None or row.state not in {"waiting", "failed"} or (row.channel_id is None and row.user_id is None):
+        return None
+    if row.channel is not None and (not row.channel.is_on or row.channel.archived_at is not None):
         return None
     Delivery.objects.filter(pk=row.pk).update(state="waiting", next_at=now, ended_at=None)
     if row.channel_id is not None:

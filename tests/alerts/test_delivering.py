@@ -581,3 +581,58 @@ def test_a_channel_that_is_switched_off_drops_what_waits_and_says_so(project, re
     assert len(receiver.got) == 1
     row = Delivery.objects.get()
     assert (row.state, row.error) == ("dropped", "The channel was switched off.")
+
+
+def test_what_was_given_up_is_not_tried_again_at_a_channel_that_takes_nothing(project, receiver, time):
+    webhook_to(project, receiver.url)
+    receiver.plan = [(500, {}, 0)] * 50
+    incident_of(project)
+    for _ in range(14):
+        time.move(hours=2)
+        go()
+    row = Delivery.objects.get(transition__kind="opened")
+    assert row.state == "failed"
+
+    Channel.objects.update(is_on=False)
+    assert not delivering.retry_now(project, row.pk)
+    Channel.objects.update(is_on=True)
+    channels.archive(project, Channel.objects.get().pk)
+    assert not delivering.retry_now(project, row.pk)
+    row.refresh_from_db()
+    assert row.state == "failed"
+
+
+def test_what_cannot_be_routed_keeps_nothing_else_waiting(project, receiver, time, monkeypatch):
+    webhook_to(project, receiver.url)
+    bad = tell_project(project.pk, "budget", "budget:1")
+    tell_project(project.pk, "budget", "budget:2")
+    real = routing.read_about
+
+    def read_about(row):
+        if row.pk == bad.pk:
+            raise KeyError("no time zone found")
+        return real(row)
+
+    monkeypatch.setattr(routing, "read_about", read_about)
+    go()
+    assert len(receiver.got) == 1
+
+    monkeypatch.setattr(routing, "read_about", real)
+    time.move(minutes=2)
+    go()
+    assert len(receiver.got) == 2
+
+
+def test_a_webhook_that_lost_its_signing_key_sends_nothing_unsigned(project, receiver, time):
+    webhook_to(project, receiver.url)
+    row = Channel.objects.get()
+    row.secret = "sealed by another key"
+    row.save()
+    channels.change(project, row.pk, {"url": receiver.url})
+
+    tested = delivering.send_test(project, row.pk, token="1")
+    assert (tested.is_delivered, receiver.got) == (False, [])
+    assert "signing key" in tested.words
+
+    channels.rotate(project, row.pk)
+    assert delivering.send_test(project, row.pk, token="2").is_delivered
