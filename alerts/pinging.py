@@ -30,15 +30,22 @@ def ping_due(*, beside: bool = True) -> int:
         return 0
     if not EngineState.objects.filter(round_at__gt=now - FRESH).exists():
         return 0
-    due = _claim(now)
-    if not due:
-        return 0
     if not beside:
+        due = _claim(now)
         _ask(due)
-    elif _pinging.acquire(blocking=False):
-        threading.Thread(target=_ask_beside, args=(due,), name="ping", daemon=True).start()
-    else:
+        return len(due)
+    # What is claimed has to be asked: while a thread still asks, nothing is.
+    if not _pinging.acquire(blocking=False):
         return 0
+    try:
+        due = _claim(now)
+        if due:
+            threading.Thread(target=_ask_beside, args=(due,), name="ping", daemon=True).start()
+    except BaseException:
+        _pinging.release()
+        raise
+    if not due:
+        _pinging.release()
     return len(due)
 
 

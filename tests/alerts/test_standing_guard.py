@@ -182,3 +182,15 @@ def test_the_switch_is_pinged_while_rounds_end_and_not_after(project, receiver, 
     time(seconds=120)
     assert pinging.ping_due(beside=False) == 0
     assert len(receiver.got) == 2
+
+
+def test_while_addresses_are_still_asked_no_other_ping_is_passed_over(project, receiver, time):
+    settings.put(project, {"alive_url": receiver.url, "alive_seconds": 60})
+    work()
+    due = NoticeSettings.objects.get().alive_due_at
+
+    with pinging._pinging:
+        assert pinging.ping_due() == 0
+
+    assert NoticeSettings.objects.get().alive_due_at == due
+    assert pinging.ping_due(beside=False) == 1
