@@ -10,7 +10,7 @@ from django.db.models import Max, Q
 from alerts import notifying
 from alerts.incidents.types import GOING, State
 from alerts.models import Channel, Delivery, Incident, NoticeSettings, Transition
-from alerts.notices.matching import read_way
+from alerts.notices.matching import About, read_way
 from alerts.notices.settings import REPEAT_MINUTES
 from alerts.notices.transitions import GROUPED, Kind
 from alerts.read.notice_facts import about_incident, read_about
@@ -49,13 +49,15 @@ def escalate(now: datetime) -> int:
     )
     done = 0
     for row in rows:
+        about: About | None = None
         for route in routes:
             key = f"inc:{row.pk}:r{row.round}:unacknowledged:{route.pk}"
             due = max(row.begun or row.opened_at, route.created_at) + timedelta(minutes=route.after_minutes)
             if route.project_id != row.project_id or key in told or due > now:
                 continue
             way = read_way(route.severities, route.features, (), route.hours)
-            if way.fits(about_incident(row, Kind.UNACKNOWLEDGED), now, zones[row.project_id]):
+            about = about or about_incident(row, Kind.UNACKNOWLEDGED)
+            if way.fits(about, now, zones[row.project_id]):
                 done += _tell_open(row.pk, Kind.UNACKNOWLEDGED, key, {"route": route.pk}, now)
     return done
 
