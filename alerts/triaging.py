@@ -288,7 +288,9 @@ def conclude(
         now = clock.now()
         found = get_deal(incident.pk, incident.round, now)
         decided = found.arm(FLAGGED).decided if found is not None else 0
-        if not told and decided < min(ENOUGH, found.arm(FLAGGED).dealt if found is not None else ENOUGH):
+        dealt = found.arm(FLAGGED).dealt if found is not None else 0
+        # Where none could be dealt nobody has looked at anything.
+        if not told and decided < (min(ENOUGH, dealt) or ENOUGH):
             limit = f"a reason, or verdicts on {ENOUGH} flagged responses (there are {decided})"
             raise ItemRefused(Fault("note", "is needed", limit))
         outcome = outcome_of(found, verdict, told)

@@ -250,6 +250,8 @@ def test_an_incident_without_responses_can_be_decided_and_closed(shop):  # noqa:
 
     assert found.items == ()
     assert found.lacking.startswith("No response of these hours is stored")
+    with pytest.raises(ItemRefused):
+        triaging.conclude(shop.project, 1, "false", user=shop.people.alice)
     triaging.conclude(shop.project, 1, "real", "nothing came at all", user=shop.people.alice)
     with moving.holding(shop.project, 1) as held:
         moving.write.put(held, scope_note="everybody")
