@@ -129,13 +129,14 @@ def merge(
         write.move_members(project.pk, moved, other)
         for user_id in row.watchers.values_list("user_id", flat=True):
             write.watch(other, user_id, now)
+        was = row.state
         write.put(row, state=State.MERGED, merged_into=other, closed_at=now, closed_by=user)
         before = other.severity
         _measure(other, at_least=row, quiet_may_end=True)
         facts = {"ref": ref_of(into), "number": into}
         noted(
             project, row, "merged", user=user, actor=actor, request=request, facts=facts, action="incident.merge",
-            before={"state": State.OPEN}, after={"into": ref_of(into)}, at=now,
+            before={"state": was}, after={"into": ref_of(into)}, at=now,
         )  # fmt: skip
         write.add_event(
             other, "absorbed", now, user_id=user.pk if user else None, actor=actor,
