@@ -16,6 +16,8 @@ from telltale.web.overview import ProjectCard, overview_cards
 
 PILLARS = (Pillar.QUALITY, Pillar.COST, Pillar.LATENCY, Pillar.SAFETY)
 SEVERITIES_SHOWN = 6
+# Of all projects together, the worst: what is beyond them is not known to be quiet.
+INCIDENTS_MOST = 2_000
 _GOING = (Standing.ALARMED, Standing.ACKNOWLEDGED)
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
 State = tuple[str, str]
@@ -40,7 +42,7 @@ def home_lines(projects: Sequence[Project]) -> list[HomeLine]:
     """A line for each project, those that need somebody first. The same number of queries for any number of them."""
     now = clock.now()
     ids = [project.pk for project in projects]
-    incidents = open_of(ids) if ids else {}
+    incidents = open_of(ids, INCIDENTS_MOST) if ids else {}
     stood: dict[int, list[Stood]] = {}
     for each in standings_of(ids):
         stood.setdefault(each.project_id, []).append(each)
