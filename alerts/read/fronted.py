@@ -19,8 +19,8 @@ from evals.stats.results import TooLittle
 from telltale.lib.db import raw_cursor
 from telltale.lib.sql import load
 
-# A small chart of 300 pixels: a window every four.
-STRETCHES = 72
+# A small chart of 300 pixels: a window every six.
+STRETCHES = 48
 # Where no baseline judged an alarm, its change is measured against so long before it.
 BEFORE = timedelta(days=7)
 SIZED = frozenset({Kind.SHARE, Kind.SCORE, Kind.TIME, Kind.COST, Kind.LEVEL})

@@ -88,7 +88,7 @@ class OverviewShape(serializers.Serializer[Any]):
     engine_stands_since = serializers.DateTimeField(allow_null=True, help_text="Null: monitors are evaluated.")
     answers = AnswerShape(many=True)
     incidents = OverviewIncidentShape(many=True)
-    waiting = serializers.IntegerField(help_text="Items of the inbox.")
+    waiting = serializers.IntegerField(help_text="Items of the inbox, flagged answers counted up to 50.")
     changes = OverviewChangeShape(many=True, allow_null=True)
     features = OverviewFeatureShape(many=True, allow_null=True, help_text="Of the last 24 hours, busiest first.")
     health = OverviewHealthShape(many=True)

@@ -144,7 +144,7 @@ def behind_address(seen: Seen, base: str) -> Callable[[datetime, datetime], str]
     found = behind(seen.metric, seen.definition, Window(first, last))
     if not found.page:
         return lambda start, end: ""
-    # The query in pieces, with a hole for the start (True) or the end of a window: filled 72 times a chart.
+    # The query in pieces, with a hole for the start (True) or the end of a window: filled for every window.
     pieces: list[str | bool] = [found.query]
     for mark, is_start in ((quote(fmt.iso(first), safe=""), True), (quote(fmt.iso(last), safe=""), False)):
         cut: list[str | bool] = []

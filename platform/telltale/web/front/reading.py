@@ -42,6 +42,8 @@ _STANDING = {
     Standing.IN_CONTROL: 0, Standing.LEARNING: 1, Standing.TOO_LITTLE: 2, Standing.NO_DATA: 3, Standing.STALE: 4,
     Standing.UNSTABLE: 4, Standing.BROKEN: 5,
 }  # fmt: skip
+JUDGED_FOR, JUDGED_MOST = timedelta(seconds=20), 200
+_judged: dict[int, tuple[datetime, Estimates]] = {}
 T = TypeVar("T")
 
 
@@ -75,10 +77,12 @@ def read_watching(project: Project, start: datetime, end: datetime, now: datetim
     with asking():
         every = [each for each in list_shown(project.pk) if each.archived_at is None and each.is_on]
         about = read_about(project.pk, every)
-        alarms = _alarms(project, every)
+        opened = list_alarms(project.pk, states=(OPEN, ACKNOWLEDGED), limit=ALARMS_MOST)
+        out = {each.id for each in every if each.standing in GOING}
+        # The newest where a monitor has several.
+        alarms = {row.monitor_id: row for row in reversed(opened) if row.monitor_id in out}
         incident_of = {
-            ref: number
-            for ref, (number, _) in incidents_of(project.pk, "alarm", [one.id for one in alarms.values()]).items()
+            ref: number for ref, (number, _) in incidents_of(project.pk, "alarm", [row.id for row in opened]).items()
         }
         questions = questions_of(project.pk, about)
         by_id = {each.id: each for each in every}
@@ -108,7 +112,7 @@ def read_watching(project: Project, start: datetime, end: datetime, now: datetim
         for (one, monitors), lead, beside in zip(of, leads, besides, strict=True)
     ]
     kept = {monitor_id: tuple(points) for monitor_id, points in small.items()}
-    return Watching(tuple(asked), tuple(every), about, alarms, incident_of, kept, last)
+    return Watching(tuple(asked), tuple(every), about, alarms, tuple(opened), incident_of, kept, last)
 
 
 def is_wrong(monitor: Shown, now: datetime) -> bool:
@@ -182,15 +186,6 @@ def _is_of_table(monitor: Shown, about: About) -> bool:
     return monitor.metric in {"score", "low_scores", "hallucination"} and len(features) == 1
 
 
-def _alarms(project: Project, monitors: Sequence[Shown]) -> dict[int, AlarmRow]:
-    """The open alarm of each monitor that is out, the newest where there are several."""
-    out = {each.id for each in monitors if each.standing in GOING}
-    if not out:
-        return {}
-    rows = list_alarms(project.pk, states=(OPEN, ACKNOWLEDGED), limit=ALARMS_MOST)
-    return {row.monitor_id: row for row in reversed(rows) if row.monitor_id in out}
-
-
 def _moved(leads: Sequence[Shown | None], alarms: Mapping[int, AlarmRow], now: datetime) -> list[Moved]:
     found = {}
     for each in leads:
@@ -226,8 +221,23 @@ def read_traffic(project: Project, now: datetime) -> Traffic:
 
 
 def read_judged(project: Project, now: datetime) -> Estimates:
-    """What judges said of the last 24 hours, by feature, and how far judging came."""
-    return read_estimates(project.pk, project.time_zone, now - DAY, now, by="feature")
+    """What judges said of the last 24 hours, by feature, and how far judging came; at most JUDGED_FOR old.
+
+    It is a fifth of the page's work, is cut at whole hours anyway, and scores come minutes after their traces.
+    """
+    held = _judged.get(project.pk)
+    if held is not None and held[0] <= now < held[0] + JUDGED_FOR:
+        return held[1]
+    found = read_estimates(project.pk, project.time_zone, now - DAY, now, by="feature")
+    if len(_judged) >= JUDGED_MOST:
+        _judged.clear()
+    _judged[project.pk] = (now, found)
+    return found
+
+
+def forget_judged() -> None:
+    """Read what judges said anew the next time."""
+    _judged.clear()
 
 
 def _account(project: Project, now: datetime) -> Account:

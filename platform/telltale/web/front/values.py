@@ -79,7 +79,8 @@ class Watching:
     live: tuple[Shown, ...]
     about: Mapping[int, About] = field(hash=False)
     alarms: Mapping[int, AlarmRow] = field(hash=False)
-    # Of an open alarm: the number of its incident and whether that goes on.
+    opened: tuple[AlarmRow, ...] = field(hash=False)  # every alarm that is open or acknowledged, newest first
+    # Of an open alarm: the number of its incident.
     incident_of: Mapping[int, int] = field(hash=False)
     small: Mapping[int, tuple[CurvePoint, ...]] = field(hash=False)  # curves of the table's monitors
     last: Mapping[int, Last] = field(hash=False)

@@ -25,7 +25,7 @@ from traces.behaviour.rates import Rates, rates_of
 from traces.read.behaviour import cells, definition_of
 from traces.read.changelog import Change
 
-PEOPLE_MOST, CHANGES_SHOWN = 5, 6
+PEOPLE_MOST, CHANGES_SHOWN, FLAGGED_SHOWN = 5, 6, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class Overview:
     cards: tuple[Card, ...]
     people: tuple[Item, ...]
     waiting: int
+    is_more: bool
     changes: tuple[Marked, ...] | None
     table: Table | None
     strip: tuple[Health, ...]
@@ -61,9 +62,20 @@ def overview(project: Project, person: User | None, start: datetime, end: dateti
     engine = read_engine(now)
     sight = Sight(front.zone, now, front.changes or (), engine.stands_since if _is_watched(front) else None)
     made = tuple(cards(front, sight, base, may_measure=may(project, "measure")))
-    found = gather(project, now, monitors=front.watching.live if front.watching else (), incidents=front.incidents)
+    watching = front.watching
+    found = gather(
+        project,
+        now,
+        monitors=watching.live if watching else (),
+        incidents=front.incidents,
+        alarms=(watching.opened, watching.incident_of) if watching else None,
+        flagged_most=FLAGGED_SHOWN,
+    )
     items = ordered([item for item in found.items if not item.is_dismissed], person.pk if person else None)
-    people, first = _people(items), next((item for item in items if item.kind is Kind.INCIDENT), None)
+    people, first = (
+        _people(items, is_capped=found.is_capped),
+        next((item for item in items if item.kind is Kind.INCIDENT), None),
+    )
     lacking = [
         name
         for name, part in (
@@ -79,6 +91,7 @@ def overview(project: Project, person: User | None, start: datetime, end: dateti
         cards=made,
         people=tuple(people),
         waiting=len(items),
+        is_more=found.is_capped,
         changes=_changes(front, made),
         table=table(front, _behaviour(project, front), base),
         strip=tuple(strip(front, engine.words if sight.stands_since else "", base)),
@@ -92,7 +105,7 @@ def _is_watched(front: Front) -> bool:
     return front.watching is not None and bool(front.watching.live)
 
 
-def _people(items: Sequence[Item]) -> list[Item]:
+def _people(items: Sequence[Item], *, is_capped: bool) -> list[Item]:
     """What waits, in few lines: flagged answers are one of them."""
     flagged = [item for item in items if item.kind is Kind.FLAGGED]
     lines = [item for item in items if item.kind is not Kind.FLAGGED]
@@ -102,7 +115,7 @@ def _people(items: Sequence[Item]) -> list[Item]:
             Item(
                 kind=Kind.FLAGGED,
                 ref="",
-                title=f"{words.plural(n, 'flagged answer')} nobody has judged",
+                title=f"{'More than ' if is_capped else ''}{words.plural(n, 'flagged answer')} nobody has judged",
                 detail="Of the last 7 days, newest first.",
                 path="inbox/?kind=flagged",
                 action="Go through",

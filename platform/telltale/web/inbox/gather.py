@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
@@ -53,9 +53,14 @@ def gather(
     *,
     monitors: Sequence[Shown] | None = None,
     incidents: Sequence[IncidentRow] | None = None,
+    alarms: tuple[Sequence[AlarmRow], Mapping[int, int]] | None = None,
+    flagged_most: int = FLAGGED_MOST,
 ) -> Gathered:
-    """Everything that waits in a project, put aside or not, in no order. `monitors` and `incidents`: read already."""
-    read = _Read(project, now, monitors, incidents)
+    """Everything that waits in a project, put aside or not, in no order.
+
+    `monitors`, `incidents` and `alarms` (the open ones, with the incident of each) where they were read already.
+    """
+    read = _Read(project, now, monitors, incidents, alarms, flagged_most)
     try:
         # One transaction for all, since each of its own takes three questions more.
         with asking():
@@ -86,6 +91,8 @@ class _Read:
     now: datetime
     monitors: Sequence[Shown] | None
     incidents: Sequence[IncidentRow] | None
+    alarms: tuple[Sequence[AlarmRow], Mapping[int, int]] | None
+    flagged_most: int
 
     def all(self, part: _Part, lacking: list[str]) -> Gathered:
         """Every part, each read by `part`, which names in `lacking` what took too long."""
@@ -95,18 +102,19 @@ class _Read:
         if going is None:
             going = part("incidents", lambda: open_of([project.pk], INCIDENTS_MOST)[project.pk])
         live = [each for each in shown if each.is_on and each.archived_at is None]
-        flagged = part("flagged answers", lambda: list_flagged(project.pk, now - FLAGGED_DAYS, FLAGGED_MOST + 1))
+        most = self.flagged_most
+        flagged = part("flagged answers", lambda: list_flagged(project.pk, now - FLAGGED_DAYS, most + 1))
         items = [incident_item(each, now) for each in going]
-        items += part("alarms", lambda: _alarms(project))
+        items += part("alarms", lambda: _alarms(project, self.alarms))
         items += part("probes", lambda: _probes(project))
-        items += [flagged_item(each) for each in flagged[:FLAGGED_MOST]]
+        items += [flagged_item(each) for each in flagged[:most]]
         items += part("review queues", lambda: _queues(project))
         items += part("judges", lambda: _judges(project))
         items += part("user signals", lambda: _signals(project, now))
         items += part("proposals", lambda: [*_baselines(project), *_proposals(project)])
         items += part("channels", lambda: _channels(project, live))
         items += [_monitor(each) for each in live if each.standing in _STUCK][:LINES_MOST]
-        return Gathered(tuple(marked(items, read_marks(project.pk))), tuple(lacking), len(flagged) > FLAGGED_MOST)
+        return Gathered(tuple(marked(items, read_marks(project.pk))), tuple(lacking), len(flagged) > most)
 
 
 def incident_item(row: IncidentRow, now: datetime) -> Item:
@@ -149,8 +157,10 @@ def left(due_at: datetime | None, started_at: datetime | None, now: datetime) ->
     return f"{words.lag(due_at - now)} left{whole}"
 
 
-def _alarms(project: Project) -> list[Item]:
+def _alarms(project: Project, read: tuple[Sequence[AlarmRow], Mapping[int, int]] | None) -> list[Item]:
     """Alarms that page and belong to no incident: it was closed or never made; the monitor still says so."""
+    if read is not None:
+        return [_alarm(row) for row in read[0] if row.is_page and row.id not in read[1]]
     rows = list_alarms(project.pk, states=(OPEN, ACKNOWLEDGED), pages_only=True, limit=ALARMS_MOST)
     known = incidents_of(project.pk, "alarm", [row.id for row in rows])
     return [_alarm(row) for row in rows if row.id not in known]
