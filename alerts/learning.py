@@ -175,7 +175,7 @@ def add_cases(
     if not items:
         raise ItemRefused(Fault("cases", "say nothing any more", "traces that are stored and say what was asked"))
     by = By(user.pk if user is not None else None, actor, request)
-    with holding(project, number) as incident:
+    with holding(project, number, with_project=held is None) as incident:
         try:
             kept = held or make_dataset(project, name, f"Failing cases of {ref_of(number)}", by=by)
             changed = put_items(project, kept.slug, items, note=f"failing cases of {ref_of(number)}", by=by)

@@ -35,12 +35,17 @@ SEEN_MOST = 20
 
 
 @contextmanager
-def holding(project: Project, number: int, *, version: int | None = None, going: bool = True) -> Iterator[Incident]:
+def holding(
+    project: Project, number: int, *, version: int | None = None, going: bool = True, with_project: bool = False
+) -> Iterator[Incident]:
     """The incident, locked in a transaction of its own.
 
-    `version`: what the caller has seen. NotThere; Outdated; WrongState where `going` and it is resolved or merged.
+    `version`: what the caller has seen. `with_project`: the project is locked before it, by whoever needs both, since
+    grouping takes them in this order. NotThere; Outdated; WrongState where `going` and it is resolved or merged.
     """
     with transaction.atomic():
+        if with_project:
+            write.lock_project(project.pk)
         held = write.lock(project.pk, number)
         if held is None:
             raise NotThere

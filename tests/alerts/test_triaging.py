@@ -6,6 +6,8 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from alerts import closing, learning, moving, triaging
 from alerts.incidents.types import NotThere, Step, WrongState
@@ -287,3 +289,16 @@ def test_cases_and_experiments_are_refused_with_the_field(trouble):
             learning.read_ref(text)
     assert learning.read_ref(learning.ref_of_case(case[0], -5)) == (case[0], -5)
     assert get_dataset(project.pk, "old").items == 0
+
+
+def test_a_new_dataset_of_cases_locks_the_project_before_the_incident_as_grouping_does(trouble):
+    shop, incident = trouble  # noqa: F811
+    triaging.deal(shop.project, 1, user=shop.people.alice)
+    case = (dealt(incident).items[0].trace_id, None)
+
+    with CaptureQueriesContext(connection) as asked:
+        learning.add_cases(shop.project, 1, [case], name="Returns", user=shop.people.alice)
+
+    locks = [each["sql"] for each in asked.captured_queries if "FOR NO KEY UPDATE" in each["sql"]]
+    tables = [each.split(' FROM "')[1].split('"')[0] for each in locks if ' FROM "' in each]
+    assert tables.index("projects_project") < tables.index("alerts_incident")
