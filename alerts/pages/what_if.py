@@ -59,15 +59,14 @@ def what_if_page(request: HttpRequest, project: Project) -> HttpResponse:
         "kept_hand": [(name, typed[name]) for name in _NAMES if typed[name]],
         "kept_real": [(name, typed[name]) for name in FIELDS if typed[name]],
     }
-    found = None
     try:
-        found = what_if.ask(project, assumed)
-    except ItemRefused as refused:
-        errors += _words(refused)
+        try:
+            found = what_if.ask(project, assumed)
+        except ItemRefused as refused:
+            errors += _words(refused)
+            found = what_if.ask(project, what_if.Assumed(days=assumed.days, cache="none"))
     except TooSlow:
         return render(request, "alerts/what_if.html", context | {"too_slow": True}, status=503)
-    if found is None:
-        found = what_if.ask(project, what_if.Assumed(days=assumed.days, cache="none"))
     context |= _shown_of(found) | {"fields": _fields(found, typed)}
     return render(request, "alerts/what_if.html", context, status=400 if errors else 200)
 

@@ -17,6 +17,7 @@ from alerts import what_if
 from alerts.allowances.by_hand import EXAMPLE, reckon
 from alerts.allowances.repeats import Said, find_repeats, normal
 from alerts.allowances.routing import Asked, change_of, route
+from telltale.lib.faults import Fault, ItemRefused
 from tests.evals.estimate_rows import make_judge
 from tests.traces.conftest import shop  # noqa: F401
 from tests.traces.cost_rows import Traffic, price
@@ -317,8 +318,15 @@ def test_the_page_names_what_it_did_not_understand_and_what_took_too_long(shop, 
     def slow(*_):
         raise TooSlow
 
+    def slow_once_refused(project, assumed):
+        if assumed.model:
+            raise ItemRefused(Fault("model", "has no price", "another model", assumed.model))
+        raise TooSlow
+
     monkeypatch.setattr(what_if, "ask", slow)
     assert shop.bob.get("/p/shop/cost/what-if/").status_code == 503
+    monkeypatch.setattr(what_if, "ask", slow_once_refused)
+    assert shop.bob.get("/p/shop/cost/what-if/?model=none").status_code == 503
 
 
 def judge(project, least=0):
