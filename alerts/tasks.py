@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 
 from celery import shared_task
 from celery.worker import state
+from django.db import Error
 
 from alerts import (
     budgeting,
@@ -29,6 +31,7 @@ from alerts.read.notices import has_due_notices
 from alerts.read.reports import has_reports_to_make
 from telltale.jobs import quiet
 
+logger = logging.getLogger("telltale.alerts")
 # One run of it a process: the other slots are for other work, and claims let several processes share it.
 _evaluating, _sampling, _reporting, _tending = (threading.Lock() for _ in range(4))
 _spending = threading.Lock()
@@ -90,7 +93,15 @@ def notify() -> int:
     if not _notifying.acquire(blocking=False):
         return 0
     try:
-        done = reminding.remind() + routing.route_due()
+        try:
+            done = reminding.remind()
+        except Error:
+            raise
+        except Exception:
+            # What is due to be told is told all the same; reminders are tried again in two seconds.
+            logger.exception("reminders and escalations could not be looked at")
+            done = 0
+        done += routing.route_due()
         delivering.spread(is_stopping=is_stopping)
         pinging.ping_due()
         return done
