@@ -21,10 +21,9 @@ from alerts.read.flagged import SeriesFault, TooSlow, flagged_rows, flagging_of
 from alerts.read.incidents import IncidentRow, get_incident
 from alerts.read.triage import FLAGGED, REAL, Deal, get_deal
 from alerts.write.incidents import put
-from evals.keeping import By, DatasetRefused, make_dataset, put_items
+from evals.keeping import By, DatasetRefused, NewItem, make_dataset, put_items
 from evals.keeping.sources import items_of_traces
 from evals.read.datasets import get_dataset
-from evals.write.datasets import NewItem
 from telltale.accounts.models import User
 from telltale.lib import clock
 from telltale.lib.faults import Fault, ItemRefused

@@ -367,7 +367,7 @@ def test_the_page_asks_as_often_whatever_there_is(shop, at_six, django_assert_ma
         behaving.save_definition(shop.project, {"idle_minutes": minutes}, by_id=None)
     shop.alice.get(PAGE)
 
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         shop.alice.get(PAGE)
 
 
