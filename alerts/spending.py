@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import md5
 
+from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
 
@@ -31,7 +32,6 @@ from alerts.write import spending as write
 from telltale.lib import clock
 from telltale.projects.models import Project
 from traces.read import TooSlow
-from traces.read.asking import PAGE_TIMEOUT_MS
 from traces.read.rollups import reading
 
 logger = logging.getLogger("telltale.alerts.spending")
@@ -206,7 +206,7 @@ def _forecast(
 def add_up_now(project_id: int, budget_id: int) -> None:
     """Add up a budget that was just made or changed, so that it can be asked at once; the worker does it otherwise."""
     with suppress(TooSlow):
-        add_up_project(project_id, only=budget_id, timeout_ms=PAGE_TIMEOUT_MS)
+        add_up_project(project_id, only=budget_id, timeout_ms=settings.PAGE_TIMEOUT_MS)
 
 
 def _facts(project: Project, budget_id: int, title: str, words: str) -> dict[str, str]:

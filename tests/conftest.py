@@ -25,6 +25,13 @@ LIVE_SECRET = "only-for-tests-" + "k" * 40
 QUICK_SETTINGS = "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\nshared_buffers = '64MB'\n"
 
 
+def pytest_configure():
+    """Pages of tests may wait: whether they answer is what is asked, not how fast a machine is that does much else."""
+    from django.conf import settings
+
+    settings.PAGE_TIMEOUT_MS = 30_000
+
+
 @pytest.fixture(scope="session")
 def postgres_home():
     """The home of an embedded PostgreSQL as the supervisor starts it, for root and for ordinary users."""

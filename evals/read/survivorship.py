@@ -22,7 +22,7 @@ from evals.stats.survivorship.counts import Counts
 from telltale.lib.sql import load
 from traces.behaviour.rates import Cell
 from traces.behaviour.types import Fact, Stratum
-from traces.read.asking import PAGE_TIMEOUT_MS, asking, fetch
+from traces.read.asking import asking, fetch
 from traces.read.behaviour import cells
 
 # A person reads an answer in a minute: this many in a window are a full-time job.
@@ -161,7 +161,7 @@ def read_sample(
     end: datetime,
     judging: Judging | None,
     at_least: float | None,
-    timeout_ms: int = PAGE_TIMEOUT_MS,
+    timeout_ms: int | None = None,
 ) -> Sample:
     """The sessions of the window that people read or the judge (if any) scored, each drawn with a known chance.
 

@@ -90,6 +90,9 @@ ACCOUNT_BATCH_DAYS = env_int("TELLTALE_ACCOUNT_BATCH_DAYS", 30)
 ACCOUNT_HOUR_DAYS = env_int("TELLTALE_ACCOUNT_HOUR_DAYS", 400)
 KEY_CACHE_SECONDS = 4
 
+# A person waits this long for one answer of the database; then a sentence with advice is worth more.
+PAGE_TIMEOUT_MS = env_int("TELLTALE_PAGE_TIMEOUT_MS", 3000)
+
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -7,14 +7,13 @@ from contextlib import contextmanager
 from typing import Any, LiteralString
 
 import orjson
+from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from psycopg import errors, sql
 
 from telltale.lib.sql import load
 
-# A person waits this long; then a sentence with advice is worth more than the answer.
-PAGE_TIMEOUT_MS = 3000
 # One trace of 100,000 spans is read in one statement (measured: 0.4 s).
 TRACE_TIMEOUT_MS = 8000
 
@@ -24,11 +23,12 @@ class TooSlow(Exception):
 
 
 @contextmanager
-def asking(timeout_ms: int = PAGE_TIMEOUT_MS) -> Iterator[CursorWrapper]:
-    """A cursor whose statements end after `timeout_ms` with `TooSlow`."""
+def asking(timeout_ms: int | None = None) -> Iterator[CursorWrapper]:
+    """A cursor whose statements end after `timeout_ms`, by default TELLTALE_PAGE_TIMEOUT_MS, with `TooSlow`."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(timeout_ms)])
+            limit = str(timeout_ms or settings.PAGE_TIMEOUT_MS)
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [limit])
             yield cursor
     except OperationalError as error:
         if isinstance(error.__cause__, errors.QueryCanceled):

@@ -20,7 +20,7 @@ from psycopg import Cursor, sql
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from telltale.stats.sketch import Sketch
-from traces.read.asking import PAGE_TIMEOUT_MS, asking, compose, template
+from traces.read.asking import asking, compose, template
 from traces.read.rollup_users import read_users
 from traces.read.rollup_values import (
     AUTO,
@@ -52,7 +52,7 @@ _FAMILY: dict[Family, LiteralString] = {Family.TRACE: "r.scope_id < 0", Family.S
 
 
 @contextmanager
-def reading(project_id: int, time_zone: str, timeout_ms: int = PAGE_TIMEOUT_MS) -> Iterator[Rollups]:
+def reading(project_id: int, time_zone: str, timeout_ms: int | None = None) -> Iterator[Rollups]:
     """A reader within one transaction with a time limit on every query (`TooSlow`)."""
     with asking(timeout_ms) as settings:
         # Parallel workers take longer to start than these sums take.
