@@ -44,7 +44,16 @@ class Project(models.Model):
     name = models.CharField(max_length=120)
     slug = models.SlugField(max_length=60, unique=True)
     time_zone = models.CharField(max_length=64, default="UTC")
+    # Traces, their spans and counts; roll-ups and the account of ingest stay.
     retention_days = models.PositiveIntegerField(default=90)
+    # What people and models wrote: bodies, previews, the text index. Never longer than the trace.
+    text_days = models.PositiveIntegerField(default=30)
+    # What judges, people and probes found; it outlives the trace it was found in.
+    score_days = models.PositiveIntegerField(default=365)
+    # Asked to be removed: its keys answer nothing from then on, and everything goes when it is due.
+    deletion_asked_at = models.DateTimeField(null=True, blank=True)
+    deletion_due_at = models.DateTimeField(null=True, blank=True)
+    deletion_asked_by = models.CharField(max_length=254, blank=True)
     # Names people know; anything else that arrives is kept and listed as new.
     feature_names = ArrayField(models.CharField(max_length=200), default=list, blank=True)
     # [{"match": "root_name" | "service", "pattern": "checkout*", "feature": "checkout"}], first hit wins.
