@@ -112,3 +112,24 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"{self.queue} {self.pk}"
+
+
+class Kept(models.Model):
+    """How many rows of a kind were removed after they were counted, so that a counter over the rest never falls."""
+
+    name = models.CharField(max_length=80, primary_key=True)
+    n = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.n}"
+
+
+class DiskSample(models.Model):
+    """How large the database was at an hour, and what its disk had free; None where that disk is not this machine's."""
+
+    at = models.DateTimeField(primary_key=True)
+    database_bytes = models.BigIntegerField()
+    free_bytes = models.BigIntegerField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.at:%d %b %H:%M}: {self.database_bytes}"
