@@ -26,3 +26,86 @@ class InboxMark(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.ref}"
+
+
+class Erasure(models.Model):
+    """One request that a trace, a session, a user or a whole project be removed, and its receipt afterwards.
+
+    No foreign key: the receipt outlives what it tells of. `subject` is sealed while the work lasts, then "": what stays
+    is a keyed hash of it and its last characters.
+    """
+
+    project_id = models.BigIntegerField()
+    organisation_id = models.BigIntegerField()
+    project_slug = models.CharField(max_length=60)
+    kind = models.CharField(max_length=8)  # trace, session, user, project
+    subject = models.TextField(blank=True, default="")
+    subject_key = models.UUIDField()
+    hint = models.CharField(max_length=60)
+    asked_by = models.CharField(max_length=254)
+    asked_at = models.DateTimeField()
+    state = models.CharField(max_length=12, default="waiting")  # waiting, running, done, failed, undone
+    phase = models.CharField(max_length=20, blank=True, default="")
+    error = models.CharField(max_length=300, blank=True, default="")
+    # Traces, then rows: how far it is; `total` None where it is not known yet.
+    done = models.BigIntegerField(default=0)
+    total = models.BigIntegerField(null=True)
+    # {table: rows removed}; {table: values replaced}; {table: rows that stay, and why}.
+    removed = models.JSONField(default=dict)
+    replaced = models.JSONField(default=dict)
+    kept = models.JSONField(default=dict)
+    # {table: rows that were left when it was verified}; none where it is empty and `verified_at` is set.
+    remaining = models.JSONField(default=dict)
+    job_id = models.BigIntegerField(null=True)
+    started_at = models.DateTimeField(null=True)
+    verified_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    # Until when what arrives late is refused; None: until somebody lifts it.
+    lifted_at = models.DateTimeField(null=True)
+    lifted_by = models.CharField(max_length=254, blank=True, default="")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["project_id", "-asked_at"], name="erasure_newest"),
+            models.Index(fields=["state"], name="erasure_open", condition=models.Q(state__in=["waiting", "running"])),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project_id", "kind", "subject_key"],
+                name="erasure_open_once",
+                condition=models.Q(state__in=["waiting", "running"]),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"erasure {self.pk} of a {self.kind} ({self.state})"
+
+
+class ErasureTrace(models.Model):
+    """A trace that an erasure removes; gone when it is done."""
+
+    id = models.BigAutoField(primary_key=True)
+    erasure = models.ForeignKey(Erasure, on_delete=models.CASCADE, related_name="+")
+    trace_id = models.UUIDField()
+    is_removed = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["erasure", "trace_id"], name="erasure_trace_once")]
+
+    def __str__(self) -> str:
+        return f"a trace of erasure {self.erasure_id}"
+
+
+class ErasureName(models.Model):
+    """An id by which an erasure's person or session is known; gone when it is done."""
+
+    id = models.BigAutoField(primary_key=True)
+    erasure = models.ForeignKey(Erasure, on_delete=models.CASCADE, related_name="+")
+    what = models.CharField(max_length=8)  # user, session, text
+    name = models.TextField()
+
+    class Meta:
+        indexes = [models.Index(fields=["erasure", "what"], name="erasure_name_of")]
+
+    def __str__(self) -> str:
+        return f"a name of erasure {self.erasure_id}"
