@@ -45,6 +45,8 @@ logger = logging.getLogger("telltale.alerts")
 PURPOSE = "notices"
 # Longer than any attempt takes; a killed process' deliveries are free again after it.
 LEASE_SECONDS = 40.0
+# Servers greet late on purpose: the whole talk may take so much longer than a request.
+MAIL_EXTRA_SECONDS = 10.0
 LIMITS = egress.Limits(connect_seconds=5, read_seconds=10, total_seconds=15, answer_bytes=16 * 1024)
 TEST_LIMITS = egress.Limits(connect_seconds=3, read_seconds=6, total_seconds=8, answer_bytes=16 * 1024)
 # One receiver's turn, and receivers at a time in a process.
@@ -164,10 +166,10 @@ def _send(row: Delivery, limits: egress.Limits) -> Outcome:
     try:
         message = _message(row)
         if row.channel is None:
-            return _to_person(row, message)
+            return _to_person(row, message, limits)
         kind = ChannelKind(row.channel.kind)
         if kind is ChannelKind.EMAIL:
-            return _mail(row, message, list(row.channel.config.get("to", ())))
+            return _mail(row, message, list(row.channel.config.get("to", ())), limits)
         return _request(row.channel, kind, message, limits)
     except egress.Refused as refused:
         return Outcome(Fate.WRONG, str(refused))
@@ -201,15 +203,15 @@ def _request(channel: Channel, kind: ChannelKind, message: Message, limits: egre
     return Outcome(outcome.fate, outcome.words, outcome.status, outcome.asked, sent.ref)
 
 
-def _to_person(row: Delivery, message: Message) -> Outcome:
+def _to_person(row: Delivery, message: Message, limits: egress.Limits) -> Outcome:
     """Mail to somebody who watches, while they may still see the project."""
     user = row.user
     if user is None or not members_among(row.project_id, {user.pk}):
         return Outcome(Fate.NOTHING, "Nothing was sent: the person is not in the project any more.")
-    return _mail(row, message, [user.email])
+    return _mail(row, message, [user.email], limits)
 
 
-def _mail(row: Delivery, message: Message, to: list[str]) -> Outcome:
+def _mail(row: Delivery, message: Message, to: list[str], limits: egress.Limits) -> Outcome:
     domain = urlsplit(settings.TELLTALE_PUBLIC_URL).hostname or "telltale.localhost"
     written = mail.write(message, row.pk, domain)
     sent = EmailMultiAlternatives(
@@ -217,7 +219,7 @@ def _mail(row: Delivery, message: Message, to: list[str]) -> Outcome:
     )
     sent.attach_alternative(written.html, "text/html")
     try:
-        has_left = send_now(sent)
+        has_left = send_now(sent, limits.total_seconds + MAIL_EXTRA_SECONDS)
     except smtplib.SMTPRecipientsRefused as error:
         code = max((int(told[0]) for told in error.recipients.values()), default=550)
         return Outcome(Fate.AGAIN if code < 500 else Fate.WRONG, f"The server refuses the addresses ({code}).", code)
@@ -228,6 +230,8 @@ def _mail(row: Delivery, message: Message, to: list[str]) -> Outcome:
         return Outcome(
             Fate.AGAIN if code < 500 else Fate.WRONG, f"{words} ({code}).", code if 0 < code < 1000 else None
         )
+    except TimeoutError:
+        return Outcome(Fate.AGAIN, "The mail server does not answer in time.")
     except (OSError, smtplib.SMTPException):
         return Outcome(Fate.AGAIN, "The mail server does not answer.")
     if has_left:

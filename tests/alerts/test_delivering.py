@@ -507,7 +507,8 @@ def test_mail_goes_by_the_installations_server_with_one_id_for_every_attempt(pro
     sent = []
 
     class Server:
-        def send_messages(self, messages):
+        def send_within(self, messages, seconds):
+            assert seconds + 5 < delivering.LEASE_SECONDS
             sent.extend(messages)
             if len(sent) == 1:
                 raise ConnectionRefusedError

@@ -11,12 +11,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
-from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
 
+from telltale.accounts.smtp import Backend as SmtpBackend
 from telltale.lib import clock
 
 logger = logging.getLogger("telltale.mail")
+# One step of a talk with a mail server, and all of it where somebody waits for the outcome.
 TIMEOUT_SECONDS = 15
+TALK_SECONDS = 25.0
 
 
 def is_by_smtp() -> bool:
@@ -60,15 +62,16 @@ class MailBackend(BaseEmailBackend):
         return len(email_messages)
 
 
-def send_now(message: EmailMessage) -> bool:
+def send_now(message: EmailMessage, seconds: float = TALK_SECONDS) -> bool:
     """Hand one mail over and wait for the server's word; False: written into the file, no server is set up.
 
-    OSError where the server is away or does not take it (smtplib's errors are OSErrors); ValueError for wrong settings.
+    OSError where the server is away, does not take it (smtplib's errors are OSErrors) or needs longer than `seconds` in
+    all; ValueError for wrong settings. A second or so after `seconds` nothing of it goes on.
     """
     if not is_by_smtp():
         _write(message)
         return False
-    smtp_backend(settings.TELLTALE_SMTP_URL).send_messages([message])
+    smtp_backend(settings.TELLTALE_SMTP_URL).send_within([message], seconds)
     return True
 
 
