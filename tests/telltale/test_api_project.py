@@ -105,7 +105,11 @@ def test_bad_settings_are_400_and_name_the_field(shop, body, field):
             {"feature_rules": [{"match": "sun", "pattern": "x", "feature": "y"}]},
             "one of root_name, service", "sun",
         ),
-        ({"slug": "mine"}, "one of feature_names, feature_rules, name, retention_days, time_zone", "slug"),
+        ({"text_days": 3651}, "a whole number from 1 to 3650", 3651),
+        (
+            {"slug": "mine"},
+            "one of feature_names, feature_rules, name, retention_days, score_days, text_days, time_zone", "slug",
+        ),
     ],
 )  # fmt: skip
 def test_bad_settings_tell_the_limit_and_the_value(shop, body, limit, value):

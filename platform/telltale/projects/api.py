@@ -24,7 +24,7 @@ from telltale.rest.problems import Problem, bad_field, not_found
 from telltale.rest.views import ProjectView
 
 RULES_MAX = 50
-SETTINGS = ("name", "time_zone", "retention_days", "feature_names", "feature_rules")
+SETTINGS = ("name", "time_zone", "retention_days", "text_days", "score_days", "feature_names", "feature_rules")
 ZONE_LIMIT = "an IANA time zone such as Europe/Stockholm"
 # The two are no places: one is whatever the machine says, the other says that nobody set it.
 _ZONES = frozenset(available_timezones()) - {"localtime", "Factory"}
@@ -41,7 +41,18 @@ class SettingsBody(serializers.Serializer[Any]):
     time_zone = serializers.CharField(
         max_length=64, required=False, help_text="An IANA zone; days are cut in it.", style={"limit": ZONE_LIMIT}
     )
-    retention_days = serializers.IntegerField(min_value=1, max_value=RETENTION_MAX_DAYS, required=False)
+    retention_days = serializers.IntegerField(
+        min_value=1, max_value=RETENTION_MAX_DAYS, required=False, help_text="Traces, spans, sessions, signals."
+    )
+    text_days = serializers.IntegerField(
+        min_value=1,
+        max_value=RETENTION_MAX_DAYS,
+        required=False,
+        help_text="Bodies, previews, search. Never longer than the trace: the smaller of the two holds.",
+    )
+    score_days = serializers.IntegerField(
+        min_value=1, max_value=RETENTION_MAX_DAYS, required=False, help_text="Scores, judgements; may outlive traces."
+    )
     feature_names = serializers.ListField(
         child=serializers.CharField(max_length=200), max_length=FEATURES_MAX, required=False
     )
@@ -62,6 +73,8 @@ class ProjectShape(serializers.Serializer[Any]):
     organisation = serializers.CharField()
     time_zone = serializers.CharField()
     retention_days = serializers.IntegerField()
+    text_days = serializers.IntegerField()
+    score_days = serializers.IntegerField()
     feature_names = serializers.ListField(child=serializers.CharField())
     feature_rules = RuleShape(many=True)
     first_span_at = serializers.DateTimeField(allow_null=True)
@@ -322,6 +335,8 @@ def project_json(project: Project) -> dict[str, Any]:
         "organisation": project.organisation.name,
         "time_zone": project.time_zone,
         "retention_days": project.retention_days,
+        "text_days": project.text_days,
+        "score_days": project.score_days,
         "feature_names": project.feature_names,
         "feature_rules": project.feature_rules,
         "first_span_at": form.moment(project.first_span_at),

@@ -55,10 +55,25 @@ class SettingsForm(forms.Form):
     name = forms.CharField(max_length=120)
     time_zone = forms.ChoiceField(label="Time zone for days and weeks", choices=time_zones)
     retention_days = forms.IntegerField(
-        label="Keep data for",
+        label="Keep traces for",
         min_value=1,
         max_value=RETENTION_MAX_DAYS,
-        help_text="Older traces are deleted, text and numbers.",
+        help_text="Spans, counts, costs of calls, sessions and signals. Charts stay.",
+    )
+    # A form that does not tell these leaves them as they are.
+    text_days = forms.IntegerField(
+        label="Keep text for",
+        required=False,
+        min_value=1,
+        max_value=RETENTION_MAX_DAYS,
+        help_text="What people and models wrote, and the search over it. Never longer than the trace.",
+    )
+    score_days = forms.IntegerField(
+        label="Keep scores for",
+        required=False,
+        min_value=1,
+        max_value=RETENTION_MAX_DAYS,
+        help_text="What judges and reviewers found. It may outlive the trace.",
     )
     feature_names = forms.CharField(
         label="Known features",
@@ -76,6 +91,8 @@ class SettingsForm(forms.Form):
                 "name": project.name,
                 "time_zone": project.time_zone,
                 "retention_days": project.retention_days,
+                "text_days": project.text_days,
+                "score_days": project.score_days,
                 "feature_names": "\n".join(project.feature_names),
             },
         )
@@ -93,7 +110,15 @@ class SettingsForm(forms.Form):
     def settings(self, rules: list[dict[str, str]]) -> ProjectSettings:
         """What was entered, as a value."""
         data = self.cleaned_data
-        return ProjectSettings(data["name"], data["time_zone"], data["retention_days"], data["feature_names"], rules)
+        return ProjectSettings(
+            data["name"],
+            data["time_zone"],
+            data["retention_days"],
+            data["feature_names"],
+            rules,
+            text_days=data["text_days"],
+            score_days=data["score_days"],
+        )
 
 
 class RuleForm(forms.Form):

@@ -69,6 +69,11 @@ class Project(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def text_kept_days(self) -> int:
+        """Days that text is really kept: never longer than its trace."""
+        return min(self.text_days, self.retention_days)
+
 
 class ProjectMember(models.Model):
     """A person's role in one project; owners are owners of the organisation and need no row here."""
@@ -128,3 +133,50 @@ class Invitation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.email} ({self.role}) to {self.project}"
+
+
+class RetentionDay(models.Model):
+    """What the sweeps of one UTC day removed of one kind of a project's data, and what they left: the proof."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=12)  # telltale.projects.keeping.KINDS
+    day = models.DateField()
+    runs = models.PositiveIntegerField(default=0)
+    # A run that began after the last one ended is under way, or its worker died.
+    began_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    rows = models.BigIntegerField(default=0)
+    # Stored bytes that went, by the tables' average row; exact to the page only where partitions were dropped.
+    bytes = models.BigIntegerField(default=0)
+    # What lies before it is past its days; and the oldest row that is left, if any.
+    cutoff_at = models.DateTimeField()
+    oldest_at = models.DateTimeField(null=True)
+    is_done = models.BooleanField(default=False)
+    reason = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "kind", "day"], name="retention_day_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.project_id} on {self.day}"
+
+
+class StoredSize(models.Model):
+    """How much of one kind a project has stored, as measured last."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=12)
+    rows = models.BigIntegerField()
+    bytes = models.BigIntegerField()
+    # Of what began within the seven full days before: by it the page says where the size levels off.
+    week_bytes = models.BigIntegerField(null=True)
+    week_days = models.FloatField(null=True)
+    # Large tables are counted in a sample of their pages.
+    is_sampled = models.BooleanField(default=False)
+    measured_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "kind"], name="stored_size_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.project_id}"

@@ -38,6 +38,9 @@ class ProjectSettings:
     retention_days: int
     feature_names: list[str]
     feature_rules: list[dict[str, str]]
+    # None: as it is.
+    text_days: int | None = None
+    score_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ def create_project(
 
 def change_project(project: Project, to: ProjectSettings, *, request: HttpRequest | None = None) -> bool:
     """Change the settings; False where nothing differs. Only what differs goes to the audit log."""
-    after = asdict(to)
+    after = {name: value for name, value in asdict(to).items() if value is not None}
     with transaction.atomic():
         row = Project.objects.select_for_update().get(pk=project.pk)
         before = {name: getattr(row, name) for name in after}
