@@ -214,6 +214,7 @@ def say(
     verdict: str,
     *,
     user: User | None,
+    key_id: int | None = None,
     note: str | None = None,
 ) -> Said:
     """Say of one response that it is a real failure, a false alarm, or that one cannot tell; one's own may be changed.
@@ -232,13 +233,13 @@ def say(
     if not found.is_going:
         raise WrongState(f"{ref_of(number)} is {found.state}: its responses are decided.")
     now = clock.now()
-    by_id = user.pk if user is not None else None
+    by = _by(user, key_id)
     if not 0 < position < 2**15 or not write.decide(
-        found.id, found.round, position, verdict, user_id=by_id, now=now, note=told
+        found.id, found.round, position, verdict, by=by, now=now, note=told
     ):
         item = _item(found.id, found.round, position, now)
         raise TakenBy(item.who or "A key", item.verdict)
-    return _ahead(found.id, found.round, by_id, now)
+    return _ahead(found.id, found.round, by.user_id, now)
 
 
 def hold(project: Project, number: int, *, user: User) -> Said:
@@ -251,15 +252,18 @@ def hold(project: Project, number: int, *, user: User) -> Said:
     return _ahead(found.id, found.round, user.pk, clock.now())
 
 
-def take_back(project: Project, number: int, position: int, *, user: User | None) -> None:
+def _by(user: User | None, key_id: int | None) -> write.By:
+    return write.By(user_id=user.pk) if user is not None else write.By(key_id=key_id)
+
+
+def take_back(project: Project, number: int, position: int, *, user: User | None, key_id: int | None = None) -> None:
     """Take back what one said of a response. NotThere; WrongState where one said nothing of it, or it is over."""
     found = get_incident(project.pk, number)
     if found is None:
         raise NotThere
     if not found.is_going:
         raise WrongState(f"{ref_of(number)} is {found.state}: its responses are decided.")
-    by_id = user.pk if user is not None else None
-    if not 0 < position < 2**15 or not write.undo(found.id, found.round, position, user_id=by_id):
+    if not 0 < position < 2**15 or not write.undo(found.id, found.round, position, by=_by(user, key_id)):
         _item(found.id, found.round, position, clock.now())
         raise WrongState("You said nothing of this response.")
 

@@ -198,8 +198,9 @@ class TriageVerdictsView(IncidentPartView):
         with told():
             try:
                 triaging.say(
-                    self.project, row.number, raw["position"], raw["verdict"], user=self.person, note=raw.get("note")
-                )
+                    self.project, row.number, raw["position"], raw["verdict"], user=self.person, key_id=self.key_id,
+                    note=raw.get("note"),
+                )  # fmt: skip
             except NotThere:
                 return "position: there is no such response"
             except TakenBy as taken:
@@ -219,7 +220,7 @@ class TriageVerdictView(IncidentPartView):
     def delete(self, request: Request, number: str, position: str) -> Response:
         row = self.incident(number)
         with told():
-            triaging.take_back(self.project, row.number, params.row_id(position), user=self.person)
+            triaging.take_back(self.project, row.number, params.row_id(position), user=self.person, key_id=self.key_id)
         return Response(status=204)
 
 

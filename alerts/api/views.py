@@ -32,6 +32,12 @@ class MonitorView(ProjectView):
         name = ApiKey.objects.filter(pk=holder.key_id).values_list("name", flat=True).first()
         return f"API key {name or holder.key_id}"
 
+    @property
+    def key_id(self) -> int | None:
+        """The key that asks; None where a person does."""
+        holder = self.request.auth
+        return holder.key_id if isinstance(holder, KeyHolder) else None
+
     def monitor(self, raw: str, *, with_archived: bool = True) -> MonitorRow:
         """The monitor that an address names; 404 where the project has none, or it was put away."""
         found = get_monitor(self.project.pk, params.row_id(raw))

@@ -7,6 +7,7 @@ from django.db.models import Q
 
 PROJECT = "projects.Project"
 USER = "accounts.User"
+KEY = "projects.ApiKey"
 
 
 class IncidentSettings(models.Model):
@@ -177,7 +178,9 @@ class TriageItem(models.Model):
     span_id = models.BigIntegerField(null=True, blank=True)
     pi = models.FloatField()  # chance to be drawn
     verdict = models.CharField(max_length=8, blank=True, default="")  # real, false, unsure
+    # Who said it: a person, or a key. Neither: it was removed since, and nobody may change what it said.
     user = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    by_key = models.ForeignKey(KEY, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     decided_at = models.DateTimeField(null=True, blank=True)
     note = models.CharField(max_length=1000, blank=True, default="")
     leased_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")

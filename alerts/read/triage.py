@@ -115,7 +115,7 @@ def get_deal(incident_id: int, round: int, now: datetime) -> Deal | None:
     report = ScopeReport.objects.filter(incident_id=incident_id, round=round, kind=REPORT).first()
     if report is None:
         return None
-    rows = TriageItem.objects.filter(incident_id=incident_id, round=round).select_related("user", "leased_by")
+    rows = TriageItem.objects.filter(incident_id=incident_id, round=round).select_related("user", "by_key", "leased_by")
     concluded = IncidentStep.objects.filter(
         incident_id=incident_id, round=round, step="triage", finished_at__isnull=False
     ).exists()
@@ -137,7 +137,7 @@ def get_deal(incident_id: int, round: int, now: datetime) -> Deal | None:
 def find_item(incident_id: int, round: int, position: int, now: datetime) -> ItemRow | None:
     """One response that was dealt; None where there is none at this place. One query."""
     rows = TriageItem.objects.filter(incident_id=incident_id, round=round, position=position)
-    row = rows.select_related("user", "leased_by").first() if 0 < position < 2**15 else None
+    row = rows.select_related("user", "by_key", "leased_by").first() if 0 < position < 2**15 else None
     return None if row is None else _item(row, now)
 
 
@@ -164,7 +164,7 @@ def _item(row: TriageItem, now: datetime) -> ItemRow:
         pi=row.pi,
         verdict=row.verdict,
         user_id=row.user_id,
-        who=_person(row.user),
+        who=_person(row.user) or (f"API key {row.by_key.name}" if row.by_key is not None else ""),
         decided_at=row.decided_at,
         note=row.note,
         held_by_id=row.leased_by_id if is_held else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +28,20 @@ _LEASE = """
 """
 
 
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who says something of a response: a person, or a key. Neither: somebody whom nobody can be again."""
+
+    user_id: int | None = None
+    key_id: int | None = None
+
+    def own(self) -> Q:
+        """What this one said before."""
+        if self.user_id is not None:
+            return Q(user_id=self.user_id)
+        return Q(by_key_id=self.key_id) if self.key_id is not None else Q(pk__in=())
+
+
 def add_items(items: Sequence[TriageItem]) -> None:
     """Insert what was dealt; the incident must be held."""
     TriageItem.objects.bulk_create(items)
@@ -49,19 +64,20 @@ def lease(incident_id: int, round: int, user_id: int, now: datetime, until: date
 
 
 def decide(
-    incident_id: int, round: int, position: int, verdict: str, *, user_id: int | None, now: datetime, note: str | None
+    incident_id: int, round: int, position: int, verdict: str, *, by: By, now: datetime, note: str | None
 ) -> bool:
     """Set what somebody says of a response; False where another said something of it before (or it is not there)."""
     rows = TriageItem.objects.filter(
-        Q(verdict="") | Q(user_id=user_id), incident_id=incident_id, round=round, position=position
+        Q(verdict="") | by.own(), incident_id=incident_id, round=round, position=position
     )
     fields: dict[str, Any] = {
-        "verdict": verdict, "user_id": user_id, "decided_at": now, "leased_by": None, "leased_until": None,
+        "verdict": verdict, "user_id": by.user_id, "by_key_id": by.key_id, "decided_at": now, "leased_by": None,
+        "leased_until": None,
     }  # fmt: skip
     return bool(rows.update(**fields, **({} if note is None else {"note": note})))
 
 
-def undo(incident_id: int, round: int, position: int, *, user_id: int | None) -> bool:
-    """Take back what this person said of a response; False where they said nothing of it."""
-    rows = TriageItem.objects.filter(Q(user_id=user_id), incident_id=incident_id, round=round, position=position)
-    return bool(rows.exclude(verdict="").update(verdict="", user=None, decided_at=None))
+def undo(incident_id: int, round: int, position: int, *, by: By) -> bool:
+    """Take back what this person or key said of a response; False where they said nothing of it."""
+    rows = TriageItem.objects.filter(by.own(), incident_id=incident_id, round=round, position=position)
+    return bool(rows.exclude(verdict="").update(verdict="", user=None, by_key=None, decided_at=None))

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from alerts import scoping
-from alerts.models import Alarm, Incident
+from alerts.models import Alarm, Incident, TriageItem
 from evals.models import DatasetItem, Experiment
 from tests.alerts.triage_kit import make_trouble, open_incident
 from tests.traces.conftest import otlp, shop  # noqa: F401
@@ -145,3 +145,27 @@ def test_readers_read_and_strangers_see_nothing(trouble):
     other.headers = trouble.key("read write", of=trouble.elsewhere)
     for path in ("/triage", "/close", "/cases"):
         other("GET", path, status=404)
+
+
+def test_what_a_key_said_no_other_key_changes(trouble):
+    ours, other = Caller(trouble), Caller(trouble)
+    ours("POST", "/triage")
+    ours("PUT", "/triage/verdicts", {"position": 1, "verdict": "real"})
+
+    refused = other("PUT", "/triage/verdicts", {"position": 1, "verdict": "false"})
+
+    assert "said it before: real. That stays." in refused["rows"][0]["detail"]
+    other("DELETE", "/triage/verdicts/1", status=409)
+    assert ours("PUT", "/triage/verdicts", {"position": 1, "verdict": "unsure"})["accepted"] == 1
+    ours("DELETE", "/triage/verdicts/1", status=204)
+
+
+def test_what_somebody_said_who_was_removed_stays(trouble):
+    call = Caller(trouble)
+    call("POST", "/triage")
+    call("PUT", "/triage/verdicts", {"position": 1, "verdict": "real"})
+    TriageItem.objects.filter(position=1).update(by_key=None)
+
+    assert call("PUT", "/triage/verdicts", {"position": 1, "verdict": "false"})["accepted"] == 0
+    call("DELETE", "/triage/verdicts/1", status=409)
+    assert TriageItem.objects.get(position=1).verdict == "real"
