@@ -13,15 +13,17 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import Count, F, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from alerts.models import Attempt, Channel, Delivery, Transition
 from alerts.notices.answers import OF_CONTENT, Outcome
 from alerts.notices.transitions import GROUPED, Kind, make_id
+from telltale.jobs.kept import keep
 from telltale.lib.sql import load
 
 ERROR_MAX, REF_MAX = 300, 200
+KEPT_ATTEMPTS = "attempts."  # what telltale.jobs.kept calls those that were swept
 UNKNOWN_END = "The process ended before the answer came; it was tried again with the same id."
 
 
@@ -225,6 +227,20 @@ def revive(delivery_id: int, project_id: int, now: datetime) -> Delivery | None:
     return row
 
 
+def attempts_by_result(deliveries: QuerySet[Delivery] | None = None) -> dict[str, int]:
+    """Attempts (of these deliveries) that were answered or refused, by result: delivered, failed."""
+    rows = Attempt.objects.exclude(error=UNKNOWN_END)
+    if deliveries is not None:
+        rows = rows.filter(delivery__in=deliveries)
+    counts = rows.aggregate(delivered=Count("pk", filter=Q(error="")), failed=Count("pk", filter=~Q(error="")))
+    return {result: n for result, n in counts.items() if n}
+
+
 def sweep(before: datetime) -> int:
-    """Remove deliveries that ended before then, with their attempts; how many."""
-    return Delivery.objects.filter(ended_at__lt=before).delete()[0]
+    """Remove deliveries that ended before then, with their attempts, whose counts are kept; how many."""
+    with transaction.atomic():
+        ended = Delivery.objects.select_for_update().filter(ended_at__lt=before).values_list("pk", flat=True)
+        old = Delivery.objects.filter(pk__in=list(ended))
+        for result, n in attempts_by_result(old).items():
+            keep(KEPT_ATTEMPTS + result, n)
+        return old.delete()[0]

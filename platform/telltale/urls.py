@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from telltale.web import health
+from telltale.web import health, metrics
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("traces.ingest.urls")),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
-    path("metrics", health.metrics),
+    path("metrics", metrics.metrics),
     path("accounts/", include("telltale.accounts.urls")),
     path("", include("telltale.projects.urls")),
     path("api/v1/", include("telltale.projects.api_urls")),

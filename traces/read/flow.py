@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.db import connection
 
 from telltale.lib.sql import load
+from traces.meters import Meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,23 @@ class Totals:
     items: dict[tuple[str, str], int]
     reasons: dict[tuple[str, str], int]
     refused: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMeter:
+    """Counters of calls of a model; `recent_pico` is what a priced call cost lately, None where none was priced."""
+
+    project: str
+    model: str
+    meter: Meter
+    recent_pico: float | None
+
+
+def read_meters() -> list[ModelMeter]:
+    """Every project's models, in the order in which they were first seen."""
+    with connection.cursor() as cursor:
+        cursor.execute(load("traces", "read_meters"))
+        return [ModelMeter(row[0], row[1], Meter(*row[2:12]), row[12]) for row in cursor.fetchall()]
 
 
 def read_pending() -> Pending:

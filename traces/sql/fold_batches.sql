@@ -1,4 +1,5 @@
--- One row per (hour, key, source) of the batches claimed: their sums, and the reasons of each batch that had any.
+-- One row per (hour, key, source) of the batches claimed: their sums, the reasons of each batch that had any, and
+-- what its spans say of calls of models.
 -- Takes at most %(limit)s open batches of one project, oldest first; those another consumer holds are skipped, and one it
 -- has just folded is no longer open when the lock is had. Marks them in the same statement, so a rollback returns them.
 -- Stands on traces_ingest_batch_open.
@@ -33,7 +34,8 @@ SELECT
     sum(greatest(extract(epoch FROM committed_at - received_at) * 1000, 0))::double precision AS lag_ms_sum,
     max(greatest(extract(epoch FROM committed_at - received_at) * 1000, 0))::double precision AS lag_ms_max,
     jsonb_agg(jsonb_build_array(received_at, reasons) ORDER BY batch_id) FILTER (WHERE rejected > 0 OR dropped > 0)
-        AS reasons
+        AS reasons,
+    jsonb_agg(calls) FILTER (WHERE calls IS NOT NULL) AS calls
 FROM marked
 GROUP BY 1, 2, 3
 ORDER BY 1, 2, 3;

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from telltale.lib.sql import load
+from traces.write import meters
 
 _OPEN_PROJECTS = "SELECT DISTINCT project_id FROM traces_ingest_batch WHERE NOT accounted ORDER BY project_id"
 _SUMS = (
@@ -37,7 +38,7 @@ def fold_slice(project_id: int, limit: int) -> int:
     """How many batches of the project this call folded, at most `limit`; 0 where none is open or all are held.
 
     One transaction: killed anywhere, nothing is lost and nothing is counted twice. Rows are added in the order of
-    their keys, hours before reasons, so that two consumers cannot wait for each other in a ring.
+    their keys, hours before reasons before meters, so that two consumers cannot wait for each other in a ring.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(load("traces", "fold_batches"), {"project_id": project_id, "limit": limit})
@@ -46,9 +47,10 @@ def fold_slice(project_id: int, limit: int) -> int:
             return 0
         hours = [{"project_id": project_id, **dict(zip(_SUMS, group, strict=False))} for group in groups]
         cursor.executemany(load("traces", "add_ingest_hour"), hours)
-        reasons = [row for hour, group in zip(hours, groups, strict=True) for row in _reason_rows(hour, group[-1])]
+        reasons = [row for hour, group in zip(hours, groups, strict=True) for row in _reason_rows(hour, group[-2])]
         if reasons:
             cursor.executemany(load("traces", "add_ingest_reason_hour"), reasons)
+        meters.add(cursor, project_id, [calls for group in groups for calls in json.loads(group[-1] or "[]")])
         return sum(hour["requests"] for hour in hours)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import orjson
 from psycopg import Cursor
 
 from telltale.lib import clock
+from traces.meters import Meter
 
 EXAMPLE_MAX = 300
 
@@ -39,6 +41,7 @@ class Outcome:
     dropped: dict[str, int] = field(default_factory=dict)
     first_us: int | None = None
     last_us: int | None = None
+    calls: dict[str, Meter] = field(default_factory=dict)  # of models, by label: for counters
 
     def reject(self, reason: str, message: str, count: int = 1) -> None:
         """Count `count` rejections for `reason`, keeping the first message as the example."""
@@ -79,8 +82,8 @@ def write_batch_row(cursor: Cursor[Any], batch: Batch, outcome: Outcome) -> None
         """
         INSERT INTO traces_ingest_batch (
             batch_id, project_id, key_id, source, received_at, committed_at, body_bytes,
-            received, stored, duplicate, rejected, dropped, reasons, first_started_at, last_started_at
-        ) VALUES (%s, %s, %s, %s, %s, clock_timestamp(), %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s)
+            received, stored, duplicate, rejected, dropped, reasons, first_started_at, last_started_at, calls
+        ) VALUES (%s, %s, %s, %s, %s, clock_timestamp(), %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s::jsonb)
         """,
         (
             batch.batch_id,
@@ -97,5 +100,7 @@ def write_batch_row(cursor: Cursor[Any], batch: Batch, outcome: Outcome) -> None
             orjson.dumps(reasons).decode(),
             None if outcome.first_us is None else clock.from_ns(outcome.first_us * 1000),
             None if outcome.last_us is None else clock.from_ns(outcome.last_us * 1000),
+            # json: sums of hostile counts pass 64 bits.
+            json.dumps({model: meter.packed() for model, meter in outcome.calls.items()}) if outcome.calls else None,
         ),
     )

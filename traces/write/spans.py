@@ -24,6 +24,7 @@ from traces.canonical.content import previews
 from traces.canonical.types import CanonicalSpan, Intake, Kind, Origin, SpanFlag
 from traces.cost.book import PriceBook
 from traces.cost.pricing import price_span
+from traces.meters import measure
 from traces.summary import TraceSummary
 from traces.wire.ids import hex_span_id
 from traces.write import counting, feed, logs, partitions, traces
@@ -217,6 +218,7 @@ def _write(
     told = fresh if rules.is_watched else {span.trace_id for span in stored if span.flags & _EVALUATED}
     feed.tell(cursor, project_id, told, (feed.Consumer.ABOVE,), batch.batch_id)
     if rules.is_traffic:
+        outcome.calls = measure(stored)
         feed.tell(cursor, project_id, fresh, (feed.Consumer.SAMPLE,), batch.batch_id)
     if stored and project_id not in _known_projects:
         cursor.execute(

@@ -1,6 +1,6 @@
-"""Whether the product works: /healthz (this process answers), /readyz (work can be done), /metrics (how it is going).
+"""Whether the product works: /healthz (this process answers), /readyz (work can be done).
 
-What stands behind them is read by `read_vitals`, which the operator's page may use as well.
+What stands behind them is read by `read_vitals`, on which /metrics and the operator's page stand too.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import hmac
 import ipaddress
 import pkgutil
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
@@ -19,9 +18,6 @@ from django.apps import apps
 from django.conf import settings
 from django.db import Error, connection, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, JsonResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 from psycopg import OperationalError
 
 from alerts.read.monitors import Backlog as WatchingBacklog
@@ -30,7 +26,7 @@ from alerts.read.notices import EngineRow, Telling, read_engine, read_telling
 from telltale.jobs.read import HeartbeatAge, read_heartbeats, read_queues, read_scheduler_at
 from telltale.lib import clock
 from telltale.lib.patience import answer_within
-from traces.read.flow import Pending, Totals, read_pending, read_totals
+from traces.read.flow import Pending, read_pending
 from traces.read.rollups import FoldBacklog, read_fold_backlog
 from traces.read.search import Backlog, read_backlog
 
@@ -205,17 +201,6 @@ def readyz(request: HttpRequest) -> HttpResponseBase:
     return JsonResponse(body)
 
 
-def metrics(request: HttpRequest) -> HttpResponseBase:
-    """Prometheus text for this machine, or for whoever has TELLTALE_METRICS_TOKEN; 404 for others."""
-    if request.method not in {"GET", "HEAD"}:
-        return HttpResponseNotAllowed(["GET", "HEAD"])
-    if not is_trusted(request):
-        return HttpResponse("Not found.\n", status=404, content_type="text/plain")
-    registry = CollectorRegistry()
-    registry.register(_Collector())
-    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
-
-
 def is_trusted(request: HttpRequest) -> bool:
     """Whether details are for this request's eyes: it comes from this machine, unproxied, or carries the token."""
     token = settings.TELLTALE_METRICS_TOKEN
@@ -286,81 +271,3 @@ def _details(vitals: Vitals) -> dict[str, Any]:
 
 def _tenth(value: float | None) -> float | None:
     return None if value is None else round(value, 1)
-
-
-class _Collector(Collector):
-    """Series read from the database at each scrape: the same from every web process, and right after a restart."""
-
-    def collect(self) -> Iterator[Metric]:
-        """The series. Without its database a scrape still says so."""
-        up = GaugeMetricFamily("telltale_database_up", "1 when the database answers")
-        try:
-            is_migrated = migrated.check()
-            vitals = read_vitals() if is_migrated else None
-            totals = read_totals() if is_migrated else None
-        except DATABASE_ERRORS:
-            up.add_metric([], 0)
-            yield up
-            return
-        up.add_metric([], 1)
-        yield up
-        yield GaugeMetricFamily("telltale_migrations_applied", "1 when no migration is missing", int(is_migrated))
-        if vitals and totals:
-            yield from _vital_series(vitals)
-            yield from _flow_series(totals)
-
-
-def _vital_series(vitals: Vitals) -> Iterator[Metric]:
-    waiting = GaugeMetricFamily("telltale_queue_waiting", "Messages nobody has claimed", labels=["queue"])
-    oldest = GaugeMetricFamily("telltale_queue_oldest_seconds", "Age of the oldest of them", labels=["queue"])
-    for queue in vitals.queues:
-        waiting.add_metric([queue.name], queue.waiting)
-        oldest.add_metric([queue.name], queue.oldest_seconds or 0)
-    yield waiting
-    yield oldest
-    yield GaugeMetricFamily("telltale_workers_alive", "Workers with a recent heartbeat", vitals.workers_alive)
-    if vitals.workers:
-        youngest = min(worker.age_seconds for worker in vitals.workers)
-        yield GaugeMetricFamily("telltale_worker_heartbeat_seconds", "Age of the youngest heartbeat", youngest)
-    has_scheduler = int(vitals.scheduler_age_seconds is not None)
-    yield GaugeMetricFamily("telltale_scheduler_alive", "1 when a worker holds the scheduler's lease", has_scheduler)
-    lag = vitals.pending.oldest_seconds or 0
-    yield GaugeMetricFamily("telltale_ingest_to_account_seconds", "Age of the oldest batch not in roll-ups", lag)
-    yield GaugeMetricFamily("telltale_batches_pending", "Batches not in roll-ups", vitals.pending.batches)
-    behind = vitals.search.oldest_seconds or 0
-    yield GaugeMetricFamily("telltale_search_lag_seconds", "Age of the oldest change not in the search index", behind)
-    unfolded = vitals.folding.oldest_seconds or 0
-    yield GaugeMetricFamily("telltale_rollup_lag_seconds", "Age of the oldest change not in roll-ups", unfolded)
-    overdue = vitals.watching.oldest_seconds or 0
-    yield GaugeMetricFamily("telltale_monitors_lag_seconds", "Age of the oldest monitor that is due", overdue)
-    yield GaugeMetricFamily("telltale_monitors_broken", "Monitors that cannot be evaluated", vitals.watching.broken)
-    stands = int(vitals.engine_state == "stands")
-    yield GaugeMetricFamily("telltale_engine_stands", "1 when monitors are not evaluated", stands)
-    yield GaugeMetricFamily("telltale_messages_waiting", "Messages that are not there yet", vitals.telling.waiting)
-    untold = vitals.telling.oldest_seconds or 0
-    yield GaugeMetricFamily("telltale_messages_oldest_seconds", "Age of the oldest of them", untold)
-    yield GaugeMetricFamily("telltale_messages_given_up", "Messages given up in the last day", vitals.telling.failed)
-    yield GaugeMetricFamily("telltale_rollup_set_aside", "Traces left out of roll-ups", vitals.folding.set_aside)
-    yield GaugeMetricFamily("telltale_search_set_aside", "Traces searched by row alone", vitals.search.set_aside)
-    yield GaugeMetricFamily("telltale_disk_free_bytes", "Free space where the home lies", vitals.disk_free_bytes)
-    yield GaugeMetricFamily("telltale_disk_total_bytes", "Size of that disk", vitals.disk_total_bytes)
-    yield GaugeMetricFamily("telltale_jobs_failed", "Long jobs that ended as failed", vitals.failed_jobs)
-
-
-def _flow_series(totals: Totals) -> Iterator[Metric]:
-    items = CounterMetricFamily(
-        "telltale_ingest_items", "What arrived, by what became of it", labels=["source", "outcome"]
-    )
-    for (source, outcome), count in sorted(totals.items.items()):
-        items.add_metric([source, outcome], count)
-    yield items
-    reasons = CounterMetricFamily(
-        "telltale_ingest_not_stored", "What was not stored, by reason", labels=["outcome", "reason"]
-    )
-    for (outcome, reason), count in sorted(totals.reasons.items()):
-        reasons.add_metric([outcome, reason], count)
-    yield reasons
-    refusals = CounterMetricFamily("telltale_ingest_refused_requests", "Requests refused whole", labels=["status"])
-    for status, count in sorted(totals.refused.items()):
-        refusals.add_metric([str(status)], count)
-    yield refusals
