@@ -1,7 +1,7 @@
 # Telltale. `make run` starts the whole product, `make test` checks it; neither needs a step before it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo stop test lint types contracts lock clean
+.PHONY: help run demo stop test chaos lint types contracts lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,6 +30,9 @@ test: $(VENV)/.dev-installed ## lint, types, import contracts and every test (on
 	@$(BIN)/lint-imports
 	@tools/install-test-tools
 	@$(BIN)/python -m pytest -q -n auto --maxprocesses=4 --dist=loadfile
+
+chaos: $(VENV)/.dev-installed ## break everything on purpose and check the books: 33 scenarios, two hours (QUICK=1: 50 min, ONLY="kills disk-full")
+	@$(BIN)/python -m benchmarks.chaos $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 lint: $(VENV)/.dev-installed ## ruff
 	@$(BIN)/ruff check .

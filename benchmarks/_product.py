@@ -24,7 +24,7 @@ from benchmarks._proc import is_alive
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("web", "worker", "postgres")
-START_SECONDS = 90.0
+START_SECONDS = 300.0  # on a machine that does much else besides
 EMAIL, PASSWORD = "bench@example.org", "correct horse battery bench"
 PROJECT = "bench"
 
