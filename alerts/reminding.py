@@ -15,10 +15,12 @@ from alerts.notices.settings import REPEAT_MINUTES
 from alerts.notices.transitions import GROUPED, Kind
 from alerts.read.notice_facts import about_incident, read_about
 from alerts.routing import hold_of, ways
+from alerts.write import notices as write
 from telltale.lib import clock
 from telltale.projects.models import Project
 
 HELD_MOST = 500
+HELD = ("silenced", "muted")
 # What is still worth telling when a silence ends: that there is trouble, not what was done about it meanwhile.
 _RELEASED = frozenset({Kind.OPENED, Kind.REOPENED, Kind.WORSE, Kind.UNACKNOWLEDGED, Kind.BUDGET})
 _REMINDS = frozenset({*GROUPED, Kind.WORSE, Kind.REPEAT})
@@ -27,9 +29,9 @@ BUDGET_STALE = timedelta(days=1)
 
 
 def remind() -> int:
-    """Escalate, repeat and release what is due; how many. Safe to run twice, and at once."""
+    """Escalate, repeat and release what is due, end what can go nowhere; how many. Safe to run twice, and at once."""
     now = clock.now()
-    return escalate(now) + repeat(now) + release(now)
+    return escalate(now) + repeat(now) + release(now) + write.drop_shut(now)
 
 
 def escalate(now: datetime) -> int:
@@ -102,7 +104,7 @@ def release(now: datetime) -> int:
     for _ in range(HELD_MOST):
         with transaction.atomic():
             rows = Delivery.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
-            held = rows.filter(state__in=("silenced", "muted"), ended_at=None, next_at__lte=now).order_by("next_at")
+            held = rows.filter(state__in=HELD, ended_at=None, next_at__lte=now).order_by("next_at")
             row = held.select_related("transition__incident").first()
             if row is None:
                 return done
@@ -133,7 +135,13 @@ def _is_outdone(row: Delivery) -> bool:
         receiver, transition__incident_id=row.transition.incident_id, pk__gt=row.pk,
         transition__kind__in=[str(kind) for kind in _RELEASED],
     )  # fmt: skip
-    return later.exclude(state="dropped").exists()
+    # What came to nothing told nobody.
+    later = later.exclude(state__in=("dropped", "failed")).exclude(state__in=HELD, ended_at__isnull=False)
+    incident = row.transition.incident
+    if incident is not None and incident.state != State.OPEN:
+        # That nobody acknowledged it is not true any more: held still, it will end untold.
+        later = later.exclude(transition__kind=Kind.UNACKNOWLEDGED, state__in=HELD)
+    return later.exists()
 
 
 def _put(row: Delivery, **fields: object) -> int:

@@ -14,7 +14,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from django.db import InterfaceError, OperationalError
 
@@ -125,7 +124,7 @@ class _Place:
         return bool(self.marked) and self._day(start).isoformat() in self.marked
 
     def _day(self, at: datetime) -> date:
-        return at.astimezone(ZoneInfo(self.zone)).date()
+        return at.astimezone(clock.zone_of(self.zone)).date()
 
 
 @dataclass(frozen=True, slots=True)

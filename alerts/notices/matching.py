@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from alerts.notices.transitions import Kind
+from telltale.lib import clock
 
 DAY_MINUTES = 24 * 60
 # The watchdog is for the hour when nobody expects anything: no severity, feature or silence holds it back.
@@ -38,7 +38,7 @@ class Hours:
 
     def hold(self, at: datetime, zone: str) -> bool:
         """Whether `at` is within them."""
-        local = at.astimezone(ZoneInfo(zone))
+        local = at.astimezone(clock.zone_of(zone))
         minute, today = local.hour * 60 + local.minute, local.isoweekday()
         if self.start < self.end:
             return today in self.days and self.start <= minute < self.end

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any, cast
 
 from django.contrib import messages
@@ -23,6 +24,21 @@ from telltale.lib import clock
 from telltale.lib.faults import Fault, ItemRefused
 from telltale.projects.access import may, project_page
 from telltale.projects.models import Project, Role
+
+Page = Callable[..., HttpResponse]
+
+
+def _there(page: Page) -> Page:
+    """404 for what somebody else puts away while a page acts on it."""
+
+    @wraps(page)
+    def answer(*args: Any, **named: Any) -> HttpResponse:
+        try:
+            return page(*args, **named)
+        except NotThere:
+            raise Http404 from None
+
+    return answer
 
 
 @require_http_methods(["GET", "HEAD"])
@@ -71,6 +87,7 @@ def channel_new(request: HttpRequest, project: Project) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @project_page(Role.ADMIN)
+@_there
 def channel_edit(request: HttpRequest, project: Project, channel_id: int) -> HttpResponse:
     """Change a channel. A secret left empty stays, unless the host is another one."""
     row = _find(project, channel_id)
@@ -103,6 +120,7 @@ def channel_test(request: HttpRequest, project: Project, channel_id: int) -> Htt
 
 @require_POST
 @project_page(Role.ADMIN)
+@_there
 def channel_switch(request: HttpRequest, project: Project, channel_id: int) -> HttpResponse:
     """Switch a channel on (`on=1`) or off."""
     row = _find(project, channel_id)
@@ -115,6 +133,7 @@ def channel_switch(request: HttpRequest, project: Project, channel_id: int) -> H
 
 @require_POST
 @project_page(Role.ADMIN)
+@_there
 def channel_rotate(request: HttpRequest, project: Project, channel_id: int) -> HttpResponse:
     """Make a new signing key and show it, this once."""
     row = _find(project, channel_id)
@@ -128,6 +147,7 @@ def channel_rotate(request: HttpRequest, project: Project, channel_id: int) -> H
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @project_page(Role.ADMIN)
+@_there
 def channel_remove(request: HttpRequest, project: Project, channel_id: int) -> HttpResponse:
     """Ask, then put a channel away."""
     row = _find(project, channel_id)
@@ -140,6 +160,7 @@ def channel_remove(request: HttpRequest, project: Project, channel_id: int) -> H
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @project_page(Role.ADMIN)
+@_there
 def route_new(request: HttpRequest, project: Project, channel_id: int) -> HttpResponse:
     """Lead something more to a channel."""
     row = _find(project, channel_id)
@@ -158,6 +179,7 @@ def route_new(request: HttpRequest, project: Project, channel_id: int) -> HttpRe
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @project_page(Role.ADMIN)
+@_there
 def route_edit(request: HttpRequest, project: Project, route_id: int) -> HttpResponse:
     """Change a route."""
     found = read.get_route(project.pk, route_id)
@@ -179,12 +201,10 @@ def route_edit(request: HttpRequest, project: Project, route_id: int) -> HttpRes
 
 @require_POST
 @project_page(Role.ADMIN)
+@_there
 def route_remove(request: HttpRequest, project: Project, route_id: int) -> HttpResponse:
     """Remove a route."""
-    try:
-        routes.remove(project, route_id, request=request)
-    except NotThere:
-        raise Http404 from None
+    routes.remove(project, route_id, request=request)
     messages.success(request, "The route is removed.")
     return redirect("channels", slug=project.slug)
 

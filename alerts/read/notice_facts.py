@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.db import connection
@@ -17,6 +16,7 @@ from alerts.notices.told import Changed, Moved, Told, Trouble
 from alerts.notices.transitions import Kind
 from alerts.notices.wording import MOVED_MOST
 from alerts.read.incidents import IncidentRow, MemberRow, get_by_id, list_members
+from telltale.lib import clock
 from telltale.projects.models import Project
 from traces.read.asking import TooSlow
 from traces.read.changelog import changes_between
@@ -167,8 +167,4 @@ def _moment(raw: str) -> datetime | None:
 
 
 def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        return "UTC"
-    return name
+    return clock.zone_of(name).key

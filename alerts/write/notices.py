@@ -23,6 +23,7 @@ from telltale.jobs.kept import keep
 from telltale.lib.sql import load
 
 ERROR_MAX, REF_MAX = 300, 200
+DROP_MOST = 500
 KEPT_ATTEMPTS = "attempts."  # what telltale.jobs.kept calls those that were swept
 UNKNOWN_END = "The process ended before the answer came; it was tried again with the same id."
 
@@ -211,6 +212,24 @@ def drop_waiting(channel_id: int, words: str, now: datetime) -> int:
     """End what waits for a channel that takes nothing more; how many."""
     held = Delivery.objects.filter(channel_id=channel_id, ended_at=None)
     return held.update(state="dropped", error=words[:ERROR_MAX], ended_at=now, leased_until=None)
+
+
+def drop_shut(now: datetime) -> int:
+    """End what waits for a channel that was switched off, or put away, while its delivery was made; how many."""
+    waiting = Delivery.objects.filter(state="waiting", ended_at=None).filter(
+        Q(leased_until=None) | Q(leased_until__lt=Now())
+    )
+    done = 0
+    for shut, words in (
+        (Q(channel__archived_at__isnull=False), "The channel was put away."),
+        (Q(channel__is_on=False, channel__archived_at=None), "The channel was switched off."),
+    ):
+        ids = list(waiting.filter(shut).values_list("pk", flat=True)[:DROP_MOST])
+        if ids:
+            done += waiting.filter(pk__in=ids).update(
+                state="dropped", error=words, ended_at=now, leased_until=None
+            )  # fmt: skip
+    return done
 
 
 def revive(delivery_id: int, project_id: int, now: datetime) -> Delivery | None:

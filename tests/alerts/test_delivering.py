@@ -446,6 +446,27 @@ def test_what_ended_is_told_to_those_who_were_told_that_it_began_whatever_is_sil
     assert [body["type"] for body in receiver.bodies] == ["incident.opened", "incident.resolved"]
 
 
+def test_what_begins_is_told_though_an_escalation_held_after_it_is_over(project, receiver, time):
+    made = webhook_to(project, receiver.url)
+    routes.add(project, {"channel": made.id, "after_minutes": 15})
+    silence(project)
+    incident = incident_of(project)
+    for minutes in (1, 20):
+        time.move(minutes=minutes)
+        go()
+    assert list(Delivery.objects.order_by("pk").values_list("transition__kind", "state")) == [
+        ("opened", "silenced"), ("unacknowledged", "silenced"),
+    ]  # fmt: skip
+    incident.state = "acknowledged"
+    incident.save()
+
+    time.move(hours=1)
+    go()
+
+    assert [body["type"] for body in receiver.bodies] == ["incident.opened"]
+    assert not Delivery.objects.filter(ended_at=None).exists()
+
+
 def test_a_silence_of_one_monitor_holds_back_nothing_of_another(project, receiver, time):
     webhook_to(project, receiver.url)
     incident = incident_of(project, feature="returns")
@@ -500,6 +521,41 @@ def test_who_acts_is_not_told_of_it_by_mail(project, alice, bob, time, settings)
     go()
 
     assert Delivery.objects.get().user == bob
+
+
+@pytest.mark.parametrize(
+    ("shut", "words"),
+    [({"is_on": False}, "The channel was switched off."), ({"archived_at": clock.now()}, "The channel was put away.")],
+)
+def test_what_is_made_for_a_channel_shut_at_the_same_moment_ends_with_a_reason(project, receiver, time, shut, words):
+    webhook_to(project, receiver.url)
+    incident_of(project)
+    time.move(seconds=21)
+    routing.route_due()
+    # As if it was shut after the route was read and before the delivery was written.
+    Channel.objects.update(**shut)
+
+    go()
+    reminding.remind()
+
+    row = Delivery.objects.get()
+    assert (row.state, row.error, row.ended_at) == ("dropped", words, clock.now())
+    assert receiver.got == []
+
+
+def test_a_route_with_hours_is_read_where_its_zone_is_no_more(project, receiver, time):
+    project.time_zone = "Nowhere/Gone"
+    project.save()
+    made = webhook_to(project, receiver.url, with_route=False)
+    hours = {"days": [1, 2, 3, 4, 5, 6, 7], "start": "00:00", "end": "24:00"}
+    routes.add(project, {"channel": made.id, "hours": hours})
+    routes.add(project, {"channel": made.id, "hours": hours, "after_minutes": 15})
+    incident_of(project)
+    for minutes in (1, 20):
+        time.move(minutes=minutes)
+        go()
+
+    assert [body["type"] for body in receiver.bodies] == ["incident.opened", "incident.unacknowledged"]
 
 
 def test_mail_goes_by_the_installations_server_with_one_id_for_every_attempt(project, time, settings, monkeypatch):

@@ -11,6 +11,7 @@ from alerts import delivering, routing
 from alerts.addressing import channels
 from alerts.models import Channel, Delivery, NoticeSettings, Route, Silence
 from alerts.notifying import tell_project
+from alerts.pages import channels as pages
 from telltale.lib import clock, egress
 from telltale.projects.models import ProjectMember
 from tests.alerts.incident_kit import incident_of
@@ -124,6 +125,23 @@ def test_how_it_tells_is_changed_and_the_address_is_never_shown(owner, project):
     )
     row.refresh_from_db()
     assert (row.group_seconds, row.alive_url) == (0, "")
+
+
+@pytest.mark.parametrize("act", ["", "switch/", "rotate/", "remove/", "routes/new/"])
+def test_a_channel_that_somebody_puts_away_meanwhile_is_not_there(owner, project, monkeypatch, act):
+    made = channels.add(project, {"name": "Hook", "kind": "webhook", "url": "https://hook.example/x"})
+    find = pages._find
+
+    def put_away_after(project, channel_id):
+        row = find(project, channel_id)
+        channels.archive(project, channel_id)
+        return row
+
+    monkeypatch.setattr(pages, "_find", put_away_after)
+
+    answer = owner.post(f"{P}{made.id}/{act}", {"name": "Hook", "kinds": "opened"})
+
+    assert answer.status_code in ({400, 404} if act == "routes/new/" else {404})
 
 
 def test_silences_are_made_by_engineers_and_ended(owner, project, bob, sign_in):

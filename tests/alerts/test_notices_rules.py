@@ -59,6 +59,13 @@ def test_hours_are_those_of_the_wall_clock():
     assert not morning.hold(datetime(2026, 7, 15, 8, 30, tzinfo=UTC), "Europe/Berlin")  # summer: 10:30 there
 
 
+def test_hours_in_a_zone_that_is_no_more_are_those_of_utc():
+    hours = read_hours({"start": "09:00", "end": "10:00"})
+
+    assert hours.hold(datetime(2026, 1, 5, 9, 30, tzinfo=UTC), "Nowhere/Gone")
+    assert not hours.hold(datetime(2026, 1, 5, 10, 30, tzinfo=UTC), "../etc")
+
+
 @pytest.mark.parametrize("text", ["9:00", "09.00", "24:01", "12:60", "", "०९:००", "09:000"])
 def test_what_is_no_time_of_day_is_refused(text):
     with pytest.raises(ValueError, match="no time of day"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -10,6 +11,14 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def now() -> datetime:
     """The current time, aware, UTC."""
     return datetime.now(UTC)
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """The time zone of that name; UTC where this machine knows it no more, as zones are renamed and removed."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
 
 
 def from_ns(nanoseconds: int) -> datetime:
