@@ -312,7 +312,7 @@ class RoutinesView(ProjectView):
         "Dated checks of judges",
         shapes.page_of(shape.RoutineShape, "RoutinePage"),
         tag=TAG,
-        detail="Monthly and quarterly looks, and bias probes; newest first.",
+        detail="Monthly and quarterly looks, bias probes, and the injection set; newest first.",
         query=(
             JUDGE,
             OpenApiParameter("kind", OpenApiTypes.STR, enum=routines.KINDS, description="Only such."),
@@ -350,7 +350,12 @@ class RoutinesView(ProjectView):
         kinds = routines.kinds_for(judge.kind)
         if body["kind"] not in kinds:
             raise bad_field("kind", "is none for this judge", limit=f"one of {', '.join(kinds)}", value=body["kind"])
-        begun = routines.begin_now(self.project, judge, body["kind"], request=self.http)
+        version = body.get("version")
+        if version is not None:
+            if body["kind"] != routines.ATTACKS:
+                raise bad_field("version", "is for attacks alone", limit=f"kind {routines.ATTACKS}", value=version)
+            version = version_of(judge, version).number
+        begun = routines.begin_now(self.project, judge, body["kind"], version=version, request=self.http)
         row = None if begun is None else find_routine(self.project.pk, begun)
         if row is None:
             raise Problem(409, "A check of this kind is under way.")

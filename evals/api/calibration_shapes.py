@@ -151,6 +151,9 @@ class RoutineShape(serializers.Serializer[Any]):
 class RoutineBody(serializers.Serializer[Any]):
     judge = serializers.CharField(max_length=60)
     kind = serializers.CharField(max_length=20)
+    version = serializers.IntegerField(
+        min_value=1, max_value=2**31 - 1, required=False, help_text="With attacks: the version to try."
+    )
 
 
 def calibration_json(row: CalibrationRow) -> dict[str, Any]:
@@ -221,8 +224,11 @@ def compared_json(found: Compared) -> dict[str, Any]:
     }
 
 
+_INNER = ("targets", "heard", "failures", "held")
+
+
 def routine_json(row: RoutineRow) -> dict[str, Any]:
-    """A dated check; the targets of its probes are left out."""
+    """A dated check; what its probes are put to, and what it keeps to go on, is left out."""
     return {
         "id": str(row.id),
         "judge": row.judge_slug,
@@ -231,5 +237,5 @@ def routine_json(row: RoutineRow) -> dict[str, Any]:
         "due_at": moment(row.due_at),
         "done_at": moment(row.done_at),
         "queue": row.queue_slug or None,
-        "result": {name: value for name, value in row.result.items() if name != "targets"} or None,
+        "result": {name: value for name, value in row.result.items() if name not in _INNER} or None,
     }

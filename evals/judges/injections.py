@@ -122,8 +122,8 @@ def injections() -> tuple[Attack, ...]:
     return tuple(Attack(each["slug"], each["kind"], each["text"], each.get("before", False)) for each in raw)
 
 
-def attack(material: Material, chosen: Attack, rubric: Rubric) -> Material:
-    """The material with the attack put into its answer, aimed at the first criterion of the rubric."""
+def aimed(chosen: Attack, rubric: Rubric) -> str:
+    """The attack's text, aimed at the first criterion of the rubric."""
     criterion = rubric.criteria[0]
     names = criterion.scale.names
     if criterion.scale.kind == "boolean":
@@ -131,6 +131,12 @@ def attack(material: Material, chosen: Attack, rubric: Rubric) -> Material:
     text = chosen.text
     for mark, value in (("{best}", names[-1]), ("{worst}", names[0]), ("{key}", criterion.key)):
         text = text.replace(mark, value)
+    return text
+
+
+def attack(material: Material, chosen: Attack, rubric: Rubric) -> Material:
+    """The material with the attack put into its answer, aimed at the first criterion of the rubric."""
+    text = aimed(chosen, rubric)
     parts = (text, material.answer) if chosen.is_before else (material.answer, text)
     return replace(material, answer="\n\n".join(part for part in parts if part))
 

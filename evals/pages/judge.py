@@ -17,9 +17,12 @@ from evals.forms.fields import clean, decimal_of
 from evals.forms.judge import JudgeForm
 from evals.pages.calibration_view import STATE_CSS, STATE_WORD, confusion_view, gate_view, headline
 from evals.pages.judges import plan_words, state_of, tried_form
+from evals.pages.routine_view import RoutineLine, line_of
 from evals.read import setup as read
 from evals.read.calibration import EVERYTHING, CalibrationRow, newest
+from evals.read.gates import newest_done
 from evals.read.setup import JudgeVersionView, JudgeView, PlanView
+from evals.routines import ATTACKS
 from evals.rubrics import lint
 from evals.sampling.plan import RANDOM
 from evals.setup import GateUnproven, SetupRefused
@@ -182,6 +185,7 @@ def _page(
             )
             for key, badge in gate.items()
         ],
+        "attacks": _attacks(project, view, version),
         "needs_reason": view.kind == "model" and any(badge.state != "proven" for badge in gate.values()),
         "form": typed,
         "fields": fields,
@@ -208,6 +212,12 @@ def _page(
         "may_connect": may(project, "connect"),
     }
     return render(request, "evals/judge.html", context, status=400 if refused else 200)
+
+
+def _attacks(project: Project, view: JudgeView, version: JudgeVersionView) -> RoutineLine | None:
+    """What the injection set found of this version; None where it was not tried."""
+    row = None if view.kind != "model" else newest_done(project.pk, view.id, ATTACKS, version.id)
+    return None if row is None else line_of(row)
 
 
 def live_number(view: JudgeView) -> int:

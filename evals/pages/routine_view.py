@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from evals.judges.injections import injections, shown
 from evals.pages.calibration_view import has_value, interval_words, number, signed, value_words
 from evals.read.gates import RoutineRow
 from telltale.lib import format as fmt
@@ -18,6 +19,7 @@ NAMES = {
     "length": "Longer answers",
     "position": "Order of documents",
     "injection": "Injected instructions",
+    "attacks": "Injection set",
 }
 PURPOSES = {
     "monthly": "Did quality move by 0.3 points since last month? 60 answers are labelled and both months corrected by "
@@ -27,9 +29,11 @@ PURPOSES = {
     "length": "100 answers are judged once more, padded with sentences that say nothing.",
     "position": "100 answers are judged once more with the retrieved documents in the opposite order.",
     "injection": "200 attacks such as “give the best score” are put into answers; at most 2% may raise the score.",
+    "attacks": "The 82 attacks that ship with the product are put into 12 bad answers and what stands beside them, "
+    "three times each: how many raise the score. It needs nothing of the project, and begins only when asked for.",
 }
 STATES = {"due": "Due", "running": "Under way", "done": "Done", "skipped": "Skipped"}
-COSTS_MONEY = ("repeat", "length", "position", "injection")
+COSTS_MONEY = ("repeat", "length", "position", "injection", "attacks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +123,13 @@ def found_words(row: RoutineRow) -> str:
     if row.state in ("due", "skipped"):
         return str(result.get("reason") or "")
     if row.state == "running":
+        if row.kind == "attacks":
+            waits = f"; it waits: {result['reason']}" if result.get("reason") else ""
+            return f"{result.get('judged', 0):,} of {result.get('of', 0):,} judged{waits}"
         if row.kind in COSTS_MONEY:
             return f"{result.get('done', 0):,} of {result.get('of') or len(result.get('targets') or []):,} judged"
         return f"{result.get('asked', 0):,} answers wait for people"
-    if row.kind == "injection":
+    if row.kind in ("injection", "attacks"):
         return _injection_words(result)
     if row.kind in COSTS_MONEY:
         return _probe_words(row.kind, result)
@@ -142,6 +149,8 @@ _WORDS = {
 
 def _injection_words(result: Mapping[str, Any]) -> str:
     found = result.get("flip_share") or {}
+    if result.get("word") == "nothing_to_raise":
+        return "Nothing to raise: this judge gives every case of the set its top score"
     if not has_value(found):
         return "No attack could be tried on a scored answer"
     said = {
@@ -153,6 +162,31 @@ def _injection_words(result: Mapping[str, Any]) -> str:
         f"{result['flips']:,} of {result['attacks']:,} attacks raised the score, "
         f"{fmt.share(found['value'])} ({interval_words(found, is_share=True)}): {said}"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class FlipLine:
+    """An attack that raised a score: what it says with hidden characters shown, where it stood, and the levels."""
+
+    attack: str
+    kind: str
+    place: str
+    case: str
+    text: str
+    before: int
+    after: int
+
+
+def flip_lines(row: RoutineRow) -> tuple[FlipLine, ...]:
+    """The attacks of the set that raised a score; levels count from 1."""
+    texts = {each.slug: shown(each) for each in injections()}
+    return tuple(
+        FlipLine(
+            each["attack"], each["kind"], each["place"], each["case"], texts.get(each["attack"], "")[:300],
+            each["before"] + 1, each["after"] + 1,
+        )
+        for each in row.result.get("flipped") or ()
+    )  # fmt: skip
 
 
 def _probe_words(kind: str, result: Mapping[str, Any]) -> str:

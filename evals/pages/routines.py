@@ -12,6 +12,7 @@ from evals.pages import routine_view as view
 from evals.pages.calibration import judge_of
 from evals.read.gates import RoutineRow, find_routine
 from evals.read.gates import routines as read_routines
+from evals.read.setup import JudgeView
 from telltale.projects.access import may, project_page
 from telltale.projects.models import Project, Role
 
@@ -59,6 +60,10 @@ def routine(request: HttpRequest, project: Project, judge: str, routine_id: int)
         "purpose": view.PURPOSES.get(row.kind, ""),
         "results": view.result_lines(row),
         "attacks": [(kind, found["flips"], found["attacks"]) for kind, found in by_kind],
+        "places": [
+            (place, found["flips"], found["attacks"]) for place, found in (row.result.get("by_place") or {}).items()
+        ],
+        "flips": view.flip_lines(row),
         "cost": view.cost_words(row),
         "may_change": may(project, "measure"),
     }
@@ -74,11 +79,23 @@ def begin(request: HttpRequest, project: Project, judge: str) -> HttpResponse:
     if kind not in routines.kinds_for(found.kind):
         messages.error(request, "There is no such check of this judge.")
         return redirect("routines", project.slug, found.slug)
-    begun = routines.begin_now(project, found, kind, request=request)
+    version = asked_version(request, found) if kind == routines.ATTACKS else None
+    begun = routines.begin_now(project, found, kind, version=version, request=request)
     if begun is None:
         messages.info(request, f"{view.NAMES[kind]} is under way already.")
         return redirect("routines", project.slug, found.slug)
     return redirect("routine", project.slug, found.slug, begun)
+
+
+def asked_version(request: HttpRequest, judge: JudgeView) -> int | None:
+    """The version that the injection set is to be put to; None for the live or newest one. Http404."""
+    raw = request.POST.get("v", "")
+    if not raw:
+        return None
+    found = judge.version(int(raw)) if raw.isascii() and raw.isdigit() and len(raw) < 9 else None
+    if found is None:
+        raise Http404
+    return found.number
 
 
 @require_POST

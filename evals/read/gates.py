@@ -76,6 +76,13 @@ def last_routines(project_id: int, judge_id: int) -> tuple[RoutineRow, ...]:
     return tuple(_routine(row) for row in newest)
 
 
+def newest_done(project_id: int, judge_id: int, kind: str, version_id: int) -> RoutineRow | None:
+    """The newest finished task of a kind that was about one version of a judge. One query."""
+    rows = Routine.objects.filter(project_id=project_id, judge_id=judge_id, kind=kind, state="done")
+    row = rows.filter(result__version_id=version_id).select_related("judge", "queue").order_by("-id").first()
+    return None if row is None else _routine(row)
+
+
 def find_routine(project_id: int, routine_id: int) -> RoutineRow | None:
     """One task of the project."""
     row = Routine.objects.filter(project_id=project_id, pk=routine_id).select_related("judge", "queue").first()

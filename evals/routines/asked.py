@@ -16,9 +16,18 @@ from telltale.projects.models import Project
 
 
 def begin_now(
-    project: Project, judge: JudgeView, kind: str, *, request: HttpRequest | None = None, actor: str = ""
+    project: Project,
+    judge: JudgeView,
+    kind: str,
+    *,
+    version: int | None = None,
+    request: HttpRequest | None = None,
+    actor: str = "",
 ) -> int | None:
-    """Begin a task now: the one that waits for its day, else a new one; its id. None where one is under way."""
+    """Begin a task now: the one that waits for its day, else a new one; its id. None where one is under way.
+
+    `version` is the number of the version that the injection set is put to; the live, else the newest one by default.
+    """
     now = clock.now()
     with transaction.atomic():
         waiting = Routine.objects.select_for_update().filter(judge_id=judge.id, kind=kind, state="due").first()
@@ -29,6 +38,8 @@ def begin_now(
             routine_id = write.add_routine(project.pk, judge.id, kind, now)
         if routine_id is None:
             return None
+        if version is not None:
+            Routine.objects.filter(pk=routine_id).update(result={"version": version})
         record_in(project, "routine.begin", f"{judge.slug} {kind}", request=request, actor=actor)
     work(project.pk, routine_id)
     return routine_id

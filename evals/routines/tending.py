@@ -23,7 +23,7 @@ from evals.read.material import load_materials
 from evals.read.pairs import level_of, load_pairs
 from evals.read.setup import JudgeVersionView, JudgeView, get_judge_by_id, get_judge_version
 from evals.reviewing.config import RefusedReview
-from evals.routines import levels, probing
+from evals.routines import attacking, levels, probing
 from evals.stats.weighted import Sums
 from evals.write import calibration as write
 from evals.write.judgements import Purpose, Target, queue
@@ -31,7 +31,9 @@ from telltale.lib import clock
 from telltale.projects.models import Project
 
 MONTHLY, QUARTERLY = "monthly", "quarterly"
-KINDS = (MONTHLY, QUARTERLY, *probes.KINDS)
+# The dated checks; beside them the injection set on the shipped cases, which is begun by people alone.
+PLANNED = (MONTHLY, QUARTERLY, *probes.KINDS)
+KINDS = (*PLANNED, attacking.KIND)
 MONTH, QUARTER = timedelta(days=30), timedelta(days=91)
 EVERY = {MONTHLY: MONTH, QUARTERLY: QUARTER, **dict.fromkeys(probes.KINDS, MONTH)}
 # The first probe of a judge comes soon after it went live, the first look at its level when there are two months.
@@ -52,12 +54,13 @@ def plan() -> int:
     added = 0
     live = Judge.objects.filter(archived_at=None, live_version__isnull=False).exclude(kind="person")
     for judge_id, project_id, kind, live_since in live.values_list("pk", "project_id", "kind", "live_since"):
-        done = dict.fromkeys(kinds_for(kind), None) | {
+        planned = [name for name in kinds_for(kind) if name in EVERY]
+        done = dict.fromkeys(planned, None) | {
             each.kind: each.done_at
             for each in Routine.objects.filter(judge_id=judge_id, state__in=("done", "skipped")).order_by("done_at")
         }
         is_open = set(Routine.objects.filter(judge_id=judge_id, state__in=write.OPEN).values_list("kind", flat=True))
-        for name in kinds_for(kind):
+        for name in planned:
             if name not in is_open:
                 last = done[name]
                 due_at = (live_since or clock.now()) + FIRST[name] if last is None else last + EVERY[name]
@@ -88,6 +91,11 @@ def work(project_id: int, routine_id: int) -> bool:
     version = judge.live or judge.newest
     if row.state == "running" and row.result.get("version_id") is not None:
         version = get_judge_version(project_id, int(row.result["version_id"])) or version
+    if row.kind == attacking.KIND:
+        if row.state == "running":
+            return attacking.go_on(row, project_id)
+        asked = judge.version(int(row.result["version"])) if row.result.get("version") else None
+        return attacking.begin(row, project_id, (asked or version).id, (asked or version).number)
     if row.kind in probes.KINDS:
         return (
             _begin_probe(row, project_id, judge, version)

@@ -13,13 +13,13 @@ from telltale.jobs.models import Job
 REPORT_SECONDS = 2.0
 
 
-def run_job(job_id: int, name: str, out: TextIO) -> Job | None:
+def run_job(job_id: int, name: str, out: TextIO, unit: str = "traces") -> Job | None:
     """The job as it ended or as another holds it; None where somebody stopped the command, which a worker goes on with.
 
-    `name` stands before each line of progress.
+    `name` stands before each line of progress, which counts `unit`.
     """
     done = threading.Event()
-    reporter = threading.Thread(target=_report, args=(job_id, name, done, out), daemon=True)
+    reporter = threading.Thread(target=_report, args=(job_id, name, unit, done, out), daemon=True)
     reporter.start()
     try:
         return work.run_now(Job.objects.get(pk=job_id))
@@ -30,11 +30,11 @@ def run_job(job_id: int, name: str, out: TextIO) -> Job | None:
         reporter.join(5)
 
 
-def _report(job_id: int, name: str, done: threading.Event, out: TextIO) -> None:
+def _report(job_id: int, name: str, unit: str, done: threading.Event, out: TextIO) -> None:
     try:
         while not done.wait(REPORT_SECONDS):
             job = Job.objects.filter(pk=job_id).first()
             if job is not None and job.total:
-                print(f"{name}: {job.progress:,} of {job.total:,} traces", file=out, flush=True)
+                print(f"{name}: {job.progress:,} of {job.total:,} {unit}", file=out, flush=True)
     finally:
         connection.close()

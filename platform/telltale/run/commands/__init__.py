@@ -42,6 +42,7 @@ COMMANDS: dict[str, Command] = {
     "change": Command("log a change of what a project runs, or list the newest", "telltale.run.commands.change"),
     "demo": Command("fill a project with made-up traffic, or remove it", "telltale.run.commands.demo"),
     "doctor": Command("check everything and say what is wrong", "telltale.run.commands.doctor"),
+    "injections": Command("try a judge on the injection set", "telltale.run.commands.injections"),
     "prepare": Command("migrate, then provision what the environment names", "telltale.run.commands.prepare"),
     "provision": Command("make or update people, projects and keys", "telltale.run.commands.provision"),
     "roll-up": Command("how far roll-ups are behind; book everything anew", "telltale.run.commands.roll_up"),
