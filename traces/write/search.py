@@ -181,6 +181,12 @@ def lock(cursor: Cursor[Any], project_id: int, *, is_patient: bool = False) -> i
     return int(row[0]) if row else None
 
 
+def has_index(cursor: Cursor[Any], project_id: int) -> bool:
+    """Whether the project has an index at all, which somebody may hold the lock of."""
+    cursor.execute("SELECT 1 FROM traces_search_state WHERE project_id = %s", (project_id,))
+    return cursor.fetchone() is not None
+
+
 def keep_version(cursor: Cursor[Any], project_id: int, version: int, set_aside: int) -> None:
     """Write down the next version and what was set aside, in the transaction that used the lock."""
     cursor.execute(_KEEP_VERSION, (version, set_aside, project_id))
@@ -361,6 +367,18 @@ def keep_segment(
             pack_numbers(documents.block_starts), None if gone is None else pack_bits(gone),
         ),
     )  # fmt: skip
+
+
+def drop(cursor: Cursor[Any], project_id: int, trace_ids: Iterable[UUID]) -> int:
+    """Take traces out of the index, in the caller's transaction; how many it knew.
+
+    Nobody finds them then; their words stay in the blocks until `search_merge.purge` rewrites these.
+    """
+    wanted = set(trace_ids)
+    lock(cursor, project_id, is_patient=True)
+    _let_go(cursor, project_id, wanted)
+    cursor.execute(_DROP_DOCS, (project_id, list(wanted)))
+    return cursor.rowcount
 
 
 def _let_go(cursor: Cursor[Any], project_id: int, trace_ids: set[UUID]) -> None:

@@ -15,11 +15,21 @@ from psycopg import Cursor
 
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
+from telltale.projects import keeping
 from telltale.projects.models import Project
 from traces.search.blocks import DOC_BLOCK, SEGMENT_DOCS_MAX, TermBlock, unpack_docs, unpack_terms
 from traces.search.segments import Documents, Source, merge_documents, merge_terms
 from traces.write.batch import new_id
-from traces.write.search import keep_blocks, keep_documents, keep_segment, lock, unpack_bits
+from traces.write.search import (
+    FAR_DAY,
+    drop,
+    has_index,
+    keep_blocks,
+    keep_documents,
+    keep_segment,
+    lock,
+    unpack_bits,
+)
 
 # So many segments of a size make one of the next: every document is written about four times on its way up, and a day
 # that is being filled is read in some twenty pieces.
@@ -55,24 +65,30 @@ _BLOCKS = """
 """
 _DROP_BLOCKS = "DELETE FROM traces_search_block WHERE project_id = %s AND segment_id = ANY(%s) AND day = ANY(%s)"
 _DROP_SEGMENTS = "DELETE FROM traces_search_segment WHERE project_id = %s AND segment_id = ANY(%s)"
-# Segments whose day is past, and of whose span of time no trace is kept.
+# Segments of which every document is past its days.
 _PAST = """
-    SELECT s.segment_id, s.day FROM traces_search_segment AS s
-    WHERE s.project_id = %(project_id)s
-      AND s.last_at < %(cutoff)s
-      AND NOT EXISTS (
-          SELECT 1 FROM traces_trace AS t
-          WHERE t.project_id = s.project_id AND t.started_at >= s.first_at AND t.started_at <= s.last_at
-      )
+    SELECT segment_id, day FROM traces_search_segment
+    WHERE project_id = %(project_id)s AND last_at < %(cutoff)s
     LIMIT 50
 """
+# Documents that no segment holds any more.
 _PAST_DOCS = """
     DELETE FROM traces_search_doc WHERE (project_id, trace_id) IN (
         SELECT d.project_id, d.trace_id FROM traces_search_doc AS d
         WHERE d.project_id = %(project_id)s AND d.started_at < %(cutoff)s
-          AND NOT EXISTS (SELECT 1 FROM traces_trace AS t WHERE t.project_id = d.project_id AND t.trace_id = d.trace_id)
-        LIMIT 2000
+          AND NOT EXISTS (
+              SELECT 1 FROM traces_search_segment AS s
+              WHERE s.project_id = d.project_id AND s.day = d.day
+                AND d.version BETWEEN s.first_version AND s.last_version
+          )
+        LIMIT 5000
     )
+"""
+# Past ones that share a segment with others: those whose start is too far off for a day of its own.
+_PAST_MIXED = """
+    SELECT trace_id FROM traces_search_doc
+    WHERE project_id = %(project_id)s AND day = %(far)s AND started_at < %(cutoff)s
+    LIMIT 2000
 """
 
 
@@ -244,19 +260,42 @@ def purge(project_id: int) -> int:
     return sum(merge(project_id, day, [segment_id]) for day, segment_id in found)
 
 
+def unpurged(project_id: int) -> int:
+    """How many segments hold texts of what counts no more."""
+    with raw_cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM traces_search_segment WHERE project_id = %s AND gone > 0", (project_id,))
+        row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
 def sweep() -> int:
-    """Take out of the index what retention has removed, some segments a project; how many went."""
-    dropped = 0
+    """Take out of the index what is past the days of its project's text; for how many projects that was done."""
     now = clock.now()
-    for project_id, kept_days in Project.objects.values_list("id", "retention_days"):
-        asked = {"project_id": project_id, "cutoff": now - timedelta(days=kept_days)}
+    return sum(sweep_project(each.pk, keeping.cutoff_of(each, keeping.TEXT, now)) for each in Project.objects.all())
+
+
+def sweep_project(project_id: int, cutoff: datetime) -> bool:
+    """Take out of the index whatever began before `cutoff`; False where another process writes the index just now."""
+    asked = {"project_id": project_id, "cutoff": cutoff, "far": FAR_DAY}
+    has_more = has_mixed = True
+    while has_more:
         with transaction.atomic(), raw_cursor() as cursor:
             if lock(cursor, project_id) is None:
-                continue
+                return not has_index(cursor, project_id)
             cursor.execute(_PAST, asked)
             past = cursor.fetchall()
             if past:
                 _drop(cursor, project_id, past)
-                dropped += len(past)
             cursor.execute(_PAST_DOCS, asked)
-    return dropped
+            has_more = len(past) == 50 or cursor.rowcount == 5000
+            if has_more:
+                continue
+            cursor.execute(_PAST_MIXED, asked)
+            mixed = {row[0] for row in cursor.fetchall()}
+            has_mixed = bool(mixed)
+            if mixed:
+                drop(cursor, project_id, mixed)
+                has_more = len(mixed) == 2000
+    if has_mixed:
+        purge(project_id)
+    return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import F, Max, QuerySet
+from django.db.models import F, QuerySet, Subquery
 
 from telltale.lib import clock
 from telltale.projects.models import Project, RetentionDay, StoredSize
@@ -105,7 +105,7 @@ def add(project_id: int, kind: str, rows: int, size: int) -> None:
 
 def _last(project_id: int, kind: str) -> QuerySet[RetentionDay]:
     rows = RetentionDay.objects.filter(project_id=project_id, kind=kind)
-    return rows.filter(day=rows.order_by().values("kind").annotate(last=Max("day")).values("last"))
+    return RetentionDay.objects.filter(pk=Subquery(rows.order_by("-day").values("pk")[:1]))
 
 
 def forget_old(now: datetime) -> int:
