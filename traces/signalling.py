@@ -21,6 +21,7 @@ from traces.signals.items import CLIENT_ID_CHARS_MAX, FIELDS, NewSignal, read_it
 from traces.signals.keys import key_of_own_id
 from traces.signals.kinds import Source
 from traces.signals.names import NO_NAMES, Names, NamesRefused
+from traces.write import erased
 from traces.write import signals as write
 from traces.write.batch import Batch, Outcome, write_batch_row
 from traces.write.signals import Placed, Told
@@ -37,6 +38,7 @@ SWEEP_SECONDS = 20.0
 HOLD_SECONDS = 5.0
 TRIES = 4
 OF_END_USERS = Fault("source", "is not for a page to say: it speaks for its end user alone", "end_user")
+GONE = Fault("target", "was erased from this project on request; what arrives of it is not stored")
 TAKEN = Fault("client_id", "is that of a signal which no page told; pages change none", "an id of your own")
 _held: dict[int, tuple[float, Names]] = {}
 
@@ -128,18 +130,40 @@ def put_signals(project_id: int, items: Sequence[Any], sender: Sender) -> list[R
             taken = write.foreign(cursor, project_id, [signal.key for signal in read.values()], sender.browser_keys)
         for at in [at for at, signal in read.items() if signal.key in taken]:
             results[at] = Result("rejected", None, read.pop(at).client_id, False, (TAKEN,))
+    for at in _erased(project_id, read):
+        results[at] = Result("rejected", None, read.pop(at).client_id, False, (GONE,))
     last = {signal.key: at for at, signal in read.items()}
     outcome = Outcome(received=len(items))
     for result in results:
         if result is not None:
             field, message = result.faults[0].field, result.faults[0].message
-            outcome.reject(f"bad_{field}" if field in FIELDS else "bad_item", f"{field} {message}")
+            reason = f"bad_{field}" if field in FIELDS else "bad_item"
+            outcome.reject(erased.REASON if result.faults == (GONE,) else reason, f"{field} {message}")
     done = _store(project_id, [read[at] for at in last.values()], sender, outcome)
     for at, signal in read.items():
         put = done[signal.key]
         is_kept = last[signal.key] == at and not put.is_late
         results[at] = Result(put.status if is_kept else "superseded", signal.key, signal.client_id, put.is_bound)
     return [result for result in results if result is not None]
+
+
+def _erased(project_id: int, read: dict[int, NewSignal]) -> list[int]:
+    """Which of the signals are about what was erased, or given by whom."""
+    if not read or not erased.has_erased(project_id)[0]:
+        return []
+    traces, sessions, users = erased.known(
+        project_id,
+        traces={one.trace_id for one in read.values() if one.trace_id is not None},
+        sessions={one.session_id for one in read.values() if one.session_id is not None},
+        users={one.author for one in read.values() if one.author is not None},
+    )
+    return [
+        at
+        for at, one in read.items()
+        if (one.trace_id is not None and one.trace_id.hex in traces)
+        or one.session_id in sessions
+        or one.author in users
+    ]
 
 
 def _store(project_id: int, signals: Sequence[NewSignal], sender: Sender, outcome: Outcome) -> dict[UUID, write.Put]:

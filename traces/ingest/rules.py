@@ -7,6 +7,7 @@ import time
 from telltale.projects.models import Project
 from traces.canonical import apply_feature_rules
 from traces.changes import is_watched
+from traces.erasure import has_erased
 from traces.forwarding import has_targets
 from traces.prices import load_book
 from traces.write.spans import Rules
@@ -27,7 +28,16 @@ def rules_for(project_id: int) -> Rules:
     def feature_of(name: str, service: str | None) -> str | None:
         return apply_feature_rules(name, service, configured) if configured else None
 
-    rules = Rules(load_book(project_id), feature_of, has_targets(project_id), is_watched(project_id), is_traffic=True)
+    erased, is_erasing = has_erased(project_id)
+    rules = Rules(
+        load_book(project_id),
+        feature_of,
+        has_targets(project_id),
+        is_watched(project_id),
+        is_traffic=True,
+        has_erased=erased,
+        is_erasing=is_erasing,
+    )
     if len(_held) > 1000:
         _held.clear()
     _held[project_id] = (now + HOLD_SECONDS, rules)

@@ -295,7 +295,8 @@ def _logs(arrival: _Arrival) -> HttpResponse:
     )
     if not intake.received:
         return _otlp_answer(arrival, Outcome())
-    return _otlp_answer(arrival, store_logs(arrival.batch(), intake))
+    rules = rules_for(arrival.holder.project_id)
+    return _otlp_answer(arrival, store_logs(arrival.batch(), intake, has_erased=rules.has_erased))
 
 
 def _metrics(arrival: _Arrival) -> HttpResponse:

@@ -17,7 +17,7 @@ from telltale.lib.db import raw_cursor
 from traces.canonical.content import log_previews
 from traces.canonical.types import EVALUATION, Kind, LogEvent, LogIntake
 from traces.summary import LOG_CLASS, TraceSummary
-from traces.write import feed, partitions, rows, traces
+from traces.write import erased, feed, partitions, rows, traces
 from traces.write.batch import Batch, Outcome, write_batch_row
 
 _COPY_STAGE = f"COPY span_log_stage ({', '.join(rows.LOG_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
@@ -35,8 +35,13 @@ _SPANS = """
 """
 
 
-def store_logs(batch: Batch, intake: LogIntake) -> Outcome:
-    """Commit the events of `intake`; those stored already are counted as duplicates."""
+def store_logs(batch: Batch, intake: LogIntake, *, has_erased: bool = False) -> Outcome:
+    """Commit the events of `intake`; those stored already are counted as duplicates.
+
+    `has_erased`: whether some may be of traces that were erased.
+    """
+    if has_erased:
+        intake = erased.logs_without_erased(batch.project_id, intake)
     outcome = Outcome(received=intake.received, dropped=dict(intake.dropped))
     for rejection in intake.rejections:
         outcome.reject(rejection.reason, rejection.message, rejection.count)

@@ -27,7 +27,7 @@ from traces.cost.pricing import price_span
 from traces.meters import measure
 from traces.summary import TraceSummary
 from traces.wire.ids import hex_span_id
-from traces.write import counting, feed, logs, partitions, traces
+from traces.write import counting, erased, feed, logs, partitions, traces
 from traces.write.batch import Batch, Outcome, write_batch_row
 from traces.write.copying import copy_spans
 
@@ -53,8 +53,14 @@ _INSERT_ORIGIN = """
     ) VALUES (%s, %s, %s::jsonb, %s, %s, %s::jsonb, %s)
     ON CONFLICT DO NOTHING
 """
+# Held until the commit, so that an erasure which looks whether anybody uses it sees our spans.
+_HOLD_ORIGINS = """
+    SELECT 1 FROM traces_origin WHERE project_id = %s AND origin_id = ANY(%s) ORDER BY origin_id FOR KEY SHARE
+"""
 
-_known_origins: set[tuple[int, int]] = set()
+# Until when an origin is taken for stored. Shorter than an erasure waits before it removes those of nobody.
+ORIGIN_SECONDS = 2.0
+_known_origins: dict[tuple[int, int], float] = {}
 _known_projects: set[int] = set()
 
 SpanKey = tuple[UUID, int]
@@ -69,6 +75,8 @@ class Rules:
     forwards: bool = False  # whether new spans are sent on to somebody
     is_watched: bool = False  # whether a room above wants to know of new spans
     is_traffic: bool = False  # whether spans are an application's own, to be sampled: not calls of ours
+    has_erased: bool = False  # whether somebody was erased whose spans may still come
+    is_erasing: bool = False  # whether an erasure is under way: nothing stored is taken for known then
 
 
 @dataclass(slots=True)
@@ -90,6 +98,8 @@ def store_spans(batch: Batch, intake: Intake, rules: Rules) -> Outcome:
 
     Raises psycopg.OperationalError (and kin) where the database is away, for the edge to answer 503.
     """
+    if rules.has_erased:
+        intake = erased.without_erased(batch.project_id, intake)
     work = _once_each(intake.spans)
     for span in work.spans:
         price_span(span, rules.book)
@@ -210,7 +220,7 @@ def _write(
     if stored:
         outcome.first_us = min(span.started_us for span in stored)
         outcome.last_us = max(span.started_us for span in stored)
-    _write_origins(cursor, project_id, stored)
+    _write_origins(cursor, project_id, stored, is_erasing=rules.is_erasing)
     copy_spans(cursor, batch, fresh)
     feed.tell(cursor, project_id, set(fresh) | touched.recounted, batch_id=batch.batch_id)
     if rules.forwards:
@@ -326,10 +336,13 @@ def _collision_message(span: CanonicalSpan) -> str:
     )
 
 
-def _write_origins(cursor: Cursor[Any], project_id: int, spans: Iterable[CanonicalSpan]) -> None:
+def _write_origins(
+    cursor: Cursor[Any], project_id: int, spans: Sequence[CanonicalSpan], *, is_erasing: bool = False
+) -> None:
     origins: dict[int, Origin] = {}
+    now = time.monotonic()
     for span in spans:
-        if (project_id, span.origin.key) not in _known_origins:
+        if is_erasing or _known_origins.get((project_id, span.origin.key), 0.0) < now:
             origins[span.origin.key] = span.origin
     for key in sorted(origins):
         origin = origins[key]
@@ -346,13 +359,20 @@ def _write_origins(cursor: Cursor[Any], project_id: int, spans: Iterable[Canonic
             ),
             prepare=True,
         )
+    if is_erasing and origins:
+        cursor.execute(_HOLD_ORIGINS, (project_id, sorted(origins)))
+        if cursor.rowcount < len(origins):  # removed between the two statements: they are nobody's but ours now
+            _write_origins(cursor, project_id, spans, is_erasing=True)
 
 
 def _remember(project_id: int, spans: Iterable[CanonicalSpan]) -> None:
     """After the commit: these origins and this project need no write next time."""
     if len(_known_origins) > 100_000:
         _known_origins.clear()
-    _known_origins.update((project_id, span.origin.key) for span in spans)
+    now = time.monotonic()
+    for span in spans:
+        if _known_origins.get((project_id, span.origin.key), 0.0) < now:
+            _known_origins[(project_id, span.origin.key)] = now + ORIGIN_SECONDS
     _known_projects.add(project_id)
 
 

@@ -216,7 +216,7 @@ def _held_or_found(digest: bytes, where: dict[str, Any]) -> KeyHolder | None:
     known, holder = cache.get(digest)
     if not known:
         row = (
-            ApiKey.objects.filter(revoked_at=None, **where)
+            ApiKey.objects.filter(revoked_at=None, project__deletion_asked_at=None, **where)
             .values_list("id", "project_id", "project__slug", "scopes", "spans_a_second", "origins")
             .first()
         )
