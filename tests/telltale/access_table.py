@@ -483,6 +483,9 @@ OTHERS = {
     "^(?:api/public/otel/|otel/)?v1/metrics/?$": "ingest",
     "healthz": "open",
     "readyz": "open",
+    "ops/": "operator",
+    "ops/status": "open",  # to operators, loopback, or with a token; tests/web/test_ops.py
+    "ops/jobs/<int:job_id>/": "operator",
     "metrics": "open",  # to loopback, or with a token; tests/telltale/test_health.py
     "accounts/login/": "open",
     "accounts/logout/": "open",

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from celery import shared_task
 
-from telltale.jobs import quiet, work
+from telltale.jobs import disk, quiet, work
 from telltale.jobs.models import Job, JobState, Message
 from telltale.lib import clock
 
@@ -29,7 +29,8 @@ def sweep() -> None:
 
 @shared_task(name="jobs.tidy", time_limit=120)
 def tidy() -> None:
-    """Remove messages nobody took and jobs that ended long ago."""
+    """Remove messages nobody took and jobs that ended long ago; write down how large the database is."""
+    disk.take_sample(clock.now())
     Message.objects.filter(created_at__lt=clock.now() - MESSAGE_KEPT).delete()
     ended = [JobState.DONE, JobState.FAILED, JobState.CANCELLED]
     Job.objects.filter(state__in=ended, finished_at__lt=clock.now() - JOB_KEPT).delete()

@@ -109,6 +109,11 @@ def retry(job_id: int) -> bool:
     return ended.update(state=JobState.PENDING, attempts=0, error="", finished_at=None) == 1
 
 
+def discard(job_id: int) -> bool:
+    """Let a failed job rest as cancelled: nobody is told of it any more; False where it is not failed."""
+    return Job.objects.filter(pk=job_id, state=JobState.FAILED).update(state=JobState.CANCELLED) == 1
+
+
 def run_next() -> Job | None:
     """Claim one open job, whose turn it is or whose holder died, and run it; the job as it ended, or None."""
     open_jobs = Job.objects.filter(state__in=[JobState.PENDING, JobState.RUNNING], kind__in=list(_handlers))
