@@ -94,20 +94,18 @@ def read_ref(text: str, field: str = "cases") -> tuple[UUID, int | None]:
 def candidates(project_id: int, row: IncidentRow, *, with_more: bool = False) -> list[Candidate]:
     """Responses that may be failing cases: those people called real first, then flagged ones nobody decided.
 
-    `with_more` adds flagged ones that were not dealt; it looks at the traffic of the incident. A constant number of
-    queries.
+    None of those that were dealt before the deal is over: a trace says when it was, and so what it is. `with_more` adds
+    flagged ones that were not dealt; it looks at the traffic of the incident. A constant number of queries.
     """
     found = get_deal(row.id, row.round, clock.now())
     told: list[tuple[UUID, int | None, str, str, float | None]] = []
-    if found is not None:
+    if found is not None and found.is_open:
         told += [(each.trace_id, each.span_id, REAL, each.who, each.pi) for each in found.items if each.verdict == REAL]
-        # Which of the others are flagged is not told before the deal is over.
-        if found.is_open:
-            told += [
-                (each.trace_id, each.span_id, FLAGGED, "", each.pi)
-                for each in found.items
-                if each.origin == FLAGGED and not each.verdict
-            ]
+        told += [
+            (each.trace_id, each.span_id, FLAGGED, "", each.pi)
+            for each in found.items
+            if each.origin == FLAGGED and not each.verdict
+        ]
     if with_more and (found is None or found.is_open):
         told += _more(project_id, row, found)
     kept: dict[tuple[UUID, int | None], list[str]] = {}

@@ -101,8 +101,8 @@ class CasesView(IncidentPartView):
 
     @shapes.describe(
         "List failing cases", IncidentCasesShape, tag=TAG, path=(NUMBER,),
-        detail="Those people called real first, then flagged ones nobody decided; and the experiments over the data "
-        "sets that hold them.",
+        detail="Those people called real first, then flagged ones nobody decided; none of those that were dealt before "
+        "all are looked at or decided. And the experiments over the datasets that hold them.",
     )  # fmt: skip
     def get(self, request: Request, number: str) -> Response:
         return Response(self._shown(self.incident(number)))

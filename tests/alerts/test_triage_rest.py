@@ -52,6 +52,7 @@ def test_from_alert_to_closed_by_rest(trouble):
     told = call("PUT", "/triage/verdicts", {"verdicts": [*said[:30], {"position": 99, "verdict": "real"}, {"at": 1}]})
     assert (told["accepted"], told["refused"], told["left"]) == (30, 2, 10)
     assert told["rows"][30]["detail"] == "position: there is no such response"
+    assert call("GET", "/cases")["cases"] == []
     call("PUT", "/triage/verdicts", {"verdicts": said[30:]})
     call("DELETE", "/triage/verdicts/40", status=204)
     call("DELETE", "/triage/verdicts/40", status=409)
