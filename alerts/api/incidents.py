@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
@@ -25,6 +26,7 @@ from telltale.rest import paging, params, shapes
 from telltale.rest.body import checked
 from telltale.rest.problems import Problem, bad_field
 
+Row = TypeVar("Row")
 TAG = "Incidents"
 SORTS = ("opened", "time_left", "closed")
 SHOWN = 50
@@ -260,10 +262,7 @@ class IncidentMembersView(_One):
         held, limit = self.incident(number), params.page_size(request.query_params)
         after = _moment_and_id(params.text(request.query_params, "cursor"))
         rows = list_members(held.id, limit=limit + 1, after=after)
-        following = None
-        if len(rows) > limit:
-            following = paging.write_cursor(rows[limit - 1].began_at.isoformat(), rows[limit - 1].id)
-        return Response(paging.page(request, [shown.member(row) for row in rows[:limit]], following, None))
+        return _page(request, rows, limit, shown.member, lambda row: (row.began_at, row.id))
 
     @shapes.describe(
         "Let something join an incident",
@@ -369,10 +368,18 @@ def _events(view: IncidentView, request: Request, number: str, kinds: Any) -> Re
     held, limit = view.incident(number), params.page_size(request.query_params)
     before = _moment_and_id(params.text(request.query_params, "cursor"))
     rows = list_events(held.id, kinds=tuple(kinds), before=before, limit=limit + 1)
+    return _page(request, rows, limit, shown.event, lambda row: (row.at, row.id))
+
+
+def _page(
+    request: Request, rows: list[Row], limit: int, show: Callable[[Row], Any], spot: Callable[[Row], Spot]
+) -> Response:
+    """A page of rows, of which there is one too many where others follow."""
     following = None
     if len(rows) > limit:
-        following = paging.write_cursor(rows[limit - 1].at.isoformat(), rows[limit - 1].id)
-    return Response(paging.page(request, [shown.event(row) for row in rows[:limit]], following, None))
+        at, row_id = spot(rows[limit - 1])
+        following = paging.write_cursor(at.isoformat(), row_id)
+    return Response(paging.page(request, [show(row) for row in rows[:limit]], following, None))
 
 
 def _any(query: Any, name: str, accepted: Any) -> list[str]:
@@ -397,10 +404,12 @@ def _members(body: Any) -> list[tuple[str, int]]:
 
 def _moment_and_id(raw: str) -> Spot | None:
     place = paging.read_cursor(raw, str, int)
-    if place is None:
-        return None
+    return None if place is None else _spot(raw, place[0], place[1])
+
+
+def _spot(raw: str, at: str, row_id: int) -> Spot:
     try:
-        return params.parse_moment("cursor", place[0]), place[1]
+        return params.parse_moment("cursor", at), row_id
     except Problem:
         raise paging.bad_cursor(raw) from None
 
@@ -412,7 +421,4 @@ def _after(raw: str, sort: Sort) -> Spot | None:
     told, _, at = place[0].partition(":")
     if told != sort:
         raise paging.bad_cursor(raw)
-    try:
-        return params.parse_moment("cursor", at), place[1]
-    except Problem:
-        raise paging.bad_cursor(raw) from None
+    return _spot(raw, at, place[1])
