@@ -111,6 +111,12 @@ _AGES = {
     "alerts_drift_due": "since",
 }
 SLICE_ROWS = 2000
+_OLDEST = """
+    SELECT least(
+        (SELECT min(started_at) FROM alerts_sample WHERE project_id = %(project_id)s),
+        (SELECT min(started_at) FROM alerts_vector WHERE project_id = %(project_id)s)
+    )
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +271,13 @@ def remove_older(cursor: Cursor[Any], project_id: int, before: datetime) -> int:
         cursor.execute(_OLD.format(table=table, column=column), (project_id, before, SLICE_ROWS))
         gone += cursor.rowcount
     return gone
+
+
+def oldest(cursor: Cursor[Any], project_id: int) -> datetime | None:
+    """When the oldest trace began of which a sample or a vector is left; None where none is."""
+    cursor.execute(_OLDEST, {"project_id": project_id})
+    row = cursor.fetchone()
+    return row[0] if row else None
 
 
 def hour_of(at: datetime) -> datetime:

@@ -12,7 +12,8 @@ from evals import erasing, tasks
 from evals.write import age
 from telltale.accounts.models import Organisation
 from telltale.lib import clock
-from telltale.projects.models import Project
+from telltale.projects import keeping
+from telltale.projects.models import Project, RetentionDay
 
 pytestmark = pytest.mark.django_db
 
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.django_db
 def projects():
     organisation = Organisation.objects.create(name="Shop Ltd", slug="shop-ltd")
     return [
-        Project.objects.create(organisation=organisation, name=name, slug=name, retention_days=90)
+        Project.objects.create(organisation=organisation, name=name, slug=name, retention_days=30, score_days=90)
         for name in ("shop", "elsewhere")
     ]
 
@@ -109,7 +110,7 @@ def test_a_sweep_is_bounded(projects):
 
 def test_the_hourly_task_removes_what_is_past_its_days(projects, settings):
     shop, elsewhere = projects
-    elsewhere.retention_days = 300
+    elsewhere.score_days = 300
     elsewhere.save()
     for project in projects:
         add_rows(project, 91)
@@ -119,3 +120,16 @@ def test_the_hourly_task_removes_what_is_past_its_days(projects, settings):
     assert tasks.sweep_retention() == 3
     assert [count(table, shop) for table in ("evals_decision", "evals_judgement", "evals_score")] == [0, 0, 0]
     assert [count(table, elsewhere) for table in ("evals_decision", "evals_judgement", "evals_score")] == [1, 1, 1]
+
+
+def test_scores_outlive_their_traces_and_go_by_days_of_their_own(projects):
+    shop, _ = projects
+    add_rows(shop, 60)
+
+    assert erasing.sweep_old() == 0
+
+    assert count("evals_score", shop) == 1
+    proof = RetentionDay.objects.get(project=shop, kind=keeping.SCORES)
+    assert (proof.runs, proof.rows, proof.is_done) == (1, 0, True)
+    assert proof.oldest_at is not None
+    assert not keeping.is_overdue(proof)
