@@ -109,3 +109,72 @@ class ErasureName(models.Model):
 
     def __str__(self) -> str:
         return f"a name of erasure {self.erasure_id}"
+
+
+class Archive(models.Model):
+    """An export of a project, or of one user of it: made by a job, held for some days, then dropped."""
+
+    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="+")
+    job_id = models.BigIntegerField(null=True)
+    user_id = models.CharField(max_length=1024, blank=True, default="")
+    is_csv = models.BooleanField(default=False)
+    # Where the files lie: a directory of this machine, or "" for the chunks below.
+    directory = models.CharField(max_length=1000, blank=True, default="")
+    asked_by = models.CharField(max_length=254, blank=True, default="")
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+    dropped_at = models.DateTimeField(null=True)
+    bytes = models.BigIntegerField(default=0)
+    manifest = models.JSONField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "-created_at"], name="archive_newest")]
+
+    def __str__(self) -> str:
+        return f"archive {self.pk} of {self.project_id}"
+
+
+class ArchiveChunk(models.Model):
+    """A piece of a file of an archive."""
+
+    archive = models.ForeignKey(Archive, on_delete=models.CASCADE, related_name="chunks")
+    name = models.CharField(max_length=120)
+    number = models.PositiveIntegerField()
+    data = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["archive", "name", "number"], name="archive_chunk_once")]
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.number}"
+
+
+class ArchiveTrace(models.Model):
+    """A trace that an export of one user found to be that user's."""
+
+    archive = models.ForeignKey(Archive, on_delete=models.CASCADE, related_name="traces")
+    trace_id = models.UUIDField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["archive", "trace_id"], name="archive_trace_once")]
+
+    def __str__(self) -> str:
+        return self.trace_id.hex
+
+
+class ImportedId(models.Model):
+    """Which row a row of an archive became: so that reading it in again makes no second one."""
+
+    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="+")
+    source = models.CharField(max_length=80)
+    table = models.CharField(max_length=63)
+    old_id = models.BigIntegerField()
+    new_id = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "source", "table", "old_id"], name="imported_id_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.table} {self.old_id} -> {self.new_id}"
