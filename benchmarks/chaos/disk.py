@@ -97,7 +97,7 @@ def disk_full(scene: Scene) -> None:
 def _says_so(scene: Scene, product: Product) -> None:
     """A page says that the disk is full."""
     _, _, page = _signed_in[product.url].ask("GET", f"/p/{product.project}/settings/")
-    scene.hold("a page says that the disk is full", 1, [] if b"disk" in page else ["no page does"])
+    scene.hold("a page says that the disk is full", 1, [] if b"The disk is nearly full" in page else ["no page does"])
 
 
 @contextmanager

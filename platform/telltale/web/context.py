@@ -5,13 +5,15 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from django.conf import settings
 from django.http import Http404, HttpRequest
 
 from alerts import standing_guard
 from alerts.read.waiting import MOST, read_waiting
 from alerts.standing_guard import Look
 from telltale.accounts.mail import is_by_smtp
-from telltale.projects.access import get_project_for, may, projects_of
+from telltale.lib.disk import FullDisk, nearly_full
+from telltale.projects.access import SecondFactorLacking, get_project_for, may, projects_of
 from telltale.projects.models import Project
 from telltale.web.nav import NavLink, NavSection, sections, settings_links
 
@@ -37,13 +39,16 @@ class Shell:
             return None
         try:
             return get_project_for(self._request.user, slug)
-        except Http404:
+        except (Http404, SecondFactorLacking):
             return None
 
     @cached_property
     def projects(self) -> list[Project]:
-        """The projects one can switch to."""
-        return projects_of(self._request.user)
+        """The projects one can switch to; none before a second factor that is asked for is set up."""
+        try:
+            return projects_of(self._request.user)
+        except SecondFactorLacking:
+            return []
 
     @property
     def switcher(self) -> list[Project]:
@@ -82,6 +87,11 @@ class Shell:
         """What the watchdog of this process saw, where monitors are not evaluated; None where they are. No query."""
         look = standing_guard.seen()
         return look if look is not None and look.stands else None
+
+    @property
+    def disk(self) -> FullDisk | None:
+        """The disk below the home where it is nearly full; None where it is not. No query."""
+        return nearly_full(settings.TELLTALE_HOME)
 
     @property
     def mail_leaves(self) -> bool:
