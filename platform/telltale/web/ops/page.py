@@ -101,5 +101,3 @@ def as_json(found: Ops) -> dict[str, Any]:
         "backed_up_at": found.backed_up_at,
         "lacking": list(found.lacking),
     }
-
-

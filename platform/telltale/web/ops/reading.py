@@ -185,5 +185,3 @@ def _read_failed() -> list[FailedJob]:
 
 def _read_backup() -> datetime | None:
     return Schedule.objects.filter(name=BACKUP).values_list("last_run_at", flat=True).first()
-
-

@@ -98,8 +98,13 @@ def view(found: Ops) -> Shown:
         tuple(_backlogs(found.vitals)),
         tuple(
             Worker(
-                each.name, age(each.age_seconds), each.age_seconds > settings.TELLTALE_ENGINE_LIMIT_SECONDS,
-                each.tasks_done, each.tasks_failed, each.oldest_task, age(each.oldest_task_seconds, ""),
+                each.name,
+                age(each.age_seconds),
+                each.age_seconds > settings.TELLTALE_ENGINE_LIMIT_SECONDS,
+                each.tasks_done,
+                each.tasks_failed,
+                each.oldest_task,
+                age(each.oldest_task_seconds, ""),
             )
             for each in found.vitals.workers
         ),
@@ -179,5 +184,3 @@ def _backlogs(vitals: Vitals) -> list[Backlog]:
         )
         for name, waiting, oldest, limit in rows
     ]  # fmt: skip
-
-
