@@ -158,6 +158,33 @@ class SignalDefinition(models.Model):
         return f"{self.project_id} v{self.version}"
 
 
+class MaskPolicy(models.Model):
+    """One version of what a project masks (traces.masking.policy). The newest is in force; none: the one shipped."""
+
+    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="+")
+    version = models.PositiveIntegerField()
+    rules = models.JSONField()
+    made_by = models.ForeignKey("accounts.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    made_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "version"], name="mask_policy_once")]
+
+    def __str__(self) -> str:
+        return f"{self.project_id} v{self.version}"
+
+
+class MaskKey(models.Model):
+    """What a project's marks are hashed with, sealed; made once, so that the same value keeps the same mark."""
+
+    project = models.OneToOneField("projects.Project", on_delete=models.CASCADE, related_name="+", primary_key=True)
+    sealed = models.TextField()
+    made_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"mask key of {self.project_id}"
+
+
 class Outcome(models.Model):
     """A named business measure over sessions: a ratio of two sums, defined by people (traces.outcomes).
 

@@ -21,6 +21,7 @@ from traces.canonical.types import BUCKETS, Kind
 from traces.cost.book import Level, MatchKind, PriceBook, PriceRow
 from traces.cost.judging import JUDGE_SERVICE
 from traces.cost.pricing import cost_of
+from traces.masks import masker_for
 from traces.prices import load_book
 from traces.read.filters import TraceFilter
 from traces.wire.ids import hex_span_id
@@ -146,6 +147,7 @@ def store_calls(project_id: int, calls: Sequence[OwnCall]) -> int:
     own = {(call.model, call.rates): call.rates.row(call.model) for call in calls if call.rates is not None}
     book = load_book(project_id)
     rules = Rules(PriceBook(own.values(), base=book) if own else book, lambda name, service: None)
+    rules = replace(rules, masker=masker_for(batch.project_id))
     return store_spans(batch, native.intake, rules).stored
 
 

@@ -104,6 +104,11 @@ def accounting(request: HttpRequest, project: Project) -> HttpResponse:
             for row in account.by_key
         ],
         "reasons": [(row, keys.get(row.key_id, f"removed key {row.key_id}")) for row in account.reasons],
+        "masked": [
+            {"rule": row.rule, "source": SOURCE_WORDS.get(row.source, row.source), "n": row.n, "last_at": row.last_at}
+            for row in account.masked
+        ],
+        "masking": reverse("masking", args=[project.slug]),
         "keys": [(str(key), name, key == key_id) for key, name in keys.items()],
         "sources": [(name, word, name == source) for name, word in SOURCE_WORDS.items()],
         "is_filtered": bool(key_id or source),

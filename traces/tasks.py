@@ -8,6 +8,7 @@ from telltale.jobs import quiet
 from telltale.jobs.wake import wake
 from traces import accounting, behaving, folding, indexing, sending, sighting, signalling
 from traces import measuring as measuring  # registers its jobs with every worker
+from traces import remasking as remasking  # registers its jobs with every worker
 from traces import reprice as reprice  # registers its jobs with every worker
 from traces.read import flow
 from traces.write import account_age, partitions, retention, sessions

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.urls import path
 
-from traces import pages_accounting, pages_cost, pages_forwarding, pages_prices
+from traces import pages_accounting, pages_cost, pages_forwarding, pages_masking, pages_prices
 
 SETTINGS = "p/<slug:slug>/settings/prices/"
 FORWARDING = "p/<slug:slug>/settings/forwarding/"
+MASKING = "p/<slug:slug>/settings/masking/"
 
 urlpatterns = [
     path("p/<slug:slug>/accounting/", pages_accounting.accounting, name="accounting"),
@@ -19,6 +20,9 @@ urlpatterns = [
     path(f"{FORWARDING}<int:target_id>/pause/", pages_forwarding.pause, name="forwarding_pause"),
     path(f"{FORWARDING}<int:target_id>/resume/", pages_forwarding.resume, name="forwarding_resume"),
     path(f"{FORWARDING}<int:target_id>/remove/", pages_forwarding.remove, name="forwarding_remove"),
+    path(MASKING, pages_masking.masking, name="masking"),
+    path(f"{MASKING}try/", pages_masking.masking_try, name="masking_try"),
+    path(f"{MASKING}reapply/", pages_masking.masking_reapply, name="masking_reapply"),
     path(SETTINGS, pages_prices.book, name="prices"),
     path(f"{SETTINGS}new/", pages_prices.new, name="prices_new"),
     path(f"{SETTINGS}<int:price_id>/", pages_prices.correct, name="price_correct"),

@@ -66,6 +66,13 @@ class RefusalShape(serializers.Serializer[Any]):
     last_at = serializers.DateTimeField()
 
 
+class MaskedShape(serializers.Serializer[Any]):
+    source = serializers.CharField()  # type: ignore[assignment]
+    rule = serializers.CharField(help_text="A kind of secret, the name of an own pattern, or `no content`.")
+    n = serializers.IntegerField()
+    last_at = serializers.DateTimeField()
+
+
 class AccountShape(serializers.Serializer[Any]):
     start = serializers.DateTimeField(help_text="The window in whole hours, [start, end).")
     end = serializers.DateTimeField()
@@ -80,6 +87,7 @@ class AccountShape(serializers.Serializer[Any]):
     by_source = SourceFlowShape(many=True)
     reasons = ReasonShape(many=True)
     refusals = RefusalShape(many=True)
+    masked = MaskedShape(many=True, help_text="What was masked before it was stored, by rule. In no sum above.")
 
 
 class AccountingView(ProjectView):
@@ -146,6 +154,10 @@ def account_json(account: Account) -> dict[str, Any]:
                 "last_at": form.moment(row.last_at),
             }
             for row in account.refusals
+        ],
+        "masked": [
+            {"source": row.source, "rule": row.rule, "n": row.n, "last_at": form.moment(row.last_at)}
+            for row in account.masked
         ],
     }
 

@@ -70,6 +70,8 @@ class SpanFlag(IntFlag):
     HAS_OUTPUT = 2097152
     AGGREGATED_USAGE = 4194304
     EVALUATED = 8388608  # an event of it says how good its answer was
+    MASKED = 16777216  # some of its text was masked before it was stored
+    NO_CONTENT = 33554432  # stored without its text, by the rules of its project
 
 
 class CostStatus(IntEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -14,7 +14,8 @@ from gunicorn.http.errors import ParseException
 from traces.canonical.types import WireError
 
 READ_BYTES = 256 * 1024
-DISCARD_BYTES = 4 * 1024 * 1024
+# As much as a body may have: who sends 60 MB and is refused would see a reset in place of the 503. Time bounds it.
+DISCARD_BYTES = 64 * 1024 * 1024
 # A sender that sends nothing for so long has stopped. Without a bound, one byte on each of 16 connections took every
 # thread of both processes for good. Exporters give up after 10 s themselves.
 STALL_SECONDS = 10.0
@@ -37,8 +38,12 @@ def too_large(limit: int) -> WireError:
     )
 
 
-def read_body(request: HttpRequest, limit: int) -> bytes:
-    """The whole body as sent, at most `limit` bytes.
+def _no_count(size: int) -> None:
+    """Nobody counts the bytes."""
+
+
+def read_body(request: HttpRequest, limit: int, take: Callable[[int], None] = _no_count) -> bytes:
+    """The whole body as sent, at most `limit` bytes; `take` is called with each number of bytes that came.
 
     WireError 413 beyond, 400 where the connection ends half-way or its chunks are none; Stalled after `STALL_SECONDS`
     without a byte.
@@ -46,7 +51,7 @@ def read_body(request: HttpRequest, limit: int) -> bytes:
     environ: dict[str, Any] = request.environ  # type: ignore[attr-defined]
     with _patience(environ, STALL_SECONDS):
         try:
-            return _read(environ, limit)
+            return _read(environ, limit, take)
         except TimeoutError:
             raise Stalled from None
         except OSError:
@@ -55,7 +60,7 @@ def read_body(request: HttpRequest, limit: int) -> bytes:
             raise WireError("Transfer-Encoding: chunked, but the chunks cannot be read") from None
 
 
-def _read(environ: dict[str, Any], limit: int) -> bytes:
+def _read(environ: dict[str, Any], limit: int, take: Callable[[int], None]) -> bytes:
     stream = environ["wsgi.input"]
     declared = environ.get("CONTENT_LENGTH") or ""
     if declared:
@@ -65,9 +70,9 @@ def _read(environ: dict[str, Any], limit: int) -> bytes:
             raise WireError("Content-Length is not a number") from None
         if length > limit:
             raise too_large(limit)
-        return _read_exactly(stream, length)
+        return _read_exactly(stream, length, take)
     if _is_chunked(environ) or environ.get("wsgi.input_terminated"):
-        return _read_to_end(stream, limit)
+        return _read_to_end(stream, limit, take)
     return b""
 
 
@@ -117,24 +122,26 @@ def _is_chunked(environ: dict[str, Any]) -> bool:
     return "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
 
 
-def _read_exactly(stream: Any, length: int) -> bytes:
+def _read_exactly(stream: Any, length: int, take: Callable[[int], None]) -> bytes:
     parts: list[bytes] = []
     left = length
     while left:
         part = stream.read(min(left, READ_BYTES))
         if not part:
             raise WireError(f"request body ended after {length - left} of {length} bytes")
+        take(len(part))
         parts.append(part)
         left -= len(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _read_to_end(stream: Any, limit: int) -> bytes:
+def _read_to_end(stream: Any, limit: int, take: Callable[[int], None]) -> bytes:
     parts: list[bytes] = []
     size = 0
     while part := stream.read(READ_BYTES):
         size += len(part)
         if size > limit:
             raise too_large(limit)
+        take(len(part))
         parts.append(part)
     return b"".join(parts)

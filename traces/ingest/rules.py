@@ -9,6 +9,7 @@ from traces.canonical import apply_feature_rules
 from traces.changes import is_watched
 from traces.erasure import has_erased
 from traces.forwarding import has_targets
+from traces.masks import read_masker
 from traces.prices import load_book
 from traces.write.spans import Rules
 
@@ -37,6 +38,7 @@ def rules_for(project_id: int) -> Rules:
         is_traffic=True,
         has_erased=erased,
         is_erasing=is_erasing,
+        masker=read_masker(project_id),
     )
     if len(_held) > 1000:
         _held.clear()

@@ -28,11 +28,12 @@ from traces.ingest.body import STALL_SECONDS, Stalled, discard_body, hang_up, re
 from traces.ingest.gate import PACE_SECONDS, Busy, gate
 from traces.ingest.quota import quota, rate_of
 from traces.ingest.rules import rules_for
+from traces.masking import mask_default
 from traces.wire.compression import inflate
 from traces.wire.limits import Limits
 from traces.wire.native import read_native
 from traces.wire.otlp import read_logs, read_metrics, read_traces
-from traces.write import store_logs, store_metrics, store_spans
+from traces.write import Rules, store_logs, store_metrics, store_spans
 from traces.write.batch import Batch, Outcome
 
 log = logging.getLogger(__name__)
@@ -142,7 +143,7 @@ def _answer_type(request: HttpRequest, source: str) -> str:
 def _refuse(request: HttpRequest, source: str, refused: Refused, holder: KeyHolder | None) -> HttpResponse:
     """The answer to a request refused whole, counted under the key's project where there is one."""
     project_id = refused.project_id or (holder.project_id if holder else 0)
-    refusals.note(project_id, source, refused.status, refused.reason, refused.message)
+    refusals.note(project_id, source, refused.status, refused.reason, mask_default(refused.message))
     answer_type = _answer_type(request, source)
     if answer_type == PROBLEM:
         response = problem(refused.status, refused.reason, refused.message, refused.errors)
@@ -241,14 +242,15 @@ def _admit(
     work: Callable[[_Arrival], HttpResponse],
 ) -> HttpResponse:
     limit = settings.INGEST_MAX_BODY_BYTES
-    raw = read_body(request, limit)
     encoding = (request.META.get("HTTP_CONTENT_ENCODING") or "identity").strip().lower()
-    with gate.bytes(len(raw)):
+    with gate.room() as take:
+        raw = read_body(request, limit, take)
         body = inflate(raw, encoding, limit)
-        more = 0 if body is raw else len(body)
+        if body is not raw:
+            take(len(body))
         del raw
         patience = DATABASE_SECONDS + len(body) / BYTES_A_SECOND
-        with gate.bytes(more), gate.lane(len(body)), answer_within(patience):
+        with gate.lane(len(body)), answer_within(patience):
             return work(_Arrival(source, content_type, holder, body, received_at_ns))
 
 
@@ -276,7 +278,13 @@ def _traces(arrival: _Arrival) -> HttpResponse:
     )
     if not intake.received:
         return _otlp_answer(arrival, Outcome())
-    return _otlp_answer(arrival, store_spans(arrival.batch(), intake, rules), intake.warnings + _repairs(intake))
+    outcome = store_spans(arrival.batch(), intake, rules, is_suspect=_is_suspect(arrival, rules))
+    return _otlp_answer(arrival, outcome, intake.warnings + _repairs(intake))
+
+
+def _is_suspect(arrival: _Arrival, rules: Rules) -> bool:
+    """Whether anything that arrived may have to be masked."""
+    return rules.masker is not None and rules.masker.suspects(arrival.body, is_json=arrival.content_type == JSON)
 
 
 def _repairs(intake: Intake) -> list[str]:
@@ -296,7 +304,14 @@ def _logs(arrival: _Arrival) -> HttpResponse:
     if not intake.received:
         return _otlp_answer(arrival, Outcome())
     rules = rules_for(arrival.holder.project_id)
-    return _otlp_answer(arrival, store_logs(arrival.batch(), intake, has_erased=rules.has_erased))
+    outcome = store_logs(
+        arrival.batch(),
+        intake,
+        has_erased=rules.has_erased,
+        masker=rules.masker,
+        is_suspect=_is_suspect(arrival, rules),
+    )
+    return _otlp_answer(arrival, outcome)
 
 
 def _metrics(arrival: _Arrival) -> HttpResponse:
@@ -305,14 +320,19 @@ def _metrics(arrival: _Arrival) -> HttpResponse:
     )
     if not intake.received:
         return _otlp_answer(arrival, Outcome())
-    return _otlp_answer(arrival, store_metrics(arrival.batch(), intake))
+    rules = rules_for(arrival.holder.project_id)
+    is_suspect = _is_suspect(arrival, rules)
+    return _otlp_answer(
+        arrival, store_metrics(arrival.batch(), intake, masker=rules.masker, is_suspect=is_suspect)
+    )
 
 
 def _native_traces(arrival: _Arrival) -> HttpResponse:
     native = read_native(arrival.body, received_at_ns=arrival.received_at_ns, limits=_limits())
     outcome = Outcome(received=native.intake.received)
     if native.intake.received:
-        outcome = store_spans(arrival.batch(), native.intake, rules_for(arrival.holder.project_id))
+        rules = rules_for(arrival.holder.project_id)
+        outcome = store_spans(arrival.batch(), native.intake, rules, is_suspect=_is_suspect(arrival, rules))
     quota.charge(arrival.holder, outcome.received)
     answer: dict[str, Any] = {
         "received": outcome.received,

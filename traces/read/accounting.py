@@ -80,6 +80,16 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class Masked:
+    """How often a rule masked something of what came from a source, and when last."""
+
+    source: str
+    rule: str
+    n: int
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """Requests refused whole: nothing in them was counted."""
 
@@ -104,6 +114,7 @@ class Account:
     by_source: tuple[SourceFlow, ...]
     reasons: tuple[Reason, ...]
     refusals: tuple[Refusal, ...]
+    masked: tuple[Masked, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -147,7 +158,8 @@ def read_account(
         return (key_id is None or row["key_id"] == key_id) and (not source or row["source"] == source)
 
     sums = [row for row in _rows(sums_json) if is_asked(row)]
-    reasons = [_reason(row) for row in _rows(reasons_json) if is_asked(row)]
+    asked = [_reason(row) for row in _rows(reasons_json) if is_asked(row)]
+    reasons = [row for row in asked if row.outcome != "masked"]
     by_hour = _grouped(sums, lambda row: datetime.fromisoformat(row["hour"]))
     by_key = _grouped(sums, lambda row: (row["key_id"], row["source"]))
     by_source = _grouped(sums, lambda row: row["source"])
@@ -165,6 +177,7 @@ def read_account(
         by_source=tuple(SourceFlow(name, UNITS[name], _flow(by_source[name])) for name in UNITS if name in by_source),
         reasons=tuple(reasons),
         refusals=() if key_id is not None else tuple(r for r in refusals if not source or r.source == source),
+        masked=_masked(row for row in asked if row.outcome == "masked"),
     )
 
 
@@ -178,6 +191,16 @@ def _grouped(rows: list[dict[str, Any]], key: Callable[[dict[str, Any]], K]) -> 
 def _rows(value: Any) -> list[dict[str, Any]]:
     parsed: list[dict[str, Any]] = json.loads(value) if isinstance(value, str) else value
     return parsed
+
+
+def _masked(reasons: Iterable[Reason]) -> tuple[Masked, ...]:
+    """Of all keys together, most first."""
+    found: dict[tuple[str, str], Masked] = {}
+    for row in reasons:
+        held = found.get((row.source, row.reason), Masked(row.source, row.reason, 0, row.last_at))
+        last_at = max(held.last_at, row.last_at)
+        found[row.source, row.reason] = Masked(row.source, row.reason, held.n + row.n, last_at)
+    return tuple(sorted(found.values(), key=lambda one: (-one.n, one.rule, one.source)))
 
 
 def _spans(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -33,7 +33,8 @@ SELECT
     sum(dropped)::bigint AS dropped,
     sum(greatest(extract(epoch FROM committed_at - received_at) * 1000, 0))::double precision AS lag_ms_sum,
     max(greatest(extract(epoch FROM committed_at - received_at) * 1000, 0))::double precision AS lag_ms_max,
-    jsonb_agg(jsonb_build_array(received_at, reasons) ORDER BY batch_id) FILTER (WHERE rejected > 0 OR dropped > 0)
+    jsonb_agg(jsonb_build_array(received_at, reasons) ORDER BY batch_id) 
+        FILTER (WHERE rejected > 0 OR dropped > 0 OR reasons -> 'masked' IS NOT NULL)
         AS reasons,
     jsonb_agg(calls) FILTER (WHERE calls IS NOT NULL) AS calls
 FROM marked

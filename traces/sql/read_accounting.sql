@@ -55,6 +55,9 @@ every_reason AS (
     UNION ALL
     SELECT key_id, source, 'dropped', each.key, each.value::bigint, '', received_at
     FROM open_batches, jsonb_each_text(reasons -> 'dropped') AS each
+    UNION ALL
+    SELECT key_id, source, 'masked', each.key, each.value::bigint, '', received_at
+    FROM open_batches, jsonb_each_text(reasons -> 'masked') AS each
 ),
 reasons AS (
     SELECT

@@ -72,8 +72,9 @@ def _reason_rows(hour: dict[str, Any], batches: str | None) -> list[dict[str, An
 
 
 def _each_reason(reasons: dict[str, Any]) -> Iterator[tuple[str, str, int, str]]:
-    """(outcome, reason, n, example) of one batch: {"rejected": {code: [n, example]}, "dropped": {code: n}}."""
+    """(outcome, reason, n, example) of one batch: {"rejected": {code: [n, example]}, "dropped": {code: n}, ...}."""
     for reason, (n, example) in reasons.get("rejected", {}).items():
         yield "rejected", reason, n, example
-    for reason, n in reasons.get("dropped", {}).items():
-        yield "dropped", reason, n, ""
+    for outcome in ("dropped", "masked"):
+        for reason, n in reasons.get(outcome, {}).items():
+            yield outcome, reason, n, ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -41,6 +42,7 @@ class Outcome:
     dropped: dict[str, int] = field(default_factory=dict)
     first_us: int | None = None
     last_us: int | None = None
+    masked: Mapping[str, int] = field(default_factory=dict)  # rule -> how often
     calls: dict[str, Meter] = field(default_factory=dict)  # of models, by label: for counters
 
     def reject(self, reason: str, message: str, count: int = 1) -> None:
@@ -74,10 +76,12 @@ def first_id_at(at: datetime) -> int:
 
 def write_batch_row(cursor: Cursor[Any], batch: Batch, outcome: Outcome) -> None:
     """Insert the accounting row in the caller's transaction, last, so that `committed_at` is close to the commit."""
-    reasons = {
+    reasons: dict[str, Any] = {
         "rejected": {reason: [n, example[:EXAMPLE_MAX]] for reason, (n, example) in outcome.rejected.items()},
         "dropped": outcome.dropped,
     }
+    if outcome.masked:
+        reasons["masked"] = dict(outcome.masked)
     cursor.execute(
         """
         INSERT INTO traces_ingest_batch (

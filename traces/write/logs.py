@@ -3,7 +3,7 @@ trace row are brought up to date here, by whichever of span and event comes seco
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -16,9 +16,11 @@ from psycopg.rows import dict_row
 from telltale.lib.db import raw_cursor
 from traces.canonical.content import log_previews
 from traces.canonical.types import EVALUATION, Kind, LogEvent, LogIntake
+from traces.masking import Masker
 from traces.summary import LOG_CLASS, TraceSummary
 from traces.write import erased, feed, partitions, rows, traces
 from traces.write.batch import Batch, Outcome, write_batch_row
+from traces.write.masking import mask_logs, mask_rejections
 
 _COPY_STAGE = f"COPY span_log_stage ({', '.join(rows.LOG_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
 _STAGE = "CREATE TEMPORARY TABLE IF NOT EXISTS span_log_stage (LIKE traces_span_log) ON COMMIT DELETE ROWS"
@@ -35,14 +37,25 @@ _SPANS = """
 """
 
 
-def store_logs(batch: Batch, intake: LogIntake, *, has_erased: bool = False) -> Outcome:
+def store_logs(
+    batch: Batch,
+    intake: LogIntake,
+    *,
+    has_erased: bool = False,
+    masker: Masker | None = None,
+    is_suspect: bool = True,
+) -> Outcome:
     """Commit the events of `intake`; those stored already are counted as duplicates.
 
     `has_erased`: whether some may be of traces that were erased.
     """
     if has_erased:
         intake = erased.logs_without_erased(batch.project_id, intake)
-    outcome = Outcome(received=intake.received, dropped=dict(intake.dropped))
+    masked: Mapping[str, int] = {}
+    if masker is not None:
+        masked = mask_logs(batch.project_id, intake, masker, is_suspect=is_suspect)
+        intake.rejections = mask_rejections(intake.rejections, masker)
+    outcome = Outcome(received=intake.received, dropped=dict(intake.dropped), masked=masked)
     for rejection in intake.rejections:
         outcome.reject(rejection.reason, rejection.message, rejection.count)
     events: dict[tuple[UUID, int, int], LogEvent] = {}

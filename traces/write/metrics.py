@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -12,8 +13,10 @@ from psycopg import Cursor
 from telltale.lib.db import raw_cursor
 from telltale.lib.sql import load
 from traces.canonical.types import MetricIntake, MetricPoint
+from traces.masking import Masker
 from traces.write import partitions, rows
 from traces.write.batch import Batch, Outcome, write_batch_row
+from traces.write.masking import mask_points, mask_rejections
 
 _COPY_STAGE = f"COPY metric_stage ({', '.join(rows.POINT_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
 _STAGE = "CREATE TEMPORARY TABLE IF NOT EXISTS metric_stage (LIKE traces_metric_point) ON COMMIT DELETE ROWS"
@@ -21,9 +24,15 @@ _STAGE = "CREATE TEMPORARY TABLE IF NOT EXISTS metric_stage (LIKE traces_metric_
 _known: set[tuple[int, int]] = set()
 
 
-def store_metrics(batch: Batch, intake: MetricIntake) -> Outcome:
+def store_metrics(
+    batch: Batch, intake: MetricIntake, *, masker: Masker | None = None, is_suspect: bool = True
+) -> Outcome:
     """Commit the points of `intake`; points of series beyond the project's limit are dropped and counted."""
-    outcome = Outcome(received=intake.received, dropped=dict(intake.dropped))
+    masked: Mapping[str, int] = {}
+    if masker is not None:
+        masked = mask_points(intake, masker, is_suspect=is_suspect)
+        intake.rejections = mask_rejections(intake.rejections, masker)
+    outcome = Outcome(received=intake.received, dropped=dict(intake.dropped), masked=masked)
     for rejection in intake.rejections:
         outcome.reject(rejection.reason, rejection.message, rejection.count)
     partitions.ensure_days("traces_metric_point", {partitions.day_of(point.at_us) for point in intake.points})

@@ -9,7 +9,7 @@ under its spans) takes the slow road, which looks for every span without bounds.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -24,12 +24,14 @@ from traces.canonical.content import previews
 from traces.canonical.types import CanonicalSpan, Intake, Kind, Origin, SpanFlag
 from traces.cost.book import PriceBook
 from traces.cost.pricing import price_span
+from traces.masking import Masker
 from traces.meters import measure
 from traces.summary import TraceSummary
 from traces.wire.ids import hex_span_id
 from traces.write import counting, erased, feed, logs, partitions, traces
 from traces.write.batch import Batch, Outcome, write_batch_row
 from traces.write.copying import copy_spans
+from traces.write.masking import mask_rejections, mask_spans
 
 DEADLOCK_TRIES = 4
 # Plain integers: arithmetic on enum flags costs a microsecond each.
@@ -77,6 +79,7 @@ class Rules:
     is_traffic: bool = False  # whether spans are an application's own, to be sampled: not calls of ours
     has_erased: bool = False  # whether somebody was erased whose spans may still come
     is_erasing: bool = False  # whether an erasure is under way: nothing stored is taken for known then
+    masker: Masker | None = None  # what of their text is not to be stored
 
 
 @dataclass(slots=True)
@@ -86,6 +89,7 @@ class _Work:
     by_trace: dict[UUID, list[CanonicalSpan]] = field(default_factory=dict)
     duplicate: int = 0
     collisions: list[CanonicalSpan] = field(default_factory=list)
+    masked: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def spans(self) -> Iterable[CanonicalSpan]:
@@ -93,9 +97,10 @@ class _Work:
             yield from spans
 
 
-def store_spans(batch: Batch, intake: Intake, rules: Rules) -> Outcome:
+def store_spans(batch: Batch, intake: Intake, rules: Rules, *, is_suspect: bool = True) -> Outcome:
     """Commit what `intake` holds; what became of each of its spans. Nothing is committed where this raises.
 
+    `is_suspect`: whether anything in the request may have to be masked (Masker.suspects).
     Raises psycopg.OperationalError (and kin) where the database is away, for the edge to answer 503.
     """
     if rules.has_erased:
@@ -109,6 +114,12 @@ def store_spans(batch: Batch, intake: Intake, rules: Rules) -> Outcome:
             span.flags |= _HAS_OUTPUT
         if span.aggregated_usage:
             span.flags |= _AGGREGATED_USAGE
+    if rules.masker is not None:
+        # After pricing, before anything is stored: names of models count as they were sent.
+        work.masked = mask_spans(
+            batch.project_id, work.by_trace, rules.masker, rules.feature_of, is_suspect=is_suspect
+        )
+        intake.rejections = mask_rejections(intake.rejections, rules.masker)
     unstorable: dict[SpanKey, str] = {}
     is_slow = False
     for attempt in range(DEADLOCK_TRIES):
@@ -172,7 +183,7 @@ def _once_each(spans: Sequence[CanonicalSpan]) -> _Work:
 def _store(
     batch: Batch, intake: Intake, work: _Work, rules: Rules, unstorable: dict[SpanKey, str], is_slow: bool
 ) -> tuple[Outcome, counting.Touched]:
-    outcome = Outcome(received=intake.received, duplicate=work.duplicate)
+    outcome = Outcome(received=intake.received, duplicate=work.duplicate, masked=work.masked)
     for rejection in intake.rejections:
         outcome.reject(rejection.reason, rejection.message, rejection.count)
     for span in work.collisions:

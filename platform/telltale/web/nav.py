@@ -84,6 +84,7 @@ SETTINGS = (
     NavItem("settings/members/", "Members", "people"),
     NavItem("settings/keys/", "API keys", "key"),
     NavItem("settings/prices/", "Prices", "cost"),
+    NavItem("settings/masking/", "Masking", "shield"),
     NavItem("settings/forwarding/", "Forwarding", "link"),
     NavItem("settings/channels/", "Channels", "incident"),
     NavItem("settings/incidents/", "Incidents", "clock"),
