@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telltale.lib import charts
-from telltale.lib.charts import COUNT, MS, SHARE, USD, Figure, Line, Row, Stack
+from telltale.lib.charts import COUNT, MS, SHARE, USD, Event, Figure, Line, Row, Stack
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,24 @@ def test_labels_at_line_ends_do_not_lie_on_each_other():
 
     ys = [text.y for text in picture.texts if text.text in {"first", "second"}]
     assert abs(ys[0] - ys[1]) >= charts.LABEL_GAP
+
+
+@pytest.mark.parametrize(("value", "at"), [(10.0, 0.95), (10.0, 1.0), (8.6, 0.9), (0.1, 0.95)])
+def test_the_name_of_a_change_does_not_lie_on_the_label_of_a_lines_end(value, at):
+    line = Line([0, 1], [0.0, value], end="in control", end_note="n 200")
+    events = [Event(at, "release 5.11.0"), Event(at, "prompt v18", is_hot=True)]
+
+    picture = charts.line_picture(
+        [line, Line([0, 1], [10.0, 10.0])], [], COUNT, x_range=(0, 1), right=90.0, events=events
+    )
+
+    ends = [text for text in picture.texts if text.text in {"in control", "n 200"}]
+    names = [text for text in picture.texts if text.text in {"release 5.11.0", "prompt v18"}]
+    assert len(names) == 2
+    for name in names:
+        wide = charts.EVENT_LETTER * len(name.text)
+        left, right = (name.x - wide, name.x) if name.anchor == "end" else (name.x, name.x + wide)
+        assert not any(left < end.x + 60 and right > end.x and abs(end.y - name.y) < charts.LABEL_GAP for end in ends)
 
 
 def test_a_waterfall_of_small_steps_shows_them():

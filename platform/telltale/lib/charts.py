@@ -158,10 +158,11 @@ def line_picture(
     for event in events:
         x = plane.x(event.x)
         rules.append(Rule(x, plane.top, x, plane.bottom, "c-event-hot" if event.is_hot else "c-event"))
-    texts += _event_texts(events, plane)
+    named = _end_texts(ends, plane)
+    texts += _event_texts(events, plane, named)
     dots = [*(Dot(plane.x(mark.x), plane.y(mark.y), mark.css, mark.r) for mark in marks), *dots]
     texts += _tick_texts(ticks, plane, size)
-    texts += _end_texts(ends, plane)
+    texts += named
     hits = [_hit(spot, plane) for spot in spots]
     return Picture(*size, tuple(areas), tuple(rules), tuple(paths), tuple(dots), tuple(texts), tuple(hits))
 
@@ -353,16 +354,20 @@ def _tick_texts(ticks: Sequence[tuple[float, str]], plane: Plane, size: tuple[in
     return texts
 
 
-def _event_texts(events: Sequence[Event], plane: Plane) -> list[Text]:
+def _event_texts(events: Sequence[Event], plane: Plane, ends: Sequence[Text]) -> list[Text]:
     """Names of changes below each other where they are near, each at most in EVENT_LANES; what finds no room has none.
 
-    Those that are hot come first. One at the right edge stands before its line.
+    Those that are hot come first. One at the right edge, or in the way of the label of a line's end (`ends`), stands
+    before its line.
     """
     texts: list[Text] = []
-    taken: list[list[tuple[float, float]]] = [[] for _ in range(EVENT_LANES)]
+    lanes = [plane.top + 8 + lane * LABEL_GAP for lane in range(EVENT_LANES)]
+    taken = [[_span(end) for end in ends if abs(end.y - y) < LABEL_GAP] for y in lanes]
     for event in sorted(events, key=lambda event: (not event.is_hot, event.x)):
         x, wide = plane.x(event.x), 8 + EVENT_LETTER * len(event.text)
-        before = x + wide > plane.right + LEFT
+        before = x + wide > plane.right + LEFT or any(
+            x < right and x + wide > left for left, right in map(_span, ends) if x <= left
+        )
         left, right = (x - wide, x) if before else (x, x + wide)
         lane = next(
             (at for at, held in enumerate(taken) if all(right <= start or left >= end for start, end in held)), None
@@ -371,9 +376,13 @@ def _event_texts(events: Sequence[Event], plane: Plane) -> list[Text]:
             continue
         taken[lane].append((left, right))
         place = (x - 4, "end") if before else (x + 4, "start")
-        y = plane.top + 8 + lane * LABEL_GAP
-        texts.append(Text(place[0], y, event.text, "t-alert" if event.is_hot else "", place[1]))
+        texts.append(Text(place[0], lanes[lane], event.text, "t-alert" if event.is_hot else "", place[1]))
     return texts
+
+
+def _span(text: Text) -> tuple[float, float]:
+    """From where to where a text that begins at its place reaches, about."""
+    return text.x, text.x + EVENT_LETTER * len(text.text)
 
 
 def _end_texts(ends: Sequence[tuple[Line, float, float]], plane: Plane) -> list[Text]:
