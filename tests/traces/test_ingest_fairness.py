@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import threading
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -16,10 +19,12 @@ from telltale.projects.models import ApiKey
 from traces.ingest import gate as gates
 from traces.ingest import quota as quotas
 from traces.ingest import refusals, views
+from traces.ingest.body import READ_BYTES, read_body
 from traces.ingest.gate import Busy, Gate
 from traces.ingest.quota import Quota
 from traces.ingest.shed import Shed
 from traces.read.accounting import read_account
+from traces.wire.compression import inflate
 from traces.write import partitions, spans
 
 BUSY, OTHER, THIRD = 1, 2, 3
@@ -316,3 +321,47 @@ def test_a_key_is_made_with_its_rate(shop):
     assert (by_rest.status_code, on_page.status_code) == (201, 200)
     rates = dict(ApiKey.objects.values_list("name", "spans_a_second"))
     assert (rates["a"], rates["b"]) == (20, 30)
+
+
+def test_room_is_taken_as_bytes_come_and_given_back():
+    gate = Gate(concurrency=5, bytes_in_flight=100)
+    with gate.room() as one, gate.room() as other:
+        one(60)
+        other(30)
+        with pytest.raises(Busy, match="in flight"):
+            other(20)
+        one(10)  # what is left
+    with gate.room() as one:
+        one(100)
+
+
+def test_a_body_that_is_alone_always_passes_however_large():
+    gate = Gate(concurrency=5, bytes_in_flight=100)
+    with gate.room() as one:
+        one(90)
+        one(500)
+        with gate.room() as other, pytest.raises(Busy):
+            other(1)
+    with gate.room() as other:
+        other(1)
+
+
+def test_every_byte_that_is_read_or_unfolded_is_counted():
+    taken = []
+    body = bytes(3 * READ_BYTES)
+
+    def request(**environ):
+        return SimpleNamespace(environ={"wsgi.input": io.BytesIO(body), **environ})
+
+    assert read_body(request(CONTENT_LENGTH=str(len(body))), 1 << 30, taken.append) == body
+    assert sum(taken) == len(body)
+    assert len(taken) == 3  # and none is read beyond what there is room for
+    taken.clear()
+    assert read_body(request(HTTP_TRANSFER_ENCODING="chunked"), 1 << 30, taken.append) == body
+    assert sum(taken) == len(body)
+    taken.clear()
+    assert inflate(gzip.compress(body), "gzip", 1 << 30, taken.append) == body
+    assert sum(taken) == len(body)
+    taken.clear()
+    assert inflate(body, "identity", 1 << 30, taken.append) is body
+    assert taken == []

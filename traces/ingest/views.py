@@ -245,9 +245,7 @@ def _admit(
     encoding = (request.META.get("HTTP_CONTENT_ENCODING") or "identity").strip().lower()
     with gate.room() as take:
         raw = read_body(request, limit, take)
-        body = inflate(raw, encoding, limit)
-        if body is not raw:
-            take(len(body))
+        body = inflate(raw, encoding, limit, take)
         del raw
         patience = DATABASE_SECONDS + len(body) / BYTES_A_SECOND
         with gate.lane(len(body)), answer_within(patience):

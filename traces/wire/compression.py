@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import zstandard
 
@@ -19,8 +19,14 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_WINDOW_BYTES = 1 << 25
 
 
-def inflate(chunks: bytes | Iterable[bytes], encoding: str, limit: int) -> bytes:
-    """The body without its Content-Encoding, at most `limit` bytes.
+def _no_count(size: int) -> None:
+    """Nobody counts the bytes."""
+
+
+def inflate(
+    chunks: bytes | Iterable[bytes], encoding: str, limit: int, take: Callable[[int], None] = _no_count
+) -> bytes:
+    """The body without its Content-Encoding, at most `limit` bytes; `take` is called with the bytes it grows by.
 
     WireError 415 for an encoding that is unknown or stacked, 413 over the limit, 400 for corrupt or truncated data.
     A gzip body may have several members and padding of zero bytes after the last; a deflate body may lack its zlib
@@ -29,13 +35,13 @@ def inflate(chunks: bytes | Iterable[bytes], encoding: str, limit: int) -> bytes
     name = encoding.strip().lower() or "identity"
     source = _slices(chunks, name) if isinstance(chunks, bytes) else chunks
     if name == "identity":
-        return _join(source, limit)
+        return _join(source, limit, _no_count)
     if name in ("gzip", "x-gzip"):
-        return _join(_gzip(source), limit)
+        return _join(_gzip(source), limit, take)
     if name == "deflate":
-        return _join(_deflate(source), limit)
+        return _join(_deflate(source), limit, take)
     if name == "zstd":
-        return _join(_zstd(source), limit)
+        return _join(_zstd(source), limit, take)
     raise WireError(
         f"Content-Encoding {encoding[:100]!r} is not accepted; send one of {', '.join(ACCEPTED)}", status=415, code=3
     )
@@ -47,7 +53,7 @@ def _slices(data: bytes, encoding: str) -> Iterable[bytes]:
     return (data[at : at + _SLICE] for at in range(0, len(data), _SLICE))
 
 
-def _join(parts: Iterable[bytes], limit: int) -> bytes:
+def _join(parts: Iterable[bytes], limit: int, take: Callable[[int], None]) -> bytes:
     kept: list[bytes] = []
     size = 0
     for part in parts:
@@ -58,6 +64,7 @@ def _join(parts: Iterable[bytes], limit: int) -> bytes:
                 status=413,
                 code=8,
             )
+        take(len(part))
         kept.append(part)
     return kept[0] if len(kept) == 1 else b"".join(kept)
 
