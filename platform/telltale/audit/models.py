@@ -21,7 +21,10 @@ class AuditEntry(models.Model):
     outcome = models.CharField(max_length=16, default="done")
 
     class Meta:
-        indexes = [models.Index(fields=["project_id", "-at"], name="audit_project_at")]
+        indexes = [
+            models.Index(fields=["project_id", "-at"], name="audit_project_at"),
+            models.Index(fields=["organisation_id", "-at"], name="audit_organisation_at"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.actor} {self.action} {self.target}"

@@ -175,6 +175,10 @@ class Postgres:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = 'telltale'").fetchone():
                 connection.execute("CREATE DATABASE telltale OWNER telltale")
 
+    def has_admin(self) -> bool:
+        """Whether the superuser's password is here for us to read."""
+        return os.access(self.home.path / "postgres.admin_password", os.R_OK)
+
     def admin_dsn(self) -> str:
         """The DSN of the superuser, for making databases."""
         password = (self.home.path / "postgres.admin_password").read_text().strip()

@@ -19,6 +19,7 @@ from django.db import Error, connection
 
 from telltale.lib import clock
 from telltale.run.account import drop_account
+from telltale.run.audit_owner import read_standing
 from telltale.run.safety import unsafe_settings
 from telltale.web.health import DATABASE_ERRORS, missing_migrations, read_vitals
 
@@ -26,6 +27,7 @@ OLDEST_POSTGRES = 160000
 DISK_FREE_SHARE = 0.05
 CLOCK_OFF_SECONDS = 5.0
 LOG_END_BYTES = 4096
+AUDIT_STATES = {"grant": "ok", "trigger": "note", "nothing": "wrong"}
 MARKS = {"ok": "ok     ", "note": "note   ", "wrong": "WRONG  "}
 
 
@@ -116,6 +118,7 @@ def check_database() -> Iterator[Finding]:
                 values[name] = cursor.fetchone()[0]
             cursor.execute("SELECT relname FROM pg_class WHERE relpersistence = 'u' AND relkind IN ('r', 'p')")
             unlogged = [row[0] for row in cursor.fetchall()]
+            log = read_standing(cursor)
         missing = missing_migrations()
     except (Error, psycopg.Error) as error:
         yield Finding("wrong", f"PostgreSQL ({where}) does not answer ({type(error).__name__}). Is Telltale running?")
@@ -126,6 +129,8 @@ def check_database() -> Iterator[Finding]:
         yield Finding("wrong", f"A crash can lose acknowledged data: {', '.join(unsafe)}.")
     else:
         yield Finding("ok", "fsync, full_page_writes and synchronous_commit are on")
+    if log is not None:
+        yield Finding(AUDIT_STATES[log.by], log.words)
     if unlogged:
         yield Finding("wrong", f"Tables that a crash empties (UNLOGGED): {', '.join(unlogged)}.")
     if missing:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from typing import TextIO
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
 
 import psycopg
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from telltale.run import audit_owner
+from telltale.run.home import Home
+from telltale.run.postgres import Postgres
 from telltale.run.provision import provision_first
 
 # Any number no other use of the database takes: "telltale" in ASCII, cut to a bigint.
@@ -25,12 +32,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def handle(options: argparse.Namespace, out: TextIO) -> int:
     """Migrate under a lock and provision. Safe to run twice, and at once: the second waits and finds nothing to do."""
     without_time_limits()
-    with migration_lock():
-        if MigrationExecutor(connection).migration_plan(MigrationExecutor(connection).loader.graph.leaf_nodes()):
+    with migration_lock(), audit_admin() as admin:
+        executor = MigrationExecutor(connection)
+        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        role = str(connection.settings_dict["USER"])
+        if admin is not None and audit_owner.is_settled(admin) and any(m.app_label == "audit" for m, _ in plan):
+            audit_owner.hand_back(admin, role)
+        if plan:
             call_command("migrate", interactive=False, verbosity=0, stdout=sys.stderr)
+        if admin is not None:
+            audit_owner.settle(admin, role)
         made = provision_first()
     print(json.dumps(made), file=out)
     return 0
+
+
+@contextmanager
+def audit_admin() -> Iterator[psycopg.Connection[Any] | None]:
+    """A connection of the embedded PostgreSQL's superuser to our database; None where the database is one's own."""
+    server = Postgres(Home(settings.TELLTALE_HOME, None))
+    if os.environ.get("TELLTALE_DATABASE_URL", "").strip() or not server.has_admin():
+        yield None
+        return
+    with psycopg.connect(server.admin_dsn(), dbname=connection.settings_dict["NAME"], autocommit=True) as admin:
+        yield admin
 
 
 def without_time_limits() -> None:
