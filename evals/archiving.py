@@ -1,0 +1,7 @@
+"""Reading an archive's scores, judges, datasets and reviews into a project."""
+
+from __future__ import annotations
+
+from evals.write.archive import NUMBERED, PLAIN, read_in
+
+__all__ = ["NUMBERED", "PLAIN", "read_in"]
