@@ -16,6 +16,7 @@ from django.db import Error, close_old_connections, connection
 from telltale.jobs import leases
 from telltale.jobs.beat import BeatThread
 from telltale.jobs.models import Heartbeat
+from telltale.jobs.starving import STARVED_SECONDS, Hunger, is_connected
 from telltale.lib import clock
 
 HEARTBEAT_SECONDS = 10.0
@@ -44,6 +45,7 @@ class Pulse:
     def __init__(self) -> None:
         self.started_at = clock.now()
         self.running: dict[str, Running] = {}
+        self.begun = 0
         self.done = 0
         self.failed = 0
         self._lock = threading.Lock()
@@ -53,6 +55,7 @@ class Pulse:
         limit = task.time_limit or task.app.conf.task_time_limit or 600
         with self._lock:
             self.running[task_id] = Running(task.name, time.monotonic(), clock.now(), float(limit))
+            self.begun += 1
 
     def end(self, task_id: str, state: str | None) -> None:
         """A task has ended."""
@@ -112,11 +115,12 @@ def write_heartbeat(name: str) -> None:
 
 
 class CareThread(threading.Thread):
-    """Asks the pool for signs of life and looks for tasks that hang."""
+    """Asks the pool for signs of life, looks for tasks that hang, and whether any come at all."""
 
     def __init__(self, worker: Any) -> None:
         super().__init__(name="care", daemon=True)
         self._worker = worker
+        self._hunger = Hunger()
         self._ending = threading.Event()
 
     def run(self) -> None:
@@ -128,6 +132,9 @@ class CareThread(threading.Thread):
                 return
             if task := pulse.overdue():
                 logger.error("task %s is over its limit of %s s; this worker ends", task.name, task.limit_seconds)
+                os._exit(70)
+            if self._hunger.is_starved(pulse.begun, bool(pulse.running), is_connected(self._worker)):
+                logger.error("no task has come for %s s though tasks are sent; this worker ends", STARVED_SECONDS)
                 os._exit(70)
 
     def end(self) -> None:
