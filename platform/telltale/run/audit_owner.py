@@ -36,7 +36,8 @@ def settle(admin: Connection, role: str) -> None:
             admin.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(owner))
         _run(
             admin,
-            "GRANT USAGE ON SCHEMA public TO {owner}",
+            # As a schema is by default: a grant to the role itself would keep a dump from being restored without it.
+            "GRANT USAGE ON SCHEMA public TO PUBLIC",
             "ALTER TABLE public.audit_auditentry OWNER TO {owner}",
             *(f"ALTER FUNCTION public.{name} OWNER TO {{owner}}" for name in _FUNCTIONS),
             "GRANT ALL ON TABLE public.audit_auditentry TO {owner}",
