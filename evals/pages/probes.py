@@ -104,6 +104,7 @@ def _suite_context(
         "headline": headline(suite, lines, notes),
         "lines": lines,
         "notes": notes,
+        "alarm_ids": [each.alarm.id for each in notes],
         "progress": progress,
         "tests": len(lines),
         "unpinned": sorted({each.model for each in suite.asked if not each.is_pinned}),

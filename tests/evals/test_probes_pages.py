@@ -6,6 +6,8 @@ import pytest
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 
+from alerts import grouping
+from alerts.read.incidents import list_incidents
 from evals import probing
 from evals.models import (
     ProbeAlarm,
@@ -215,3 +217,30 @@ def test_every_result_is_a_line_of_the_file(project, alice, sign_in):
     lines = b"".join(answer.streaming_content).decode().splitlines()
     assert lines[0].startswith("suite,probe,version,model,run,at,state,passes,runs")
     assert len(lines) == 7
+
+
+def test_an_alarm_leads_to_its_incident_or_to_one_that_is_opened_with_it(project, alice, sign_in):
+    make_rows(project)
+    alarm = ProbeAlarm.objects.get()
+    engineer = sign_in(alice)
+
+    page = engineer.get("/p/shop/probes/").content.decode()
+    assert f'href="/p/shop/incidents/new/?probe={alarm.pk}"' in page
+    form = engineer.get(f"/p/shop/incidents/new/?probe={alarm.pk}").content.decode()
+    assert "answers otherwise: probes Provider" in form
+
+    # Nobody has to ask: what probes find opens one by itself.
+    assert grouping.take_alarms() == 1
+    assert grouping.take_alarms() == 0
+
+    row = list_incidents(project.pk)[0]
+    assert (row.severity, row.origin, row.scope, row.members) == (2, "probe", {"model": ("gpt-4",)}, 1)
+    assert 'It belongs to <a href="/p/shop/incidents/1/">INC-1</a>' in engineer.get("/p/shop/probes/").content.decode()
+    # A second alarm of the same model joins it.
+    alarm.closed_at = clock.now()
+    alarm.save()
+    ProbeAlarm.objects.create(
+        suite=alarm.suite, target=alarm.target, run=ProbeRun.objects.get(number=1), p=1e-7, level=1e-4, evidence=[]
+    )
+    assert grouping.take_alarms() == 1
+    assert list_incidents(project.pk)[0].members == 2

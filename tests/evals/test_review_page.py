@@ -10,6 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from alerts.models import Incident
 from evals.models import Dataset, DatasetItem, Review, ReviewItem
 from evals.reviewing.filling import add_by_hand
 from evals.reviewing.handing import keys_of
@@ -99,6 +100,8 @@ def test_after_the_verdict_the_judge_shows(project, version, sign_in, alice):
     assert ReviewItem.objects.get(leased_by=alice).pk != item_id
     seen = client.get(f"{PAGE}?queue={queue.slug}&tab={tab}&item={item_id}").content.decode()
     assert SECRET_REASON in seen
+    assert f'href="/p/shop/incidents/new/?review={item_id}"' in html
+    assert f'href="/p/shop/incidents/new/?review={item_id}"' in seen
     assert "<mark>within 60 days</mark>" in seen
     review = Review.objects.get()
     assert (review.verdict, review.was_blind, review.reviewer) == ("failure", True, alice)
@@ -106,6 +109,22 @@ def test_after_the_verdict_the_judge_shows(project, version, sign_in, alice):
         cursor.execute("SELECT name, number, source, author FROM evals_score WHERE review_id = %s ORDER BY name",
                        [review.pk])  # fmt: skip
         assert cursor.fetchall() == [("correctness", 1.0, 2, alice.email), ("safe", 1.0, 2, alice.email)]
+
+
+def test_a_flagged_answer_opens_an_incident_and_leads_to_it_from_then_on(project, version, sign_in, alice):
+    queue, client = filled(project, version, n=2), sign_in(alice)
+    html, tab, item_id = hold(client, queue)
+    assert "incidents/new/" not in html  # not before the verdict: it would say what the judge thought
+    client.post(f"{PAGE}{queue.slug}/verdict/", {"item": item_id, "tab": tab, "verdict": "failure"})
+    assert Incident.objects.count() == 0  # a person says so, nothing else
+
+    told = {"review": item_id, "title": "Answers about returns", "severity": "2"}
+    made = client.post("/p/shop/incidents/new/", told)
+
+    assert made.url == "/p/shop/incidents/1/"
+    seen = client.get(f"{PAGE}?queue={queue.slug}&tab={tab}&item={item_id}").content.decode()
+    assert 'It belongs to <a href="/p/shop/incidents/1/">INC-1</a>' in seen
+    assert Incident.objects.get().origin == "review"
 
 
 def test_in_triage_the_judge_shows_with_its_evidence(project, version, sign_in, alice):
