@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 
 from alerts.allowances import wording
 from alerts.allowances.forecast import Outlook, runs_out
 from alerts.allowances.periods import Bounds
 from alerts.allowances.types import Allowance, Of, Period, Step, step_at
 from alerts.read.outlooks import Burn
-from alerts.read.spending import BudgetRow, StandRow
+from alerts.read.spending import NEAR, BudgetRow, StandRow
 from telltale.lib import charts
 from telltale.lib import format as fmt
 from telltale.lib.charts import Figure, Line, Row
 from traces.rollup.buckets import Calendar, time_of
 
 PICO = 10**12
-# A budget is near its limit from the last fifth on, or where it is forecast to go over.
-NEAR = Decimal("0.8")
 STATES = {"over": "Over", "near": "Near the limit", "within": "Within", "off": "Off", "archived": "Put away"}
 RIBBONS = {"over": ("bad", "Over"), "near": ("watch", "Near"), "within": ("ok", "Within"), "off": ("none", "Off"),
            "unknown": ("none", "Not added up yet"), "archived": ("none", "Put away")}  # fmt: skip

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import orjson
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import F, Max, Q, QuerySet
 
 from alerts.allowances.answering import Stood
 from alerts.allowances.definition import share_of, steps_of
@@ -22,6 +23,8 @@ from traces.rollup.buckets import Calendar, calendar_of
 from traces.rollup.sums import OTHER, Sums
 
 PICO = 10**12
+# A budget is near its limit from the last fifth on, or where it is forecast to go over.
+NEAR = Decimal("0.8")
 # Users looked at in one round: those beyond have spent less than all of these.
 USERS_MAX = 5_000
 
@@ -141,6 +144,26 @@ def stands_now(budgets: Sequence[BudgetRow], calendar: Calendar, now: datetime) 
     found: dict[int, list[StandRow]] = {each.id: [] for each in budgets}
     for row in _newest_first(BudgetStand.objects.filter(held)):
         found[row.budget_id].append(row)
+    return found
+
+
+def pressing(project_ids: Sequence[int], now: datetime) -> dict[int, tuple[int, int]]:
+    """How many cost budgets of some projects are spent, and how many near their limit or forecast to pass it.
+
+    Those of which somebody is, where a budget is for each feature or user. One query.
+    """
+    rows = BudgetStand.objects.filter(
+        budget__project_id__in=project_ids, budget__is_on=True, budget__archived_at=None, start_at__lte=now,
+        end_at__gt=now,
+    )  # fmt: skip
+    rows = rows.filter(
+        Q(spent_pico__gte=F("budget__limit_pico") * NEAR) | Q(forecast_pico__gte=F("budget__limit_pico"))
+    ).order_by()
+    found: dict[int, tuple[int, int]] = {}
+    groups = rows.values_list("budget__project_id", "budget__limit_pico", "budget_id").annotate(most=Max("spent_pico"))
+    for project_id, limit, _, most in groups:
+        over, near = found.get(project_id, (0, 0))
+        found[project_id] = (over + 1, near) if most >= limit else (over, near + 1)
     return found
 
 

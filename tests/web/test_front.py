@@ -7,17 +7,22 @@ from datetime import timedelta
 import pytest
 from django.test.utils import CaptureQueriesContext
 
-from alerts.models import Monitor, Question, QuestionMonitor
+from alerts.allowances.periods import bounds_at
+from alerts.allowances.types import Period
+from alerts.models import BudgetStand, CostBudget, Monitor, Question, QuestionMonitor
 from alerts.monitors.states import UNJUDGED
 from alerts.pages import alarms as _alarms  # noqa: F401 - first of all pages: the warm-up is not counted
 from telltale.lib import clock
+from telltale.projects.access import get_project_for
 from telltale.projects.models import Project
 from telltale.web.front import engine
 from telltale.web.front.engine import Engine
 from telltale.web.front.reading import forget_judged
+from telltale.web.front.view import overview
 from tests.alerts.incident_kit import incident_of
 from tests.web.front_kit import alarm_at, watched
 from traces.models import Change
+from traces.rollup.buckets import calendar_of
 
 
 @pytest.fixture
@@ -185,6 +190,47 @@ def test_open_incidents_come_first_with_their_timer(shop, look):
 
 def test_a_window_that_cannot_be_read_is_named(shop, look):
     assert "The window was not understood" in look("?from=yesterday&to=now")
+
+
+def spent(project, name, share, *, forecast=None):
+    """A budget of a dollar of which so much is spent."""
+    now = clock.now()
+    row = CostBudget.objects.create(
+        project=project, name=name, of="project", limit_pico=10**12, tell_at=[1], read_at=now
+    )
+    bounds = bounds_at(Period.MONTH, calendar_of(project.time_zone), now)
+    BudgetStand.objects.create(
+        budget=row, start_at=bounds.start, end_at=bounds.end, spent_pico=int(share * 10**12), n=3, read_at=now,
+        forecast_pico=forecast, forecast_low_pico=forecast, forecast_high_pico=forecast,
+    )  # fmt: skip
+    return row
+
+
+def test_cost_budgets_that_are_spent_or_near_are_named_here_and_on_the_list_of_projects(shop, look, sign_in, alice):
+    assert "Cost budgets" not in look()
+    over = spent(shop, "Returns, a month", 1.25)
+    spent(shop, "Assistant, a month", 0.5, forecast=2 * 10**12)
+    spent(shop, "Search, a month", 0.1)
+    spent(shop, "Off", 3).delete()
+
+    page = look()
+
+    assert f'<a href="/p/shop/cost/budgets/{over.pk}/">Returns, a month</a>' in page
+    assert "$1.25 of $1" in page
+    assert page.index("Returns, a month") < page.index("Assistant, a month")
+    assert "Search, a month" not in page
+    assert "1 budget is within its limit so far." in page
+    client = sign_in(alice)
+    home = client.get("/").content.decode()
+    assert "1 budget over" in home
+    assert "needs attention" in home
+    found = overview(get_project_for(alice, "shop"), alice, clock.now() - timedelta(days=7), clock.now(), clock.now())
+    assert [(line.name, line.state) for line in found.budgets.lines] == [
+        ("Returns, a month", "over"), ("Assistant, a month", "near"), ("Search, a month", "within"),
+    ]  # fmt: skip
+    over.is_on = False
+    over.save()
+    assert "1 budget near" in client.get("/").content.decode()
 
 
 def test_queries_do_not_grow_with_what_there_is(shop, look):

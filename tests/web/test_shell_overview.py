@@ -7,7 +7,9 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from telltale.lib import clock
 from telltale.projects.models import Project
@@ -90,18 +92,22 @@ def test_a_busy_project_is_counted_no_further_than_the_cap(send):
     assert (seen.traces, seen.is_capped, seen.cost_state) == (3, True, "at_least")
 
 
-def test_the_list_asks_the_same_number_of_questions_for_any_number_of_projects(
-    inside, alice, django_assert_num_queries
-):
+def test_the_list_asks_the_same_number_of_questions_for_any_number_of_projects(inside, alice):
+    def queries():
+        with CaptureQueriesContext(connection) as held:
+            inside.get("/")
+        return len(held)
+
     organisation = Project.objects.get(slug="shop").organisation
     inside.get("/")
+    few = queries()
     for number in range(10):
         Project.objects.create(
             organisation=organisation, name=f"p{number}", slug=f"p{number}", first_span_at=clock.now()
         )
 
-    with django_assert_num_queries(9):
-        inside.get("/")
+    assert queries() == few
+    assert few <= 12
 
 
 def test_the_list_begins_with_who_needs_somebody(inside, alice):

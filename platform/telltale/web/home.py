@@ -10,6 +10,7 @@ from alerts.monitors.states import UNJUDGED, Standing
 from alerts.questions.pillars import Pillar
 from alerts.read.fronted import Stood, standings_of
 from alerts.read.incidents import IncidentRow, open_of
+from alerts.read.spending import pressing
 from telltale.lib import clock
 from telltale.projects.models import Project
 from telltale.web.overview import ProjectCard, overview_cards
@@ -31,11 +32,13 @@ class HomeLine:
     pillars: tuple[State, ...]
     incidents: tuple[IncidentRow, ...]
     more: int
+    budgets: State | None = None
 
     @property
     def needs(self) -> bool:
-        """Whether somebody should look: a pillar is out of its limits, or an incident is open."""
-        return bool(self.incidents) or any(ribbon == "bad" for ribbon, _ in self.pillars)
+        """Whether somebody should look: a pillar is out of its limits, an incident is open, a cost budget is spent."""
+        states = self.pillars if self.budgets is None else (*self.pillars, self.budgets)
+        return bool(self.incidents) or any(ribbon == "bad" for ribbon, _ in states)
 
 
 def home_lines(projects: Sequence[Project]) -> list[HomeLine]:
@@ -46,6 +49,7 @@ def home_lines(projects: Sequence[Project]) -> list[HomeLine]:
     stood: dict[int, list[Stood]] = {}
     for each in standings_of(ids):
         stood.setdefault(each.project_id, []).append(each)
+    pressed = pressing(ids, now) if ids else {}
     lines = [
         HomeLine(
             card,
@@ -55,10 +59,18 @@ def home_lines(projects: Sequence[Project]) -> list[HomeLine]:
             ),
             tuple(incidents.get(card.project.pk, ())[:SEVERITIES_SHOWN]),
             max(len(incidents.get(card.project.pk, ())) - SEVERITIES_SHOWN, 0),
+            _budgets(*pressed.get(card.project.pk, (0, 0))),
         )
         for card in overview_cards(projects)
     ]
     return sorted(lines, key=lambda line: not line.needs)
+
+
+def _budgets(over: int, near: int) -> State | None:
+    """What cost budgets say: those that are spent, else those near their limit; None: nothing to say."""
+    if over:
+        return "bad", f"{over} budget{'' if over == 1 else 's'} over"
+    return ("watch", f"{near} budget{'' if near == 1 else 's'} near") if near else None
 
 
 def _state(monitors: Sequence[Stood], now: datetime) -> State:

@@ -74,6 +74,18 @@ class OverviewFeatureShape(serializers.Serializer[Any]):
     unpriced_calls = serializers.IntegerField()
 
 
+class OverviewBudgetShape(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    state = serializers.ChoiceField(["over", "near", "within", "unknown"])
+    limit = serializers.CharField()
+    period = serializers.CharField()
+    spent = serializers.CharField(help_text="By who spent most, where it is for each feature or user.")
+    subject = serializers.CharField(allow_null=True, help_text="Who spent most, where it is for each.")
+    share = serializers.CharField(allow_null=True, help_text="Of the limit.")
+    forecast = serializers.CharField(allow_null=True, help_text="At its end, with the 80 % interval.")
+
+
 class OverviewHealthShape(serializers.Serializer[Any]):
     key = serializers.CharField()
     label = serializers.CharField()  # type: ignore[assignment]
@@ -91,6 +103,7 @@ class OverviewShape(serializers.Serializer[Any]):
     waiting = serializers.IntegerField(help_text="Items of the inbox, flagged answers counted up to 50.")
     changes = OverviewChangeShape(many=True, allow_null=True)
     features = OverviewFeatureShape(many=True, allow_null=True, help_text="Of the last 24 hours, busiest first.")
+    budgets = OverviewBudgetShape(many=True, allow_null=True, help_text="Cost budgets that are on, the worst first.")
     health = OverviewHealthShape(many=True)
     lacking = serializers.ListField(child=serializers.CharField(), help_text="Parts that took too long to read.")
 

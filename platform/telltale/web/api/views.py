@@ -106,6 +106,22 @@ def _overview(found: Overview) -> dict[str, Any]:
             }
             for use in traffic.features
         ],
+        "budgets": None
+        if found.budgets is None
+        else [
+            {
+                "id": each.id,
+                "name": each.name,
+                "state": each.state,
+                "limit": each.limit,
+                "period": each.period,
+                "spent": each.spent,
+                "subject": each.dearest or None,
+                "share": each.share or None,
+                "forecast": each.forecast or None,
+            }
+            for each in found.budgets.lines
+        ],
         "health": [
             {"key": each.key, "label": each.label, "value": each.value, "note": each.note, "state": each.state}
             for each in found.strip

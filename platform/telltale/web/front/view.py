@@ -13,6 +13,7 @@ from telltale.projects.access import may
 from telltale.projects.models import Project
 from telltale.web.front import words
 from telltale.web.front.answers import Sight, suspect
+from telltale.web.front.budgets import Budgets, read_budgets
 from telltale.web.front.cards import Card, cards, headline
 from telltale.web.front.engine import Engine, read_engine
 from telltale.web.front.features import Table, table
@@ -49,6 +50,7 @@ class Overview:
     is_more: bool
     changes: tuple[Marked, ...] | None
     table: Table | None
+    budgets: Budgets | None
     strip: tuple[Health, ...]
     engine: Engine
     first: Item | None
@@ -76,11 +78,13 @@ def overview(project: Project, person: User | None, start: datetime, end: dateti
         _people(items, is_capped=found.is_capped),
         next((item for item in items if item.kind is Kind.INCIDENT), None),
     )
+    budgets = read_budgets(project, now)
     lacking = [
         name
         for name, part in (
             ("the monitors", front.watching), ("the traffic", front.traffic), ("the scores", front.judged),
             ("the account of ingest", front.account), ("the change log", front.changes),
+            ("the cost budgets", budgets),
         )
         if part is None
     ]  # fmt: skip
@@ -94,6 +98,7 @@ def overview(project: Project, person: User | None, start: datetime, end: dateti
         is_more=found.is_capped,
         changes=_changes(front, made),
         table=table(front, _behaviour(project, front), base),
+        budgets=budgets,
         strip=tuple(strip(front, engine.words if sight.stands_since else "", base)),
         engine=engine,
         first=first,
