@@ -29,32 +29,32 @@ def hungry(monkeypatch):
     return ask
 
 
-def test_without_a_task_for_forty_seconds_it_is_starved(hungry):
-    assert hungry(6) == [False, False, False, False, True, True]
+def test_without_a_task_for_thirty_seconds_it_is_starved(hungry):
+    assert hungry(5) == [False, False, False, True, True]
 
 
 def test_a_task_in_between_begins_the_time_anew(hungry):
-    assert hungry(4) == [False] * 4
-    assert hungry(5, begun=6) == [False] * 4 + [True]
+    assert hungry(3) == [False] * 3
+    assert hungry(4, begun=6) == [False] * 3 + [True]
 
 
 @pytest.mark.parametrize("facts", [{"is_busy": True}, {"is_connected": False}])
 def test_a_long_task_or_a_broker_that_is_away_is_no_hunger(hungry, facts):
     assert hungry(20, **facts) == [False] * 20
     # And the time begins when that ends.
-    assert hungry(4) == [False, False, False, True]
+    assert hungry(3) == [False, False, True]
 
 
 def test_a_process_that_stood_still_begins_the_time_anew(hungry):
     assert hungry(3) == [False] * 3
     assert hungry(1, step=300.0) == [False]
-    assert hungry(4) == [False, False, False, True]
+    assert hungry(3) == [False, False, True]
 
 
 def test_the_more_workers_share_the_longer_it_may_take(hungry, monkeypatch):
     monkeypatch.setattr(starving, "_sharers", lambda: 3)
 
-    assert hungry(13) == [False] * 12 + [True]
+    assert hungry(10) == [False] * 9 + [True]
 
 
 def test_where_nobody_schedules_nothing_can_come(hungry, monkeypatch):

@@ -17,7 +17,7 @@ from telltale.jobs.read import read_heartbeats, read_scheduler_at
 from telltale.lib import clock
 
 # Where nothing goes on, the scheduler sends each of its tasks every 20 s (settings.QUIET_TASKS).
-STARVED_SECONDS = 40.0
+STARVED_SECONDS = 30.0
 ALIVE_SECONDS = 30.0
 # Whoever was asked longer ago than this stood still meanwhile (SIGSTOP, a frozen machine).
 GAP_SECONDS = 25.0
