@@ -32,6 +32,7 @@ from evals.read.probe_alarms import alarms_by_id
 from telltale.accounts.models import User
 from telltale.lib import clock
 from telltale.projects.models import Project
+from traces.masks import mask_text
 
 REASON_MAX = NOTE_MAX
 
@@ -106,7 +107,7 @@ def close(
 
     Its alarms are called real, as people decided. ItemRefused, NotThere, Outdated, WrongState.
     """
-    reason = checks.text("override_reason", override_reason, REASON_MAX)
+    reason = mask_text(project.pk, checks.text("override_reason", override_reason, REASON_MAX))
     with holding(project, number, version=version, going=False) as incident:
         if incident.state == State.RESOLVED:
             return False

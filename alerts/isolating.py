@@ -37,6 +37,7 @@ from telltale.lib.format import iso
 from telltale.projects.models import Project
 from traces.changing.kinds import Kind
 from traces.compare.words import Effort
+from traces.masks import mask_text
 from traces.read.asking import TooSlow
 from traces.read.changelog import Change, changes_between, get_change
 
@@ -111,7 +112,7 @@ def mark_cause(
 
     Said again it takes the place of what was there. ItemRefused, NotThere, Outdated, WrongState.
     """
-    told = checks.text("note", note, NOTE_MAX, is_needed=change_id is None)
+    told = mask_text(project.pk, checks.text("note", note, NOTE_MAX, is_needed=change_id is None))
     change = None
     if change_id is not None:
         change = get_change(project.pk, change_id) if 0 < change_id < 2**63 else None

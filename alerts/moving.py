@@ -28,6 +28,7 @@ from telltale.lib.faults import Fault, ItemRefused
 from telltale.projects.access import is_at_least
 from telltale.projects.models import Project, Role
 from telltale.projects.read import list_members as list_people
+from traces.masks import mask_text, mask_value
 
 MUTE_MOST = timedelta(days=30)
 # Alarms that are acknowledged with their incident: each takes a lock of its monitor.
@@ -155,7 +156,7 @@ def comment(
     project: Project, number: int, text: str, *, user: User | None, request: HttpRequest | None = None, actor: str = ""
 ) -> None:
     """Add a comment to the timeline, of a closed incident too. ItemRefused."""
-    told = checks.text("text", text, COMMENT_MAX, is_needed=True)
+    told = mask_text(project.pk, checks.text("text", text, COMMENT_MAX, is_needed=True))
     with holding(project, number, going=False) as incident:
         write.put(incident)
         noted(project, incident, "commented", user=user, actor=actor, request=request, facts={"text": told})
@@ -172,7 +173,7 @@ def retitle(
     version: int | None = None,
 ) -> bool:
     """Call it otherwise. False where it is called that. ItemRefused."""
-    told = checks.title(title)
+    told = mask_text(project.pk, checks.title(title))
     with holding(project, number, version=version, going=False) as incident:
         if incident.title == told:
             return False
@@ -265,7 +266,7 @@ def unmute(
 
 def save_draft(project: Project, number: int, step: Step, draft: Mapping[str, Any]) -> None:
     """Keep what was written for a step and not yet finished; it takes the place of the draft before. ItemRefused."""
-    told = checks.body("draft", draft)
+    told = mask_value(project.pk, checks.body("draft", draft))
     with holding(project, number) as incident:
         write.put_step(write.step_row(incident, step, clock.now()), draft=told)
 
@@ -286,7 +287,7 @@ def finish_step(
     Finishing a step again changes its outcome and moves nothing back. `outcome["words"]` is what the timeline and the
     summary say of it. Somebody who finishes a step of an incident nobody acknowledged is on it. ItemRefused.
     """
-    told = checks.body("outcome", outcome)
+    told = mask_value(project.pk, checks.body("outcome", outcome))
     with holding(project, number, version=version) as incident:
         return finish(project, incident, step, told, user=user, request=request, actor=actor)
 

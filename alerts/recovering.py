@@ -36,6 +36,7 @@ from telltale.projects.models import Project
 from traces.changelog import By, put_changes
 from traces.changing.kinds import Kind as ChangeKind
 from traces.changing.kinds import Source
+from traces.masks import mask_text
 from traces.read.changelog import Change, get_change
 
 URL_MAX = 2_000
@@ -64,7 +65,8 @@ def record(
     NotThere, Outdated, WrongState.
     """
     now = clock.now()
-    told = _checked(kind, note, url)
+    said, address = _checked(kind, note, url)
+    told = mask_text(project.pk, said), mask_text(project.pk, address)
     moment = at or now
     with holding(project, number, version=version) as incident:
         earliest = incident.began_at - timedelta(days=1)

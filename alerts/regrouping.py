@@ -23,6 +23,7 @@ from telltale.accounts.models import User
 from telltale.lib import clock
 from telltale.lib.faults import Fault, ItemRefused
 from telltale.projects.models import Project
+from traces.masks import mask_text
 
 # What a person lets join at once; more are joined by grouping or in several calls.
 JOINED_MOST = 200
@@ -45,7 +46,7 @@ def open_by_hand(
 
     ItemRefused.
     """
-    told, level = checks.title(title), checks.severity(severity)
+    told, level = mask_text(project.pk, checks.title(title)), checks.severity(severity)
     narrow, now = read_scope(scope or {}), clock.now()
     with transaction.atomic():
         if not write.lock_project(project.pk):
@@ -178,7 +179,9 @@ def split(
             lead = next((member for member in chosen if member.is_page), chosen[0])
             scope = scopes.common(scopes.read(member.facts.get("scope", {})) for member in chosen)
             made = open_incident(
-                project.pk, title=checks.title(title) if title else title_of(lead.facts, scope) or incident.title,
+                project.pk,
+                title=mask_text(project.pk, checks.title(title)) if title
+                else title_of(lead.facts, scope) or incident.title,
                 severity=min((m.severity for m in chosen if m.is_page), default=incident.severity), scope=scope,
                 began_at=chosen[0].began_at, last_moved_at=max(member.began_at for member in chosen),
                 origin=Origin(incident.origin), now=now, user_id=user.pk if user else None, actor=actor,
@@ -209,7 +212,7 @@ def open_again(
     actor: str = "",
 ) -> None:
     """Begin the next round of a resolved incident: triage anew, what was found is kept. ItemRefused, WrongState."""
-    words, now = checks.text("reason", reason, is_needed=True), clock.now()
+    words, now = mask_text(project.pk, checks.text("reason", reason, is_needed=True)), clock.now()
     with holding(project, number, going=False) as incident:
         if incident.state != State.RESOLVED:
             raise WrongState(f"{ref_of(number)} is {incident.state}: only a resolved one can be opened again.")

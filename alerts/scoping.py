@@ -31,6 +31,7 @@ from evals.stats.results import TooLittle
 from telltale.accounts.models import User
 from telltale.lib.format import iso
 from telltale.projects.models import Project
+from traces.masks import mask_text
 
 EXAMPLES = 5
 # Keys of the address of lists of traces, by attribute. What is not here is shown by examples.
@@ -86,7 +87,7 @@ def write_scope(
 
     Written again it takes the place of what was there. ItemRefused, NotThere, Outdated, WrongState.
     """
-    told = checks.text("note", note, NOTE_MAX, is_needed=True)
+    told = mask_text(project.pk, checks.text("note", note, NOTE_MAX, is_needed=True))
     with holding(project, number, version=version) as incident:
         write.put(incident, scope_note=told)
         return finish(project, incident, Step.SCOPE, {"words": told}, user=user, request=request, actor=actor)

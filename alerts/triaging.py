@@ -35,6 +35,7 @@ from telltale.lib import clock
 from telltale.lib.faults import Fault, ItemRefused
 from telltale.lib.format import share as percent
 from telltale.projects.models import Project
+from traces.masks import mask_text
 
 # "20 flagged responses" (docs/triage.md); the controls are as many together.
 FLAGGED_MOST, CONTROLS_MOST, BEFORE_MOST = 20, 20, 10
@@ -229,7 +230,7 @@ def say(
         faults.append(Fault("verdict", "is not accepted", f"one of {', '.join(VERDICTS)}", str(verdict)[:120]))
     if faults:
         raise ItemRefused(*faults)
-    told = None if note is None else checks.text("note", note, ITEM_NOTE_MAX)
+    told = None if note is None else mask_text(project.pk, checks.text("note", note, ITEM_NOTE_MAX))
     if not found.is_going:
         raise WrongState(f"{ref_of(number)} is {found.state}: its responses are decided.")
     now = clock.now()
@@ -287,7 +288,7 @@ def conclude(
     if verdict not in tuple(Verdict):
         limit = f"one of {', '.join(Verdict)}"
         raise ItemRefused(Fault("verdict", "is not accepted", limit, str(verdict)[:120]))
-    told = checks.text("note", note, NOTE_MAX)
+    told = mask_text(project.pk, checks.text("note", note, NOTE_MAX))
     with holding(project, number, version=version) as incident:
         now = clock.now()
         found = get_deal(incident.pk, incident.round, now)

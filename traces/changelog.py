@@ -16,12 +16,14 @@ from telltale.lib.faults import Fault, ItemRefused
 from telltale.projects.models import Project
 from traces.changing.items import NAME_CHARS_MAX, NewChange, read_change
 from traces.changing.kinds import Source
+from traces.masks import mask_id, mask_text, mask_value
 from traces.models import Change as Row
 from traces.read.changelog import Change, get_change
 from traces.write import changelog as write
 
 ITEMS_MAX = 500
 # Twenty deploys a day for seven years: a loop gone wrong stops here, and says so.
+MASKED = ("name", "version", "previous", "service", "feature", "environment", "author", "note", "url")
 CHANGES_MAX = 50_000
 # What people may correct on a change that traces show: what they know of it, not what was seen.
 BESIDE_DERIVED = ("author", "note", "url")
@@ -63,6 +65,7 @@ def put_changes(project: Project, items: Sequence[Any], by: By, source: Source =
     for at, item in enumerate(items):
         try:
             change = read_change(item, now, source)
+            change = _masked(project.pk, change)
             read[at] = change if change.author else replace(change, author=by.name[:NAME_CHARS_MAX])
         except ItemRefused as refused:
             results[at] = Result("rejected", None, _client_id(item), refused.faults)
@@ -87,6 +90,13 @@ def put_changes(project: Project, items: Sequence[Any], by: By, source: Source =
     return [result for result in results if result is not None]
 
 
+def _masked(project_id: int, change: NewChange) -> NewChange:
+    """The change as the project may keep it. Its version, service, feature and environment meet those of traces."""
+    texts: dict[str, Any] = {name: mask_text(project_id, getattr(change, name)) for name in MASKED}
+    texts["client_id"] = mask_id(project_id, change.client_id)
+    return replace(change, **texts, details=mask_value(project_id, change.details))
+
+
 def edit_change(project: Project, change_id: int, told: Mapping[str, Any], by: By) -> Change:
     """Change what is given of a change, recorded in the audit log. Gone; ItemRefused naming what is wrong."""
     with transaction.atomic(), raw_cursor() as cursor:
@@ -102,7 +112,7 @@ def edit_change(project: Project, change_id: int, told: Mapping[str, Any], by: B
                 said = "is what traces show"
                 raise ItemRefused(*(Fault(name, said, ", ".join(BESIDE_DERIVED)) for name in own))
         whole = as_told(old)
-        new = read_change(whole | _given(told), clock.now(), old.source)
+        new = _masked(project.pk, read_change(whole | _given(told), clock.now(), old.source))
         if new.client_id != old.client_id:
             raise ItemRefused(Fault("client_id", "cannot be changed", "its own", new.client_id))
         values = {name: getattr(new, name) for name in whole if name not in {"client_id"}}

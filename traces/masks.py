@@ -26,7 +26,7 @@ from traces.models import MaskKey, MaskPolicy
 T = TypeVar("T")
 HOLD_SECONDS = 5.0
 SAMPLE_CHARS_MAX = 20_000
-NOTHING_KEPT = "[masked: no content]"
+SHORT = 60
 _PURPOSE = "traces.mask"
 _held: dict[int, tuple[float, Masker]] = {}
 
@@ -113,12 +113,22 @@ def _key_of(project_id: int) -> bytes:
 def mask_text(project_id: int, text: str, feature: str = "") -> str:
     """`text` as the project may keep it: for notes and comments that people or programs write in any room.
 
+    No longer than it was, or than `SHORT`: what fits into its column still does.
     People's own words are masked, not left out, where traces are stored without content: a note says what was done.
     """
     masker = masker_for(project_id)
     if masker.policy.mode_of(feature or None) is Mode.OFF or not text:
         return text
-    return masker.text(text, Counter())
+    masked = masker.text(text, Counter())
+    return masked if masked is text else masked[: max(len(text), SHORT)]
+
+
+def mask_id(project_id: int, text: str) -> str:
+    """The same for an id that a caller names a thing by: different ids stay different."""
+    masker = masker_for(project_id)
+    if masker.policy.mode is Mode.OFF or not text:
+        return text
+    return masker.id(text, Counter())[: max(len(text), SHORT)]
 
 
 def mask_value(project_id: int, value: T, feature: str = "") -> T:

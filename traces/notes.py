@@ -19,6 +19,7 @@ from telltale.projects.access import may
 from telltale.projects.keys import KeyHolder
 from telltale.projects.models import ApiKey, Project
 from traces.canonical.text import clean_text
+from traces.masks import mask_text
 from traces.read import TraceRow, get_rows
 from traces.read.notes import NAMES_MAX, Comment, get_comment
 from traces.write import notes as write
@@ -73,7 +74,7 @@ def author_of(project: Project, person: User | None, holder: KeyHolder | None = 
 
 def add_comment(project: Project, trace: TraceRow, span_id: int | None, body: str, author: Author) -> Comment:
     """Write a comment on the trace or one of its spans. NoteRefused, or NoteGone where the trace went meanwhile."""
-    text = clean_body(body)
+    text = mask_text(project.pk, clean_body(body), trace.feature or "")
     if span_id is not None and not get_rows(project.pk, trace, [span_id]):
         raise NoteRefused("span_id", "is no span of this trace")
     try:
@@ -96,7 +97,8 @@ def edit_comment(project: Project, trace: TraceRow, comment: Comment, body: str,
     """Change one's own comment; PermissionError for another's, NoteRefused, NoteGone."""
     if not author.wrote(comment):
         raise PermissionError("A comment is changed by who wrote it.")
-    write.edit_comment(project.pk, trace.trace_id, comment.id, clean_body(body))
+    text = mask_text(project.pk, clean_body(body), trace.feature or "")
+    write.edit_comment(project.pk, trace.trace_id, comment.id, text)
     return _there(get_comment(project.pk, trace.trace_id, comment.id))
 
 
@@ -123,7 +125,7 @@ def delete_comment(
 
 def add_label(project: Project, trace: TraceRow, label: str, author: Author) -> str:
     """Put a label on the trace; the label as it is kept. NoteRefused, NoteGone."""
-    name = clean_label(label)
+    name = mask_text(project.pk, clean_label(label), trace.feature or "")
     try:
         done = write.add_label(
             project.pk, trace.trace_id, name, author=author.name, most=LABELS_MAX, most_names=NAMES_MAX

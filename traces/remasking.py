@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -146,11 +145,3 @@ def _remask_signals(run: work.Run, project_id: int, found: Counter[str]) -> None
                 run.step(cursor={"phase": "end", "found": dict(found)}, progress=run.job.progress)
                 return
             run.step(cursor={"phase": "signals", "key": str(after), "found": dict(found)}, progress=run.job.progress)
-
-
-def remask_traces(project_id: int, trace_ids: Iterable[UUID]) -> None:
-    """Mask these stored traces by the rules that their features, known by now, have."""
-    masker = masker_for(project_id)
-    with transaction.atomic(), raw_cursor() as cursor:
-        held = write.these_traces(cursor, project_id, sorted(trace_ids), masker)
-        write.mask_traces(cursor, project_id, held, masker)

@@ -15,6 +15,7 @@ from psycopg import errors
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from telltale.lib.faults import Fault, ItemRefused
+from traces.masks import mask_text, masker_for
 from traces.models import SignalDefinition
 from traces.read.signals import ORPHAN_AFTER
 from traces.signals.items import CLIENT_ID_CHARS_MAX, FIELDS, NewSignal, read_item
@@ -24,6 +25,7 @@ from traces.signals.names import NO_NAMES, Names, NamesRefused
 from traces.write import erased
 from traces.write import signals as write
 from traces.write.batch import Batch, Outcome, write_batch_row
+from traces.write.masking import mask_signals
 from traces.write.signals import Placed, Told
 
 __all__ = [
@@ -133,12 +135,13 @@ def put_signals(project_id: int, items: Sequence[Any], sender: Sender) -> list[R
     for at in _erased(project_id, read):
         results[at] = Result("rejected", None, read.pop(at).client_id, False, (GONE,))
     last = {signal.key: at for at, signal in read.items()}
-    outcome = Outcome(received=len(items))
+    outcome = Outcome(received=len(items), masked=mask_signals(list(read.values()), masker_for(project_id)))
     for result in results:
         if result is not None:
             field, message = result.faults[0].field, result.faults[0].message
             reason = f"bad_{field}" if field in FIELDS else "bad_item"
-            outcome.reject(erased.REASON if result.faults == (GONE,) else reason, f"{field} {message}")
+            code = erased.REASON if result.faults == (GONE,) else reason
+            outcome.reject(code, mask_text(project_id, f"{field} {message}"))
     done = _store(project_id, [read[at] for at in last.values()], sender, outcome)
     for at, signal in read.items():
         put = done[signal.key]

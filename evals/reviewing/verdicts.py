@@ -26,6 +26,7 @@ from evals.write.setup import freeze_rubric
 from telltale.audit.log import record_in
 from telltale.lib import clock
 from telltale.projects.models import Project
+from traces.masks import mask_text
 
 # What was said longer ago than this is changed by nobody any more.
 UNDO_WITHIN = timedelta(hours=24)
@@ -70,7 +71,7 @@ def save_verdict(queue: QueueView, item_id: int, reviewer: Reviewer, keys: tuple
             raise Enough
         write.end_skips(item_id, reviewer.user_id, reviewer.name, clock.now())
         review_id = _add(queue, row, reviewer, given, is_adjudication, _was_blind(queue, row, reviewer, before))
-        _put_scores(queue, row, reviewer, review_id, values, given.note)
+        _put_scores(queue, row, reviewer, review_id, values, mask_text(queue.project_id, given.note))
         freeze_rubric(queue.rubric_version_id)
         standing = settle_item(queue, rubric, row, frees=True)
     said = next(each for each in read.reviews_of(queue.project_id, [item_id]) if each.id == review_id)
@@ -169,7 +170,7 @@ def _add(
         {
             "verdict": given.verdict,
             "category": given.category.strip(),
-            "note": given.note.strip(),
+            "note": mask_text(queue.project_id, given.note.strip()),
             "is_adjudication": is_adjudication,
             "was_blind": was_blind,
             "seconds": seconds,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 import orjson
 
 from evals.models import Dataset, DatasetItem, DatasetVersion
+from traces.masks import mask_id, mask_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ def hold(project_id: int, slug: str) -> Dataset | None:
 
 def put_items(held: Dataset, items: Sequence[NewItem], *, by_id: int | None, note: str) -> Put:
     """Add items, and replace the content of those whose key is there already. `held` comes from `hold`."""
+    items = [_masked(held.project_id, item) for item in items]
     keys = [item.key for item in items]
     rows = DatasetItem.objects.filter(dataset=held, item_key__in=keys, to_version=None)
     current = {row.item_key: row for row in rows}
@@ -72,6 +74,12 @@ def put_items(held: Dataset, items: Sequence[NewItem], *, by_id: int | None, not
         DatasetItem.objects.filter(pk__in=closed).update(to_version=number)
         DatasetItem.objects.bulk_create(fresh, batch_size=500)
     return _finish(held, Put(0, 0, len(fresh) - len(closed), len(closed), 0, same), by_id, note)
+
+
+def _masked(project_id: int, item: NewItem) -> NewItem:
+    """The item as the project may keep it."""
+    input_, expected, metadata = mask_value(project_id, [item.input, item.expected, item.metadata])
+    return replace(item, key=mask_id(project_id, item.key), input=input_, expected=expected, metadata=metadata)
 
 
 def remove_items(held: Dataset, keys: Sequence[str], *, by_id: int | None, note: str) -> Put:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from evals.write.ids import first_id_at, new_ids
 from evals.write.scores import API, NewScore, Put
 from telltale.lib import clock
 from telltale.lib.sql import load
+from traces.masks import mask_text, mask_value
 
 # A target that comes later than this after its score is found by its id alone, not by a window of time.
 DATED_WITHIN = timedelta(days=7)
@@ -25,6 +27,7 @@ def put_given(project_id: int, items: Sequence[NewScore]) -> list[Put | None]:
     """
     if not items:
         return []
+    items = [_masked(project_id, item) for item in items]
     # In the order of the callers' ids, so that two requests never wait for each other in a circle.
     order = sorted(range(len(items)), key=lambda at: items[at].external_id or "")
     ids = new_ids(len(items))
@@ -42,6 +45,18 @@ def put_given(project_id: int, items: Sequence[NewScore]) -> list[Put | None]:
         external = items[at].external_id
         found[at] = by_id.get(score_id) if external is None else by_external.get(external)
     return found
+
+
+def _masked(project_id: int, item: NewScore) -> NewScore:
+    """The score as the project may keep it."""
+    return replace(
+        item,
+        label=item.label and mask_text(project_id, item.label),
+        comment=item.comment and mask_text(project_id, item.comment),
+        evidence=tuple(mask_text(project_id, quote) for quote in item.evidence),
+        author=item.author and mask_text(project_id, item.author),
+        metadata=mask_value(project_id, item.metadata),
+    )
 
 
 def _rows(items: Sequence[NewScore], order: Sequence[int], ids: Sequence[int]) -> str:

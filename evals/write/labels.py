@@ -17,6 +17,7 @@ from evals.write.tallies import Tallies, hour_of
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from telltale.lib.sql import load
+from traces.masks import mask_text
 
 JUDGE = 1
 
@@ -98,7 +99,7 @@ def put_labels(project_id: int, labels: Sequence[NewLabel]) -> list[tuple[int, b
             "reviewer_name": each.reviewer,
             "verdict": each.verdict,
             "category": each.category,
-            "note": each.note,
+            "note": mask_text(project_id, each.note),
             "is_adjudication": each.is_adjudication,
             "was_blind": each.was_blind,
             "pi_judge": each.pi_judge,

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 from collections import Counter
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -126,6 +127,14 @@ class Masker:
         if not hits:
             return text
         return self._replace(data, hits, counts).decode("utf-8", "replace")
+
+    def id(self, text: str, counts: Counter[str]) -> str:
+        """An id without what the rules find. Its marks always carry a hash: what it joins stays joined, and apart."""
+        masked = self.text(text, Counter())
+        if masked is text:
+            return text
+        every = frozenset((*self.policy.kinds, *(own.name for own in self.policy.patterns)))
+        return masker_of(replace(self.policy, tokens=every), self._key).text(text, counts)
 
     def value(self, value: Any, counts: Counter[str], depth: int = DEPTH_MAX) -> Any:
         """The same for a value of text, numbers, lists and maps, keys included; itself where nothing is found."""

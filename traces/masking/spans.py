@@ -20,6 +20,8 @@ TEXTS = (
     "service_tier", "finish_reason", "prompt_name", "prompt_version", "agent_name", "workflow_name", "tool_name",
     "model_priced",
 )  # fmt: skip
+# Of these, what joins spans to others and to people.
+IDS = frozenset({"foreign_trace_id", "user_id", "session_id", "response_id"})
 # What of a body says how a call went, not what was said in it.
 _KEPT_OF_BODY = (
     "start_ns", "end_ns", "usage", "finish_reasons", "provider_raw", "cost_reported_by", "dropped", "foreign_span_id",
@@ -45,7 +47,7 @@ def mask_span(span: CanonicalSpan, masker: Masker, counts: Counter[str], origins
     for name in TEXTS:
         told = getattr(span, name)
         if told is not None:
-            masked = masker.text(told, counts)
+            masked = masker.id(told, counts) if name in IDS else masker.text(told, counts)
             if masked is not told:
                 setattr(span, name, masked)
     if span.tags:
@@ -107,7 +109,7 @@ def strip_span(span: CanonicalSpan, masker: Masker, counts: Counter[str], origin
     for name in TEXTS:
         told = getattr(span, name)
         if told is not None:
-            setattr(span, name, masker.text(told, counts))
+            setattr(span, name, masker.id(told, counts) if name in IDS else masker.text(told, counts))
     span.body = cast(Body, masker.value(body, counts) | times)
     span.flags |= _NO_CONTENT
     counts["no content"] += 1

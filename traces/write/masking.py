@@ -2,7 +2,7 @@
 
 A span without a feature of its own has that of its trace: of the root in the same request, of another span of it there,
 or the one stored already. What came before its trace's feature was known is masked by the project's rules; the trace is
-masked again once its feature is known (`traces.remasking`).
+masked again once its feature is known (traces.write.remask).
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ from uuid import UUID
 from telltale.lib.db import raw_cursor
 from traces.canonical.types import CanonicalSpan, LogEvent, LogIntake, MetricIntake, Rejection
 from traces.masking import Masker, Mode, mask_event, mask_point, mask_span, strip_event, strip_span
-from traces.masking.spans import Origins
+from traces.masking.kinds import STRICTNESS
+from traces.masking.spans import Origins, numbers_of
+from traces.signals.items import NewSignal
 
+SIGNAL_IDS = ("client_id", "session_id", "request_id", "author")
+SIGNAL_TEXTS = ("name", "label", "text", "comment")
 FeatureOf = Callable[[str, str | None], str | None]
 _FEATURES = """
     SELECT trace_id, feature FROM traces_trace WHERE project_id = %s AND trace_id = ANY(%s) AND feature IS NOT NULL
@@ -30,14 +34,24 @@ def mask_spans(
     feature_of: FeatureOf,
     *,
     is_suspect: bool,
-) -> Counter[str]:
-    """Mask the spans of a request in place, by trace; how often, by rule. Not suspected: nothing matches any rule."""
+) -> tuple[Counter[str], set[UUID]]:
+    """Mask the spans of a request in place, by trace; how often, by rule. Not suspected: nothing matches any rule.
+
+    Also the traces that this request gives a feature with stricter rules than the project's: what is stored of them
+    came before that was known.
+    """
     counts: Counter[str] = Counter()
+    late: set[UUID] = set()
     policy = masker.policy
     has_work = is_suspect and policy.strictest is not Mode.OFF
-    if not has_work and policy.strictest is not Mode.NO_CONTENT:
-        return counts
-    features = _features(project_id, by_trace, feature_of) if policy.features else {}
+    if not has_work and not policy.features and policy.mode is not Mode.NO_CONTENT:
+        return counts, late
+    features: dict[UUID, str] = {}
+    if policy.features:
+        told = _features(by_trace, feature_of)
+        least = STRICTNESS[policy.mode]
+        late = {trace_id for trace_id, feature in told.items() if STRICTNESS[policy.mode_of(feature)] > least}
+        features = told | stored_features(project_id, [trace_id for trace_id in by_trace if trace_id not in told])
     masked: Origins = {}
     stripped: Origins = {}
     for trace_id, spans in by_trace.items():
@@ -48,12 +62,11 @@ def mask_spans(
         elif mode is Mode.MASK and is_suspect:
             for span in spans:
                 mask_span(span, masker, counts, masked)
-    return counts
+    return counts, late
 
 
-def _features(
-    project_id: int, by_trace: Mapping[UUID, Sequence[CanonicalSpan]], feature_of: FeatureOf
-) -> dict[UUID, str]:
+def _features(by_trace: Mapping[UUID, Sequence[CanonicalSpan]], feature_of: FeatureOf) -> dict[UUID, str]:
+    """The features that the spans of a request tell of their traces."""
     found: dict[UUID, str] = {}
     for trace_id, spans in by_trace.items():
         roots = [span for span in spans if span.parent_span_id is None]
@@ -62,7 +75,7 @@ def _features(
         feature = next((feature for feature in (*told, *ruled) if feature is not None), None)
         if feature is not None:
             found[trace_id] = feature
-    return found | stored_features(project_id, [trace_id for trace_id in by_trace if trace_id not in found])
+    return found
 
 
 def stored_features(project_id: int, trace_ids: Iterable[UUID]) -> dict[UUID, str]:
@@ -105,6 +118,30 @@ def mask_points(intake: MetricIntake, masker: Masker, *, is_suspect: bool) -> Co
     if is_suspect and masker.policy.strictest is not Mode.OFF:
         for point in intake.points:
             mask_point(point, masker, counts)
+    return counts
+
+
+def mask_signals(signals: Iterable[NewSignal], masker: Masker) -> Counter[str]:
+    """Mask what signals say, in place, by the project's own mode: their feature is known once they are bound.
+
+    Names and ids join them to what they are about, and change only where a rule finds something in them. Without
+    content a signal keeps its value where that is a number, a truth or a label.
+    """
+    counts: Counter[str] = Counter()
+    mode = masker.policy.mode
+    if mode is Mode.OFF:
+        return counts
+    for one in signals:
+        if mode is Mode.NO_CONTENT and (one.text or one.comment or one.metadata):
+            one.text = one.comment = None
+            one.metadata = numbers_of(one.metadata)
+            counts["no content"] += 1
+        for name in (*SIGNAL_TEXTS, *SIGNAL_IDS):
+            told = getattr(one, name)
+            if told is not None:
+                setattr(one, name, masker.id(told, counts) if name in SIGNAL_IDS else masker.text(told, counts))
+        if one.metadata:
+            one.metadata = masker.value(one.metadata, counts)
     return counts
 
 

@@ -7,7 +7,7 @@ for it and it for ingest; what it changes is committed with the job's position.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,8 +15,10 @@ from uuid import UUID
 
 import orjson
 import zstandard
+from django.db import transaction
 from psycopg import Cursor
 
+from telltale.lib.db import raw_cursor
 from traces.canonical.types import EVALUATION, SpanFlag
 from traces.masking import Masker, Mode
 from traces.masking.spans import numbers_of, score_of, strip_body
@@ -130,6 +132,12 @@ def _held(row: Sequence[Any], masker: Masker) -> Held:
     return Held(row[0], row[1], row[2], masker.policy.mode_of(row[3]), (row[4], row[5]))
 
 
+def mask_late(project_id: int, ids: Iterable[UUID], masker: Masker) -> None:
+    """Mask what was stored of traces before their features were known, in a transaction of its own."""
+    with transaction.atomic(), raw_cursor() as cursor:
+        mask_traces(cursor, project_id, these_traces(cursor, project_id, sorted(ids), masker), masker)
+
+
 def mask_traces(cursor: Cursor[Any], project_id: int, held: Sequence[Held], masker: Masker) -> Counter[str]:
     """Mask the texts of locked traces; how often, by rule. Who shows or searches them is told."""
     counts: Counter[str] = Counter()
@@ -180,6 +188,7 @@ def _mask_spans(
     changed: set[UUID] = set()
     cursor.execute(_SPANS, asked, prepare=False)
     for trace_id, span_id, started_at, flags, *told in cursor.fetchall():
+        told[2:] = [_loaded(value) for value in told[2:]]
         if todo[trace_id].mode is Mode.NO_CONTENT:
             message, tags, metadata, attributes = None, None, numbers_of(told[2]), numbers_of(told[3])
             flag = SpanFlag.NO_CONTENT
@@ -251,13 +260,18 @@ def mask_signals(
         mode = masker.policy.mode_of(feature)
         if mode is Mode.OFF:
             continue
-        told = (comment, text, label, metadata)
-        kept = (None, None, label, numbers_of(metadata)) if mode is Mode.NO_CONTENT else told
+        told = (comment, text, label, _loaded(metadata))
+        kept = (None, None, label, numbers_of(told[3])) if mode is Mode.NO_CONTENT else told
         new = tuple(masker.value(value, counts) for value in kept)
         if new != told:
             counts["no content"] += mode is Mode.NO_CONTENT
             cursor.execute(_SIGNAL, (*new[:3], _json(new[3]), project_id, key))
     return (found[-1][0] if len(found) == limit else None), len(found), +counts
+
+
+def _loaded(value: Any) -> Any:
+    """A column of JSON as a value, however the cursor gives it."""
+    return orjson.loads(value) if isinstance(value, str) else value
 
 
 def _json(value: Any) -> str | None:

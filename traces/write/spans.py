@@ -28,7 +28,7 @@ from traces.masking import Masker
 from traces.meters import measure
 from traces.summary import TraceSummary
 from traces.wire.ids import hex_span_id
-from traces.write import counting, erased, feed, logs, partitions, traces
+from traces.write import counting, erased, feed, logs, partitions, remask, traces
 from traces.write.batch import Batch, Outcome, write_batch_row
 from traces.write.copying import copy_spans
 from traces.write.masking import mask_rejections, mask_spans
@@ -114,9 +114,10 @@ def store_spans(batch: Batch, intake: Intake, rules: Rules, *, is_suspect: bool 
             span.flags |= _HAS_OUTPUT
         if span.aggregated_usage:
             span.flags |= _AGGREGATED_USAGE
+    late: set[UUID] = set()
     if rules.masker is not None:
         # After pricing, before anything is stored: names of models count as they were sent.
-        work.masked = mask_spans(
+        work.masked, late = mask_spans(
             batch.project_id, work.by_trace, rules.masker, rules.feature_of, is_suspect=is_suspect
         )
         intake.rejections = mask_rejections(intake.rejections, rules.masker)
@@ -145,6 +146,8 @@ def store_spans(batch: Batch, intake: Intake, rules: Rules, *, is_suspect: bool 
         else:
             counting.close_races(batch.project_id, touched)
             _join_logs(batch.project_id, work)
+            if rules.masker is not None and late - touched.inserted:
+                remask.mask_late(batch.project_id, late - touched.inserted, rules.masker)
             return outcome
     raise errors.DeadlockDetected("the batch lost every try against its rivals")
 
