@@ -3,6 +3,7 @@
     python -m benchmarks.whole_project --runs 20 --budget 1
     python -m benchmarks.whole_project --runs 20 --budget 5
     python -m benchmarks.whole_project --changes --runs 20
+    python -m benchmarks.whole_project --runs 8 --kinds score --unmerged
 
 20 charts of judges' scores, 10 of shares (half of them overdispersed), 8 of latencies, 5 of costs, 4 of counts and 3 of
 embeddings, through the product's own windows, merging, baselines and charts (`alerts.charting`) with the run lengths of
@@ -19,15 +20,20 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
+from alerts.charting import advancing
 from alerts.charting.advancing import advance, begin
+from alerts.charting.merging import is_enough
+from alerts.detectors.base import Baseline
 from alerts.monitors.states import Kind
-from alerts.monitors.types import Level, Reading, Window
+from alerts.monitors.types import Data, Definition, Level, Reading, Values, Window
 from alerts.stats.budget import Chart as Place
 from alerts.stats.budget import allot
 from alerts.stats.gamma import poisson_limits
@@ -248,6 +254,11 @@ def reading_of(window: Window, data: Level) -> Reading:
     return Reading(window, 1, data.value, data)
 
 
+def _unmerged(n: int, data: Data, definition: Definition, baseline: Baseline | None) -> bool:
+    """As `is_enough`, but for values: their detectors merge windows themselves, and know how hours even out."""
+    return isinstance(data, Values) or is_enough(n, data, definition, baseline)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=20)
@@ -255,6 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=1, help="seed of the first run")
     parser.add_argument("--changes", action="store_true", help="delays of changes in place of false pages")
     parser.add_argument("--kinds", help="these kinds of charts alone, by commas: score, time, cost, ...")
+    parser.add_argument("--unmerged", action="store_true", help="values reach detectors window by window")
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args(arguments)
     report = Report("whole project")
@@ -265,7 +277,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         unknown = set(kinds) - {kind_of(one) for one in project(LEARN_WEEKS)}
         if unknown:
             parser.error(f"no charts of kind {', '.join(sorted(unknown))}")
-        measure_quiet(report, chosen.runs, chosen.budget, chosen.first, kinds)
+        with patch.object(advancing, "is_enough", _unmerged) if chosen.unmerged else nullcontext():
+            measure_quiet(report, chosen.runs, chosen.budget, chosen.first, kinds)
     return report.finish(chosen.json)
 
 
