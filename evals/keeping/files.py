@@ -159,7 +159,7 @@ def _cell(value: str) -> Any:
         except orjson.JSONDecodeError:
             return value
     # The apostrophe that an export puts before what a spreadsheet would compute.
-    return value[1:] if value[:1] == "'" and value[1:2] in "=+-@" and len(value) > 1 else value
+    return value[1:] if value[:1] == "'" and value[1:2] in "=+-@\uff1d\uff0b\uff0d\uff20" and len(value) > 1 else value
 
 
 def _json_rows(text: str) -> list[dict[str, Any]]:

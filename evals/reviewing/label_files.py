@@ -113,9 +113,12 @@ def _cells(reader: Iterator[list[str]], names: list[str]) -> Iterator[Item]:
             yield Item({name: _cell(cell) for name, cell in zip(names, cells, strict=False) if cell != ""}, line)
 
 
+_COMPUTED = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
+
+
 def _cell(text: str) -> str:
     """A cell as it was before a file of ours kept spreadsheets from computing it."""
-    return text[1:] if text[:1] == "'" and text[1:2] in ("=", "+", "-", "@", "\t", "\r", "\n") else text
+    return text[1:] if text[:1] == "'" and text[1:2] in _COMPUTED else text
 
 
 def _read(items: Iterator[Item]) -> Read:

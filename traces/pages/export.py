@@ -40,7 +40,8 @@ RETRY_AFTER_SECONDS = 10
 PIECE_SECONDS = 30.0
 WHOLE_SECONDS = 3600.0
 # A spreadsheet takes text that begins like this for a formula. Numbers of ours are numbers, negative ones too.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# The wide forms of the signs count where spreadsheets speak Chinese, Japanese or Korean.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
 _slots = threading.BoundedSemaphore(AT_A_TIME)
 
 
