@@ -1,10 +1,13 @@
-"""The clock jumps: by libfaketime in all processes of the product, PostgreSQL too; the machine's is not touched."""
+"""The clock jumps, in all processes of the product, PostgreSQL too; the machine's own is not touched."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import struct
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,34 +19,78 @@ from benchmarks._client import Wire
 from benchmarks._product import Product
 from benchmarks.chaos.scene import DATABASE_BAR_S, RECOVERY_BAR_S, Load, Scene, Skip, scenario, wait_for
 
-LIBRARIES = (
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
-)
 HOUR = 3600
+# Between a process and its C library: what is told as the time of day is so many seconds off. Monotonic time is left
+# alone, as where a machine's clock is set. (libfaketime breaks Python's sleep, which waits for a monotonic time.)
+SHIM = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <time.h>
+
+static const volatile int64_t *offset;
+static int (*real)(clockid_t, struct timespec *);
+
+__attribute__((constructor)) static void begin(void) {
+    const char *name = getenv("CHAOS_CLOCK");
+    int file = name ? open(name, O_RDONLY | O_CLOEXEC) : -1;
+    void *seen = file < 0 ? MAP_FAILED : mmap(0, sizeof *offset, PROT_READ, MAP_SHARED, file, 0);
+    if (seen != MAP_FAILED) offset = seen;
+    real = dlsym(RTLD_NEXT, "clock_gettime");
+}
+
+int clock_gettime(clockid_t id, struct timespec *at) {
+    if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
+    int told = real(id, at);
+    if (!told && offset && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) at->tv_sec += *offset;
+    return told;
+}
+
+int gettimeofday(struct timeval *at, void *zone) {
+    struct timespec now;
+    (void)zone;
+    if (clock_gettime(CLOCK_REALTIME, &now)) return -1;
+    at->tv_sec = now.tv_sec;
+    at->tv_usec = now.tv_nsec / 1000;
+    return 0;
+}
+
+time_t time(time_t *at) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (at) *at = now.tv_sec;
+    return now.tv_sec;
+}
+"""
 
 
 class Clock:
-    """What time the product believes it is, as an offset in a file that libfaketime reads."""
+    """What time the product believes it is, as an offset in a file that all its processes see."""
 
     def __init__(self, directory: Path) -> None:
-        library = next((path for path in LIBRARIES if Path(path).exists()), None)
-        if library is None:
-            raise Skip("libfaketime is not installed (Debian: faketime)")
-        self._file = directory / "offset"
+        compiler = shutil.which("cc") or shutil.which("gcc")
+        if compiler is None or sys.platform != "linux":
+            raise Skip("a C compiler is needed to put a clock under the processes (Debian: gcc)")
+        self._file, library = directory / "offset", directory / "clock.so"
         self.set(0)
-        self.environment = {
-            "LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": str(self._file), "FAKETIME_CACHE_DURATION": "1",
-            # Monotonic time does not jump on a real machine either.
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_NO_CACHE": "0",
-        }  # fmt: skip
+        self._file.chmod(0o644)
+        made = subprocess.run(
+            [compiler, "-shared", "-fPIC", "-O1", "-x", "c", "-", "-o", str(library), "-ldl"],
+            input=SHIM, text=True, capture_output=True, check=False,
+        )  # fmt: skip
+        if made.returncode:
+            raise Skip(f"the clock cannot be compiled: {made.stderr[-300:]}")
+        library.chmod(0o755)
+        self.environment = {"LD_PRELOAD": str(library), "CHAOS_CLOCK": str(self._file)}
 
     def set(self, seconds: int) -> None:
-        """Be `seconds` ahead of the machine, or behind it."""
-        new = self._file.with_suffix(".new")
-        new.write_text(f"{seconds:+d}s\n")
-        new.chmod(0o644)
-        new.rename(self._file)
+        """Be `seconds` ahead of the machine, or behind it, from now on."""
+        with open(self._file, "r+b" if self._file.exists() else "wb") as file:
+            file.write(struct.pack("q", seconds))
 
 
 @contextmanager
