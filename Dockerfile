@@ -17,6 +17,7 @@ COPY --from=build /srv/telltale /srv/telltale
 WORKDIR /srv/telltale
 ENV PATH=/opt/venv/bin:$PATH \
     OPENBLAS_NUM_THREADS=1 \
+    MALLOC_ARENA_MAX=2 \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     DJANGO_SETTINGS_MODULE=telltale.settings \
