@@ -111,6 +111,7 @@ class Ids:
     channel: int = 987_654_321
     route: int = 987_654_321
     silence: int = 987_654_321
+    erasure: int = 987_654_321
     delivery: int = 987_654_321
 
     def fill(self, route: str) -> str:
@@ -132,6 +133,7 @@ class Ids:
             "alarm": self.alarm, "alarm_id": self.alarm,
             "reference": self.reference, "reference_id": self.reference,
             "channel": self.channel, "channel_id": self.channel, "route": self.route, "route_id": self.route,
+            "erasure_id": self.erasure,
             "silence": self.silence, "silence_id": self.silence, "delivery": self.delivery,
             "delivery_id": self.delivery,
             "suite": self.suite, "key": "sum", "number": self.number, "step": "triage", "series_id": self.series,
@@ -288,11 +290,14 @@ def _told(project: Project, holder: Client) -> dict[str, int]:
     channel = holder.post("/api/v1/channels", told, content_type="application/json").json()
     quiet = {"end_at": (clock.now() + timedelta(days=1)).isoformat(), "reason": "Deploy"}
     silence = holder.post("/api/v1/silences", quiet, content_type="application/json").json()["id"]
+    gone = {"kind": "user", "id": "gone-1"}
+    erasure = holder.post("/api/v1/erasures", gone, content_type="application/json").json()["id"]
     notifying.tell_project(project.pk, "budget", "budget:walk", facts={"words": "Half is spent."})
     assert routing.route_due() == 1
     delivery = Delivery.objects.get(project=project).pk
     route = int(channel["routes"][0]["id"])
-    return {"channel": int(channel["id"]), "route": route, "silence": int(silence), "delivery": delivery}
+    made = {"channel": int(channel["id"]), "route": route, "silence": int(silence), "delivery": delivery}
+    return made | {"erasure": int(erasure)}
 
 
 def _watched(project: Project, holder: Client) -> dict[str, int]:

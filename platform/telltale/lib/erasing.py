@@ -44,20 +44,24 @@ class Names:
     few: tuple[UUID, ...] | None = None  # all of the traces, where they are few enough to be looked for by name
     forms: tuple[str, ...] = field(init=False)
     _pattern: re.Pattern[str] | None = field(init=False)
+    _strict: re.Pattern[str] | None = field(init=False)
 
     def __post_init__(self) -> None:
         told: list[str] = []
         parts: list[str] = []
+        strict: list[str] = []
         for word in sorted(self.words, key=len, reverse=True):
             for form in dict.fromkeys([word, quote(word, safe=""), quote_plus(word), quote(word)]):
                 told.append(form)
                 escaped = re.escape(form)
                 if is_telling(word):
                     parts.append(f"(?<![0-9A-Za-z]){escaped}(?![0-9A-Za-z])")
+                    strict.append(rf"(?<![0-9A-Za-z])(?<![0-9A-Za-z][-_.@]){escaped}(?![0-9A-Za-z]|[-_.@][0-9A-Za-z])")
                 else:
                     parts.append(f"{_LEADS}{escaped}(?![0-9A-Za-z])")
         object.__setattr__(self, "forms", tuple(told))
         object.__setattr__(self, "_pattern", re.compile("|".join(parts)) if parts else None)
+        object.__setattr__(self, "_strict", re.compile("|".join(strict)) if strict else None)
 
     def text(self, value: str) -> str:
         """`value` without what is to go."""
@@ -70,6 +74,12 @@ class Names:
         if not gone:
             return value
         return ID.sub(lambda told: ERASED if UUID(told.group()) in gone else told.group(), value)
+
+    def id_text(self, value: str) -> str:
+        """A column of ids without what is to go; another's id that only begins alike stays whole."""
+        if value in self.words:
+            return ERASED
+        return value if self._strict is None else self._strict.sub(ERASED, value)
 
     def is_gone(self, value: Any) -> bool:
         """Whether a value of JSON is nothing but an id that is to go."""
@@ -168,7 +178,8 @@ def _may_hold(column: Column, names: Names) -> sql.Composable:
     if column.kind == "json":
         forms = [orjson.dumps(each).decode()[1:-1] for each in forms]
     elif column.kind == "text" and _ID_COLUMN.search(column.name):
-        return any_word(name, names) if names.words else sql.SQL("false")
+        parts.append(sql.SQL("{} = ANY({})").format(name, sql.Literal(list(names.words))))
+        forms = [form for form in forms if is_telling(form)]
     parts += [sql.SQL("strpos({}, {}) > 0").format(value, sql.Literal(each)) for each in forms]
     if names.few is None:
         parts.append(sql.SQL("{} ~ {}").format(value, sql.Literal(_ID_SQL)))
@@ -176,11 +187,6 @@ def _may_hold(column: Column, names: Names) -> sql.Composable:
         told = [form for each in names.few for form in (each.hex, str(each))]
         parts += [sql.SQL("strpos(lower({}), {}) > 0").format(value, sql.Literal(each)) for each in told]
     return sql.SQL("({})").format(sql.SQL(" OR ").join(parts)) if parts else sql.SQL("false")
-
-
-def any_word(name: sql.Identifier, names: Names) -> sql.Composable:
-    """The condition that a column is one of the words."""
-    return sql.SQL("{} = ANY({})").format(name, sql.Literal(list(names.words)))
 
 
 def _without(column: Column, value: Any, names: Names) -> Any:
@@ -193,7 +199,7 @@ def _without(column: Column, value: Any, names: Names) -> Any:
         new = names.json(held, is_place=column.name == "cursor")
         return value if new == held else orjson.dumps(new).decode()
     if _ID_COLUMN.search(column.name):
-        return ERASED if value in names.words else value
+        return names.id_text(value)[: column.most]
     new = names.text(value)
     return new if column.most is None else new[: column.most]
 

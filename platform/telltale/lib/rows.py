@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -87,8 +88,21 @@ class Table:
         return [each for each in self.columns if each.kind in kinds]
 
 
+# Tables change by migrations, and then processes start anew.
+HOLD_SECONDS = 60.0
+_held: tuple[float, str, list[Table]] | None = None
+
+
 def list_tables(cursor: Cursor[Any]) -> list[Table]:
-    """Every table of the schema, by name; partitions are part of theirs."""
+    """Every table of the schema, by name; partitions are part of theirs. At most `HOLD_SECONDS` old."""
+    global _held
+    now, name = time.monotonic(), cursor.connection.info.dbname
+    if _held is None or _held[0] < now or _held[1] != name:
+        _held = (now + HOLD_SECONDS, name, _read_tables(cursor))
+    return _held[2]
+
+
+def _read_tables(cursor: Cursor[Any]) -> list[Table]:
     cursor.execute(_COLUMNS)
     columns: dict[str, list[Column]] = {}
     for table, name, kind, most, is_required in cursor.fetchall():
@@ -125,11 +139,17 @@ def _path(
 
 
 def children_first(tables: Sequence[Table]) -> Iterator[Table]:
-    """The tables so that each comes before those it refers to; where they refer to each other, by name."""
+    """The tables so that each comes before those it refers to.
+
+    Where they refer to each other, those go first by which no other is found to be of a project.
+    """
     left = {table.name: table for table in sorted(tables, key=lambda each: each.name)}
     while left:
         named = {parent for table in left.values() for parent in table.parents if parent in left}
-        free = [name for name in left if name not in named] or [next(iter(left))]
+        free = [name for name in left if name not in named]
+        if not free:
+            ways = {parent for table in left.values() for _, parent, _ in table.path}
+            free = [next((name for name in left if name not in ways), next(iter(left)))]
         for name in free:
             yield left.pop(name)
 

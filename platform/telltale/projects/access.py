@@ -54,6 +54,8 @@ ACTS = (
     Act("keys", "Make and revoke keys", Role.ADMIN, "admin"),
     Act("members", "Invite and remove people, change their roles", Role.ADMIN, "admin"),
     Act("audit", "Read the audit log", Role.ADMIN, "admin"),
+    Act("erase", "Erase traces, sessions and users", Role.ADMIN, "admin"),
+    Act("remove", "Remove the project, keep it after all", Role.OWNER, "admin"),
     Act("organisation", "Create projects, rename the organisation, name owners", Role.OWNER, ""),
 )
 ACT = {act.name: act for act in ACTS}

@@ -90,6 +90,7 @@ SETTINGS = (
     NavItem("settings/incidents/", "Incidents", "clock"),
     NavItem("settings/connections/", "Connections", "llm"),
     NavItem("settings/evaluation/", "Judging", "judge"),
+    NavItem("settings/privacy/", "Privacy", "shield", Role.ADMIN),
     NavItem("settings/audit/", "Audit log", "shield", Role.ADMIN),
 )
 

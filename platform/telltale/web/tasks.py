@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from telltale.web.archive import exporting as exporting  # registers its jobs with every worker
+from telltale.web.archive import keeping as archives
 from telltale.web.erasing import asking
+from telltale.web.keeping import measuring
 
 
 @shared_task(name="web.start_due_removals", time_limit=120)
 def start_due_removals() -> int:
     """Begin to remove projects whose days to undo it are over; how many."""
     return asking.start_due()
+
+
+@shared_task(name="web.measure_storage", time_limit=600, ignore_result=True)
+def measure_storage() -> int:
+    """Measure what each project has stored of each kind; how many projects."""
+    return measuring.measure()
+
+
+@shared_task(name="web.sweep_archives", time_limit=300, ignore_result=True)
+def sweep_archives() -> int:
+    """Drop exports past their days, and those made before somebody was erased; how many."""
+    return archives.sweep()

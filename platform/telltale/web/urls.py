@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from telltale.web import api_docs, pages
+from telltale.web.erasing.urls import page_patterns as erasing_patterns
 from telltale.web.front.page import front_page
 from telltale.web.inbox.page import inbox, inbox_act
 from telltale.web.ops.page import ops, ops_job, ops_json
@@ -18,5 +19,6 @@ urlpatterns = [
     path("ops/jobs/<int:job_id>/", ops_job, name="ops_job"),
     path("p/<slug:slug>/", front_page, name="project_home"),
     path("p/<slug:slug>/inbox/", inbox, name="inbox"),
+    *erasing_patterns,
     path("p/<slug:slug>/inbox/act/", inbox_act, name="inbox_act"),
 ]

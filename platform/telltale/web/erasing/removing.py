@@ -17,7 +17,7 @@ from telltale.lib.db import raw_cursor
 from telltale.lib.rows import PROJECTS, Table, children_first, count_rows, delete_slice, list_leaves, list_tables
 from telltale.projects.models import Project
 from telltale.web.erasing import kept
-from telltale.web.models import Erasure
+from telltale.web.models import Erasure, ErasureName, ErasureTrace
 
 SLICE = 2_000
 ROUNDS = 20
@@ -48,6 +48,13 @@ def remove_project(run: work.Run, erasure: Erasure) -> None:
         )
         raise work.JobFailed(f"{sum(left.values()):,} rows are left in {len(left)} tables.")
     with transaction.atomic():
+        # What was still to be erased of it went with it.
+        others = Erasure.objects.filter(project_id=erasure.project_id).exclude(state__in=["done", "undone"])
+        ErasureTrace.objects.filter(erasure__in=others).delete()
+        ErasureName.objects.filter(erasure__in=others).delete()
+        others.exclude(pk=erasure.pk).update(
+            state="done", phase="", subject="", error="", remaining={}, verified_at=now, finished_at=now
+        )
         Erasure.objects.filter(pk=erasure.pk).update(
             state="done", phase="", subject="", remaining={}, verified_at=now, finished_at=now
         )

@@ -44,6 +44,7 @@ FEW = 20
 WORDS, READINGS = 40, 25
 TRIES = 60
 TRACE_DAYS = 30
+TICK_SECONDS = 1.0
 pause = time.sleep
 T = TypeVar("T")
 
@@ -72,6 +73,7 @@ class _Erasing:
         self.subject = open_subject(erasure)
         self.done = erasure.done
         self._known: dict[UUID, bool] = {}
+        self._ticks_at = 0.0
 
     def run_all(self) -> None:
         self._phase("settling")
@@ -139,7 +141,7 @@ class _Erasing:
         if users or sessions:
             for leaf in _read(of_traces.span_leaves):
                 self._add_traces(_read(partial(_in_leaf, leaf, self.project_id, users, sessions)))
-                self._step("finding")
+                self._tick("finding")
         # Traces that came back under the same id are removed once more.
         ErasureTrace.objects.filter(erasure=self.erasure).update(is_removed=False)
         while True:
@@ -204,7 +206,7 @@ class _Erasing:
         for leaf in _read(of_traces.span_leaves):
             for ids in self._each_ids():
                 _read(partial(_forget, leaf, self.project_id, ids))
-            self._step("cleaning")
+            self._tick("cleaning")
         for _ in range(TRIES):
             if not of_traces.purge_search(self.project_id):
                 break
@@ -222,8 +224,10 @@ class _Erasing:
             return
         with transaction.atomic(), raw_cursor() as cursor:
             replaced, removed = scrub(cursor, table, scope, names)
-            self._count(Counter({table.name: removed}), Counter({table.name: replaced}))
-            self._step("cleaning")
+            if replaced or removed:
+                self._count(Counter({table.name: removed}), Counter({table.name: replaced}))
+                self._step("cleaning")
+        self._tick("cleaning")
 
     def _thin(self, readings: Sequence[Names]) -> None:
         with transaction.atomic(), raw_cursor() as cursor:
@@ -243,17 +247,17 @@ class _Erasing:
             scope = table.of_project(self.project_id)
             if scope is not None:
                 left[table.name] += self._left_by_id(table, scope, users, sessions)
-                self._step("verifying")
+                self._tick("verifying")
         if users or sessions:
             for leaf in _read(of_traces.span_leaves):
                 left["traces_span"] += len(_read(partial(_in_leaf, leaf, self.project_id, users, sessions)))
-                self._step("verifying")
+                self._tick("verifying")
         for names in self._readings():
             for table in self._tables():
                 scope = table.of_project(self.project_id)
                 if scope is not None:
                     left[table.name] += _read(partial(_count_left, table, scope, names))
-                self._step("verifying")
+                self._tick("verifying")
         left["traces_search_segment"] += of_traces.purge_search(self.project_id)
         return +left
 
@@ -353,6 +357,12 @@ class _Erasing:
 
     def _phase(self, phase: str) -> None:
         self._step(phase)
+
+    def _tick(self, phase: str) -> None:
+        """Say now and then that it goes on, where nothing was changed that has to stand or fall with it."""
+        if time.monotonic() >= self._ticks_at:
+            self._ticks_at = time.monotonic() + TICK_SECONDS
+            self._step(phase)
 
     def _step(self, phase: str, total: int | None = None) -> None:
         changes: dict[str, Any] = {"phase": phase, "done": self.done}

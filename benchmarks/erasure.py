@@ -1,0 +1,171 @@
+"""How long a user takes to be erased, and whether anything is left: `python -m benchmarks.erasure [--spans 10000]`.
+
+Needs TELLTALE_DATABASE_URL of a database that may be filled (migrated; a project `erasure-bench` is made and removed).
+Stores a user's spans among as many of others by the code of ingest, erases the user, then searches what `pg_dump` and an
+unpacking search of every column find of the mark. Exit code 1 where anything is found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import subprocess
+import sys
+import time
+import zlib
+
+import django
+import orjson
+import zstandard
+
+
+def main() -> int:
+    """Print the figures; 0 where nothing was left."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spans", type=int, default=10_000, help="of the user; as many are somebody else's")
+    options = parser.parse_args()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "telltale.settings")
+    django.setup()
+    from telltale.accounts.models import Organisation
+    from telltale.jobs import work
+    from telltale.projects.models import Project
+    from telltale.web.erasing import asking
+    from telltale.web.models import Erasure
+
+    organisation, _ = Organisation.objects.get_or_create(slug="erasure-bench", defaults={"name": "Erasure bench"})
+    slug = f"erasure-bench-{secrets.token_hex(3)}"
+    project = Project.objects.create(organisation=organisation, name="Erasure bench", slug=slug)
+    mark = f"mark-{secrets.token_hex(5)}"
+    began = time.monotonic()
+    store(project.pk, mark, options.spans)
+    store(project.pk, f"other-{secrets.token_hex(5)}", options.spans)
+    fold()
+    print(f"stored {2 * options.spans:,} spans in {time.monotonic() - began:.1f} s")
+    before = found(mark)
+    began = time.monotonic()
+    erasure = asking.ask(project, "user", mark, by="benchmark")
+    work.run_now(work.Job.objects.get(pk=erasure.job_id))
+    took = time.monotonic() - began
+    row = Erasure.objects.get(pk=erasure.pk)
+    left, dumped = found(mark), dump_lines(mark)
+    print(f"found before in {len(before)} columns")
+    print(f"erasure {row.state} after {took:.1f} s (8 s of it waiting): {sum(row.removed.values()):,} rows removed")
+    print(f"left: {len(left)} columns {left}; lines of pg_dump with the mark: {dumped}")
+    Project.objects.filter(pk=project.pk).update(deletion_due_at=row.asked_at, deletion_asked_at=row.asked_at)
+    gone = Erasure.objects.create(
+        project_id=project.pk, organisation_id=organisation.pk, project_slug=slug, kind="project", hint=slug,
+        subject_key=secrets_uuid(project.pk), asked_by="benchmark", asked_at=row.asked_at,
+    )  # fmt: skip
+    began = time.monotonic()
+    job = work.start("erase", params={"erasure": gone.pk})
+    work.run_now(job)
+    gone.refresh_from_db()
+    removed = sum(gone.removed.values())
+    print(f"project {gone.state} after {time.monotonic() - began:.1f} s: {removed:,} rows removed")
+    return 0 if row.state == gone.state == "done" and not left and dumped in {0, None} else 1
+
+
+def secrets_uuid(number: int) -> object:
+    """A key for a receipt of a project."""
+    from uuid import UUID
+
+    return UUID(int=number)
+
+
+def store(project_id: int, user: str, spans: int) -> None:
+    """Traces of five spans each, the mark in every field, stored by the code of ingest."""
+    from telltale.lib import clock
+    from traces.ingest.rules import rules_for
+    from traces.wire.native import read_native
+    from traces.write import store_spans
+    from traces.write.batch import Batch
+
+    for start in range(0, spans, 500):
+        traces = []
+        for at in range(start, min(start + 500, spans), 5):
+            told = [
+                {
+                    "name": f"step {n} {user}", "kind": "generation", "model": "gpt-4o-mini",
+                    "start": clock.now().isoformat(), "duration_ms": 10, "user": user, "session": f"{user}-{at // 500}",
+                    "feature": f"feature {user}", "metadata": {"said": user},
+                    "input": [{"role": "user", "content": f"{user} asks {at} {n} " + "word " * 50}],
+                    "output": f"an answer for {user} {at} {n}", "usage": {"input_tokens": 60, "output_tokens": 9},
+                }
+                for n in range(min(5, spans - at))
+            ]  # fmt: skip
+            traces.append({"trace_id": secrets.token_hex(16), "spans": told})
+        native = read_native(orjson.dumps({"traces": traces}), received_at_ns=time.time_ns())
+        assert not native.intake.rejections, native.intake.rejections[:2]
+        store_spans(Batch(project_id, 0, "native", clock.now(), 1), native.intake, rules_for(project_id))
+
+
+def fold() -> None:
+    """What follows from stored spans."""
+    from traces import accounting, behaving, folding, indexing, sighting
+
+    for act in (accounting.fold_batches, folding.fold_roll_ups, behaving.fold_behaviour, sighting.see_changes):
+        while act():
+            continue
+    while indexing.index_changes():
+        continue
+
+
+def found(mark: str) -> list[str]:
+    """The columns that hold the mark, packed values unpacked."""
+    from django.db import transaction
+    from psycopg import sql
+
+    from telltale.lib.db import raw_cursor
+    from telltale.lib.rows import list_tables
+
+    wanted, hits = mark.encode(), set()
+    with transaction.atomic(), raw_cursor() as cursor:
+        for table in list_tables(cursor):
+            columns = table.of_kinds("text", "texts", "json", "bytes")
+            if not columns:
+                continue
+            names = sql.SQL(", ").join(sql.Identifier(each.name) for each in columns)
+            cursor.execute(sql.SQL("SELECT {} FROM {}").format(names, sql.Identifier(table.name)))
+            while rows := cursor.fetchmany(2000):
+                for row in rows:
+                    for column, value in zip(columns, row, strict=True):
+                        if value is not None and any(wanted in form for form in forms(value)):
+                            hits.add(f"{table.name}.{column.name}")
+    return sorted(hits)
+
+
+def forms(value: object) -> list[bytes]:
+    """A value as bytes, unpacked where it is packed."""
+    if not isinstance(value, bytes | memoryview):
+        return [value.encode() if isinstance(value, str) else orjson.dumps(value, default=str)]
+    data = bytes(value)
+    told = [data]
+    for unpack in (lambda: zstandard.ZstdDecompressor().decompress(data, 1 << 26), lambda: zlib.decompress(data)):
+        try:
+            told.append(unpack())
+        except (zstandard.ZstdError, zlib.error):
+            continue
+    return told
+
+
+def dump_lines(mark: str) -> int | None:
+    """How many lines of a `pg_dump` hold the mark; None where there is no pg_dump."""
+    from shutil import which
+
+    program = os.environ.get("PG_DUMP") or which("pg_dump")
+    if program is None:
+        print("no pg_dump here: set PG_DUMP")
+        return None
+    url = os.environ["TELLTALE_DATABASE_URL"]
+    process = subprocess.Popen([program, "--dbname", url], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    wanted = mark.encode()
+    lines = sum(wanted in line for line in process.stdout)
+    if process.wait():
+        raise SystemExit("pg_dump failed")
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())
