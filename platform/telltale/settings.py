@@ -301,6 +301,8 @@ CELERY_BEAT_SCHEDULER = "telltale.jobs.beat.LeasedScheduler"
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "jobs.sweep": {"task": "jobs.sweep", "schedule": 5.0},
     "jobs.tidy": {"task": "jobs.tidy", "schedule": 3600.0},
+    "web.measure_storage": {"task": "web.measure_storage", "schedule": 3600.0},
+    "web.sweep_archives": {"task": "web.sweep_archives", "schedule": 60.0},
     "web.start_due_removals": {"task": "web.start_due_removals", "schedule": 60.0},
     "traces.fold_batches": {"task": "traces.fold_batches", "schedule": 2.0},
     "traces.fold_roll_ups": {"task": "traces.fold_roll_ups", "schedule": 2.0},

@@ -17,6 +17,11 @@ CONNECTIONS, JUDGES, RUBRICS = P + "settings/connections/", P + "judges/", P + "
 PAGES: dict[str, tuple[Role | None, Role | None]] = {
     P: (VIEWER, None),
     P + "inbox/": (VIEWER, None),
+    P + "settings/retention/": (VIEWER, None),
+    P + "settings/retention/sweep/": (None, ADMIN),
+    P + "settings/exports/": (ADMIN, ADMIN),
+    P + "settings/exports/<int:archive_id>/file/": (ADMIN, None),
+    P + "settings/exports/<int:archive_id>/remove/": (None, ADMIN),
     P + "inbox/act/": (None, REVIEWER),
     P + "welcome/": (VIEWER, ADMIN),
     P + "welcome/status/": (VIEWER, None),
@@ -250,6 +255,11 @@ READ, CHANGE, NOTE = (VIEWER, "read"), (ADMIN, "admin"), (REVIEWER, "write")
 MEASURE = (ENGINEER, "write")
 REST: dict[str, dict[str, tuple[Role | None, str]]] = {
     "api/v1/project": {"GET": READ, "PATCH": CHANGE},
+    "api/v1/retention": {"GET": READ},
+    "api/v1/retention/sweep": {"POST": CHANGE},
+    "api/v1/exports": {"GET": CHANGE, "POST": CHANGE},
+    "api/v1/exports/<str:archive_id>": {"GET": CHANGE, "DELETE": CHANGE},
+    "api/v1/exports/<str:archive_id>/file": {"GET": CHANGE},
     "api/v1/overview": {"GET": READ},
     "api/v1/inbox": {"GET": READ, "POST": (REVIEWER, "write")},
     "api/v1/audit": {"GET": CHANGE},

@@ -97,6 +97,7 @@ class Ids:
     change: int = 987_654_321
     promotion: int = 987_654_321
     monitor: int = 987_654_321
+    archive: int = 987_654_321
     budget: int = 987_654_321
     baseline: int = 987_654_321
     alarm: int = 987_654_321
@@ -134,6 +135,7 @@ class Ids:
             "reference": self.reference, "reference_id": self.reference,
             "channel": self.channel, "channel_id": self.channel, "route": self.route, "route_id": self.route,
             "erasure_id": self.erasure,
+            "archive_id": self.archive,
             "silence": self.silence, "silence_id": self.silence, "delivery": self.delivery,
             "delivery_id": self.delivery,
             "suite": self.suite, "key": "sum", "number": self.number, "step": "triage", "series_id": self.series,

@@ -45,8 +45,8 @@ def store_at(project: Project, *days_ago: float, trace: UUID | None = None) -> U
     for number, days in enumerate(days_ago, 1):
         started = int((NOW - timedelta(days=days)).timestamp() * 1_000_000)
         span = CanonicalSpan(
-            trace, number, None if number == 1 else 1, "step", Kind.SPAN, started, started * 1000, started * 1000 + 5, 5,
-            ORIGIN,
+            trace, number, None if number == 1 else 1, "step", Kind.SPAN, started, started * 1000, started * 1000 + 5,
+            5, ORIGIN,
         )  # fmt: skip
         span.body = Body(raw={"said": "what was written"})
         span.session_id = "a talk"
@@ -207,3 +207,18 @@ def test_sweeps_that_stand_still_are_late(organisation: Organisation) -> None:
     assert keeping.is_late(last, NOW + timedelta(hours=4), NOW)
     keeping.begin(project.pk, keeping.TRACES, NOW)
     assert keeping.is_late(keeping.read_last(project)[keeping.TRACES], NOW + timedelta(hours=4), NOW)
+
+
+def test_a_trace_whose_text_ran_out_opens_and_says_so(organisation: Organisation, project, bob, sign_in) -> None:
+    Project.objects.filter(pk=project.pk).update(text_days=10, retention_days=60)
+    old, young = store_at(project, 20), store_at(project, 5)
+    retention.sweep()
+    client = sign_in(bob)
+
+    page = client.get(f"/p/shop/traces/{old.hex}/").content.decode()
+
+    assert "text was kept for 10 days" in page
+    assert "text was kept" not in client.get(f"/p/shop/traces/{young.hex}/").content.decode()
+    assert client.get(f"/api/v1/traces/{old.hex}?project=shop").status_code == 200
+    assert client.get("/p/shop/traces/").status_code == 200
+    assert client.get("/p/shop/sessions/").status_code == 200

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from telltale.lib import clock
+from telltale.projects import keeping
 from telltale.projects.access import project_page
 from telltale.projects.models import Project
 from traces.canonical.types import Kind, SpanFlag
@@ -77,6 +78,7 @@ def _answer(request: HttpRequest, project: Project, row: TraceRow) -> HttpRespon
     asked = span_id_of(query.get("span", ""))
     target = request.headers.get("HX-Target", "") if request.headers.get("HX-Request") == "true" else ""
     context: dict[str, Any] = {"project": project, "trace": row, "hex_id": row.hex_id}
+    context["text_ran_out"] = row.last_started_at < keeping.cutoff_of(project, keeping.TEXT, clock.now())
     if target == "span" and asked is not None:
         context |= _panel(project, row, asked, tab, keep)
         return _varies(render(request, "traces/_panel.html", context))

@@ -85,6 +85,8 @@ SETTINGS = (
     NavItem("settings/keys/", "API keys", "key"),
     NavItem("settings/prices/", "Prices", "cost"),
     NavItem("settings/masking/", "Masking", "shield"),
+    NavItem("settings/retention/", "Retention", "clock"),
+    NavItem("settings/exports/", "Export", "db", Role.ADMIN),
     NavItem("settings/forwarding/", "Forwarding", "link"),
     NavItem("settings/channels/", "Channels", "incident"),
     NavItem("settings/incidents/", "Incidents", "clock"),

@@ -8,6 +8,7 @@ from telltale.web import api_docs, pages
 from telltale.web.erasing.urls import page_patterns as erasing_patterns
 from telltale.web.front.page import front_page
 from telltale.web.inbox.page import inbox, inbox_act
+from telltale.web.keeping.urls import page_patterns as keeping_patterns
 from telltale.web.ops.page import ops, ops_job, ops_json
 
 urlpatterns = [
@@ -20,5 +21,6 @@ urlpatterns = [
     path("p/<slug:slug>/", front_page, name="project_home"),
     path("p/<slug:slug>/inbox/", inbox, name="inbox"),
     *erasing_patterns,
+    *keeping_patterns,
     path("p/<slug:slug>/inbox/act/", inbox_act, name="inbox_act"),
 ]

@@ -21,7 +21,7 @@ from telltale.jobs import work
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from telltale.lib.rows import list_leaves
-from telltale.projects.models import Project
+from telltale.projects.models import Project, StoredSize
 from telltale.rest import form
 from telltale.web.archive import reading
 from telltale.web.archive.files import Part, csv_cells, write_small
@@ -94,6 +94,9 @@ class _Maker:
         with raw_cursor() as cursor:
             self.leaves = ["traces_trace", *list_leaves(cursor, "traces_span")] if archive.user_id else []
         self.told: list[dict[str, Any]] = []
+        # About how many rows there are, as measured last; of one user nobody knows.
+        sizes = StoredSize.objects.filter(project=self.project).values_list("rows", flat=True)
+        self.total = None if archive.user_id else sum(sizes) or None
 
     def _find(self) -> None:
         """Find traces of the user in one more place where spans lie."""
@@ -208,7 +211,7 @@ class _Maker:
             said, number = orjson.dumps(self.told), self.cursor["part"]
             ArchiveChunk.objects.create(archive=self.archive, name=PARTS, number=number, data=said)
             self.told = []
-        self.run.step(cursor=self.cursor, progress=self.cursor["rows"])
+        self.run.step(cursor=self.cursor, progress=self.cursor["rows"], total=self.total)
 
     def finish(self) -> dict[str, Any]:
         """Write the manifest, and let go of what was found of the user."""

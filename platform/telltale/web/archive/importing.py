@@ -102,9 +102,11 @@ class _Files:
                 told = orjson.loads(file.read(MANIFEST_MAX))
             if told["telltale_archive"] != FORMAT:
                 raise BadArchive(f"Format {told['telltale_archive']!r} is not known here; this version reads {FORMAT}.")
+            for part in told["parts"]:
+                int(told["tables"][part["table"]]["cost_pico"]), int(told["tables"][part["table"]]["rows"])
             if not isinstance(told["source"], str) or not all(_is_part(part) for part in told["parts"]):
                 raise BadArchive("The manifest names files that no archive has.")
-        except (OSError, KeyError, TypeError, orjson.JSONDecodeError, tarfile.TarError) as error:
+        except (OSError, KeyError, TypeError, ValueError, AttributeError, tarfile.TarError) as error:
             raise BadArchive("There is no archive: its manifest.json is missing or cannot be read.") from error
         return dict(told)
 
@@ -114,8 +116,9 @@ class _Files:
 
 
 def _is_part(part: Any) -> bool:
-    name = part["name"]
-    return isinstance(name, str) and Path(name).name == name and isinstance(part["table"], str)
+    name, rows = part["name"], part["rows"]
+    is_named = isinstance(name, str) and Path(name).name == name and isinstance(part["table"], str)
+    return is_named and isinstance(rows, int) and isinstance(part["sha256"], str)
 
 
 @contextmanager
@@ -273,7 +276,7 @@ def _references(cursor: Cursor[Any], table: str) -> dict[str, str]:
     return {column: parent for column, parent in cursor.fetchall() if column != "project_id"}
 
 
-def _batches(file: IO[bytes]) -> Iterator[list[bytes]]:
+def _batches(file: IO[bytes] | gzip.GzipFile) -> Iterator[list[bytes]]:
     held: list[bytes] = []
     size = 0
     while line := file.readline(LINE_MAX):
