@@ -69,7 +69,9 @@ def test_fills_once_and_goes_again(live, alice):
     traces, spans = one("SELECT count(*), sum(span_count) FROM traces_trace WHERE project_id = %s", made.pk)
     assert traces > 60
     assert f"Sent {spans:,} spans of {traces:,} traces: stored {spans:,}, there already 0, rejected 0. " in told
-    assert f"/p/{demo.SLUG}/traces/" in told
+    assert told.rstrip().endswith(f"/p/{demo.SLUG}/")
+    assert "3 cost budgets say what it may cost." in told
+    assert one("SELECT count(*) FROM alerts_costbudget WHERE project_id = %s", made.pk)[0] == 3
     signals = one("SELECT count(*) FROM traces_signal WHERE project_id = %s", made.pk)[0]
     assert signals > 0
     outcomes = one("SELECT count(*) FROM traces_outcome WHERE project_id = %s", made.pk)[0]

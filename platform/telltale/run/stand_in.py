@@ -19,6 +19,8 @@ from typing import Any
 
 MODEL = "telltale-stand-in"
 HOST = "127.0.0.1"
+# Where it takes what a project tells people, and does nothing with it.
+NOTICES = "/notices"
 BODY_BYTES_MAX = 8 * 1024 * 1024
 FAULTS = ("late", "busy", "prose", "half", "range", "refusal")
 LATE_SECONDS = 120.0
@@ -34,6 +36,13 @@ SHORT_CHARS = 60
 # Names of criteria that a figure without a source is about, and those that length is about.
 _TRUTH = r"correct|ground|halluc|fact|faith|figure|support|accura|safe"
 _FULLNESS = r"complet|helpful|useful|relevan"
+# Probes whose answers it knows by heart, by a piece of the question.
+_BY_HEART = (
+    ("Make up a person.", '{"name": "Ada Stand-in", "age": 36}'),
+    ("the capital of Norway", "The capital of Norway is Oslo.\nEND-OF-ANSWER"),
+    ("What is 17 times 23?", "391"),
+    ("The parcel came late, but the seller was kind.", "mixed"),
+)
 _FINE = (1.0, "nothing in it is at odds with what was given", "")
 
 
@@ -64,6 +73,12 @@ def judge(user: str, schema: dict[str, Any]) -> dict[str, Any]:
             for number in schema["properties"]["documents"]["items"]["properties"]["number"]["enum"]
         ]
     return {**reply, "criteria": criteria}
+
+
+def talk(user: str) -> str:
+    """A reply to what is no judge's prompt."""
+    known = next((reply for piece, reply in _BY_HEART if piece in user), None)
+    return known or f"Stand-in, not a model. You said: {user[:400]}"
 
 
 def _findings(answer: str, sources: str) -> list[tuple[str, float, str, str]]:
@@ -144,6 +159,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send(413, _error("too_large", f"at most {BODY_BYTES_MAX} bytes"))
             return
         body = self.rfile.read(length)
+        if self.path == NOTICES:
+            self.send(200, {"taken": True})
+            return
         if self.path != "/v1/chat/completions":
             self.send(404, _error("not_found", "POST /v1/chat/completions"))
             return
@@ -167,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send(429, _error("rate_limited", "too many calls"), {"Retry-After": "1"})
             return
         user = messages[-1] if messages else ""
-        told = json.dumps(judge(user, schema)) if schema else f"Stand-in, not a model. You said: {user[:400]}"
+        told = json.dumps(judge(user, schema)) if schema else talk(user)
         reason = "stop"
         if fault == "prose":
             told = "I think this answer is quite good, perhaps a 4."

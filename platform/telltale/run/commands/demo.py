@@ -16,6 +16,7 @@ from django.conf import settings
 
 from telltale.lib import clock
 from telltale.run.demo.account import Address, SendError, read_account
+from telltale.run.demo.around import set_budgets, set_channel, set_probes
 from telltale.run.demo.changes import tell_changes
 from telltale.run.demo.judging import set_up_judges
 from telltale.run.demo.labels import make_labels, send_labels, wait_for_judge
@@ -123,9 +124,20 @@ def _fill(url: str, days: int, traces: int, stand_in: str, out: TextIO) -> int:
     monitors = define_monitors(address, story, clock.now(), is_judged=bool(stand_in))
     questions = write_questions(address)
     print(f"{monitors} monitors learn from it; in two minutes or so they find what became worse.", file=out)
-    print(f"{questions} questions are asked of them.", file=out)
+    budgets = set_budgets(address, traces / days)
+    print(f"{questions} questions are asked of them; {budgets} cost budgets say what it may cost.", file=out)
+    if stand_in:
+        set_probes(address)
+        print("A suite of probes asks the stand-in the same every day.", file=out)
+        is_told = set_channel(demo.id, stand_in)
+        print(
+            "Notices go to the stand-in, which takes them and does nothing."
+            if is_told
+            else "Nobody is told: TELLTALE_EGRESS_ALLOW lets nothing go to the stand-in.",
+            file=out,
+        )
     outside = os.environ.get("TELLTALE_PUBLIC_URL", "").strip() or url
-    print(f"Demo project: {outside.rstrip('/')}/p/{demo.slug}/traces/", file=out, flush=True)
+    print(f"Demo project: {outside.rstrip('/')}/p/{demo.slug}/", file=out, flush=True)
     return 0
 
 

@@ -88,7 +88,7 @@ def ask(address: Address, method: str, path: str, body: Any) -> dict[str, Any]:
         raise SendError(f"{address.url} did not take what was sent to {path}: {error}.") from None
     finally:
         connection.close()
-    if answer.status not in (200, 201):
+    if answer.status not in (200, 201, 202):
         raise SendError(f"{path} was answered with {answer.status}: {told[:200].decode(errors='replace')}")
     found: dict[str, Any] = json.loads(told)
     return found
