@@ -110,3 +110,47 @@ def test_a_starved_worker_ends_and_says_why(monkeypatch, caplog):
 
     assert codes == [70]
     assert "no task has come" in caplog.text
+
+
+def consumer_of(link):
+    return SimpleNamespace(consumer=SimpleNamespace(connection=link))
+
+
+def test_a_second_connection_to_the_broker_is_a_reason_to_start_anew(monkeypatch):
+    at = SimpleNamespace(now=1_000.0)
+    monkeypatch.setattr(starving.time, "monotonic", lambda: at.now)
+    first, second = SimpleNamespace(connected=True), SimpleNamespace(connected=True)
+    links = starving.Links()
+
+    assert not links.is_another(consumer_of(None), False)  # before there was any
+    assert not links.is_another(consumer_of(first), False)
+    assert not links.is_another(consumer_of(first), False)
+    assert not links.is_another(consumer_of(SimpleNamespace(connected=False)), False)  # away
+    assert not links.is_another(consumer_of(second), True)  # back, and tasks are under way
+    assert links.is_another(consumer_of(second), False)
+    at.now += starving.END_SECONDS
+    assert links.is_another(consumer_of(second), True)
+
+
+@pytest.mark.parametrize(("url", "codes"), [("amqp://broker", [70]), ("", [])])
+def test_a_worker_ends_where_its_broker_was_away_and_the_embedded_one_never_is(monkeypatch, settings, url, codes):
+    settings.TELLTALE_BROKER_URL = url
+    left = []
+
+    def leave(code):
+        left.append(code)
+        raise SystemExit(code)
+
+    monkeypatch.setattr(worker.os, "_exit", leave)
+    monkeypatch.setattr(worker.Links, "is_another", lambda self, worker, is_busy: True)
+    care = worker.CareThread(SimpleNamespace(pool=SimpleNamespace(apply_async=lambda *args: None)))
+    waits = iter((False, True))
+    monkeypatch.setattr(care._ending, "wait", lambda seconds: next(waits))
+
+    if codes:
+        with pytest.raises(SystemExit):
+            care.run()
+    else:
+        care.run()
+
+    assert left == codes
