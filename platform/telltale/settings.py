@@ -51,7 +51,15 @@ def _secret_key() -> str:
     return secrets.token_urlsafe(48)
 
 
+def _old_secret_keys() -> list[str]:
+    kept = TELLTALE_HOME / "secret_key.old"
+    told = [] if env("TELLTALE_SECRET_KEY") or not kept.exists() else kept.read_text().split()
+    return [*env_list("TELLTALE_OLD_SECRET_KEYS"), *told]
+
+
 SECRET_KEY = _secret_key()
+# Sessions signed and secrets sealed under them still hold: docs/operations.md ("Changing the secret key").
+SECRET_KEY_FALLBACKS = [key for key in _old_secret_keys() if key != SECRET_KEY]
 DEBUG = env_bool("TELLTALE_DEBUG", False)
 TELLTALE_BIND = env("TELLTALE_BIND", "127.0.0.1")
 TELLTALE_PORT = env_int("TELLTALE_PORT", 8000)

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -21,6 +22,7 @@ from telltale.run.postgres import Postgres
 from telltale.run.safety import unsafe_settings
 from telltale.run.supervisor import listen
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 NOBODY = Account("nobody", 65534, 65534)
 
 
@@ -154,7 +156,7 @@ def test_child_that_ignores_the_request_is_killed(place):
     assert not home.pid_file("web").exists()
 
 
-@pytest.mark.parametrize("value", ["tiny-key", "django-insecure-" + "x" * 40])
+@pytest.mark.parametrize("value", ["tiny-key", "django-insecure-" + "x" * 40, "a" * 64, "Password" + "0123456789" * 5])
 def test_known_secret_key_is_refused(monkeypatch, value):
     monkeypatch.setenv("TELLTALE_SECRET_KEY", value)
 
@@ -173,6 +175,34 @@ def test_debug_is_refused_where_other_machines_reach_it(monkeypatch):
     monkeypatch.setenv("TELLTALE_BIND", "0.0.0.0")
 
     assert len(unsafe_settings()) == 1
+
+
+def test_debug_is_refused_behind_a_public_address_and_weak_earlier_keys_too(monkeypatch):
+    monkeypatch.setenv("TELLTALE_DEBUG", "1")
+    monkeypatch.delenv("TELLTALE_SECRET_KEY", raising=False)
+    monkeypatch.setenv("TELLTALE_BIND", "127.0.0.1")
+    monkeypatch.setenv("TELLTALE_PUBLIC_URL", "http://localhost:8000")
+    assert unsafe_settings() == []
+
+    monkeypatch.setenv("TELLTALE_PUBLIC_URL", "https://telltale.example.com")
+    monkeypatch.setenv("TELLTALE_OLD_SECRET_KEYS", "s" * 70)
+
+    assert [found.split()[0] for found in unsafe_settings()] == ["TELLTALE_OLD_SECRET_KEYS", "TELLTALE_DEBUG"]
+
+
+@pytest.mark.parametrize("module", ["telltale.run.worker", "gunicorn"])
+def test_web_and_worker_do_not_start_with_a_known_key(tmp_path, module):
+    arguments = ["--config", "python:telltale.run.gunicorn_conf", "telltale.wsgi"] if module == "gunicorn" else []
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env={**os.environ, "TELLTALE_SECRET_KEY": "changeme" * 8, "TELLTALE_HOME": str(tmp_path),
+             "PYTHONPATH": f"{ROOT / 'platform'}:{ROOT}"},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+    assert done.returncode != 0
+    assert "TELLTALE_SECRET_KEY is known" in done.stdout + done.stderr
+    assert "changeme" not in done.stdout + done.stderr
 
 
 def test_port_that_is_no_number_is_named(monkeypatch):

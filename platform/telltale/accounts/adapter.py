@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
@@ -18,6 +18,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from telltale.accounts import throttle
 from telltale.accounts.models import User
+from telltale.lib import vault
 
 WRONG = "The e-mail address or the password is not right."
 TOO_MANY = "Too many tries. Wait 15 minutes, or reset your password."
@@ -100,13 +101,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     def encrypt(self, text: str) -> str:
         """Secrets of second factors are kept encrypted under a key derived from the installation's."""
-        return _fernet().encrypt(text.encode()).decode()
+        return fernet_of(settings.SECRET_KEY).encrypt(text.encode()).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
-        """The other way."""
-        return _fernet().decrypt(encrypted_text.encode()).decode()
+        """The other way, also where it was encrypted under an earlier key of the installation."""
+        opening = MultiFernet([fernet_of(key) for key in vault.secret_keys()])
+        return opening.decrypt(encrypted_text.encode()).decode()
 
 
-def _fernet() -> Fernet:
-    key = hashlib.sha256(b"telltale.mfa:" + settings.SECRET_KEY.encode()).digest()
-    return Fernet(base64.urlsafe_b64encode(key))
+def fernet_of(secret_key: str) -> Fernet:
+    """What encrypts second factors under this secret key."""
+    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"telltale.mfa:" + secret_key.encode()).digest()))

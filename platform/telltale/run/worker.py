@@ -8,12 +8,20 @@ from __future__ import annotations
 import os
 import sys
 
+from telltale.run.home import RunError
+from telltale.run.safety import refuse_unsafe_settings
+
 
 def main() -> int:
     """Run until SIGTERM; the exit code."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "telltale.settings")
     # The checks of Django are those of deploying: they import every page, which a worker never serves.
     os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
+    try:
+        refuse_unsafe_settings()
+    except RunError as error:
+        print(f"The worker does not start. {error}", file=sys.stderr)
+        return 1
     from telltale.celery import app
 
     app.worker_main(

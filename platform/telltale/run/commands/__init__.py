@@ -39,6 +39,8 @@ COMMANDS: dict[str, Command] = {
     "worker-alive": Command("exit 0 when this machine's worker shows life", "telltale.run.commands.worker_alive"),
     "stop": Command("stop what `run` started", "telltale.run.commands.stop", needs_django=False),
     "database-url": Command("print a DSN that psql accepts", "telltale.run.commands.database_url"),
+    "backup": Command("dump the database into a file, while everything runs", "telltale.run.commands.backup"),
+    "restore": Command("put a dump into the database", "telltale.run.commands.restore"),
     "change": Command("log a change of what a project runs, or list the newest", "telltale.run.commands.change"),
     "demo": Command("fill a project with made-up traffic, or remove it", "telltale.run.commands.demo"),
     "erase": Command("erase a trace, session or user, or remove a project", "telltale.run.commands.erase"),
@@ -50,6 +52,7 @@ COMMANDS: dict[str, Command] = {
     "provision": Command("make or update people, projects and keys", "telltale.run.commands.provision"),
     "roll-up": Command("how far roll-ups are behind; book everything anew", "telltale.run.commands.roll_up"),
     "reprice": Command("price again what is stored", "telltale.run.commands.reprice"),
+    "rotate-secrets": Command("seal anew what is sealed under earlier keys", "telltale.run.commands.rotate_secrets"),
     "stand-in": Command("serve a stand-in for a model", "telltale.run.commands.stand_in", needs_django=False),
     "search": Command("tell how the search index stands, or build it anew", "telltale.run.commands.search"),
 }
