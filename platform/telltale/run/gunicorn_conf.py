@@ -26,7 +26,8 @@ preload_app = True
 keepalive = 75
 # Below the 1,024 open files that many shells allow: an accept beyond them would end the worker.
 worker_connections = 800
-timeout = 60
+# A process whose main loop stands still is replaced; slow requests do not stop that loop.
+timeout = 40
 graceful_timeout = 3
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 # The product looks at X-Forwarded-* itself, by TELLTALE_TRUSTED_PROXIES.
