@@ -123,7 +123,7 @@ def started(keep: Path | None = None, environment: dict[str, str] | None = None)
     running = launch(parent / "home", environment)
     try:
         wait_ready(running)
-        running.dsn = database_url(running)
+        running.dsn = (environment or {}).get("TELLTALE_DATABASE_URL") or database_url(running)
         yield running
     finally:
         stop(running)
