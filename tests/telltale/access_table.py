@@ -267,6 +267,7 @@ REST: dict[str, dict[str, tuple[Role | None, str]]] = {
     "api/v1/keys/<str:key_id>": {"PATCH": CHANGE, "DELETE": CHANGE},
     "api/v1/members": {"GET": (VIEWER, "admin"), "POST": CHANGE},
     "api/v1/members/<str:member_id>": {"PATCH": CHANGE, "DELETE": CHANGE},
+    "api/v1/members/<str:member_id>/sessions": {"DELETE": CHANGE},
     "api/v1/invitations/<str:invitation_id>": {"DELETE": CHANGE},
     # Native ingest knows keys alone: no role of a person stands for a key.
     "api/v1/traces": {"GET": READ, "POST": (None, "ingest")},
@@ -505,7 +506,8 @@ REST: dict[str, dict[str, tuple[Role | None, str]]] = {
 
 # "ingest": POST with an ingest key alone. "open": for everybody. "own": for whoever is signed in, about themselves.
 # "rest-own": the same by REST, for people and for keys that read. "owner": for owners of the organisation of the
-# address; "rest-owner": the same by REST, where a key owns nothing.
+# address; "rest-owner": the same by REST, where a key owns nothing. "operator": for whoever operates the installation;
+# "rest-operator": the same by REST.
 OTHERS = {
     "^(?:api/public/otel/|otel/)?v1/traces/?$": "ingest",
     "^(?:api/public/otel/|otel/)?v1/logs/?$": "ingest",
@@ -543,11 +545,22 @@ OTHERS = {
     "organisations/new/": "own",
     "organisations/<slug:organisation_slug>/": "owner",
     "organisations/<slug:organisation_slug>/owners/<int:user_id>/": "owner",
+    "organisations/<slug:organisation_slug>/second-factor/": "owner",
+    "organisations/<slug:organisation_slug>/transfer/": "owner",
+    "organisations/<slug:organisation_slug>/audit/": "owner",
+    "audit/": "operator",
+    "api/v1/installation/audit": "rest-operator",
+    "organisations/<slug:organisation_slug>/people/<int:user_id>/sessions/": "owner",
+    "organisations/<slug:organisation_slug>/people/<int:user_id>/remove/": "owner",
     "join/<str:token>/": "open",
     "api/v1/projects": "rest-own",
     "api/v1/organisations": "rest-own",
     "api/v1/organisations/<str:organisation_slug>": "rest-owner",
     "api/v1/organisations/<str:organisation_slug>/owners/<str:user_id>": "rest-owner",
+    "api/v1/organisations/<str:organisation_slug>/people/<str:user_id>": "rest-owner",
+    "api/v1/organisations/<str:organisation_slug>/people/<str:user_id>/sessions": "rest-owner",
+    "api/v1/organisations/<str:organisation_slug>/transfer": "rest-owner",
+    "api/v1/organisations/<str:organisation_slug>/audit": "rest-owner",
     "api/schema/": "open",
     "api/docs/": "open",
     "": "own",

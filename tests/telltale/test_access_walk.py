@@ -13,6 +13,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.test import Client
 from django.urls import URLPattern, get_resolver
@@ -408,12 +410,36 @@ def _reviewed(project: Project, holder: Client, trace: bytes) -> tuple[str, int,
     return slug, item, answer.json()["review"]["id"]
 
 
-def ask(client: Client, method: str, path: str, slug: str = "") -> Any:
-    """An answer; REST addresses are asked about the project `slug`."""
+def ask(client: Client, method: str, path: str, slug: str = "", **headers: str) -> Any:
+    """An answer, with `.asked`: what it asked the database. REST addresses are asked about the project `slug`."""
+    asked: list[str] = []
+
+    def note(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
+        asked.append(sql if isinstance(sql, str) else sql.as_string())
+        return execute(sql, params, many, context)
+
     if path.startswith("/api/v1/"):
         path += f"?project={slug}"
-        return client.generic(method, path, b"{}" if method != "GET" else b"", content_type="application/json")
-    return client.get(path) if method == "GET" else client.post(path)
+    with connection.execute_wrapper(note):
+        if path.startswith("/api/v1/"):
+            body = b"{}" if method != "GET" else b""
+            answer: Any = client.generic(method, path, body, content_type="application/json", headers=headers)
+        else:
+            answer = client.get(path, headers=headers) if method == "GET" else client.post(path, headers=headers)
+    answer.asked = asked
+    return answer
+
+
+# What a refused request may write all the same: that a session or a key was used.
+VISITS = re.compile(
+    r'(?:INSERT INTO|UPDATE|DELETE FROM) "(?:django_session|usersessions_usersession|projects_apikey" SET "last_used)'
+)
+CHANGES = re.compile(r"^\s*(?:WITH\b.*\b)?(?:INSERT|UPDATE|DELETE|COPY|TRUNCATE|MERGE)\b", re.DOTALL)
+
+
+def written(answer: Any) -> list[str]:
+    """The statements of an answer that changed rows, besides the marks of a visit."""
+    return [sql[:200] for sql in answer.asked if CHANGES.match(sql) and not VISITS.match(sql)]
 
 
 def test_every_address_has_its_line_and_every_line_its_address() -> None:
@@ -610,13 +636,18 @@ def test_an_organisation_is_its_owners(world: SimpleNamespace, route: str) -> No
         assert ask(world.clients["alice"], method, ours).status_code in FINE | {404, 405}
 
 
+OWNERS_METHODS = {"sessions": ("DELETE",), "transfer": ("POST",), "audit": ("GET",)}
+
+
 @pytest.mark.parametrize("route", [route for route, kind in OTHERS.items() if kind == "rest-owner"])
 def test_an_organisation_is_its_owners_by_rest_too(world: SimpleNamespace, route: str) -> None:
     def asked(actor: str, method: str, path: str) -> Any:
         return world.clients[actor].generic(method, path, b"{}", content_type="application/json")
 
     ours, missing = world.ours.fill(route), world.missing.fill(route)
-    taken = ("PUT", "DELETE") if "owners" in route else ("GET", "PATCH")
+    taken = OWNERS_METHODS.get(route.rpartition("/")[2]) or (
+        ("PUT", "DELETE") if "owners" in route else ("DELETE",) if "people" in route else ("GET", "PATCH")
+    )
     for method in taken:
         for actor in ("charlie", "erin", "bob"):
             foreign, absent = asked(actor, method, ours), asked(actor, method, missing)
@@ -629,6 +660,22 @@ def test_an_organisation_is_its_owners_by_rest_too(world: SimpleNamespace, route
         assert asked("alice", method, ours).status_code in FINE | {404}
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - set(taken):
         assert asked("alice", method, ours).status_code == 405
+
+
+@pytest.mark.parametrize("route", [route for route, kind in OTHERS.items() if kind.endswith("operator")])
+def test_what_is_the_operators_is_not_there_for_others(world: SimpleNamespace, route: str) -> None:
+    operator = _signed_in(User.objects.create(email="operator@example.com", is_superuser=True))
+    is_rest = OTHERS[route].startswith("rest-")
+    path = "/" + route
+
+    assert operator.get(path).status_code == 200
+    for actor in ("alice", "charlie", "bob"):
+        assert world.clients[actor].get(path).status_code == 404, actor
+    for actor in ("own", "foreign", "revoked", "nobody"):
+        wanted = (401 if actor in ("nobody", "revoked") else 403) if is_rest else 302
+        assert world.clients[actor].get(path).status_code == wanted, actor
+    for actor in ("alice", "charlie", "nobody"):
+        assert world.clients[actor].post(path).status_code in {401, 404, 405, 302}, actor
 
 
 @pytest.mark.parametrize("route", [route for route, kind in OTHERS.items() if kind == "open"])
@@ -675,3 +722,54 @@ def test_looking_changes_nothing(world: SimpleNamespace, actor: str) -> None:
             ask(client, "GET", world.ours.fill(route), "shop")
 
     assert {name for name, digest in rows().items() if before[name] != digest} == set()
+
+
+def test_who_is_out_gets_what_nobody_gets(world: SimpleNamespace) -> None:
+    """A session past its time, a person whose account was closed, a member who was removed."""
+    late = _signed_in(world.people["bob"])
+    closed = _signed_in(User.objects.create(email="closed@example.com", is_active=False))
+    removed = _signed_in(User.objects.create(email="removed@example.com"))
+    held = late.session
+    held["began_at"] = held["seen_at"] = (clock.now() - timedelta(days=30)).isoformat()
+    held.save()
+    kept = Session.objects.get(pk=held.session_key)
+
+    wrong = []
+    for route in sorted(REST):
+        path = world.ours.fill(route)
+        for method, (weakest, _) in REST[route].items():
+            is_first = method == next(iter(REST[route]))
+            clients = {"late": (late, 401), "closed": (closed, 401)} if is_first else {}
+            clients |= {"removed": (removed, 401 if weakest is None else 404)}
+            for name, (client, wanted) in clients.items():
+                answer = ask(client, method, path, "shop")
+                if answer.status_code != wanted or written(answer):
+                    wrong.append((name, method, route, answer.status_code, written(answer)))
+    for route, methods in sorted(PAGES.items()):
+        path = world.ours.fill(route)
+        method = "POST" if methods[0] is None else "GET"
+        kept.save()  # the request before ended it on the server
+        late.cookies[settings.SESSION_COOKIE_NAME] = kept.pk
+        for name, client, wanted in (("late", late, 302), ("closed", closed, 302), ("removed", removed, 404)):
+            answer = ask(client, method, path)
+            if answer.status_code != wanted or (wanted == 302 and not answer.url.startswith("/accounts/login/")):
+                wrong.append((name, method, route, answer.status_code))
+
+    assert wrong == []
+
+
+def test_fragments_and_files_are_as_closed_as_their_pages(world: SimpleNamespace) -> None:
+    wrong = []
+    for route, (weakest, _) in sorted(PAGES.items()):
+        if weakest is None:
+            continue
+        fragment, there = {"HX-Request": "true"}, world.ours.fill(route) + "?format=csv"
+        nobody = ask(world.clients["nobody"], "GET", there, **fragment)
+        foreign = ask(world.clients["charlie"], "GET", there, **fragment)
+        absent = ask(world.clients["charlie"], "GET", world.missing.fill(route) + "?format=csv", **fragment)
+        if nobody.status_code != 401 or not nobody.headers["HX-Redirect"].startswith("/accounts/login/"):
+            wrong.append(("nobody", route, nobody.status_code))
+        if foreign.status_code != 404 or masked(foreign, world.ours) != masked(absent, world.missing):
+            wrong.append(("charlie", route, foreign.status_code))
+
+    assert wrong == []

@@ -128,8 +128,8 @@ def test_a_page_of_a_known_session_writes_nothing(house, django_assert_num_queri
     client = log_in(house)
     client.get("/projects/new/")
 
-    # session, person, organisations
-    with django_assert_num_queries(3) as queries:
+    # session, person, whether a second factor is asked for and lacking, organisations
+    with django_assert_num_queries(4) as queries:
         client.get("/projects/new/")
 
     assert all(query["sql"].startswith("SELECT") for query in queries.captured_queries)

@@ -61,6 +61,6 @@ def test_the_export_holds_no_formulas(house):
 
     answer = house.sign_in("erin").get(PAGE, {"format": "csv"})
 
-    rows = list(csv.DictReader(io.StringIO(answer.content.decode())))
+    rows = list(csv.DictReader(io.StringIO(answer.getvalue().decode())))
     assert answer.headers["Content-Disposition"] == 'attachment; filename="audit-shop.csv"'
     assert (rows[0]["actor"], rows[0]["target"], rows[0]["changes"]) == ("'=cmd()", "'@x", "role:  -> viewer")

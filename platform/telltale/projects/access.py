@@ -70,6 +70,13 @@ class RoleLacking(PermissionDenied):
         self.has = has
 
 
+class SecondFactorLacking(PermissionDenied):
+    """An organisation of this person asks for a second factor, and they have none: first that, then anything else."""
+
+    def __init__(self) -> None:
+        super().__init__("Your organisation asks for a second factor. Set one up under Your account first.")
+
+
 def is_at_least(role: Role | None, needed: Role) -> bool:
     """Whether `role` reaches `needed`; nobody's role never does."""
     return role is not None and RANK[role] >= RANK[needed]
@@ -98,7 +105,7 @@ def roles_that_may(act: str) -> tuple[Role, ...]:
 
 # The ORM takes 2 ms to put this question together, and every page asks it twice (the page's project, the switcher).
 _YOURS = """
-    SELECT {columns}, CASE WHEN w.id IS NULL THEN m.role ELSE 'owner' END
+    SELECT {columns}, CASE WHEN w.id IS NULL THEN m.role ELSE 'owner' END, {lacks_factor}
     FROM projects_project AS p
     JOIN accounts_organisation AS o ON o.id = p.organisation_id
     LEFT JOIN projects_projectmember AS m ON m.project_id = p.id AND m.user_id = %(user)s
@@ -106,6 +113,24 @@ _YOURS = """
         ON w.organisation_id = p.organisation_id AND w.user_id = %(user)s AND w.is_owner
     WHERE (m.id IS NOT NULL OR w.id IS NOT NULL) AND {condition}
     ORDER BY p.name
+"""
+
+
+# Asked with the question above, once for all rows: who is in an organisation that wants a second factor, and has none.
+_LACKS_FACTOR = """
+    (
+        EXISTS (
+            SELECT FROM accounts_organisation AS wants WHERE wants.requires_second_factor AND (
+                EXISTS (
+                    SELECT FROM accounts_organisationmember AS of
+                    WHERE of.organisation_id = wants.id AND of.user_id = %(user)s
+                ) OR EXISTS (
+                    SELECT FROM projects_projectmember AS of JOIN projects_project AS its ON its.id = of.project_id
+                    WHERE its.organisation_id = wants.id AND of.user_id = %(user)s
+                )
+            )
+        ) AND NOT EXISTS (SELECT FROM mfa_authenticator AS f WHERE f.user_id = %(user)s AND f.type = 'totp')
+    )
 """
 
 
@@ -149,7 +174,10 @@ def get_project_for(user: Person, slug: str, at_least: Role = Role.VIEWER) -> Pr
 
 
 def _yours(user: Person, condition: str, params: dict[str, Any]) -> list[Project]:
-    """The projects that `user` is a member of, or owns through the organisation; none for somebody unknown."""
+    """The projects that `user` is a member of, or owns through the organisation; none for somebody unknown.
+
+    SecondFactorLacking where there are some, and an organisation of theirs wants a second factor they do not have.
+    """
     if not user.is_authenticated or not user.is_active:
         return []
     fields, others = _columns()
@@ -157,11 +185,13 @@ def _yours(user: Person, condition: str, params: dict[str, Any]) -> list[Project
     with connection.cursor() as cursor:
         cursor.execute(query, params | {"user": user.pk})
         rows = cursor.fetchall()
+    if rows and rows[0][-1]:
+        raise SecondFactorLacking
     found = []
     for row in rows:
         project = _made(Project, fields, row[: len(fields)])
-        project.organisation = _made(Organisation, others, row[len(fields) : -1])
-        project.your_role = Role(row[-1])
+        project.organisation = _made(Organisation, others, row[len(fields) : -2])
+        project.your_role = Role(row[-2])
         found.append(project)
     return found
 
@@ -175,7 +205,7 @@ def _columns() -> tuple[tuple[Field[Any, Any], ...], tuple[Field[Any, Any], ...]
 def _yours_query(condition: str) -> str:
     fields, others = _columns()
     columns = [*(f'p."{field.column}"' for field in fields), *(f'o."{field.column}"' for field in others)]
-    return _YOURS.format(columns=", ".join(columns), condition=condition)
+    return _YOURS.format(columns=", ".join(columns), condition=condition, lacks_factor=_LACKS_FACTOR)
 
 
 @cache
@@ -214,21 +244,42 @@ def get_invitation_for(user: Person, slug: str, invitation_id: int, at_least: Ro
     )
 
 
+def lacks_second_factor(user: Person) -> bool:
+    """Whether `user` is in an organisation that asks for a second factor, and has none."""
+    if not user.is_authenticated:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {_LACKS_FACTOR}", {"user": user.pk})
+        return bool(cursor.fetchone()[0])
+
+
 def get_organisation_for(user: Person, slug: str) -> Organisation:
-    """One organisation, for its owners; everybody else gets Http404."""
+    """One organisation, for its owners; everybody else gets Http404. SecondFactorLacking as `get_project_for`."""
     if not user.is_authenticated:
         raise Http404
-    return _one(
+    found = _one(
         Organisation.objects.filter(
             Exists(OrganisationMember.objects.filter(organisation=OuterRef("pk"), user=user, is_owner=True)), slug=slug
         ).first()
     )
+    if lacks_second_factor(user):
+        raise SecondFactorLacking
+    return found
+
+
+def get_person_for(user: Person, slug: str, user_id: int) -> OrganisationMember:
+    """One person of an organisation, for its owners."""
+    organisation = get_organisation_for(user, slug)
+    people = OrganisationMember.objects.select_related("user", "organisation")
+    return _one(people.filter(organisation=organisation, user_id=user_id).first())
 
 
 def owned_organisations(user: Person) -> list[Organisation]:
-    """The organisations `user` owns, by name."""
+    """The organisations `user` owns, by name. SecondFactorLacking as `get_project_for`."""
     if not user.is_authenticated:
         return []
+    if lacks_second_factor(user):
+        raise SecondFactorLacking
     return list(Organisation.objects.filter(members__user=user, members__is_owner=True).order_by("name"))
 
 

@@ -143,6 +143,7 @@ class KeyShape(serializers.Serializer[Any]):
     created_by = serializers.CharField()
     last_used_at = serializers.DateTimeField(allow_null=True)
     revoked_at = serializers.DateTimeField(allow_null=True)
+    is_unused = serializers.BooleanField(help_text="Alive, and not used for 90 days.")
     spans_a_second = serializers.IntegerField(allow_null=True, help_text="Null: as the installation says.")
     origins = serializers.ListField(child=serializers.CharField(), help_text="Pages that may use it from a browser.")
 
@@ -307,11 +308,16 @@ class MemberView(ProjectView):
         return Response(status=204)
 
     def _member(self, member_id: str) -> ProjectMember:
-        row = row_id(member_id)
-        member = ProjectMember.objects.filter(project=self.project, pk=row).select_related("user", "project").first()
+        member = member_of(self.project, member_id)
         if member is None:
             raise not_found()
         return member
+
+
+def member_of(project: Project, member_id: str) -> ProjectMember | None:
+    """The membership of this id, where it is one of `project`."""
+    members = ProjectMember.objects.select_related("user", "project")
+    return members.filter(project=project, pk=row_id(member_id)).first()
 
 
 class InvitationView(ProjectView):
@@ -356,6 +362,7 @@ def key_json(row: read.KeyRow) -> dict[str, Any]:
         "created_by": row.created_by,
         "last_used_at": form.moment(row.last_used_at),
         "revoked_at": form.moment(row.revoked_at),
+        "is_unused": row.is_unused,
         "spans_a_second": row.spans_a_second,
         "origins": list(row.origins),
     }

@@ -25,7 +25,7 @@ from telltale.rest import shapes
 from telltale.rest.auth import BrowserAuthentication, KeyAuthentication
 from telltale.rest.body import JsonOnly, JsonParser, JsonRenderer, checked
 from telltale.rest.params import check_names, row_id
-from telltale.rest.problems import FieldError, Problem, not_found
+from telltale.rest.problems import FieldError, Problem, bad_field, not_found
 
 
 class ListedShape(serializers.Serializer[Any]):
@@ -64,11 +64,20 @@ class OrganisationBody(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=120)
 
 
+class OrganisationChangeBody(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=120, required=False)
+    requires_second_factor = serializers.BooleanField(
+        required=False, help_text="Whoever is in it sets up a second factor before anything else opens."
+    )
+
+
 class PersonShape(serializers.Serializer[Any]):
     user_id = serializers.IntegerField()
     name = serializers.CharField()
     email = serializers.CharField()
     is_owner = serializers.BooleanField()
+    has_second_factor = serializers.BooleanField()
+    sessions = serializers.IntegerField(help_text="In how many places the person is signed in.")
 
 
 class PlaceShape(serializers.Serializer[Any]):
@@ -77,6 +86,7 @@ class PlaceShape(serializers.Serializer[Any]):
 
 
 class WholeOrganisationShape(OrganisationShape):
+    requires_second_factor = serializers.BooleanField()
     people = PersonShape(many=True)
     projects = PlaceShape(many=True)
 
@@ -96,6 +106,10 @@ class AskerView(APIView):
         super().initial(request, *args, **kwargs)
         if not request.user or not request.user.is_authenticated:
             self.permission_denied(request)
+        self.check_query(request)
+
+    def check_query(self, request: Request) -> None:
+        """400 for a query parameter that is not known here."""
         check_names(request.query_params, ())
 
     @property
@@ -155,16 +169,25 @@ class OrganisationView(AskerView):
         return Response(organisation_json(get_organisation_for(self.person, organisation_slug)))
 
     @shapes.describe(
-        "Rename an organisation",
+        "Change an organisation",
         WholeOrganisationShape,
         tag="Project",
-        body=OrganisationBody,
-        detail="Its slug stays, so addresses go on working.",
+        body=OrganisationChangeBody,
+        detail="Its slug stays, so addresses go on working. Asking for a second factor needs one of your own.",
+        problems={409: "You have no second factor yourself."},
     )
     def patch(self, request: Request, organisation_slug: str) -> Response:
         organisation = get_organisation_for(self.person, organisation_slug)
-        body = checked(OrganisationBody, request)
-        write.rename_organisation(organisation, body["name"], request=request._request)
+        body = checked(OrganisationChangeBody, request)
+        if not body:
+            raise bad_field("name", "or requires_second_factor is required", limit="at least one of the two")
+        if (asked := body.get("requires_second_factor")) is not None:
+            try:
+                write.ask_second_factor(organisation, asked, by=self.person, request=request._request)
+            except write.Refused as refusal:
+                raise Problem(409, str(refusal), FieldError("requires_second_factor", str(refusal))) from None
+        if "name" in body and body["name"] != organisation.name:
+            write.rename_organisation(organisation, body["name"], request=request._request)
         organisation.refresh_from_db()
         return Response(organisation_json(organisation))
 
@@ -197,7 +220,10 @@ class OwnerView(AskerView):
             raise Problem(
                 409, str(refusal), FieldError("is_owner", str(refusal), "one owner at least", is_owner)
             ) from None
-        return Response(asdict(read.person_row(found.user, is_owner)))
+        row = read.find_person(organisation, found.user)
+        if row is None:
+            raise not_found()
+        return Response(asdict(row))
 
 
 def organisation_json(organisation: Organisation) -> dict[str, Any]:
@@ -205,6 +231,7 @@ def organisation_json(organisation: Organisation) -> dict[str, Any]:
     return {
         "slug": organisation.slug,
         "name": organisation.name,
+        "requires_second_factor": organisation.requires_second_factor,
         "people": [asdict(row) for row in read.list_people(organisation)],
         "projects": list(organisation.projects.order_by("name").values("slug", "name")),
     }

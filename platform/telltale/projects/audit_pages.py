@@ -1,59 +1,169 @@
-"""The audit log of a project, for its admins: a page with filters, and the same as CSV."""
+"""The audit log of a project, an organisation or the installation: a page with filters, and the same as a file."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from telltale.audit.read import AuditRow, list_actions, list_entries
-from telltale.projects.access import project_page
+from telltale.audit.read import AuditFilter, AuditRow, each_entry, find_entries, list_actions
+from telltale.projects.access import get_organisation_for, project_page
 from telltale.projects.models import Project, Role
 
-EXPORT_MAX = 10_000
+FILE_TYPES = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson; charset=utf-8"}
+COLUMNS = ("id", "at", "project", "actor", "action", "target", "outcome", "address", "changes")
 # A spreadsheet takes these at the start of a cell for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_TEXTS = {"action": 64, "actor": 254, "target": 254, "outcome": 16}
+_DAYS = ("from", "to")
 
 
 @require_http_methods(["GET", "HEAD"])
 @project_page(Role.ADMIN)
-def audit(request: HttpRequest, project: Project) -> HttpResponse:
+def audit(request: HttpRequest, project: Project) -> HttpResponseBase:
     """Who did what to this project."""
-    action, actor = request.GET.get("action", "")[:64], request.GET.get("actor", "").replace("\0", "")[:254]
-    action = action if action in (known := list_actions(project.pk)) else ""
-    if request.GET.get("format") == "csv":
-        return _csv(project, list_entries(project.pk, action=action, actor=actor, size=EXPORT_MAX).rows)
-    page = list_entries(project.pk, action=action, actor=actor, before=_id(request.GET.get("before", "")))
-    kept = {name: value for name, value in (("action", action), ("actor", actor)) if value}
-    context = {
-        "project": project,
-        "rows": page.rows,
-        "actions": known,
-        "action": action,
-        "actor": actor,
-        "older": "?" + urlencode({**kept, "before": page.older}) if page.older else "",
-        "newest": "?" + urlencode(kept) if request.GET.get("before") else "",
-        "csv": "?" + urlencode({**kept, "format": "csv"}),
+    whole = AuditFilter(project_id=project.pk)
+    context = {"project": project, "shell_page": "projects/_settings.html", "of": "project", "whose": project.name}
+    return _answer(request, whole, context, project.slug)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD"])
+def organisation_audit(request: HttpRequest, organisation_slug: str) -> HttpResponseBase:
+    """Who did what to an organisation and its projects, for its owners."""
+    found = get_organisation_for(request.user, organisation_slug)
+    whole = AuditFilter(organisation_id=found.pk)
+    context = {"organisation": found, "shell_page": "projects/_audit_shell.html", "of": "organisation"}
+    return _answer(request, whole, context | {"whose": found.name}, found.slug)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD"])
+def installation_audit(request: HttpRequest) -> HttpResponseBase:
+    """Who did what on this server, for whoever operates it; to everybody else it is not there."""
+    if not request.user.is_superuser:
+        raise Http404
+    context = {"shell_page": "projects/_audit_shell.html", "of": "installation", "whose": "this server"}
+    return _answer(request, AuditFilter(), context, "installation")
+
+
+def _answer(request: HttpRequest, whole: AuditFilter, context: dict[str, Any], name: str) -> HttpResponseBase:
+    known = list_actions(whole)
+    kinds = sorted({action.split(".", 1)[0] for action in known if "." in action})
+    asked = {key: request.GET.get(key, "").replace("\0", "")[:most] for key, most in _TEXTS.items()}
+    asked["action"] = asked["action"] if asked["action"] in {*known, *kinds} else ""
+    days = {key: day for key in _DAYS if (day := _day(request.GET.get(key, "")))}
+    wanted = replace(
+        whole,
+        action=asked["action"],
+        actor=asked["actor"],
+        target=asked["target"],
+        outcome=asked["outcome"],
+        start=_midnight(days.get("from")),
+        end=_midnight(days["to"] + timedelta(days=1)) if "to" in days else None,
+    )
+    kept = {key: value for key, value in asked.items() if value} | {key: str(day) for key, day in days.items()}
+    kind = request.GET.get("format", "")
+    if kind in FILE_TYPES:
+        return _file(request, wanted, kind, name)
+    page = find_entries(wanted, before=_id(request.GET.get("before", "")))
+    return render(
+        request,
+        "projects/audit.html",
+        {
+            **context,
+            "rows": page.rows,
+            "names": slugs_of(page.rows) if whole.project_id is None else {},
+            "actions": known,
+            "kinds": kinds,
+            "asked": asked | {"from_day": kept.get("from", ""), "to_day": kept.get("to", "")},
+            "is_narrowed": bool(kept),
+            "older": "?" + urlencode({**kept, "before": page.older}) if page.older else "",
+            "newest": "?" + urlencode(kept) if request.GET.get("before") else "",
+            "csv": "?" + urlencode({**kept, "format": "csv"}),
+            "ndjson": "?" + urlencode({**kept, "format": "ndjson"}),
+        },
+    )
+
+
+def _file(request: HttpRequest, wanted: AuditFilter, kind: str, name: str) -> HttpResponseBase:
+    """The entries as a file, streamed."""
+    response: HttpResponseBase = HttpResponse(content_type=FILE_TYPES[kind])
+    if request.method != "HEAD":
+        lines = _csv(wanted) if kind == "csv" else _ndjson(wanted)
+        response = StreamingHttpResponse(lines, content_type=FILE_TYPES[kind])
+    response.headers["Content-Disposition"] = f'attachment; filename="audit-{name}.{kind}"'
+    return response
+
+
+def _csv(wanted: AuditFilter) -> Iterator[bytes]:
+    yield (",".join(COLUMNS) + "\r\n").encode()
+    for rows in _pieces(wanted):
+        out = io.StringIO()
+        writer = csv.writer(out)
+        slugs = slugs_of(rows)
+        for row in rows:
+            changes = "; ".join(f"{name}: {before} -> {after}" for name, before, after in row.changes)
+            cells = [str(row.id), row.at.isoformat(), slugs.get(row.project_id or 0, ""), row.actor, row.action]
+            cells += [row.target, row.outcome, row.address, changes]
+            writer.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
+        yield out.getvalue().encode()
+
+
+def _ndjson(wanted: AuditFilter) -> Iterator[bytes]:
+    for rows in _pieces(wanted):
+        slugs = slugs_of(rows)
+        yield "".join(json.dumps(entry_json(row, slugs), ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def _pieces(wanted: AuditFilter) -> Iterator[tuple[AuditRow, ...]]:
+    held: list[AuditRow] = []
+    for row in each_entry(wanted):
+        held.append(row)
+        if len(held) == 500:
+            yield tuple(held)
+            held = []
+    if held:
+        yield tuple(held)
+
+
+def entry_json(row: AuditRow, slugs: dict[int, str]) -> dict[str, Any]:
+    """An entry as a file and REST hold it."""
+    told = asdict(row) | {
+        "at": row.at.isoformat(),
+        "project": slugs.get(row.project_id or 0),
+        "changes": [{"name": name, "before": before, "after": after} for name, before, after in row.changes],
     }
-    return render(request, "projects/audit.html", context)
+    del told["project_id"]
+    return told
+
+
+def slugs_of(rows: tuple[AuditRow, ...]) -> dict[int, str]:
+    """The slugs of the projects that entries are of, as far as they are still there."""
+    wanted = {row.project_id for row in rows if row.project_id is not None}
+    return dict(Project.objects.filter(pk__in=wanted).values_list("pk", "slug")) if wanted else {}
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if len(text) == 10 and "1970" <= text[:4] <= "2200" else None
+    except ValueError:
+        return None
+
+
+def _midnight(day: date | None) -> datetime | None:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC) if day else None
 
 
 def _id(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
-
-
-def _csv(project: Project, rows: tuple[AuditRow, ...]) -> HttpResponse:
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(["at", "actor", "action", "target", "outcome", "address", "changes"])
-    for row in rows:
-        changes = "; ".join(f"{name}: {before} -> {after}" for name, before, after in row.changes)
-        cells = [row.at.isoformat(), row.actor, row.action, row.target, row.outcome, row.address, changes]
-        writer.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
-    response = HttpResponse(out.getvalue(), content_type="text/csv; charset=utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="audit-{project.slug}.csv"'
-    return response

@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 
 from django import forms
 
-from telltale.accounts.models import Organisation
+from telltale.accounts.models import Organisation, OrganisationMember, User
 from telltale.projects.keys import RATE_MAX, SCOPES, check_origins
 from telltale.projects.models import Project, Role
 from telltale.projects.origins import ORIGIN_CHARS_MAX, ORIGINS_MAX, OriginRefused, read_origins
@@ -237,6 +237,31 @@ class KeyForm(OriginsForm):
         except ValueError as error:
             self.add_error("origins", f"{error}"[:1].upper() + f"{error}"[1:] + ".")
         return data
+
+
+class PersonField(forms.ModelChoiceField):  # type: ignore[type-arg] # it takes none while running
+    """Somebody of an organisation, by name and address."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return f"{obj.user} ({obj.user.email})"
+
+
+class TransferForm(forms.Form):
+    """To whom an organisation's ownership goes."""
+
+    to = PersonField(
+        OrganisationMember.objects.none(), label="New owner", empty_label="Choose somebody of the organisation"
+    )
+    stays = forms.BooleanField(
+        label="Stay as admin of its projects", required=False, initial=True, help_text="Else you leave them."
+    )
+
+    def __init__(self, *args: Any, organisation: Organisation, giver: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choice = self.fields["to"]
+        assert isinstance(choice, forms.ModelChoiceField)  # noqa: S101
+        people = OrganisationMember.objects.filter(organisation=organisation, user__is_active=True)
+        choice.queryset = people.exclude(user=giver).select_related("user").order_by("user__email")
 
 
 class OrganisationForm(forms.Form):

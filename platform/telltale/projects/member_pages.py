@@ -179,10 +179,12 @@ def organisation(request: HttpRequest, organisation_slug: str) -> HttpResponse:
         write.rename_organisation(found, form.cleaned_data["name"], request=request)
         messages.success(request, "The name is saved.")
         return redirect("organisation", organisation_slug=found.slug)
+    people = read.list_people(found)
     context = {
         "organisation": found,
         "form": form,
-        "people": read.list_people(found),
+        "people": people,
+        "lacking": sum(not row.has_second_factor for row in people),
         "projects": found.projects.order_by("name"),
         "me": request.user,
     }

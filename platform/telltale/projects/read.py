@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
-from django.db.models import Max
+from django.db.models import Count, Max
 
 from telltale.accounts.models import Organisation, OrganisationMember, User
 from telltale.lib import clock
@@ -35,6 +36,8 @@ class PersonRow:
     name: str
     email: str
     is_owner: bool
+    has_second_factor: bool
+    sessions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +92,25 @@ def list_members(project: Project) -> list[MemberRow]:
 def list_people(organisation: Organisation) -> list[PersonRow]:
     """The people of an organisation: owners first, then by address."""
     rows = organisation.members.select_related("user").order_by("-is_owner", "user__email")
-    return [person_row(row.user, row.is_owner) for row in rows]
+    held = {row.user_id: row for row in rows}
+    factors = set(
+        Authenticator.objects.filter(user__in=held, type=Authenticator.Type.TOTP).values_list("user_id", flat=True)
+    )
+    counts = dict(UserSession.objects.filter(user__in=held).values_list("user_id").annotate(Count("pk")))
+    return [
+        PersonRow(row.user_id, str(row.user), row.user.email, row.is_owner, row.user_id in factors, counts.get(pk, 0))
+        for pk, row in held.items()
+    ]
 
 
-def person_row(user: User, is_owner: bool) -> PersonRow:
-    """A person of an organisation as a value."""
-    return PersonRow(user.pk, str(user), user.email, is_owner)
+def find_person(organisation: Organisation, user: User) -> PersonRow | None:
+    """One person of an organisation as a value."""
+    return next((row for row in list_people(organisation) if row.user_id == user.pk), None)
+
+
+def has_second_factor(user: User) -> bool:
+    """Whether `user` signs in with a code besides the password."""
+    return bool(Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists())
 
 
 def list_invitations(project: Project) -> list[Invitation]:

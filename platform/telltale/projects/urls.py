@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from telltale.projects import audit_pages, member_pages, pages
+from telltale.projects import audit_pages, member_pages, pages, people_pages
 
 urlpatterns = [
     path("projects/new/", member_pages.project_new, name="project_new"),
@@ -14,6 +14,24 @@ urlpatterns = [
         "organisations/<slug:organisation_slug>/owners/<int:user_id>/",
         member_pages.organisation_owner,
         name="organisation_owner",
+    ),
+    path(
+        "organisations/<slug:organisation_slug>/second-factor/",
+        people_pages.second_factor,
+        name="organisation_second_factor",
+    ),
+    path("organisations/<slug:organisation_slug>/audit/", audit_pages.organisation_audit, name="organisation_audit"),
+    path("audit/", audit_pages.installation_audit, name="installation_audit"),
+    path("organisations/<slug:organisation_slug>/transfer/", people_pages.transfer, name="organisation_transfer"),
+    path(
+        "organisations/<slug:organisation_slug>/people/<int:user_id>/sessions/",
+        people_pages.person_sessions,
+        name="organisation_person_sessions",
+    ),
+    path(
+        "organisations/<slug:organisation_slug>/people/<int:user_id>/remove/",
+        people_pages.person_remove,
+        name="organisation_person_remove",
     ),
     path("join/<str:token>/", member_pages.join, name="join"),
     path("p/<slug:slug>/welcome/", pages.welcome, name="project_welcome"),
@@ -30,6 +48,11 @@ urlpatterns = [
         "p/<slug:slug>/settings/members/<int:member_id>/remove/",
         member_pages.member_remove,
         name="project_member_remove",
+    ),
+    path(
+        "p/<slug:slug>/settings/members/<int:member_id>/sessions/",
+        people_pages.member_sessions,
+        name="project_member_sessions",
     ),
     path(
         "p/<slug:slug>/settings/invitations/<int:invitation_id>/withdraw/",

@@ -12,10 +12,11 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils.text import slugify
 
+from telltale.accounts import sessions
 from telltale.accounts.models import Organisation, OrganisationMember, User
 from telltale.audit.log import record, record_in
 from telltale.lib import clock
-from telltale.projects import keys
+from telltale.projects import keys, read
 from telltale.projects.models import ApiKey, Invitation, Project, ProjectMember, Role
 from telltale.projects.origins import read_origins
 
@@ -98,6 +99,106 @@ def set_owner(organisation: Organisation, user: User, is_owner: bool, *, request
             before={"is_owner": not is_owner},
             after={"is_owner": is_owner},
         )
+
+
+def transfer_ownership(
+    organisation: Organisation, to: User, *, by: User, stays: bool, request: HttpRequest | None = None
+) -> None:
+    """Make `to` the owner in place of `by`, who `stays` as admin of every project, or leaves them.
+
+    Refused where `by` is no owner any more, or `to` is nobody of the organisation, closed, or the same person.
+    """
+    with transaction.atomic():
+        people = OrganisationMember.objects.select_for_update().filter(organisation=organisation)
+        held = {row.user_id: row for row in people.select_related("user")}
+        giver, taker = held.get(by.pk), held.get(to.pk)
+        if giver is None or not giver.is_owner:
+            raise Refused("You are no owner of this organisation any more.")
+        if taker is None or to.pk == by.pk or not taker.user.is_active:
+            raise Refused("Choose another person of this organisation.")
+        OrganisationMember.objects.filter(pk=taker.pk).update(is_owner=True)
+        OrganisationMember.objects.filter(pk=giver.pk).update(is_owner=False)
+        if stays:
+            for project in Project.objects.filter(organisation=organisation):
+                ProjectMember.objects.update_or_create(project=project, user=by, defaults={"role": Role.ADMIN})
+        record(
+            "organisation.transfer",
+            request=request,
+            organisation_id=organisation.pk,
+            target=to.email,
+            before={"owner": by.email},
+            after={"owner": to.email, "stays_as_admin": stays},
+        )
+
+
+def ask_second_factor(organisation: Organisation, is_asked: bool, *, by: User, request: HttpRequest) -> bool:
+    """Ask everybody of the organisation for a second factor, or no longer; False where it is so already.
+
+    Refused where `by` has none: whoever asks would be shut out first.
+    """
+    if is_asked and not read.has_second_factor(by):
+        raise Refused("Set up a second factor for yourself first; then you can ask it of everybody.")
+    with transaction.atomic():
+        changed = Organisation.objects.filter(pk=organisation.pk, requires_second_factor=not is_asked).update(
+            requires_second_factor=is_asked
+        )
+        if changed:
+            record(
+                "organisation.second_factor",
+                request=request,
+                organisation_id=organisation.pk,
+                target=organisation.name,
+                before={"requires_second_factor": not is_asked},
+                after={"requires_second_factor": is_asked},
+            )
+    return bool(changed)
+
+
+def remove_person(person: OrganisationMember, *, request: HttpRequest | None = None) -> None:
+    """The person can open nothing of the organisation any more. Refused for its only owner."""
+    organisation = person.organisation
+    with transaction.atomic():
+        owners = set(
+            OrganisationMember.objects.select_for_update()
+            .filter(organisation=organisation, is_owner=True)
+            .values_list("user_id", flat=True)
+        )
+        if owners <= {person.user_id}:
+            raise Refused("An organisation needs an owner. Name another one first.")
+        left = ProjectMember.objects.filter(project__organisation=organisation, user=person.user_id)
+        held = [f"{member.project.slug} ({member.role})" for member in left.select_related("project")]
+        left.delete()
+        OrganisationMember.objects.filter(pk=person.pk).delete()
+        record(
+            "organisation.remove_person",
+            request=request,
+            organisation_id=organisation.pk,
+            target=person.user.email,
+            before={"is_owner": person.user_id in owners, "projects": sorted(held)},
+        )
+
+
+def end_sessions(
+    user: User,
+    *,
+    request: HttpRequest,
+    organisation: Organisation | None = None,
+    project: Project | None = None,
+) -> int:
+    """Sign `user` out everywhere, as somebody else decided it; how many sessions ended."""
+    is_me = request.user.is_authenticated and request.user.pk == user.pk
+    session = getattr(request, "session", None)
+    with transaction.atomic():
+        ended = sessions.end_others(user, session.session_key if is_me and session is not None else None)
+        record(
+            "session.end_of_member",
+            request=request,
+            organisation_id=organisation.pk if organisation else project.organisation_id if project else None,
+            project_id=project.pk if project else None,
+            target=user.email,
+            after={"sessions_ended": ended},
+        )
+    return ended
 
 
 def create_project(
@@ -263,9 +364,7 @@ def limit_key(key: ApiKey, spans_a_second: int | None, *, request: HttpRequest |
     return True
 
 
-def set_origins(
-    key: ApiKey, origins: tuple[str, ...], *, request: HttpRequest | None = None, actor: str = ""
-) -> bool:
+def set_origins(key: ApiKey, origins: tuple[str, ...], *, request: HttpRequest | None = None, actor: str = "") -> bool:
     """Change the pages that may use a key from a browser; False where they are these already.
 
     OriginRefused where one is no origin; ValueError where the key may do more than send signals.
