@@ -269,7 +269,7 @@ def _furnish(project: Project, member: User, holder: Client, trace: bytes) -> Id
         target=target.json()["id"], score=score, signal=signal, dataset=dataset, experiment=experiment,
         queue=queue, review_item=item, review=review,
         judge=judge, calibration=calibration, routine=routine, outcome=outcome, change=change,
-        promotion=_promoted(project), **set_up,
+        promotion=_promoted(project), archive=_archived(project), **set_up,
         **_watched(project, holder), **_probed(project, set_up["connection"]), **_told(project, holder),
     )  # fmt: skip
 
@@ -339,6 +339,13 @@ def _watched(project: Project, holder: Client) -> dict[str, int]:
     ).pk  # fmt: skip
     made |= {"response": response, "question": question, "proposal": proposal}
     return made | {"reference": reference.pk, "number": number}
+
+
+def _archived(project: Project) -> int:
+    """An export that can be downloaded."""
+    from telltale.web.models import Archive
+
+    return Archive.objects.create(project=project, finished_at=clock.now(), manifest={"parts": []}).pk
 
 
 def _promoted(project: Project) -> int:
