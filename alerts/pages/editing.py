@@ -88,7 +88,8 @@ def _form(
     else:
         flat = _first(metric, held, preset, zone)
     offers = Offers() if is_swap else _offers(project, metric, flat.get("members", ()))
-    form = form_of(flat, metric, offers, refused, held.id if held else None)
+    is_half = bool((clock.now().astimezone(zone).utcoffset() or timedelta()) % timedelta(hours=1))
+    form = form_of(flat, metric, offers, refused, held.id if held else None, is_half=is_half)
     context |= {
         "project": project,
         "form": form,

@@ -19,6 +19,9 @@ from alerts.series.params import PARAMS
 from telltale.lib.faults import ItemRefused
 
 _LOOKED = "How often it is looked at."
+# How long sums are kept: a chart learns, and is replayed, from no further back.
+_KEPT = "Under an hour the history reaches back 8 days, under a day 100."
+_HALF = " Sessions and outcomes are counted by UTC hours: half an hour off in this time zone."
 METHOD_TOLD: Mapping[Method, str] = {
     Method.CHART: "Learns what is normal; finds slow slides and jumps.",
     Method.CUSUM: "Adds up what is off; finds lasting small shifts.",
@@ -112,10 +115,25 @@ class MonitorForm:
     view: str = ""  # the saved view that the filter came from
 
 
+def _window_hint(metric: Metric | None, is_half: bool) -> str:
+    if metric is None:
+        return _LOOKED
+    return _KEPT + (_HALF if is_half else "")
+
+
 def form_of(
-    flat: Flat, metric: Metric | None, offers: Offers, refused: ItemRefused | None = None, own: int | None = None
+    flat: Flat,
+    metric: Metric | None,
+    offers: Offers,
+    refused: ItemRefused | None = None,
+    own: int | None = None,
+    *,
+    is_half: bool = False,
 ) -> MonitorForm:
-    """The form with what was typed and what is wrong with it. `own`: the monitor it is of."""
+    """The form with what was typed and what is wrong with it. `own`: the monitor it is of.
+
+    `is_half`: the project's time zone is not whole hours off UTC.
+    """
     errors = _errors(refused, metric)
     wrong = dict(errors)
 
@@ -145,7 +163,7 @@ def form_of(
         params=tuple(_param_inputs(made, chosen, metric, offers)),
         scope=tuple(main),
         narrower=tuple(rest),
-        window=chosen("window_minutes", "Window", _windows(metric), hint=_LOOKED if metric is None else ""),
+        window=chosen("window_minutes", "Window", _windows(metric), hint=_window_hint(metric, is_half)),
         methods=tuple(MethodChoice(each.value, METHODS[each], METHOD_TOLD[each], each == method) for each in methods),
         fixed=(
             made("threshold.limit", "Limit", kind="number", suffix=unit),

@@ -14,6 +14,7 @@ from alerts.models import Monitor
 from alerts.monitoring import parse
 from alerts.monitors.definition import to_json
 from alerts.pages.monitor_flat import flat_of, told_of
+from alerts.pages.monitor_form import Offers, form_of
 from alerts.pages.previewing import rate_words, stretch_words, times
 from alerts.series.catalogue import METRICS
 from tests.alerts import history_kit
@@ -204,3 +205,11 @@ def test_counts_and_stretches_are_words():
     assert [times(n) for n in (0, 1, 2, 17)] == ["never", "once", "twice", "17 times"]
     assert stretch_words(timedelta(days=8, minutes=30)) == "the last 8 days"
     assert stretch_words(timedelta(minutes=30)) == "the last 1 h"
+
+
+def test_the_form_says_how_far_back_windows_reach_and_where_hours_are_half_off():
+    plain, half = (form_of({}, METRICS["errors"], Offers(), is_half=is_half).window.hint for is_half in (False, True))
+
+    assert plain == "Under an hour the history reaches back 8 days, under a day 100."
+    assert half.startswith(plain)
+    assert "half an hour off in this time zone" in half
