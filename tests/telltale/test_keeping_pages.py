@@ -136,7 +136,7 @@ def test_archives_go_after_their_days_and_at_once_after_an_erasure(project):
     assert set(ArchiveChunk.objects.values_list("archive_id", flat=True)) == {young.pk, touched.pk}
     Erasure.objects.create(
         project_id=project.pk, organisation_id=project.organisation_id, project_slug="shop", kind="user",
-        subject_key="k" * 16,
+        subject_key="12345678-1234-5678-1234-567812345678",
         asked_at=clock.now() + timedelta(seconds=1),
     )  # fmt: skip
     assert archives.sweep() == 2
