@@ -28,7 +28,7 @@ class SweepShape(serializers.Serializer[Any]):
     reason = serializers.CharField(allow_blank=True)
 
 
-class KindShape(serializers.Serializer[Any]):
+class KeptKindShape(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(keeping.SIZED)
     kept_days = serializers.IntegerField(allow_null=True, help_text="Null: until the project is deleted.")
     rows = serializers.IntegerField(allow_null=True, help_text="Null: not measured yet.")
@@ -54,7 +54,7 @@ class ProofShape(serializers.Serializer[Any]):
 
 
 class RetentionShape(serializers.Serializer[Any]):
-    kinds = KindShape(many=True)
+    kinds = KeptKindShape(many=True)
     proofs = ProofShape(many=True, help_text="Days on which something went, or a sweep did not end; newest first.")
 
 
