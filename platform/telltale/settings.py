@@ -76,6 +76,16 @@ TELLTALE_WATCHDOG = env_bool("TELLTALE_WATCHDOG", True)
 TELLTALE_ENGINE_LIMIT_SECONDS = env_int("TELLTALE_ENGINE_LIMIT_SECONDS", 40)
 TELLTALE_MAIL_FROM = env("TELLTALE_MAIL_FROM", "telltale@localhost")
 
+# Signing in at an OpenID Connect provider; docs/sign-in.md.
+TELLTALE_OIDC_ISSUER = env("TELLTALE_OIDC_ISSUER")
+TELLTALE_OIDC_CLIENT_ID = env("TELLTALE_OIDC_CLIENT_ID")
+TELLTALE_OIDC_CLIENT_SECRET = env("TELLTALE_OIDC_CLIENT_SECRET")
+TELLTALE_OIDC_NAME = env("TELLTALE_OIDC_NAME", "single sign-on")
+TELLTALE_OIDC_ONLY = env_bool("TELLTALE_OIDC_ONLY", False)
+TELLTALE_OIDC_DOMAINS = [domain.lower() for domain in env_list("TELLTALE_OIDC_DOMAINS")]
+TELLTALE_OIDC_PROJECT = env("TELLTALE_OIDC_PROJECT")
+TELLTALE_OIDC_ROLE = env("TELLTALE_OIDC_ROLE", "viewer")
+
 ALLOWED_HOSTS = env_list("TELLTALE_ALLOWED_HOSTS", "*")
 CSRF_TRUSTED_ORIGINS = [TELLTALE_PUBLIC_URL]
 
@@ -110,6 +120,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "allauth.usersessions",
     "rest_framework",
     "drf_spectacular",
@@ -214,6 +226,25 @@ MFA_FORMS = {
 MFA_ADAPTER = "telltale.accounts.adapter.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Telltale"
+SOCIALACCOUNT_ADAPTER = "telltale.accounts.oidc.SocialAdapter"
+# `form-action 'self'` refuses a form's redirect to another host, so a link leads there; `state` guards the way back.
+SOCIALACCOUNT_LOGIN_ON_GET = True
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": "oidc",
+                "name": TELLTALE_OIDC_NAME,
+                "client_id": TELLTALE_OIDC_CLIENT_ID,
+                "secret": TELLTALE_OIDC_CLIENT_SECRET,
+                "settings": {"server_url": TELLTALE_OIDC_ISSUER},
+            }
+        ],
+    }
+}
 
 EMAIL_BACKEND = "telltale.accounts.mail.MailBackend"
 DEFAULT_FROM_EMAIL = TELLTALE_MAIL_FROM

@@ -529,6 +529,8 @@ OTHERS = {
     "accounts/password/reset/done/": "open",
     "accounts/password/reset/key/done/": "open",
     "accounts/^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": "open",
+    "accounts/oidc/login/": "open",
+    "accounts/oidc/callback/": "open",
     "accounts/2fa/": "own",
     "accounts/2fa/authenticate/": "open",  # between password and code, nobody is signed in yet
     "accounts/2fa/reauthenticate/": "own",

@@ -24,6 +24,11 @@ WRONG = "The e-mail address or the password is not right."
 TOO_MANY = "Too many tries. Wait 15 minutes, or reset your password."
 
 
+def oidc_only() -> bool:
+    """Whether everybody signs in at the provider that the operator named."""
+    return bool(settings.TELLTALE_OIDC_ISSUER and settings.TELLTALE_OIDC_CLIENT_ID and settings.TELLTALE_OIDC_ONLY)
+
+
 def is_own_path(url: str) -> bool:
     """Whether `url` is a path of ours: one slash in front, no host, no scheme, nothing that a browser reads as one."""
     if not url.startswith("/") or url.startswith("//") or "\\" in url or any(ord(c) < 0x20 for c in url):
@@ -58,6 +63,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
         """The person these credentials belong to, or None; ValidationError where there were too many tries."""
+        if oidc_only():
+            raise ValidationError(f"Passwords are closed here. Sign in with {settings.TELLTALE_OIDC_NAME}.")
         attempt = throttle.begin(*throttle.login_subjects(request, str(credentials.get("email", ""))))
         if attempt is None:
             raise too_many(request)

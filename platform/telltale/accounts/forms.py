@@ -8,11 +8,13 @@ from typing import Any
 from allauth.account import forms as account_forms
 from allauth.mfa.base import forms as mfa_forms
 from django import forms
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
 from telltale.accounts import throttle
+from telltale.accounts.adapter import oidc_only
 from telltale.accounts.models import User
 
 # Longer than any mail we write takes, so that an address we know and one we do not answer alike.
@@ -29,6 +31,9 @@ class LoginForm(account_forms.LoginForm):  # type: ignore[misc]
         password.widget.attrs = {"autocomplete": "current-password", "maxlength": 1000}
         password.help_text = ""
         self.fields["remember"].initial = True
+        is_oidc = bool(settings.TELLTALE_OIDC_ISSUER and settings.TELLTALE_OIDC_CLIENT_ID)
+        self.oidc_name = settings.TELLTALE_OIDC_NAME if is_oidc else ""
+        self.is_oidc_only = oidc_only()
 
 
 class ResetForm(account_forms.ResetPasswordForm):  # type: ignore[misc]
@@ -41,7 +46,10 @@ class ResetForm(account_forms.ResetPasswordForm):  # type: ignore[misc]
         """Send the link where there is an account; the same time passes where there is none."""
         started = time.monotonic()
         email = str(self.cleaned_data["email"])
-        if throttle.begin(f"reset:{email.lower()}", f"reset-{throttle.address_subject(request)}") is not None:
+        if (
+            not oidc_only()
+            and throttle.begin(f"reset:{email.lower()}", f"reset-{throttle.address_subject(request)}") is not None
+        ):
             super().save(request, **kwargs)
         time.sleep(max(0.0, RESET_FLOOR_SECONDS - (time.monotonic() - started)))
         return email
@@ -99,6 +107,14 @@ class JoinForm(forms.Form):
     def __init__(self, *args: Any, email: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._email = email
+        self.oidc_name = settings.TELLTALE_OIDC_NAME if settings.TELLTALE_OIDC_ISSUER else ""
+        self.is_oidc_only = oidc_only()
+
+    def clean(self) -> dict[str, Any]:
+        """Nobody makes a password where passwords are closed."""
+        if self.is_oidc_only:
+            raise ValidationError(f"Passwords are closed here. Join with {self.oidc_name}.")
+        return super().clean() or {}
 
     def clean_password(self) -> str:
         """A password that the installation's rules accept."""

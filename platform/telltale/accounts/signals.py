@@ -20,7 +20,8 @@ from telltale.audit.log import record
 def on_login(request: HttpRequest, user: User, **_: Any) -> None:
     """A session's clocks start, and the audit log says who came."""
     sessions.begin(request.session)
-    record("login", request=request, actor=user.email, target=user.email)
+    by = getattr(request, "signed_in_by", None)
+    record("login", request=request, actor=user.email, target=user.email, after={"by": by} if by else None)
 
 
 @receiver(auth.user_login_failed)

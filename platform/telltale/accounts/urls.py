@@ -8,7 +8,7 @@ from allauth.mfa.recovery_codes import views as recovery
 from allauth.mfa.totp import views as totp
 from django.urls import path, re_path
 
-from telltale.accounts import pages
+from telltale.accounts import oidc, pages
 
 urlpatterns = [
     path("login/", account.login, name="account_login"),
@@ -26,6 +26,8 @@ urlpatterns = [
         account.password_reset_from_key,
         name="account_reset_password_from_key",
     ),
+    path("oidc/login/", oidc.login, {"provider_id": oidc.PROVIDER}, name="openid_connect_login"),
+    path("oidc/callback/", oidc.callback, {"provider_id": oidc.PROVIDER}, name="openid_connect_callback"),
     path("2fa/", mfa.index, name="mfa_index"),
     path("2fa/authenticate/", mfa.authenticate, name="mfa_authenticate"),
     path("2fa/reauthenticate/", mfa.reauthenticate, name="mfa_reauthenticate"),
