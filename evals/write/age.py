@@ -96,7 +96,7 @@ def oldest(project_id: int) -> datetime | None:
 
 def _remove_sized(table: str, wanted: sql.Composable) -> tuple[int, int]:
     names = {"table": sql.Identifier(table), "wanted": wanted, "limit": sql.Literal(SLICE_ROWS)}
-    query = sql.Composed(part.format(**names) for part in _SIZED_SLICE)
+    query = sql.Composed([part.format(**names) for part in _SIZED_SLICE])
     with raw_cursor() as cursor:
         cursor.execute(query, prepare=False)
         row = cursor.fetchone()
