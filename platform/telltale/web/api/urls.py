@@ -5,12 +5,12 @@ from __future__ import annotations
 from django.urls import path
 
 from telltale.web.api import views
-from telltale.web.keeping.urls import api_patterns as keeping_patterns
 from telltale.web.erasing.urls import api_patterns as erasing_patterns
+from telltale.web.keeping.urls import api_patterns as keeping_patterns
 
 urlpatterns = [
     path("overview", views.OverviewView.as_view(), name="api-overview"),
     path("inbox", views.InboxView.as_view(), name="api-inbox"),
-    *keeping_patterns,
     *erasing_patterns,
+    *keeping_patterns,
 ]
