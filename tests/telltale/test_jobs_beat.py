@@ -134,3 +134,19 @@ def test_open_work_is_seen_by_those_who_watch() -> None:
         cursor.execute("INSERT INTO traces_feed (consumer, project_id, feed_id, trace_ids) VALUES (1, 1, 1, '{}')")
 
     assert (has_open_jobs(), has_open_work()) == (True, True)
+
+
+@pytest.mark.parametrize(("back", "is_seen"), [(3600.0, True), (0.5, False), (-3600.0, False)])
+def test_a_clock_that_was_set_back_keeps_nothing_waiting_for_its_own_future(back: float, is_seen: bool) -> None:
+    scheduler = beat.LeasedScheduler(app=app, lazy=True)
+    scheduler.setup_schedule()
+    ahead = clock.now() + timedelta(minutes=59)
+    for entry in scheduler.schedule.values():
+        entry.last_run_at = ahead
+    scheduler._clock += back  # what it was at the last tick
+
+    scheduler._mind_the_clock()
+
+    late = [entry.name for entry in scheduler.schedule.values() if entry.last_run_at > clock.now()]
+    assert bool(late) is not is_seen
+    scheduler._mind_the_clock()  # and once is enough

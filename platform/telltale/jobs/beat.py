@@ -27,6 +27,8 @@ LEASE_SECONDS = 9.0
 TICK_SECONDS = 3.0
 # At every tick: a machine under load may be late by two of them without anybody being told that nobody schedules.
 RENEW_SECONDS = 2.0
+# A clock that was set back by less only makes tasks as much later.
+BACK_SECONDS = 2.0
 # Shorter ones may simply start anew.
 REMEMBERED_FROM = timedelta(minutes=1)
 
@@ -47,6 +49,7 @@ class LeasedScheduler(Scheduler):
         self._held_at = 0.0
         self._quiet = Quiet()
         self._sent_at: dict[str, float] = {}
+        self._clock = time.time() - time.monotonic()
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send what is due, if the lease is ours; seconds until the next look."""
@@ -62,6 +65,7 @@ class LeasedScheduler(Scheduler):
             if not held:
                 logger.info("this worker schedules")
                 self._remember()
+            self._mind_the_clock()
             return min(float(super().tick(*args, **kwargs)), TICK_SECONDS)
         except Error:
             self.is_holder = False
@@ -86,6 +90,16 @@ class LeasedScheduler(Scheduler):
         entry.options.setdefault("expires", max(_period(entry).total_seconds(), 10.0))
         entry.options.update(RETRY)
         return super().apply_async(entry, producer=producer, advance=advance, **kwargs)
+
+    def _mind_the_clock(self) -> None:
+        """Where the clock was set back, what ran in its future is due when its time comes round, not an hour later."""
+        before, self._clock = self._clock, time.time() - time.monotonic()
+        if before - self._clock < BACK_SECONDS:
+            return
+        logger.warning("the clock went back by %.0f s", before - self._clock)
+        for entry in self.schedule.values():
+            entry.last_run_at = min(entry.last_run_at, clock.now())
+        self._heap = None
 
     def _remember(self) -> None:
         known = dict(Schedule.objects.values_list("name", "last_run_at"))
