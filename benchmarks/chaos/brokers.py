@@ -185,7 +185,7 @@ def away(scene: Scene, make: Callable[[], contextlib.AbstractContextManager[tupl
             broker.start()
             back = time.monotonic()
             scene.say(f"away for {ended - began:.0f} s, then {back - ended:.0f} s until it answered")
-            scene.drained(product, back)
+            scene.keeps_up(product, back)
             scene.recovered(load, back, bar=60, name="well again, worker included")
             halted = time.monotonic()
             with stopped(pid for pid in broker.pids() if is_alive(pid)):

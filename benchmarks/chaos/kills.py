@@ -15,6 +15,7 @@ from benchmarks.chaos.scene import (
     RECOVERY_BAR_S,
     Load,
     Scene,
+    first_key,
     scenario,
     started,
     stopped,
@@ -69,7 +70,7 @@ def supervisor_killed(scene: Scene) -> None:
                 left = wait_for(lambda pids=children: not any(is_alive(pid) for pid in pids), 30)
                 scene.report.add(f"children gone after kill {number + 1}", left, "s", DATABASE_BAR_S)
                 since = time.monotonic()
-                port = {"TELLTALE_PORT": product.url.rsplit(":", 1)[1], "TELLTALE_INIT_SECRET_KEY": product.key}
+                port = {"TELLTALE_PORT": product.url.rsplit(":", 1)[1]} | first_key()
                 product.supervisor = _product.launch(product.home, port).supervisor
                 scene.recovered(load, since, name=f"well again after start {number + 1}")
         scene.drained(product, time.monotonic())

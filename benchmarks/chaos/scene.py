@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import itertools
+import json
 import os
 import secrets
 import shutil
@@ -36,6 +37,7 @@ WORK_BAR_S = 60.0
 ANSWER_BAR_S = 5.0
 RETRY_AFTER_MAX_S = 5
 PATIENCE_S = 180.0
+RECENT_S = 15.0
 RETRYABLE_AT_ONCE = frozenset({200, 503})
 _WAITING = "SELECT (SELECT count(*) FROM traces_ingest_batch WHERE NOT accounted) + (SELECT count(*) FROM traces_feed)"
 
@@ -197,6 +199,14 @@ class Scene:
         self.report.add("all work caught up", took, "s", bar)
         return took
 
+    def keeps_up(self, product: Product, since: float, *, bar: float = WORK_BAR_S) -> float:
+        """Wait until what waits is new, while load goes on; the seconds since `since`."""
+        while time.monotonic() - since < PATIENCE_S and not _is_recent(product):
+            time.sleep(0.25)
+        took = time.monotonic() - since if _is_recent(product) else float("inf")
+        self.report.add("work caught up, load going on", took, "s", bar)
+        return took
+
     def balance(self, load: Load, *, only_sent: bool = True) -> None:
         """The books: spans against acknowledgements, sums, account, bodies, settings; senders are done by now."""
         crash.settle(load.product)
@@ -205,6 +215,20 @@ class Scene:
             is_other = not only_sent and finding.name == "every stored span was sent"
             if not is_other and not finding.name.startswith("well again"):
                 self.hold(finding.name, finding.looked_at, finding.problems)
+
+
+def _is_recent(product: Product) -> bool:
+    """Whether /readyz says that account, roll-ups and search wait for nothing older than some seconds."""
+    wire = Wire(product.url, timeout_s=5)
+    try:
+        status, _, body = wire.ask("GET", "/readyz")
+    finally:
+        wire.close()
+    if status != 200:
+        return False
+    told = json.loads(body)
+    ages = (told["ingest_to_account_seconds"], told["roll_ups"]["oldest_seconds"], told["search"]["oldest_seconds"])
+    return max(ages) < RECENT_S
 
 
 def latency_ms(answers: Iterable[Answer], share: float) -> float:
@@ -300,6 +324,11 @@ class _Template:
 
 
 _template = _Template()
+
+
+def first_key() -> dict[str, str]:
+    """The settings that name the first key, for whoever starts a home again."""
+    return dict(_template.key)
 
 
 @contextmanager
