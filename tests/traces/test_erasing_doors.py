@@ -11,6 +11,7 @@ from telltale.jobs.models import Job
 from telltale.web.erasing import asking, running
 from telltale.web.models import Erasure
 from tests.traces.erasing_kit import erase, fold_all, found_in
+from traces import masks
 from traces.ingest.rules import forget as forget_rules
 
 pytestmark = pytest.mark.django_db
@@ -20,6 +21,9 @@ USER, TRACE = "dora-4711", "ab" * 16
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
     monkeypatch.setattr(running, "pause", lambda seconds: None)
+    masks.forget()
+    yield
+    masks.forget()
 
 
 def counted(table, **where):
@@ -142,3 +146,23 @@ def test_counts_and_money_stay_without_the_person(otlp, shop):
         cursor.execute(sums, [shop.project.pk])
         assert cursor.fetchone() == before
     assert counted("traces_user_period", project_id=shop.project.pk) == 0
+
+
+def test_a_user_whose_id_was_masked_is_found_by_the_id_that_was_sent(otlp, shop):
+    told = "dora@shop.example"
+    masks.change(shop.project, {"kinds": {"email": True}}, request=None, by_id=None)
+    masks.forget()
+    forget_rules()
+    otlp.send(otlp.generation(TRACE, "a1" * 8, attributes={"user.id": told}))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT user_id FROM traces_trace WHERE project_id = %s", [shop.project.pk])
+        [(kept,)] = cursor.fetchall()
+    assert kept.startswith("[masked: email")
+
+    receipt = erase(shop.project, "user", told)
+
+    assert receipt.state == "done"
+    assert counted("traces_trace", project_id=shop.project.pk) == 0
+    answer = post(shop, body_of(otlp.generation("ac" * 16, "a2" * 8, attributes={"user.id": told})))
+    assert int(answer.json()["partialSuccess"]["rejectedSpans"]) == 1
+    assert found_in(kept, told) == []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from uuid import UUID
 
 from telltale.lib import vault
 from telltale.web.models import Erasure
 from traces.erasure import What, key_of, spelled
+from traces.masks import mask_id, read_masker
 
 PURPOSE = "erasure"
 _WHAT = {"trace": What.TRACE, "session": What.SESSION, "user": What.USER}
@@ -37,4 +39,6 @@ def subject_key(project_id: int, kind: str, subject: str) -> UUID:
 
 def spellings(project_id: int, subject: str) -> list[str]:
     """The ids under which the doors keep what was sent as `subject`."""
-    return list(dict.fromkeys([spelled(subject)]))
+    told = spelled(subject)
+    # As it came before anything was masked, and as the rules in force keep it.
+    return list(dict.fromkeys([told, read_masker(project_id).id(told, Counter()), mask_id(project_id, told)]))
