@@ -348,6 +348,7 @@ def test_owners_are_named_and_removed_but_the_last_one(shop):
     assert [answer.status_code for answer in (*named, *ended)] == [200] * 4
     assert named[1].json() == {
         "user_id": bob.pk, "name": "bob@example.com", "email": "bob@example.com", "is_owner": True,
+        "has_second_factor": False, "sessions": 0,
     }  # fmt: skip
     assert [(row["email"], row["is_owner"]) for row in people] == [
         ("alice@example.com", True), ("bob@example.com", True),
