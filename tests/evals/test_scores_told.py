@@ -12,7 +12,7 @@ from evals import drawing
 from evals.models import Settings
 from telltale.lib import clock
 from telltale.projects import keys
-from traces import signalling
+from traces import masks, signalling
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -152,7 +152,8 @@ def test_nothing_is_told_to_the_worker_of_spans_without_such_events(shop):
 def test_taking_asks_the_same_number_of_questions_for_many(shop):
     from django.test.utils import CaptureQueriesContext
 
-    signalling.names_of(shop.project.pk)  # held for seconds
+    signalling.names_of(shop.project.pk)  # held for seconds, as the masks are
+    masks.masker_for(shop.project.pk)
     counts = []
     for n in (1, 8):
         shop.span(*[told(f"n{at}", score_value=at) for at in range(n)], span_id=f"{n:016x}")

@@ -90,6 +90,7 @@ def test_the_application_may_add_to_the_log_and_read_it_and_nothing_else(held):
     audit_owner.hand_back(held.admin, ROLE)
     before = standing(held.app)
     audit_owner.settle(held.admin, ROLE)
+    count = held.app.execute("SELECT count(*) FROM audit_auditentry").fetchone()[0]
     held.app.execute(ADD, ["1 hour"])
 
     for statement in FORBIDDEN:
@@ -99,7 +100,7 @@ def test_the_application_may_add_to_the_log_and_read_it_and_nothing_else(held):
 
     assert before.by == "trigger"
     assert standing(held.app).by == "grant"
-    assert held.app.execute("SELECT count(*) FROM audit_auditentry").fetchone()[0] == 1
+    assert held.app.execute("SELECT count(*) FROM audit_auditentry").fetchone()[0] == count + 1
 
 
 def test_only_what_is_older_than_a_year_is_pruned_and_that_is_written_down(held):
@@ -120,6 +121,7 @@ def test_only_what_is_older_than_a_year_is_pruned_and_that_is_written_down(held)
 def test_settling_can_be_repeated_and_taken_back_for_a_migration(held):
     audit_owner.settle(held.admin, ROLE)
     audit_owner.settle(held.admin, ROLE)
+    held.app.execute(ADD, ["1 hour"])
     assert audit_owner.is_settled(held.admin)
 
     audit_owner.hand_back(held.admin, ROLE)  # as a restore leaves it, too
