@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.http import HttpRequest, QueryDict
@@ -94,7 +93,7 @@ def _wanted(project: Project, query: str) -> TraceFilter:
     """The traces that a list's address names, with the window as it is now; BackfillRefused."""
     if len(query) > QUERY_MAX:
         raise BackfillRefused("query", "is too long", f"{QUERY_MAX} characters")
-    state = read_list(QueryDict(query.removeprefix("?")), ZoneInfo(project.time_zone), clock.now())
+    state = read_list(QueryDict(query.removeprefix("?")), clock.zone_of(project.time_zone), clock.now())
     if state.errors:
         first = state.errors[0]
         raise BackfillRefused(f"query.{first.key}", first.message, first.limit or "")
@@ -245,7 +244,7 @@ def advance(backfill_id: int) -> int | None:
 
 def _window(row: Backfill) -> TraceFilter:
     """What the backfill asked for, in the window that it began with."""
-    state = read_list(QueryDict(row.query.removeprefix("?")), ZoneInfo(row.project.time_zone), row.created_at)
+    state = read_list(QueryDict(row.query.removeprefix("?")), clock.zone_of(row.project.time_zone), row.created_at)
     start_at, end_at = row.cursor.get("start"), row.cursor.get("end")
     start = datetime.fromisoformat(start_at) if start_at else None
     end = datetime.fromisoformat(end_at) if end_at else None

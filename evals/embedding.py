@@ -13,7 +13,6 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
@@ -82,7 +81,7 @@ def embed_texts(
     """
     connection, endpoint, rates = _endpoint(project_id, connection_id, model)
     now = clock.now()
-    zone = ZoneInfo(Project.objects.values_list("time_zone", flat=True).get(pk=project_id))
+    zone = clock.zone_of(Project.objects.values_list("time_zone", flat=True).get(pk=project_id))
     whole, day = settings_for(project_id), day_of(now, zone)
     budget = Budget(whole.budget_pico_day, whole.budget_calls_day, limits.pico_day, limits.calls_day)
     most = sum(len(text.encode("utf-8", "replace")) for text in texts) / BYTES_A_TOKEN + 10

@@ -77,7 +77,7 @@ class Stat:
 @project_page()
 def accounting(request: HttpRequest, project: Project) -> HttpResponse:
     """The account of the window asked for, whole or of one key or source; `format=csv` has it as a table."""
-    zone = ZoneInfo(project.time_zone)
+    zone = clock.zone_of(project.time_zone)
     window = read_window(request.GET, zone, clock.now())
     keys = {row.id: row.name for row in list_keys(project)}
     key_id, source = _asked_key(request.GET, keys), request.GET.get("source", "")

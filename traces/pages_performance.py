@@ -6,7 +6,6 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
@@ -85,7 +84,7 @@ class Chip:
 @project_page()
 def performance(request: HttpRequest, project: Project) -> HttpResponse:
     """Latency, throughput and errors of the window asked for; `format=csv` has the breakdown as a table."""
-    zone = ZoneInfo(project.time_zone)
+    zone = clock.zone_of(project.time_zone)
     query = request.GET
     window = read_window(query, zone, clock.now(), default="7d", keep=(*DIMENSIONS, *_missing_names(), "by"))
     terms, errors = read_terms(query)

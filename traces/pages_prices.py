@@ -37,7 +37,7 @@ def me(request: HttpRequest) -> User:
 @project_page()
 def book(request: HttpRequest, project: Project) -> HttpResponse:
     """Models without a price, models in traffic, and the book; `q`, `level`, `ended`, `after` say what part."""
-    zone = ZoneInfo(project.time_zone)
+    zone = clock.zone_of(project.time_zone)
     q = _clean(request.GET.get("q", ""))
     level = request.GET.get("level", "")
     level = level if level in {found.name.lower() for found in Level} else ""
@@ -92,7 +92,7 @@ def book(request: HttpRequest, project: Project) -> HttpResponse:
 @project_page(Role.ADMIN)
 def new(request: HttpRequest, project: Project) -> HttpResponse:
     """Enter a price; prefilled for a model without one by the shipped price most like it, or like another row."""
-    zone = ZoneInfo(project.time_zone)
+    zone = clock.zone_of(project.time_zone)
     if request.method == "POST":
         return _save(request, project, None)
     model, provider = _clean(request.GET.get("model", "")), _clean(request.GET.get("provider", ""))
@@ -122,14 +122,14 @@ def correct(request: HttpRequest, project: Project, price_id: int) -> HttpRespon
     row = _ours(project, price_id)
     if request.method == "POST":
         return _save(request, project, row)
-    return _form_page(request, project, form_data(row, ZoneInfo(project.time_zone)), (), row=row)
+    return _form_page(request, project, form_data(row, clock.zone_of(project.time_zone)), (), row=row)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @project_page(Role.ADMIN)
 def end(request: HttpRequest, project: Project, price_id: int) -> HttpResponse:
     """Ask from when on a row shall no longer hold, then end it."""
-    row, zone = _ours(project, price_id), ZoneInfo(project.time_zone)
+    row, zone = _ours(project, price_id), clock.zone_of(project.time_zone)
     typed, error = f"{clock.now().astimezone(zone):%Y-%m-%d}", ""
     if request.method == "POST":
         typed = request.POST.get("at", "")[:TEXT_MAX]
@@ -155,7 +155,7 @@ def end(request: HttpRequest, project: Project, price_id: int) -> HttpResponse:
 @project_page()
 def again(request: HttpRequest, project: Project) -> HttpResponse:
     """Choose what to price again; the preview that follows changes nothing."""
-    zone = ZoneInfo(project.time_zone)
+    zone = clock.zone_of(project.time_zone)
     now = clock.now()
     typed = {
         "from": f"{(now - AGAIN_DEFAULT).astimezone(zone):%Y-%m-%d}",
@@ -233,7 +233,7 @@ def job_cancel(request: HttpRequest, project: Project, job_id: int) -> HttpRespo
 
 def _save(request: HttpRequest, project: Project, row: PriceRow | None) -> HttpResponse:
     data = {name: request.POST.get(name, "") for name in FIELDS}
-    zone = ZoneInfo(project.time_zone)
+    zone = clock.zone_of(project.time_zone)
     try:
         if row is None or row.price_id is None:
             made = prices.add_price(project, data, zone, by_id=me(request).pk, request=request)

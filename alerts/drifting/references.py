@@ -34,7 +34,7 @@ WINDOW_DAYS_MOST = 92
 FEATURES_MOST = 10
 REASON_CHARS_MAX, NAME_CHARS_MAX = 400, 60
 TEXT_CHARS_MAX = 400
-EVER = datetime(1970, 1, 1, tzinfo=ZoneInfo("UTC"))
+EVER = clock.EPOCH
 
 
 class FreezeRefused(Exception):
@@ -61,7 +61,7 @@ def learn_missing(project_id: int, now: datetime | None = None) -> int:
         return 0
     encoder, made = seen[0].key, 0
     project = Project.objects.only("time_zone").get(pk=project_id)
-    zone = ZoneInfo(project.time_zone)
+    zone = clock.zone_of(project.time_zone)
     held = set(
         DriftReference.objects.filter(project_id=project_id, encoder=encoder).values_list("feature", "side")
     )  # fmt: skip

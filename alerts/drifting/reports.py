@@ -107,7 +107,7 @@ def _days_wanted(
 
     Days of the reference itself are compared with its other days, where there are two of them at least.
     """
-    zone = ZoneInfo(project.time_zone)
+    zone = clock.zone_of(project.time_zone)
     begins = view.start_at if view.end_at - view.start_at >= OWN_DAYS_MIN else view.end_at
     first = max(begins.astimezone(zone).date(), now.astimezone(zone).date() - timedelta(days=SERIES_DAYS))
     last = min(newest_at, now).astimezone(zone).date()

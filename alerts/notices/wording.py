@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from alerts.incidents.wording import number
 from alerts.notices.messages import Line, Message, Stage, one_line
 from alerts.notices.told import Moved, Told, Trouble
 from alerts.notices.transitions import Kind
 from telltale.lib import format as fmt
+from telltale.lib.clock import zone_of
 
 HEADLINE_MAX, SUMMARY_MAX, VALUE_MAX, LABEL_MAX = 240, 1_000, 500, 60
 MOVED_MOST = 4
@@ -289,7 +289,7 @@ def _data(told: Told, trouble: Trouble, severity: int) -> dict[str, Any]:
 
 
 def _at(at: datetime, told: Told) -> str:
-    return fmt.full_moment(at, ZoneInfo(told.zone))
+    return fmt.full_moment(at, zone_of(told.zone))
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -141,7 +141,7 @@ def _refuse_baseline(request: HttpRequest, project: Project, monitor_id: int) ->
 
 
 def _renew(request: HttpRequest, project: Project, monitor_id: int) -> str:
-    zone = ZoneInfo(project.time_zone)
+    zone = clock.zone_of(project.time_zone)
     reason = request.POST.get("reason", "").strip()
     if not reason:
         raise _Unread("Say why: the reason is kept with the baseline.")
@@ -184,7 +184,7 @@ def _moment(text: str, zone: ZoneInfo, name: str) -> datetime | None:
 
 
 def _words(project: Project, at: datetime) -> str:
-    return fmt.moment(at, ZoneInfo(project.time_zone), clock.now(), seconds=False)
+    return fmt.moment(at, clock.zone_of(project.time_zone), clock.now(), seconds=False)
 
 
 def _refuse(request: HttpRequest, refused: ItemRefused) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
@@ -40,7 +39,7 @@ NAMES = (
 def alarm_list(request: HttpRequest, project: Project) -> HttpResponseBase:
     """The alarms of a window, filtered by the address; `format` has them as a file."""
     query, asked = request.GET, alarm_view.read_asked(request.GET)
-    window = read_window(query, ZoneInfo(project.time_zone), clock.now(), default="28d", keep=KEPT)
+    window = read_window(query, clock.zone_of(project.time_zone), clock.now(), default="28d", keep=KEPT)
     context: dict[str, Any] = {"project": project, "window": window, "asked": asked}
     try:
         with asking():

@@ -80,7 +80,7 @@ class _Held:
 def monitor_page(request: HttpRequest, project: Project, monitor_id: int) -> HttpResponseBase:
     """A monitor over a window; `alarm` names one to look at, `at` a window, `format` has the windows as a file."""
     monitor, now, query = find_monitor(project, monitor_id), clock.now(), request.GET
-    zone = ZoneInfo(project.time_zone)
+    zone = clock.zone_of(project.time_zone)
     metric = find_metric(monitor.metric)
     asked = alarm_view.number(query.get("alarm", ""))
     try:

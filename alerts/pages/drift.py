@@ -100,7 +100,7 @@ def read_asked(query: QueryDict) -> Asked:
 @project_page()
 def drift_page(request: HttpRequest, project: Project) -> HttpResponseBase:
     """One feature's window against its reference; `format` with `what` has its rows as a file."""
-    asked, zone, now = read_asked(request.GET), ZoneInfo(project.time_zone), clock.now()
+    asked, zone, now = read_asked(request.GET), clock.zone_of(project.time_zone), clock.now()
     context: dict[str, Any] = {
         "project": project,
         "asked": asked,
@@ -356,7 +356,7 @@ def _feature(request: HttpRequest) -> str | None:
 def freeze(request: HttpRequest, project: Project) -> HttpResponse:
     """Freeze the days of a form as the new reference."""
     require(project, "measure")
-    feature, zone = _feature(request), ZoneInfo(project.time_zone)
+    feature, zone = _feature(request), clock.zone_of(project.time_zone)
     try:
         start = day_of(_day("from", request.POST.get("from", "")), zone)[0]
         end = day_of(_day("to", request.POST.get("to", "")), zone)[1]

@@ -69,7 +69,7 @@ def monitor_edit(request: HttpRequest, project: Project, monitor_id: int) -> Htt
 def _form(
     request: HttpRequest, project: Project, metric: Metric | None, held: MonitorRow | None, preset: Preset | None
 ) -> HttpResponse:
-    zone, refused, context = ZoneInfo(project.time_zone), None, dict[str, Any]()
+    zone, refused, context = clock.zone_of(project.time_zone), None, dict[str, Any]()
     is_swap = request.headers.get("HX-Request") == "true"
     if request.method == "POST":
         flat = flat_of_post(request.POST)

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -58,7 +57,7 @@ class Section:
 def incident_page(request: HttpRequest, project: Project, number: int) -> HttpResponseBase:
     """An incident; `all` in the address has the whole timeline."""
     incident = find_incident(project, number)
-    now, zone = clock.now(), ZoneInfo(project.time_zone)
+    now, zone = clock.now(), clock.zone_of(project.time_zone)
     is_all = request.GET.get("all") == "1"
     try:
         with asking():

@@ -26,6 +26,7 @@ from alerts.tasks import look_into_incidents
 from telltale.jobs.wake import wake
 from telltale.lib import charts
 from telltale.lib import format as fmt
+from telltale.lib.clock import zone_of
 from telltale.projects.access import may, project_page
 from telltale.projects.models import Project, Role
 
@@ -100,7 +101,7 @@ def part(project: Project, incident: IncidentRow, request: HttpRequest) -> Isola
     """What `alerts/incident/_isolate.html` shows as `part`."""
     report = reports_of(incident.id, incident.round).get("isolate")
     body: Mapping[str, Any] = report.body if report is not None else {}
-    zone = ZoneInfo(project.time_zone)
+    zone = zone_of(project.time_zone)
     changes = body.get("changes", [])
     rows = tuple(_row(one, project, incident) for one in changes)
     cause = next((row.title for row in rows if row.is_cause), "")

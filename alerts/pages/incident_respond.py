@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -99,7 +98,7 @@ def part(project: Project, incident: IncidentRow, request: HttpRequest) -> Respo
         made_at=report.made_at if report is not None else None,
         error=report.error if report is not None and responses else "",
         kinds=tuple((kind, recovered.KIND_WORDS[kind], _ABOUT[kind], kind == suggested) for kind in recovered.KINDS),
-        now=f"{clock.now().astimezone(ZoneInfo(project.time_zone)):%Y-%m-%dT%H:%M}",
+        now=f"{clock.now().astimezone(clock.zone_of(project.time_zone)):%Y-%m-%dT%H:%M}",
         hours=body.get("hours_needed"),
         may_work=may(project, "review") and incident.is_going,
     )
@@ -145,7 +144,7 @@ def _moment(request: HttpRequest, project: Project) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(text)
-        found = found if found.tzinfo else found.replace(tzinfo=ZoneInfo(project.time_zone))
+        found = found if found.tzinfo else found.replace(tzinfo=clock.zone_of(project.time_zone))
         if not 1970 <= found.year <= 2200:
             raise ValueError
     except ValueError:

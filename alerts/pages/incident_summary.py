@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from zoneinfo import ZoneInfo
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -11,6 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from alerts.pages.incident import find_incident
 from alerts.summing_up import markdown, summarise
+from telltale.lib.clock import zone_of
 from telltale.projects.access import project_page
 from telltale.projects.models import Project
 
@@ -19,7 +18,7 @@ from telltale.projects.models import Project
 @project_page()
 def incident_summary(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """What happened, as it can be sent on; `format=markdown` has it as a file."""
-    incident, zone = find_incident(project, number), ZoneInfo(project.time_zone)
+    incident, zone = find_incident(project, number), zone_of(project.time_zone)
     summary = summarise(incident, zone)
     path = reverse("incident", args=[project.slug, number])
     if request.GET.get("format") == "markdown":

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponseBase, QueryDict
 from django.shortcuts import render
@@ -82,7 +81,7 @@ class OpenLine:
 def incident_list(request: HttpRequest, project: Project) -> HttpResponseBase:
     """Incidents by the address's filters; `format` has all of the window as a file."""
     query, now, asked = request.GET, clock.now(), read_asked(request.GET)
-    zone = ZoneInfo(project.time_zone)
+    zone = clock.zone_of(project.time_zone)
     window = read_window(query, zone, now, default="28d", keep=KEPT)
     if query.get("format") in FORMATS:
         try:

@@ -47,7 +47,7 @@ LENGTHS = (("1", "1 hour"), ("4", "4 hours"), ("24", "1 day"), ("72", "3 days"),
 def notice_log(request: HttpRequest, project: Project) -> HttpResponseBase:
     """Deliveries of a window, newest first, filtered by the address; `format` has them as a file."""
     query = request.GET
-    window = read_window(query, ZoneInfo(project.time_zone), clock.now(), default="7d", keep=KEPT)
+    window = read_window(query, clock.zone_of(project.time_zone), clock.now(), default="7d", keep=KEPT)
     asked = _asked(request)
     context: dict[str, Any] = {"project": project, "window": window, "asked": asked}
     try:
@@ -130,7 +130,7 @@ def silence_new(request: HttpRequest, project: Project) -> HttpResponse:
     chosen = [int(each) for each in post.getlist("monitor") if each.isascii() and each.isdigit() and len(each) < 19]
     levels = [int(each) for each in post.getlist("severity") if each in {"0", "1", "2", "3"}]
     told = {
-        "end_at": _until(typed, ZoneInfo(project.time_zone)),
+        "end_at": _until(typed, clock.zone_of(project.time_zone)),
         "severities": levels,
         "features": [line.strip() for line in typed["features"].splitlines() if line.strip()],
         "monitors": chosen,

@@ -21,6 +21,7 @@ from alerts.read.monitors import MonitorRow, list_monitors
 from alerts.stats import budget
 from telltale.lib import charts
 from telltale.lib import format as fmt
+from telltale.lib.clock import zone_of
 from telltale.projects.models import Project
 
 SIZE = (420, 190)
@@ -83,7 +84,7 @@ def _preview(project: Project, definition: Definition, held: MonitorRow | None) 
     readings = backtesting.read(project, definition, stretch.windows)
     place = backtesting.place_of(project.pk, definition, held.id if held else None)
     found = backtesting.replay(project, definition, stretch, readings, place.share.arl0)
-    zone = ZoneInfo(project.time_zone)
+    zone = zone_of(project.time_zone)
     alarms = list_alarms(project.pk, monitor_id=held.id, start=stretch.start, limit=500) if held else []
     count = len(found.fired)
     costs, costs_words = _costs(project.pk, place, definition)

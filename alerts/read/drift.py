@@ -218,7 +218,7 @@ def features_seen(project_id: int, encoder: str, side: Side, start: datetime, en
 def days_seen(project_id: int, feature: str | None, encoder: str, side: Side, zone: str) -> list[tuple[Any, int]]:
     """Vectors by day of the zone, oldest first."""
     chosen, params = _of_feature(feature, "v")
-    params |= {"project_id": project_id, "encoder": encoder, "side": SIDE_NO[side], "zone": zone}
+    params |= {"project_id": project_id, "encoder": encoder, "side": SIDE_NO[side], "zone": clock.zone_of(zone).key}
     with raw_cursor() as cursor:
         cursor.execute(_BY_DAY.format(feature=chosen), params)
         return [(row[0], row[1]) for row in cursor.fetchall()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
@@ -236,7 +235,7 @@ class TraceJudgingView(ProjectView):
 
 def held_up_json(project: Project, view: JudgeView) -> list[dict[str, Any]]:
     """Why the calls of a judge wait."""
-    now, zone = clock.now(), ZoneInfo(project.time_zone)
+    now, zone = clock.now(), clock.zone_of(project.time_zone)
     found: list[dict[str, Any]] = []
     if view.paused_at is not None:
         found.append({"reason": "paused", "until": None, "words": "Somebody paused the judge."})

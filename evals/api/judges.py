@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from drf_spectacular.types import OpenApiTypes
@@ -112,7 +111,7 @@ class JudgesView(_Judges):
         found = read.list_judges(self.project.pk, with_archived=True)
         found.sort(key=lambda each: each.archived_at is not None)
         now = clock.now()
-        used = used_on(self.project.pk, day_of(now, ZoneInfo(self.project.time_zone)))
+        used = used_on(self.project.pk, day_of(now, clock.zone_of(self.project.time_zone)))
         return Response({"items": [listed_json(each) for each in lines_of(self.project, found, used.by_judge, now)]})
 
     @shapes.describe("Make a judge", OneJudgeShape, tag="Judges", body=JudgeBody, status=201)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
@@ -66,7 +65,7 @@ class SpendView(ProjectView):
         judge = read.get_judge(self.project.pk, slug) if slug else None
         if slug and judge is None:
             raise bad_field("judge", "is none of this project", value=slug)
-        last = _day("to", params.text(query, "to")) or day_of(clock.now(), ZoneInfo(self.project.time_zone))
+        last = _day("to", params.text(query, "to")) or day_of(clock.now(), clock.zone_of(self.project.time_zone))
         first = _day("from", params.text(query, "from")) or last - timedelta(days=DAYS - 1)
         if first > last:
             raise bad_field("from", "must not be after `to`", limit=last.isoformat(), value=first.isoformat())

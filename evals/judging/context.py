@@ -16,6 +16,7 @@ from evals.read.spend import day_of, ends_at
 from evals.rubrics import Rubric, RubricRefused, parse_rubric
 from evals.write.spend import Budget
 from telltale.lib import vault
+from telltale.lib.clock import zone_of
 from telltale.projects.models import Project
 from traces.own_calls import Rates, price_call
 
@@ -129,7 +130,7 @@ def _read(version_id: int) -> Context | None:
         return None
     project_id = version.judge.project_id
     limits = settings_for(project_id)
-    zone = ZoneInfo(Project.objects.values_list("time_zone", flat=True).get(pk=project_id))
+    zone = zone_of(Project.objects.values_list("time_zone", flat=True).get(pk=project_id))
     context = Context(
         project_id=project_id,
         version=version,

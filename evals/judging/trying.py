@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
 from uuid import UUID, uuid4
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
@@ -144,7 +143,7 @@ def _by_model(
         trace_id: price(int(len((prompt.system + prompt.user).encode()) / BYTES_A_TOKEN) + 50, config.max_output_tokens)
         for trace_id, prompt in prompts.items()
     }
-    day = day_of(clock.now(), ZoneInfo(project.time_zone))
+    day = day_of(clock.now(), clock.zone_of(project.time_zone))
     limits = settings_for(project.pk)
     budget = spend.Budget(limits.budget_pico_day, limits.budget_calls_day)
     with transaction.atomic(), raw_cursor() as cursor:

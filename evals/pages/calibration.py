@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -27,6 +26,7 @@ from evals.read.setup import JudgeVersionView, JudgeView
 from evals.reviewing.config import DAYS_MAX, REVIEWERS_MAX, WANTED_MAX, RefusedReview
 from evals.rubrics import Criterion
 from telltale.accounts.models import User
+from telltale.lib.clock import zone_of
 from telltale.projects.access import may, project_page
 from telltale.projects.models import Project, Role
 
@@ -125,7 +125,7 @@ def calibration(request: HttpRequest, project: Project, judge: str) -> HttpRespo
         "has_traffic": bool(result.get("agreement_of_traffic")),
         "checks": _checks(project, asked.judge),
         "notes": view.notes(result),
-        "figure": charts.history(history, choice.settings, ZoneInfo(project.time_zone)),
+        "figure": charts.history(history, choice.settings, zone_of(project.time_zone)),
         "versions": _versions(asked),
         "criteria": _criteria(asked),
         "scopes": _scopes(asked, rows),

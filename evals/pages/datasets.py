@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, cast
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 import orjson
 from django.contrib import messages
@@ -300,7 +299,7 @@ def dataset_settings(request: HttpRequest, project: Project, dataset: str) -> Ht
 
 def _listed(request: HttpRequest, project: Project) -> tuple[list[str], str]:
     """The traces of a list that the address spells, as many as are taken at once, and what is wrong with it."""
-    state = read_list(request.GET, ZoneInfo(project.time_zone), clock.now())
+    state = read_list(request.GET, clock.zone_of(project.time_zone), clock.now())
     if state.errors:
         return [], "; ".join(f"{error.key} {error.message}" for error in state.errors[:5])
     wanted = without_calls(project.pk, state.wanted, is_shown=state.shows_judging)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.db import transaction
@@ -70,7 +69,7 @@ def judges(request: HttpRequest, project: Project) -> HttpResponse:
     found = read.list_judges(project.pk, with_archived=True)
     in_use = [each for each in found if each.archived_at is None]
     limits = read.settings_for(project.pk)
-    used = used_on(project.pk, day_of(now, ZoneInfo(project.time_zone)))
+    used = used_on(project.pk, day_of(now, clock.zone_of(project.time_zone)))
     context = {
         "project": project,
         "lines": lines_of(project, in_use, used.by_judge, now),

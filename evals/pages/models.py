@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, cast
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -71,7 +70,7 @@ class Line:
 @project_page()
 def model_list(request: HttpRequest, project: Project) -> HttpResponseBase:
     """Models and prompts ever seen, with the calls of a window; `format` has them as a file."""
-    window = read_window(request.GET, ZoneInfo(project.time_zone), clock.now(), default="28d", keep=())
+    window = read_window(request.GET, clock.zone_of(project.time_zone), clock.now(), default="28d", keep=())
     context: dict[str, Any] = {"project": project, "window": window, "may_measure": may(project, "measure")}
     try:
         found = read_registry(project.pk, project.time_zone, window.start_at, window.end_at)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -62,7 +61,7 @@ def _posted(
     typed = typed_of(request.POST, form.NAMES)
     try:
         spec = checked_plan(form.spec_of(typed))
-        start = form.start_of(typed, ZoneInfo(project.time_zone))
+        start = form.start_of(typed, clock.zone_of(project.time_zone))
         if request.POST.get("do") == "estimate":
             estimate = estimate_plan(project, view, view.live or view.newest, spec)
             return _page(request, project, view, plans, current, typed, estimate=estimate, is_typed=True)

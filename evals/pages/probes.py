@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -29,6 +28,7 @@ from evals.read import probing as read
 from evals.read.setup import list_connections
 from evals.setup import NotThere, SetupRefused
 from telltale.accounts.models import User
+from telltale.lib.clock import zone_of
 from telltale.projects.access import may, project_page, require
 from telltale.projects.models import Project, Role
 from traces.compare import Effort, Piece, compare_texts
@@ -69,7 +69,7 @@ def by(request: HttpRequest) -> By:
 @project_page()
 def probe_list(request: HttpRequest, project: Project) -> HttpResponseBase:
     """Every probe at every model of a suite, worst first, with what changed."""
-    zone = ZoneInfo(project.time_zone)
+    zone = zone_of(project.time_zone)
     suites = read.list_suites(project.pk)
     series = read.list_series(project.pk, history=HISTORY)
     worst = {
@@ -133,7 +133,7 @@ def _recorded(
 @project_page()
 def probe_page(request: HttpRequest, project: Project, series_id: int) -> HttpResponse:
     """One probe at one model: its runs, what it was asked, and the answers then and now."""
-    zone = ZoneInfo(project.time_zone)
+    zone = zone_of(project.time_zone)
     series = _series(project, series_id)
     here = reverse("probe", args=[project.slug, series.id])
     number = _number(request.GET.get("run", "")) or (series.last.run_number if series.last else 0)

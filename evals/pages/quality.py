@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
@@ -43,7 +42,7 @@ By = Literal["feature", "model", "prompt_version"]
 @project_page()
 def quality(request: HttpRequest, project: Project) -> HttpResponse:
     """The estimates of the window asked for."""
-    zone, query = ZoneInfo(project.time_zone), request.GET
+    zone, query = clock.zone_of(project.time_zone), request.GET
     names = (*DIMS, *(f"{name}.missing" for name in DIMS), "by", "of")
     window = read_window(query, zone, clock.now(), default="7d", keep=names)
     where, errors = read_where(query)

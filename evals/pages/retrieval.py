@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -72,7 +71,7 @@ class StageView:
 @project_page()
 def retrieval(request: HttpRequest, project: Project) -> HttpResponse:
     """How good retrieval is in a window: documents, answers, time and money, the worst queries."""
-    zone = ZoneInfo(project.time_zone)
+    zone = clock.zone_of(project.time_zone)
     window = read_window(request.GET, zone, clock.now(), default="7d", keep=("feature", "by", "k"))
     feature = _clean(request.GET.get("feature", ""))
     k = int(request.GET["k"]) if request.GET.get("k") in [str(each) for each in DEPTHS] else 5

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, cast
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -109,7 +108,7 @@ def queue_page(request: HttpRequest, project: Project, queue: str) -> HttpRespon
 @project_page(Role.ENGINEER)
 def queue_new(request: HttpRequest, project: Project) -> HttpResponse:
     """Make a queue."""
-    zone = ZoneInfo(project.time_zone)
+    zone = clock.zone_of(project.time_zone)
     if request.method != "POST":
         judge = request.GET.get("judge", "")
         kind = request.GET.get("kind", form.DEFAULTS["kind"])
@@ -128,7 +127,7 @@ def queue_new(request: HttpRequest, project: Project) -> HttpResponse:
 @project_page(Role.ENGINEER)
 def queue_edit(request: HttpRequest, project: Project, queue: str) -> HttpResponse:
     """Change a queue."""
-    found, zone = _queue(project, queue), ZoneInfo(project.time_zone)
+    found, zone = _queue(project, queue), clock.zone_of(project.time_zone)
     if request.method != "POST":
         return _form(request, project, form.typed_of_queue(found, zone), found)
     typed = typed_of(request.POST, form.NAMES) | {"kind": found.kind}

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
@@ -117,7 +116,7 @@ ORDER = ("scored", "failed", "skipped", "pending", "running")
 
 def _pace(project: Project, view: JudgeView, now: datetime, back: timedelta) -> dict[str, Any]:
     """What waits how long, what was spent by day, and what holds judging up."""
-    zone = ZoneInfo(project.time_zone)
+    zone = clock.zone_of(project.time_zone)
     today = day_of(now, zone)
     used = used_on(project.pk, today)
     limits = read.settings_for(project.pk)

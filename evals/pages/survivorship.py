@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -80,7 +79,7 @@ def survivorship(request: HttpRequest, project: Project) -> HttpResponse:
 
 def _asked(project: Project, query: QueryDict) -> tuple[Window, str | None, list[str]]:
     """Window, feature (None: all) and what of the address was not understood."""
-    window = read_window(query, ZoneInfo(project.time_zone), clock.now(), default="7d", keep=KEEP)
+    window = read_window(query, clock.zone_of(project.time_zone), clock.now(), default="7d", keep=KEEP)
     feature, errors = read_feature(query)
     if query.get("units", "") not in ("", "all"):
         errors.append(f"units: {query['units'][:40]!r} is none; all counts traces without a session as well.")
@@ -123,7 +122,7 @@ def _around(project: Project, query: QueryDict, feature: str | None) -> dict[str
     days = read_days(project.pk, feature, since)
     changed = sum(day.revision > 1 for day in days)
     return {
-        "history": charts.history(days, ZoneInfo(project.time_zone), by),
+        "history": charts.history(days, clock.zone_of(project.time_zone), by),
         "revised": f"; of the last {len(days)} days, {changed} have changed since they were first told" if days else "",
         "unbound": unbound_counts(project.pk),
         "history_tabs": [
@@ -203,7 +202,7 @@ def _supposed(each: Any) -> dict[str, Any]:
 def silent(request: HttpRequest, project: Project) -> HttpResponse:
     """Twenty silent sessions that left, drawn at random: the seed is in the address, so that others see the same."""
     query = request.GET
-    window = read_window(query, ZoneInfo(project.time_zone), clock.now(), default="7d", keep=("feature", "seed"))
+    window = read_window(query, clock.zone_of(project.time_zone), clock.now(), default="7d", keep=("feature", "seed"))
     feature, errors = read_feature(query)
     seed = _seed(project, window, query, errors)
     context: dict[str, Any] = {

@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from django.db import transaction
@@ -184,7 +183,7 @@ def _embed(run: work.Run, row: ProbeRun, endpoint: Endpoint, rows: Sequence[Prob
     """Fetch and keep vectors; the encoder's name and version. CallFailed where it does not answer, or has no money."""
     key = ""
     project = row.suite.project
-    zone = ZoneInfo(project.time_zone)
+    zone = clock.zone_of(project.time_zone)
     rates = None
     if endpoint.input_pico is not None:
         rates = Rates(endpoint.input_pico, endpoint.output_pico or 0)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from psycopg import Cursor
@@ -99,7 +98,7 @@ class Calls:
         """Call until nothing waits, or no call may be made any more."""
         suite = self.row.suite
         self.project = suite.project
-        self.zone = ZoneInfo(self.project.time_zone)
+        self.zone = clock.zone_of(self.project.time_zone)
         with transaction.atomic(), raw_cursor() as cursor:
             write.free_pending(cursor, self.project.pk, self.row.pk)
         self.series = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.db.models import OuterRef, Subquery
@@ -102,7 +101,7 @@ def _begin_due() -> int:
             due_at = suite.next_at
             # What was missed while nothing ran is not made up for: one run, then the schedule goes on.
             project = Project.objects.get(pk=suite.project_id)
-            after = next_after(parse_schedule(suite.schedule), clock.now(), ZoneInfo(project.time_zone))
+            after = next_after(parse_schedule(suite.schedule), clock.now(), clock.zone_of(project.time_zone))
             ProbeSuite.objects.filter(pk=suite.pk).update(next_at=after)
             is_running = suite.runs.filter(state=RUNNING).exists()
             if not is_running and not suite.runs.filter(due_at=due_at).exists():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
@@ -248,7 +247,7 @@ def _hold(project: Project, slug: str, *, with_archived: bool = False) -> ProbeS
 def _next(project: Project, suite: ProbeSuite) -> Any:
     if suite.paused_at is not None or suite.archived_at is not None:
         return None
-    return next_after(parse_schedule(suite.schedule), clock.now(), ZoneInfo(project.time_zone))
+    return next_after(parse_schedule(suite.schedule), clock.now(), clock.zone_of(project.time_zone))
 
 
 def _checked(project: Project, told: Mapping[str, Any]) -> dict[str, Any]:

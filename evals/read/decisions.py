@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.db import connection
 from django.db.models import Q
@@ -17,6 +16,7 @@ from evals.read.setup import settings_for
 from evals.read.spend import day_of, ends_at, used_on
 from evals.sampling import Allowance, Plan, PlanRefused, factor_of, parse_plan
 from evals.write.tallies import hour_of
+from telltale.lib.clock import zone_of
 from telltale.projects.models import Project
 from traces.own_calls import JUDGE_SERVICE, Rates, price_call
 
@@ -165,7 +165,7 @@ def money_factor(
     limits = settings_for(project_id)
     if limits.budget_pico_day is None and limits.budget_calls_day is None and judge.budget_pico_day is None:
         return 1.0, ""
-    zone = ZoneInfo(Project.objects.values_list("time_zone", flat=True).get(pk=project_id))
+    zone = zone_of(Project.objects.values_list("time_zone", flat=True).get(pk=project_id))
     used = used_on(project_id, day_of(now, zone))
     hours = (ends_at(now, zone) - now) / timedelta(hours=1)
     costs: dict[int, float] = {}

@@ -28,6 +28,7 @@ from evals.stats.nonresponse import RAISED_MAX
 from evals.stats.ppi import REVIEWS_MIN, Corrected, ppi_nested
 from evals.stats.results import Estimate, TooLittle
 from evals.stats.weighted import NONRESPONSE_FLAG, Sums, hajek, wilson_eff
+from telltale.lib.clock import zone_of
 from telltale.lib.sql import load
 from traces.read.asking import asking, fetch
 
@@ -274,7 +275,7 @@ def _read(
         "project_id": project_id,
         "start": start,
         "end": end,
-        "zone": zone,
+        "zone": zone_of(zone).key,
         "judge_id": where.judge_id,
         "version_id": where.version_id,
         "feature": where.feature,
@@ -298,7 +299,7 @@ def _read(
         coverage = _coverage(cursor, params) if with_coverage else {}
         judges = tuple(JudgeName(*row) for row in fetch(cursor, _JUDGES, params)) if with_coverage else ()
     told = badges(project_id, list(versions))
-    reviews = _reviews(reviewed, by, ZoneInfo(zone), {(row[1], row[2]) for row in sums})
+    reviews = _reviews(reviewed, by, zone_of(zone), {(row[1], row[2]) for row in sums})
     groups = []
     for judge_id, version_id, criterion, key, *figures in sums:
         of = _of(versions.get(version_id), judge_id, version_id, criterion)

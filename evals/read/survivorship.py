@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from evals.read.estimates import whole_hours
 from evals.read.survivorship_kept import Judging, read_rubric
 from evals.rubrics import Criterion
 from evals.stats.survivorship.counts import Counts
+from telltale.lib.clock import zone_of
 from telltale.lib.sql import load
 from traces.behaviour.rates import Cell
 from traces.behaviour.types import Fact, Stratum
@@ -127,7 +127,7 @@ def read_units_by_day(project_id: int, start: datetime, end: datetime, zone: str
     by_day: dict[date, list[Cell]] = defaultdict(list)
     for cell in found:
         if isinstance(cell.key, datetime):
-            by_day[cell.key.astimezone(ZoneInfo(zone)).date()].append(cell)
+            by_day[cell.key.astimezone(zone_of(zone)).date()].append(cell)
     return {day: units_of(of_day) for day, of_day in by_day.items()}
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -59,11 +58,11 @@ def keep_days(project: Project, now: datetime | None = None, *, until: float = m
     if progress(project.pk).is_running:
         return 0
     zone = project.time_zone
-    last = (now - AFTER).astimezone(ZoneInfo(zone)).date() - timedelta(days=1)
+    last = (now - AFTER).astimezone(clock.zone_of(zone)).date() - timedelta(days=1)
     first = last - timedelta(days=KEPT_DAYS - 1)
     began_at = first_hour(project.pk)
     if began_at is not None:
-        first = max(first, began_at.astimezone(ZoneInfo(zone)).date())
+        first = max(first, began_at.astimezone(clock.zone_of(zone)).date())
     version = definition_of(project.pk)[0]
     anchoring = anchoring_for(project.pk)
     basis = basis_of(version, anchoring, zone)

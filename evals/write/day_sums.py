@@ -12,7 +12,6 @@ from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from psycopg import Cursor, sql
@@ -71,7 +70,7 @@ def hours_of_day(day: date, zone: str) -> tuple[datetime, datetime]:
 
 
 def _first_hour(day: date, zone: str) -> datetime:
-    at = datetime.combine(day, time_of_day(), ZoneInfo(zone)).astimezone(UTC)
+    at = datetime.combine(day, time_of_day(), clock.zone_of(zone)).astimezone(UTC)
     whole = at.replace(minute=0, second=0, microsecond=0)
     return whole if whole == at else whole + timedelta(hours=1)
 
@@ -103,8 +102,8 @@ def _wanted(project_id: int, zone: str) -> list[date]:
         cursor.execute(_KNOWN, params)
         known = {row[0] for row in cursor.fetchall()}
     now = clock.now()
-    last = (now - BUILT_AFTER).astimezone(ZoneInfo(zone)).date() - timedelta(days=1)
-    first = max(known_from.astimezone(ZoneInfo(zone)).date(), last - timedelta(days=DAYS_BACK))
+    last = (now - BUILT_AFTER).astimezone(clock.zone_of(zone)).date() - timedelta(days=1)
+    first = max(known_from.astimezone(clock.zone_of(zone)).date(), last - timedelta(days=DAYS_BACK))
     days = [last - timedelta(days=back) for back in range((last - first).days + 1)]
     return [day for day in days if day not in known]
 

@@ -91,6 +91,18 @@ def pure_files(room, name):
     return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
+def test_time_zones_are_found_by_the_one_function_that_knows_of_lost_ones():
+    wrong = []
+    for path in python_files("platform/telltale", *ROOMS):
+        if path.relative_to(ROOT).as_posix() == "platform/telltale/lib/clock.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "ZoneInfo":
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} calls ZoneInfo: use telltale.lib.clock.zone_of")
+
+    assert wrong == []
+
+
 def test_rows_are_changed_by_their_own_room():
     wrong = []
     for path in python_files("platform/telltale", *ROOMS):

@@ -12,6 +12,7 @@ from django.template import Context, Template, TemplateSyntaxError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from telltale.lib import clock
 from telltale.lib import format as fmt
 
 D = Decimal
@@ -127,7 +128,8 @@ def test_the_zone_decides_what_today_is():
 
 @pytest.mark.parametrize("name", ["Mars/Olympus", "", "../etc/passwd", "x" * 500])
 def test_a_zone_that_is_none_is_utc(name):
-    assert fmt.zone_of(name) == UTC_ZONE
+    assert clock.zone_of(name) == UTC_ZONE
+    assert not clock.knows_zone(name)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any, cast
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
@@ -42,7 +41,7 @@ _ID_MAX = 2**63 - 1
 @project_page()
 def change_list(request: HttpRequest, project: Project) -> HttpResponseBase:
     """What changed, newest first; `format` has all that matches as a file."""
-    query, zone = request.GET, ZoneInfo(project.time_zone)
+    query, zone = request.GET, clock.zone_of(project.time_zone)
     window = read_window(query, zone, clock.now(), default="28d", keep=FILTERS)
     wanted = wanted_of(query, window)
     before, after, wrong = _spots(query)
@@ -91,7 +90,7 @@ def change_list(request: HttpRequest, project: Project) -> HttpResponseBase:
 @project_page(Role.ENGINEER)
 def change_new(request: HttpRequest, project: Project) -> HttpResponse:
     """The form that tells of a change."""
-    zone = ZoneInfo(project.time_zone)
+    zone = clock.zone_of(project.time_zone)
     if request.method != "POST":
         return _form(request, project, form_of({"kind": request.GET.get("kind", "deploy")}, zone))
     told, faults = read_form(request.POST, zone)
@@ -110,7 +109,7 @@ def change_new(request: HttpRequest, project: Project) -> HttpResponse:
 @project_page()
 def change_page(request: HttpRequest, project: Project, change_id: int) -> HttpResponse:
     """One change with all that is known of it; POST corrects it."""
-    zone = ZoneInfo(project.time_zone)
+    zone = clock.zone_of(project.time_zone)
     change = _find(project, change_id)
     may_measure = may(project, "measure")
     form = form_of(changelog.as_told(change), zone, derived=change.is_derived)

@@ -104,7 +104,7 @@ def key_label() -> str:
 @project_page()
 def trace_list(request: HttpRequest, project: Project) -> HttpResponseBase:
     """One page of the project's traces, or all of them as CSV or NDJSON."""
-    zone, now = ZoneInfo(project.time_zone), clock.now()
+    zone, now = clock.zone_of(project.time_zone), clock.now()
     views = list_views(project, asker_of(project, cast(User, request.user)))
     opening = default_of(views)
     if not request.META.get("QUERY_STRING") and opening is not None and opening.query:

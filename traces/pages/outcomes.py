@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, cast
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -38,7 +37,7 @@ FEATURES_SHOWN = 50
 @project_page()
 def outcome_list(request: HttpRequest, project: Project) -> HttpResponse:
     """The outcomes of the project with their figures over a window."""
-    window = read_window(request.GET, ZoneInfo(project.time_zone), clock.now(), default="7d", keep=())
+    window = read_window(request.GET, clock.zone_of(project.time_zone), clock.now(), default="7d", keep=())
     period = period_of(window.start_at, window.end_at)
     found = read.list_outcomes(project.pk, with_archived=True)
     live = [each for each in found if each.archived_at is None]
@@ -70,7 +69,7 @@ def outcome_list(request: HttpRequest, project: Project) -> HttpResponse:
 def outcome_page(request: HttpRequest, project: Project, outcome: str) -> HttpResponseBase:
     """One outcome: its figure, its days, its features; `format` has the days as a file."""
     found = _find(project, outcome)
-    zone, query = ZoneInfo(project.time_zone), request.GET
+    zone, query = clock.zone_of(project.time_zone), request.GET
     window = read_window(query, zone, clock.now(), default="28d", keep=("feature",))
     period, feature = period_of(window.start_at, window.end_at), _feature(request)
     base = reverse("outcome", args=[project.slug, found.slug])
@@ -142,7 +141,7 @@ def outcome_sessions(request: HttpRequest, project: Project, outcome: str) -> Ht
     if found.archived_at is not None:
         raise Http404
     query = request.GET
-    zone = ZoneInfo(project.time_zone)
+    zone = clock.zone_of(project.time_zone)
     window = read_window(query, zone, clock.now(), default="28d", keep=("which", "feature"))
     which = query.get("which", "all")
     which = which if which in choices(found) else "all"

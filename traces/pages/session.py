@@ -51,7 +51,7 @@ class Stat:
 @project_page()
 def session_page(request: HttpRequest, project: Project, session: str) -> HttpResponse:
     """One session, a page of its turns at a time."""
-    state = read_list(request.GET, ZoneInfo(project.time_zone), clock.now(), SESSIONS)
+    state = read_list(request.GET, clock.zone_of(project.time_zone), clock.now(), SESSIONS)
     try:
         with asking() as cursor:
             for session_id in read_ids(session):
@@ -94,7 +94,7 @@ def _context(
     if row is None:
         return None
     words = read_words(cursor, project.pk, page.turns)
-    zone = ZoneInfo(project.time_zone)
+    zone = clock.zone_of(project.time_zone)
     listing, suffix = reverse("session_list", args=[project.slug]), query_string(state.pairs()) if state.pairs() else ""
     trace_base = reverse("trace_list", args=[project.slug])
     parts, notes = parts_of_session(project, session_id, [turn.trace.trace_id for turn in page.turns])

@@ -56,7 +56,7 @@ SORT_WORDS = {
 @project_page()
 def session_list(request: HttpRequest, project: Project) -> HttpResponseBase:
     """One page of the project's sessions, or all of them as CSV or NDJSON."""
-    zone, now = ZoneInfo(project.time_zone), clock.now()
+    zone, now = clock.zone_of(project.time_zone), clock.now()
     state = read_list(request.GET, zone, now, SESSIONS)
     added = added_term(request.GET, SESSIONS)
     if added is not None and not isinstance(added, FilterError):

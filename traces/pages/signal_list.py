@@ -41,7 +41,7 @@ FACET_KEYS = frozenset({"kind", "source", "bound", "feature"})
 @project_page()
 def signal_list(request: HttpRequest, project: Project) -> HttpResponseBase:
     """One page of the project's signals, or all of them as CSV or NDJSON."""
-    zone, now = ZoneInfo(project.time_zone), clock.now()
+    zone, now = clock.zone_of(project.time_zone), clock.now()
     state = read_list(request.GET, zone, now, SIGNALS)
     added = added_term(request.GET, SIGNALS)
     if added is not None and not isinstance(added, FilterError):

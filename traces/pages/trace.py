@@ -69,7 +69,7 @@ def trace_page(request: HttpRequest, project: Project, trace: str) -> HttpRespon
 
 
 def _answer(request: HttpRequest, project: Project, row: TraceRow) -> HttpResponse:
-    zone = ZoneInfo(project.time_zone)
+    zone = clock.zone_of(project.time_zone)
     query = request.GET
     state = read_list(query, zone, clock.now())
     tab = query.get("tab", "")

@@ -47,7 +47,7 @@ LABELS_MAX = 10
 @project_page()
 def user_page(request: HttpRequest, project: Project, user: str) -> HttpResponse:
     """One user over a window of whole days."""
-    zone, now = ZoneInfo(project.time_zone), clock.now()
+    zone, now = clock.zone_of(project.time_zone), clock.now()
     state = read_list(request.GET, zone, now, USERS)
     try:
         for user_id in read_ids(user):

@@ -122,7 +122,7 @@ def record(row: UserRow) -> dict[str, Any]:
 @project_page()
 def user_list(request: HttpRequest, project: Project) -> HttpResponseBase:
     """One page of the project's users, or all of them as CSV or NDJSON."""
-    zone, now, calendar = ZoneInfo(project.time_zone), clock.now(), calendar_of(project.time_zone)
+    zone, now, calendar = clock.zone_of(project.time_zone), clock.now(), calendar_of(project.time_zone)
     state = read_list(request.GET, zone, now, USERS)
     added = added_term(request.GET, USERS)
     if added is not None and not isinstance(added, FilterError):

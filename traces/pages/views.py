@@ -40,7 +40,7 @@ def view_list(request: HttpRequest, project: Project) -> HttpResponse:
     if request.method != "POST":
         return _page(request, project)
     person, query = cast(User, request.user), request.POST.get("query", "")
-    query, _ = canonical_query(query.removeprefix("?"), ZoneInfo(project.time_zone), clock.now())
+    query, _ = canonical_query(query.removeprefix("?"), clock.zone_of(project.time_zone), clock.now())
     try:
         made = save_view(
             project, asker_of(project, person), request.POST.get("name", ""), query,
@@ -109,7 +109,7 @@ def address_of(project: Project, view: View) -> str:
 def _page(
     request: HttpRequest, project: Project, more: dict[str, Any] | None = None, status: int = 200
 ) -> HttpResponse:
-    zone, now = ZoneInfo(project.time_zone), clock.now()
+    zone, now = clock.zone_of(project.time_zone), clock.now()
     views = [
         (view, address_of(project, view), _words(view, zone, now))
         for view in list_views(project, asker_of(project, cast(User, request.user)))

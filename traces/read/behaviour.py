@@ -126,7 +126,7 @@ def cells(
         "start": start.replace(minute=0, second=0, microsecond=0),
         "end": end,
         "feature": feature,
-        "time_zone": time_zone,
+        "time_zone": None if time_zone is None else clock.zone_of(time_zone).key,
     }
     query = compose("read_behaviour_cells", key=_KEYS[by], conditions=conditions)
     with connection.cursor() as cursor:

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from psycopg import sql
 
 from telltale.jobs.models import Job, JobState
+from telltale.lib.clock import zone_of
 from telltale.lib.db import raw_cursor
 from traces.models import Outcome
 from traces.outcomes.ratio import Ratio, Sums, TooLittle, ratio
@@ -171,10 +172,10 @@ def read_days(
     project_id: int, zone: str, outcomes: Collection[Defined], period: Period, feature: str | None = None
 ) -> dict[int, list[Point]]:
     """A point for each day that a period touches, of each outcome; one query. TooSlow."""
-    day = sql.SQL("(hour AT TIME ZONE {})::date").format(sql.Literal(zone))
+    day = sql.SQL("(hour AT TIME ZONE {})::date").format(sql.Literal(zone_of(zone).key))
     rows = _rows(project_id, outcomes, period, feature, day, sql.SQL("1, 2"))
     sums = {(row[0], row[1]): _sums(row[2:]) for row in rows}
-    days = _days(period, ZoneInfo(zone))
+    days = _days(period, zone_of(zone))
     return {each.id: [_point(each, *day, sums.get((each.id, day[0]), Sums())) for day in days] for each in outcomes}
 
 

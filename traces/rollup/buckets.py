@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from telltale.lib.clock import zone_of
 
 MINUTES_PER_DAY = 1440
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,10 +47,7 @@ class Calendar:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        try:
-            self.zone = ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            self.zone = ZoneInfo("UTC")
+        self.zone = zone_of(name)
         self._days: dict[date, int] = {}
         self._places: dict[int, tuple[int, int]] = {}
 

@@ -15,10 +15,19 @@ def now() -> datetime:
 
 def zone_of(name: str) -> ZoneInfo:
     """The time zone of that name; UTC where this machine knows it no more, as zones are renamed and removed."""
+    return _zone(name) or ZoneInfo("UTC")
+
+
+def knows_zone(name: str) -> bool:
+    """Whether this machine has a time zone of that name; pages say so where it has not."""
+    return _zone(name) is not None
+
+
+def _zone(name: str) -> ZoneInfo | None:
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
 
 
 def from_ns(nanoseconds: int) -> datetime:

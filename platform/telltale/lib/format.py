@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 MINUS = "−"
 EN_DASH = "–"
@@ -183,14 +183,6 @@ def times_as_likely(value: float) -> str:
     """A ratio in words: "30 times as likely"."""
     shown = _rounded(value, 0) if value >= 10 else _rounded(value, 1)
     return f"{shown} times as likely"
-
-
-def zone_of(name: str) -> ZoneInfo:
-    """The zone called `name`, UTC where there is none of that name."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")
 
 
 def moment(at: datetime | None, zone: ZoneInfo, now: datetime, *, seconds: bool = True, missing: str = "never") -> str:

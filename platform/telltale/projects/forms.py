@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 from django import forms
 
 from telltale.accounts.models import Organisation, OrganisationMember, User
+from telltale.lib.format import visible
 from telltale.projects.keys import RATE_MAX, SCOPES, check_origins
 from telltale.projects.models import Project, Role
 from telltale.projects.origins import ORIGIN_CHARS_MAX, ORIGINS_MAX, OriginRefused, read_origins
@@ -84,8 +85,8 @@ class SettingsForm(forms.Form):
 
     @classmethod
     def of(cls, project: Project, data: Any = None) -> SettingsForm:
-        """The form filled with what the project has."""
-        return cls(
+        """The form filled with what the project has; a time zone that is no place of the list stays what it is."""
+        form = cls(
             data,
             initial={
                 "name": project.name,
@@ -96,6 +97,10 @@ class SettingsForm(forms.Form):
                 "feature_names": "\n".join(project.feature_names),
             },
         )
+        zones, own = time_zones(), project.time_zone
+        if own not in dict(zones):
+            form.fields["time_zone"].choices = [(own, visible(own)), *zones]  # type: ignore[attr-defined]
+        return form
 
     def clean_feature_names(self) -> list[str]:
         """Names without repeats, in the order given."""

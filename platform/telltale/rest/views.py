@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from telltale.accounts.models import User
+from telltale.lib.clock import zone_of
 from telltale.projects.access import ACT, get_project_for, project_of_key
 from telltale.projects.keys import KeyHolder
 from telltale.projects.models import Project
@@ -76,7 +77,7 @@ class ProjectView(APIView):
     @property
     def zone(self) -> ZoneInfo:
         """The zone in which the project's days are cut."""
-        return ZoneInfo(self.project.time_zone)
+        return zone_of(self.project.time_zone)
 
     @property
     def http(self) -> HttpRequest:

@@ -12,6 +12,7 @@ from alerts import standing_guard
 from alerts.read.waiting import MOST, read_waiting
 from alerts.standing_guard import Look
 from telltale.accounts.mail import is_by_smtp
+from telltale.lib.clock import knows_zone
 from telltale.lib.disk import FullDisk, nearly_full
 from telltale.projects.access import SecondFactorLacking, get_project_for, may, projects_of
 from telltale.projects.models import Project
@@ -87,6 +88,12 @@ class Shell:
         """What the watchdog of this process saw, where monitors are not evaluated; None where they are. No query."""
         look = standing_guard.seen()
         return look if look is not None and look.stands else None
+
+    @property
+    def lost_zone(self) -> str:
+        """The project's time zone where this machine knows it no more, so that times are those of UTC; else ""."""
+        name = self.project.time_zone if self.project is not None else ""
+        return name if name and not knows_zone(name) else ""
 
     @property
     def disk(self) -> FullDisk | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from zoneinfo import ZoneInfo
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
@@ -23,7 +21,7 @@ def front_page(request: HttpRequest, project: Project) -> HttpResponse:
     if not project.first_span_at:
         return redirect("welcome/")
     now = clock.now()
-    window = read_window(request.GET, ZoneInfo(project.time_zone), now, default="7d", keep=())
+    window = read_window(request.GET, clock.zone_of(project.time_zone), now, default="7d", keep=())
     person = request.user if isinstance(request.user, User) else None
     context = {
         "project": project,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
-from zoneinfo import ZoneInfo
 
 from alerts.monitors.states import Method, Standing
 from alerts.read.alarms import ACKNOWLEDGED, OPEN, AlarmRow, list_alarms
@@ -15,6 +14,7 @@ from alerts.read.questions import About, QuestionRow, questions_of, read_about
 from alerts.read.shown import Shown, list_shown, read_definitions, read_last
 from alerts.series.catalogue import find_metric
 from evals.read.estimates import Estimates, read_estimates
+from telltale.lib.clock import zone_of
 from telltale.projects.models import Project
 from telltale.stats.sketch import Sketch
 from telltale.web.front.values import Asked, FeatureUse, Front, Seen, Traffic, Watching
@@ -51,7 +51,7 @@ def read_front(project: Project, start: datetime, end: datetime, now: datetime) 
     """The overview of a project: charts over [start, end), all else as of now."""
     return Front(
         project=project,
-        zone=ZoneInfo(project.time_zone),
+        zone=zone_of(project.time_zone),
         now=now,
         start=start,
         end=end,

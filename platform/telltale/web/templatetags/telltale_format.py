@@ -130,7 +130,7 @@ def _zone(context: Context) -> ZoneInfo:
     if isinstance(named, ZoneInfo):
         return named
     project = context.get("project")
-    return fmt.zone_of(str(named or getattr(project, "time_zone", "") or "UTC"))
+    return clock.zone_of(str(named or getattr(project, "time_zone", "") or "UTC"))
 
 
 @register.simple_tag(takes_context=True)
