@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
 
+import jwt
 import orjson
 import pytest
+from allauth.socialaccount.internal import jwtkit
+from cryptography.hazmat.primitives.asymmetric import rsa
 from django.test import Client
 
 from alerts.models import Channel, NoticeSettings
 from evals.models import Connection
+from telltale.lib import egress
 from telltale.projects import keys
 from tests.telltale.test_egress import FORBIDDEN
 from traces.models import ForwardTarget
@@ -139,4 +144,69 @@ def test_a_name_that_turns_to_a_forbidden_address_is_asked_nothing(connected, cl
             assert b"refused" in answer.content, (path, answer.content)
             assert b"169.254" not in answer.content
 
+    assert connected == []
+
+
+@pytest.fixture
+def provider(settings):
+    """Signing in at a provider is on; its issuer is for the test to say."""
+
+    def named(issuer):
+        settings.TELLTALE_OIDC_ISSUER, settings.TELLTALE_OIDC_CLIENT_ID = issuer, "telltale"
+        told = {"server_url": issuer.rstrip("/")}
+        app = {"provider_id": "oidc", "name": "Test", "client_id": "telltale", "secret": "s", "settings": told}
+        settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"OAUTH_PKCE_ENABLED": True, "APPS": [app]}}
+
+    return named
+
+
+def test_an_issuer_that_is_refused_is_not_asked(connected, provider):
+    for url in URLS:
+        provider(url)
+
+        answer = Client().get("/accounts/oidc/login/")
+
+        assert (answer.status_code, answer.url) == (302, "/accounts/login/"), url
+    assert connected == []
+
+
+@pytest.mark.parametrize("place", ["token_endpoint", "jwks_uri", "userinfo_endpoint"])
+def test_what_a_provider_names_is_refused_like_any_address(connected, provider, monkeypatch, place):
+    """The issuer answers from a public address and sends us inside: to metadata, to ourselves, to a neighbour."""
+    issuer = "https://id.example"
+    told = {name: f"{issuer}/{name}" for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
+    token = jwt.encode({"sub": "1"}, rsa.generate_private_key(65537, 2048), algorithm="RS256", headers={"kid": "k"})
+    bodies = {
+        "/token_endpoint": {"access_token": "at", "token_type": "Bearer", "id_token": token},
+        "/jwks_uri": {"keys": []},
+    }
+    real, refused = egress.request, []
+
+    def request(method, url, **more):
+        if url.startswith(issuer):
+            path = url.removeprefix(issuer)
+            return egress.Answer(200, {"Content-Type": "application/json"}, orjson.dumps(bodies.get(path, told)))
+        try:
+            return real(method, url, **more)
+        except egress.Refused as error:
+            refused.append((url, error.rule))
+            raise
+
+    monkeypatch.setattr(egress, "request", request)
+    claims = {"sub": "1", "aud": "telltale", "iss": issuer}
+    provider(issuer)
+    for host in ("169.254.169.254", "[fd00:ec2::254]", "127.0.0.1", "10.0.0.7", "0x7f.1", "localhost"):
+        told["issuer"], told[place] = issuer, f"http://{host}/latest/meta-data/"
+        client = Client()
+        state = parse_qs(urlsplit(client.get("/accounts/oidc/login/").url).query)
+        if place == "userinfo_endpoint":  # asked only where a checked token names no address
+            claims["nonce"] = state["nonce"][0]
+            monkeypatch.setattr(jwtkit, "verify_and_decode", lambda **_: dict(claims))
+
+        back = client.get("/accounts/oidc/callback/", {"code": "c", "state": state["state"][0]})
+
+        assert (back.status_code, back.url) == (302, "/accounts/login/"), host
+        assert len(refused) == 1, (host, refused)
+        refused.clear()
+        assert client.get("/accounts/sessions/").status_code == 302
     assert connected == []

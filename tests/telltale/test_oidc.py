@@ -48,7 +48,8 @@ class Provider(BaseHTTPRequestHandler):
         if asked["code"] != ["c1"] or proof.decode() != self.server.challenge:
             return self.say(400, {"error": "invalid_grant"})
         now = int(time.time())
-        claims = {"iss": self.server.issuer, "aud": "telltale", "iat": now, "exp": now + 60, **self.server.claims}
+        own = {"iss": self.server.issuer, "aud": "telltale", "iat": now, "exp": now + 60, "nonce": self.server.nonce}
+        claims = {name: value for name, value in {**own, **self.server.claims}.items() if value is not None}
         token = jwt.encode(claims, self.server.signs_with, algorithm=self.server.algorithm, headers={"kid": "k1"})
         return self.say(200, {"access_token": "at", "token_type": "Bearer", "id_token": token})
 
@@ -99,7 +100,7 @@ def go(provider, client=None, **changed):
     assert asked["redirect_uri"].endswith(CALLBACK)
     assert asked["code_challenge_method"] == "S256"
     provider.challenge = asked["code_challenge"]
-    provider.back_to = asked["redirect_uri"]
+    provider.back_to, provider.nonce = asked["redirect_uri"], asked["nonce"]
     back = client.get(CALLBACK, {"code": "c1", "state": asked["state"], **changed})
     return SimpleNamespace(client=client, back=back)
 
@@ -163,6 +164,10 @@ def test_a_domain_is_let_in_with_the_operators_role(house, provider, settings):
         {"claims": {"sub": "1", "email": "bob@example.com", "email_verified": True, "iss": "https://evil.example"}},
         {"claims": {"sub": "1", "email": "bob@example.com", "email_verified": True, "exp": 1}},
         {"claims": {"email": "bob@example.com", "email_verified": True}},
+        {"claims": {"sub": "1", "email": "bob@example.com", "email_verified": True, "nonce": None}},
+        {"claims": {"sub": "1", "email": "bob@example.com", "email_verified": True, "nonce": ""}},
+        {"claims": {"sub": "1", "email": "bob@example.com", "email_verified": True, "nonce": "x" * 43}},
+        {"claims": {"sub": "1", "email": "bob@example.com", "email_verified": True, "nonce": ["x"]}},
         {"calls_itself": "https://evil.example"},
         {"algorithm": "HS256", "signs_with": "telltale" * 8},
         {"signs_with": rsa.generate_private_key(public_exponent=65537, key_size=2048)},
@@ -180,6 +185,23 @@ def test_an_answer_that_proves_nothing_lets_nobody_in(house, provider, wrong):
     assert signed.back.status_code == 302
     assert signed.back.url == "/accounts/login/"
     assert not is_in(signed)
+
+
+def test_each_try_has_a_nonce_of_its_own_whatever_its_address_says(house, provider):
+    tries = [Client().get(LOGIN + "?auth_params=nonce%3Dguessed") for _ in range(2)]
+
+    nonces = [parse_qs(urlsplit(off.url).query)["nonce"] for off in tries]
+
+    assert nonces[0] != nonces[1]
+    assert all(len(nonce) == 1 and len(nonce[0]) >= 43 for nonce in nonces)
+
+
+def test_an_id_token_of_another_try_lets_nobody_in(house, provider):
+    first = go(provider)
+    assert is_in(first)
+    provider.claims |= {"nonce": provider.nonce}  # signed and fresh, of the try before
+
+    assert not is_in(go(provider))
 
 
 def test_a_way_back_that_nobody_set_out_on_leads_nowhere(house, provider):

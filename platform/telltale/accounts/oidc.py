@@ -6,6 +6,8 @@ where the operator says so, whoever has an address of a domain. It is asked over
 
 from __future__ import annotations
 
+import hmac
+import secrets
 from typing import Any
 
 import jwt
@@ -16,6 +18,7 @@ from allauth.socialaccount.internal import jwtkit
 from allauth.socialaccount.models import SocialLogin
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView, OAuth2LoginView
+from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
 from django.conf import settings
 from django.contrib import messages
@@ -129,8 +132,33 @@ def turned_back(request: HttpRequest, words: str) -> ImmediateHttpResponse:
     return ImmediateHttpResponse(redirect("account_login"))
 
 
+class OidcProvider(OpenIDConnectProvider):  # type: ignore[misc]
+    def redirect(
+        self, request: HttpRequest, process: str, next_url: str | None = None, data: Any = None, **kwargs: Any
+    ) -> HttpResponseBase:
+        """Off to the provider with a nonce of this try, kept with its state; an id token must bring it back."""
+        nonce = secrets.token_urlsafe(32)
+        told = kwargs.pop("auth_params", None)
+        asked = {**(self.get_auth_params() if told is None else told), "nonce": nonce}
+        answer: HttpResponseBase = super().redirect(
+            request, process, next_url, data, auth_params=asked, nonce=nonce, **kwargs
+        )
+        return answer
+
+
+class OidcCallback(OAuth2CallbackView):  # type: ignore[misc]
+    def _get_state(self, request: HttpRequest, provider: Any) -> Any:
+        """The state of the try that comes back; the adapter holds its nonce against the id token."""
+        state, response = super()._get_state(request, provider)
+        self.adapter.nonce = str((state or {}).get("nonce") or "")
+        return state, response
+
+
 class OidcAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
     """The provider's side as we want it: our public address, its own issuer, a signature that was checked."""
+
+    # Of the try that comes back; empty where nobody set out.
+    nonce = ""
 
     @property
     def openid_config(self) -> dict[str, Any]:
@@ -142,7 +170,8 @@ class OidcAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
 
     def get_provider(self) -> Any:
         """The provider, which asks by us when it sends somebody off, too."""
-        provider = super().get_provider()
+        plain = super().get_provider()
+        provider = OidcProvider(plain.request, app=plain.app)
         provider.oauth2_adapter_class = type(self)
         return provider
 
@@ -162,13 +191,16 @@ class OidcAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
             audience=app.client_id,
             lookup_kid=jwtkit.lookup_kid_jwk,
         )
+        told = str(claims.get("nonce") or "")
+        if not self.nonce or not hmac.compare_digest(told.encode(), self.nonce.encode()):
+            raise OAuth2Error("another try")
         if not isinstance(claims.get("sub"), str) or not claims["sub"]:
             raise OAuth2Error("no subject")
         if not claims.get("email") and self.openid_config.get("userinfo_endpoint"):
-            told = self._fetch_user_info(token.token)
-            if told.get("sub") != claims["sub"]:
+            person = self._fetch_user_info(token.token)
+            if person.get("sub") != claims["sub"]:
                 raise OAuth2Error("another subject")
-            claims = {**told, **claims}
+            claims = {**person, **claims}
         held = {name: claims.get(name) for name in ("sub", "email", "email_verified", "name")}
         login: SocialLogin = self.get_provider().sociallogin_from_response(request, {"id_token": held})
         return login
@@ -181,7 +213,7 @@ def login(request: HttpRequest, provider_id: str = PROVIDER) -> HttpResponseBase
 
 def callback(request: HttpRequest, provider_id: str = PROVIDER) -> HttpResponseBase:
     """Back from the provider."""
-    return _guarded(OAuth2CallbackView, request)
+    return _guarded(OidcCallback, request)
 
 
 def _guarded(view: Any, request: HttpRequest) -> HttpResponseBase:
