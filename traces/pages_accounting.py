@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,11 +11,12 @@ from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponseBase, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
+from telltale.audit.downloads import ListFile
 from telltale.lib import clock
 from telltale.projects.access import project_page
 from telltale.projects.models import Project
@@ -75,7 +77,7 @@ class Stat:
 
 @require_http_methods(["GET", "HEAD"])
 @project_page()
-def accounting(request: HttpRequest, project: Project) -> HttpResponse:
+def accounting(request: HttpRequest, project: Project) -> HttpResponseBase:
     """The account of the window asked for, whole or of one key or source; `format=csv` has it as a table."""
     zone = clock.zone_of(project.time_zone)
     window = read_window(request.GET, zone, clock.now())
@@ -258,10 +260,9 @@ def _ms(value: float | None) -> str:
     return f"{value:,.0f} ms" if value < 10_000 else f"{value / 1000:,.1f} s"
 
 
-def _csv(project: Project, account: Account) -> HttpResponse:
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{project.slug}-accounting.csv"'
-    writer = csv.writer(response)
+def _csv(project: Project, account: Account) -> HttpResponseBase:
+    out = io.StringIO()
+    writer = csv.writer(out)
     names = (
         "requests",
         "body_bytes",
@@ -277,4 +278,6 @@ def _csv(project: Project, account: Account) -> HttpResponse:
     writer.writerow(("hour", *names))
     for row in account.by_hour:
         writer.writerow((row.hour.isoformat(), *(getattr(row.flow, name) for name in names)))
+    response = ListFile([out.getvalue()], lambda: len(account.by_hour), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{project.slug}-accounting.csv"'
     return response

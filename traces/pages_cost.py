@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseBase, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
+from telltale.audit.downloads import ListFile
 from telltale.lib import clock
 from telltale.lib import format as fmt
 from telltale.projects.access import may, project_page
@@ -268,7 +269,7 @@ def _sessions(project: Project, found: Sequence[SessionRow] | None, links: Links
     ]
 
 
-def _export(project: Project, period: Period, by: str, kind: str) -> HttpResponse | StreamingHttpResponse:
+def _export(project: Project, period: Period, by: str, kind: str) -> HttpResponseBase:
     """All rows of a breakdown as a download: exact dollars as decimal text, unknown as nothing."""
     if by == "user":
         records = user_records(read_users(project.pk, project.time_zone, period, EXPORT_MAX).rows)
@@ -280,7 +281,7 @@ def _export(project: Project, period: Period, by: str, kind: str) -> HttpRespons
         found = read_cost_page(project.pk, project.time_zone, period, by)
         records = line_records(found.breakdown) if found.breakdown else []
     lines = _csv(records) if kind == "csv" else (orjson.dumps(record) + b"\n" for record in records)
-    response = StreamingHttpResponse(lines, content_type=FORMATS[kind])
+    response = ListFile(lines, lambda: len(records), content_type=FORMATS[kind])
     name = f"{project.slug}-cost-by-{by}-{period.days.first}-{period.days.last}.{kind}"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response

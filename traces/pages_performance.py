@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponseBase, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
+from telltale.audit.downloads import ListFile
 from telltale.lib import clock
 from telltale.lib import format as fmt
 from telltale.projects.access import project_page
@@ -82,7 +84,7 @@ class Chip:
 
 @require_http_methods(["GET", "HEAD"])
 @project_page()
-def performance(request: HttpRequest, project: Project) -> HttpResponse:
+def performance(request: HttpRequest, project: Project) -> HttpResponseBase:
     """Latency, throughput and errors of the window asked for; `format=csv` has the breakdown as a table."""
     zone = clock.zone_of(project.time_zone)
     query = request.GET
@@ -247,16 +249,16 @@ def _without(query: QueryDict, name: str) -> str:
     return query_string(query, **{name: None, f"{name}.missing": None})
 
 
-def _csv(project: Project, by: str, lines: Sequence[Line]) -> HttpResponse:
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{project.slug}-performance-{by}.csv"'
-    writer = csv.writer(response)
+def _csv(project: Project, by: str, lines: Sequence[Line]) -> HttpResponseBase:
+    out = io.StringIO()
+    writer = csv.writer(out)
     names = ("n", "errors", "errors_ci", "p50", "p95", "p95_ci", "p99", "ttft", "tpot", "speed", "weighted", "length")
     writer.writerow((by, "detail", *names))
     for line in lines:
-        writer.writerow((cell(line.name), line.detail, *(getattr(line, name) for name in names)))
+        writer.writerow((cell(line.name), cell(line.detail), *(getattr(line, name) for name in names)))
+    response = ListFile([out.getvalue()], lambda: len(lines), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{project.slug}-performance-{by}.csv"'
     return response
 
 
 __all__ = ["performance"]
-

@@ -73,6 +73,9 @@ TELLTALE_TRUSTED_PROXIES = env_list("TELLTALE_TRUSTED_PROXIES")
 TELLTALE_SMTP_URL = env("TELLTALE_SMTP_URL")
 # A watchdog in each web process tells when monitors are not evaluated: what is older than this has stopped.
 TELLTALE_WATCHDOG = env_bool("TELLTALE_WATCHDOG", True)
+TELLTALE_AUDIT_DAYS = env_int("TELLTALE_AUDIT_DAYS", 0)
+if TELLTALE_AUDIT_DAYS and TELLTALE_AUDIT_DAYS < 365:
+    raise ValueError(f"TELLTALE_AUDIT_DAYS must be 365 at least, or 0 for ever, not {TELLTALE_AUDIT_DAYS}")
 TELLTALE_ENGINE_LIMIT_SECONDS = env_int("TELLTALE_ENGINE_LIMIT_SECONDS", 40)
 TELLTALE_MAIL_FROM = env("TELLTALE_MAIL_FROM", "telltale@localhost")
 
@@ -308,6 +311,7 @@ TELLTALE_QUEUES = ("roll-up", "judge", "watch", "notify", "upkeep")
 CELERY_TASK_QUEUES = {name: {"exchange": name, "routing_key": name} for name in TELLTALE_QUEUES}
 CELERY_TASK_DEFAULT_QUEUE = "upkeep"
 CELERY_TASK_ROUTES = {
+    "web.prune_audit": {"task": "web.prune_audit", "schedule": 86400.0},
     "traces.fold_batches": {"queue": "roll-up"},
     "traces.fold_roll_ups": {"queue": "roll-up"},
     "traces.fold_behaviour": {"queue": "roll-up"},

@@ -156,7 +156,7 @@ def test_csv_holds_every_hour(shop):
 
     answer = shop.bob.get(URL + "?format=csv")
 
-    lines = answer.content.decode().splitlines()
+    lines = answer.getvalue().decode().splitlines()
     assert answer["Content-Type"].startswith("text/csv")
     assert lines[0].startswith("hour,requests,body_bytes,received,stored")
     assert len(lines) == 1 + 25

@@ -69,7 +69,7 @@ def traffic(otlp, shop):
 
 def body(response):
     assert response.status_code == 200
-    return response.content.decode()
+    return response.getvalue().decode()
 
 
 def test_the_head_answers_and_the_figures_carry_their_intervals(traffic, look):

@@ -21,9 +21,11 @@ from uuid import UUID
 
 import orjson
 from django.conf import settings
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase
 
+from telltale.audit.downloads import ListFile
 from telltale.lib.patience import answer_within
+from telltale.lib.spreadsheet import plain_text
 from telltale.projects.models import Project
 from telltale.rest import form
 from traces.canonical.types import BUCKETS
@@ -39,9 +41,6 @@ RETRY_AFTER_SECONDS = 10
 # Reading one piece from the database, and the whole of a file.
 PIECE_SECONDS = 30.0
 WHOLE_SECONDS = 3600.0
-# A spreadsheet takes text that begins like this for a formula. Numbers of ours are numbers, negative ones too.
-# The wide forms of the signs count where spreadsheets speak Chinese, Japanese or Korean.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
 _slots = threading.BoundedSemaphore(AT_A_TIME)
 
 
@@ -59,13 +58,14 @@ def download(
     """All `records` as the file `<name>.<kind>`; `kind` is a key of FORMATS, `columns` are the keys of every record.
 
     Values: text, whole numbers, floats, Decimal (exact), bool, aware datetimes (UTC), UUID, lists of text, and None for
-    unknown (empty, null). Raises Busy, and whatever reading the first record raises.
+    unknown (empty, null). Raises Busy, and whatever reading the first record raises. The audit log has its end.
     """
     response: HttpResponseBase
     if is_head:
         response = HttpResponse(content_type=FORMATS[kind])
     else:
-        response = StreamingHttpResponse(_Pieces(kind, columns, records), content_type=FORMATS[kind])
+        pieces = _Pieces(kind, columns, records)
+        response = ListFile(pieces, lambda: pieces.rows, content_type=FORMATS[kind])
     response["Content-Disposition"] = f'attachment; filename="{name}.{kind}"'
     # What a proxy keeps back until it has all of it would be no stream.
     response["X-Accel-Buffering"] = "no"
@@ -84,6 +84,8 @@ class _Pieces:
 
     def __init__(self, kind: str, columns: Sequence[str], records: Iterator[Mapping[str, Any]]) -> None:
         self._holds = False
+        # Handed on so far.
+        self.rows = 0
         self._taken_from = _slots
         if not self._taken_from.acquire(blocking=False):
             raise Busy
@@ -97,6 +99,7 @@ class _Pieces:
             head = [str(self._writer.writerow(self._columns)).encode()] if kind == "csv" else []
             first = next(records, None)
             self._waiting = [*head, *([self._line(first)] if first is not None else [])]
+            self._ready = int(first is not None)
         except BaseException:
             self.close()
             raise
@@ -111,6 +114,7 @@ class _Pieces:
             self.close()
             raise CutShort
         lines, self._waiting = self._waiting, []
+        rows, self._ready = self._ready, 0
         size = sum(map(len, lines))
         try:
             with answer_within(PIECE_SECONDS):
@@ -120,12 +124,14 @@ class _Pieces:
                         self.close()
                         break
                     lines.append(self._line(record))
+                    rows += 1
                     size += len(lines[-1])
         except BaseException:
             self.close()
             raise
         if not lines:
             raise StopIteration
+        self.rows += rows
         return b"".join(lines)
 
     def close(self) -> None:
@@ -164,17 +170,13 @@ def cell(value: Any) -> Any:
     return value if write is None else write(value)
 
 
-def _text_cell(text: str) -> str:
-    return "'" + text if text.startswith(_FORMULA) else text
-
-
 def _list_cell(values: Sequence[Any]) -> str:
-    return _text_cell("; ".join(map(str, values)))
+    return plain_text("; ".join(map(str, values)))
 
 
 # By type, for a million rows have forty million values. Numbers and None the writer of CSV knows itself.
 _CELLS: dict[type, Callable[[Any], Any]] = {
-    str: _text_cell,
+    str: plain_text,
     list: _list_cell,
     tuple: _list_cell,
     bool: lambda value: "true" if value else "false",

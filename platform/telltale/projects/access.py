@@ -19,6 +19,7 @@ from django.db.models import Exists, Field, Model, OuterRef
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 
 from telltale.accounts.models import Organisation, OrganisationMember, User
+from telltale.audit.downloads import audit_download
 from telltale.projects.models import ApiKey, Invitation, Project, ProjectMember, Role
 
 P = ParamSpec("P")
@@ -308,7 +309,7 @@ def project_page(
                 return sign_in_first(request)
             project = get_project_for(request.user, slug, at_least)
             request.project = project  # type: ignore[attr-defined]
-            return view(request, project, *args, **kwargs)
+            return audit_download(request, view(request, project, *args, **kwargs), project=project)
 
         return page  # type: ignore[return-value]
 

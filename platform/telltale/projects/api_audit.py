@@ -24,7 +24,7 @@ QUERY = (
     OpenApiParameter("action", OpenApiTypes.STR, description="One act such as key.create, or one kind such as key."),
     OpenApiParameter("actor", OpenApiTypes.STR, description="One person's e-mail address, or `key 12`."),
     OpenApiParameter("target", OpenApiTypes.STR, description="A part of what was acted on, in any case."),
-    OpenApiParameter("outcome", OpenApiTypes.STR, description="done or refused."),
+    OpenApiParameter("outcome", OpenApiTypes.STR, description="done, refused or broken off."),
     shapes.FROM,
     shapes.TO,
     shapes.LIMIT,

@@ -8,22 +8,24 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from telltale.audit.read import AuditFilter, AuditRow, each_entry, find_entries, list_actions
+from telltale.audit.downloads import ListFile, audit_download
+from telltale.audit.read import PIECE, AuditFilter, AuditRow, each_entry, find_entries, list_actions
+from telltale.lib.spreadsheet import plain_text
 from telltale.projects.access import get_organisation_for, project_page
 from telltale.projects.models import Project, Role
 
 FILE_TYPES = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson; charset=utf-8"}
 COLUMNS = ("id", "at", "project", "actor", "action", "target", "outcome", "address", "changes")
-# A spreadsheet takes these at the start of a cell for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _TEXTS = {"action": 64, "actor": 254, "target": 254, "outcome": 16}
 _DAYS = ("from", "to")
 
@@ -34,7 +36,7 @@ def audit(request: HttpRequest, project: Project) -> HttpResponseBase:
     """Who did what to this project."""
     whole = AuditFilter(project_id=project.pk)
     context = {"project": project, "shell_page": "projects/_settings.html", "of": "project", "whose": project.name}
-    return _answer(request, whole, context, project.slug)
+    return _answer(request, whole, context, project.slug)  # project_page writes a download down
 
 
 @login_required
@@ -44,7 +46,8 @@ def organisation_audit(request: HttpRequest, organisation_slug: str) -> HttpResp
     found = get_organisation_for(request.user, organisation_slug)
     whole = AuditFilter(organisation_id=found.pk)
     context = {"organisation": found, "shell_page": "projects/_audit_shell.html", "of": "organisation"}
-    return _answer(request, whole, context | {"whose": found.name}, found.slug)
+    answer = _answer(request, whole, context | {"whose": found.name}, found.slug)
+    return audit_download(request, answer, organisation_id=found.pk)
 
 
 @login_required
@@ -54,7 +57,7 @@ def installation_audit(request: HttpRequest) -> HttpResponseBase:
     if not request.user.is_superuser:
         raise Http404
     context = {"shell_page": "projects/_audit_shell.html", "of": "installation", "whose": "this server"}
-    return _answer(request, AuditFilter(), context, "installation")
+    return audit_download(request, _answer(request, AuditFilter(), context, "installation"))
 
 
 def _answer(request: HttpRequest, whole: AuditFilter, context: dict[str, Any], name: str) -> HttpResponseBase:
@@ -83,6 +86,7 @@ def _answer(request: HttpRequest, whole: AuditFilter, context: dict[str, Any], n
         {
             **context,
             "rows": page.rows,
+            "keep_days": settings.TELLTALE_AUDIT_DAYS,
             "names": slugs_of(page.rows) if whole.project_id is None else {},
             "actions": known,
             "kinds": kinds,
@@ -100,15 +104,16 @@ def _file(request: HttpRequest, wanted: AuditFilter, kind: str, name: str) -> Ht
     """The entries as a file, streamed."""
     response: HttpResponseBase = HttpResponse(content_type=FILE_TYPES[kind])
     if request.method != "HEAD":
-        lines = _csv(wanted) if kind == "csv" else _ndjson(wanted)
-        response = StreamingHttpResponse(lines, content_type=FILE_TYPES[kind])
+        pieces = _Pieces(wanted)
+        lines = _csv(pieces) if kind == "csv" else _ndjson(pieces)
+        response = ListFile(lines, lambda: pieces.rows, content_type=FILE_TYPES[kind])
     response.headers["Content-Disposition"] = f'attachment; filename="audit-{name}.{kind}"'
     return response
 
 
-def _csv(wanted: AuditFilter) -> Iterator[bytes]:
+def _csv(pieces: _Pieces) -> Iterator[bytes]:
     yield (",".join(COLUMNS) + "\r\n").encode()
-    for rows in _pieces(wanted):
+    for rows in pieces:
         out = io.StringIO()
         writer = csv.writer(out)
         slugs = slugs_of(rows)
@@ -116,25 +121,27 @@ def _csv(wanted: AuditFilter) -> Iterator[bytes]:
             changes = "; ".join(f"{name}: {before} -> {after}" for name, before, after in row.changes)
             cells = [str(row.id), row.at.isoformat(), slugs.get(row.project_id or 0, ""), row.actor, row.action]
             cells += [row.target, row.outcome, row.address, changes]
-            writer.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
+            writer.writerow([plain_text(cell) for cell in cells])
         yield out.getvalue().encode()
 
 
-def _ndjson(wanted: AuditFilter) -> Iterator[bytes]:
-    for rows in _pieces(wanted):
+def _ndjson(pieces: _Pieces) -> Iterator[bytes]:
+    for rows in pieces:
         slugs = slugs_of(rows)
         yield "".join(json.dumps(entry_json(row, slugs), ensure_ascii=False) + "\n" for row in rows).encode()
 
 
-def _pieces(wanted: AuditFilter) -> Iterator[tuple[AuditRow, ...]]:
-    held: list[AuditRow] = []
-    for row in each_entry(wanted):
-        held.append(row)
-        if len(held) == 500:
-            yield tuple(held)
-            held = []
-    if held:
-        yield tuple(held)
+class _Pieces:
+    """Entries, some hundred at a time; `rows` is how many there were so far."""
+
+    def __init__(self, wanted: AuditFilter) -> None:
+        self.wanted, self.rows = wanted, 0
+
+    def __iter__(self) -> Iterator[tuple[AuditRow, ...]]:
+        found = each_entry(self.wanted)
+        while held := tuple(islice(found, PIECE)):
+            self.rows += len(held)
+            yield held
 
 
 def entry_json(row: AuditRow, slugs: dict[int, str]) -> dict[str, Any]:

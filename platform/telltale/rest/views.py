@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from telltale.accounts.models import User
+from telltale.audit.downloads import audit_download
 from telltale.lib.clock import zone_of
 from telltale.projects.access import ACT, get_project_for, project_of_key
 from telltale.projects.keys import KeyHolder
@@ -63,6 +64,10 @@ class ProjectView(APIView):
             if not slug:
                 raise bad_field("project", "is required: the slug of a project of yours")
             self.project = get_project_for(request.user, slug, act.at_least)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        return audit_download(self.http, answer, project=self.project) if hasattr(self, "project") else answer
 
     @property
     def person(self) -> User | None:

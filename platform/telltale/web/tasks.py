@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from telltale.audit.prune import prune_nightly
 from telltale.web.archive import exporting as exporting  # registers its jobs with every worker
 from telltale.web.archive import keeping as archives
 from telltale.web.erasing import asking
@@ -26,3 +27,9 @@ def measure_storage() -> int:
 def sweep_archives() -> int:
     """Drop exports past their days, and those made before somebody was erased; how many."""
     return archives.sweep()
+
+
+@shared_task(name="web.prune_audit", time_limit=600, ignore_result=True)
+def prune_audit() -> int:
+    """Remove entries of the audit log past the installation's days, where it has some; how many."""
+    return prune_nightly()

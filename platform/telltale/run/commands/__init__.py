@@ -39,6 +39,7 @@ COMMANDS: dict[str, Command] = {
     "worker-alive": Command("exit 0 when this machine's worker shows life", "telltale.run.commands.worker_alive"),
     "stop": Command("stop what `run` started", "telltale.run.commands.stop", needs_django=False),
     "database-url": Command("print a DSN that psql accepts", "telltale.run.commands.database_url"),
+    "audit": Command("remove old entries of the audit log", "telltale.run.commands.audit"),
     "backup": Command("dump the database into a file, while everything runs", "telltale.run.commands.backup"),
     "restore": Command("put a dump into the database", "telltale.run.commands.restore"),
     "change": Command("log a change of what a project runs, or list the newest", "telltale.run.commands.change"),
