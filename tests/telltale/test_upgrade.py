@@ -54,6 +54,7 @@ def test_rows_of_every_earlier_state_come_through_every_migration(empty_database
     assert report["refused"] == {}
     assert report["changed"] == {}
     assert report["read"] == ""
+    assert report["unfilled"] == []
 
 
 def test_check_of_a_deployment_finds_nothing_with_production_settings(tmp_path):

@@ -29,9 +29,16 @@ VALUES = {
 HINTS: dict[tuple[str, str], str] = {}
 # Tables that code of the earlier state never wrote: no installation has rows of them before this step.
 LATER = {
-    "alerts_delivery": "alerts.0010_delivery_project",
     # The library's app came whole: its first states were never ours.
     "socialaccount_socialaccount": "socialaccount.0006_alter_socialaccount_extra_data",
+}
+
+# What a step fills of rows that were there: (how many are as they should be, how many there are).
+FILLED = {
+    "alerts.0010_delivery_project": """
+        SELECT count(*) FILTER (WHERE d.project_id = t.project_id), count(*)
+        FROM alerts_delivery AS d JOIN alerts_transition AS t ON t.id = d.transition_id
+    """,
 }
 
 # name, type, whether it may be NULL, whether it has a value of its own, the table it points at
@@ -163,8 +170,20 @@ def main() -> None:
     executor.progress_callback = after
     executor.migrate(executor.loader.graph.leaf_nodes(), plan=plan)
     report = {"steps": walk.steps, "planned": len(plan), "tables": len(walk.rows), "refused": walk.refused,
-              "changed": walk.changed(), "read": read_all()}  # fmt: skip
+              "changed": walk.changed(), "read": read_all(), "unfilled": unfilled()}  # fmt: skip
     json.dump(report, sys.stdout)
+
+
+def unfilled() -> list[str]:
+    """Rows that a migration had to complete from others, and did not; each with the step that should have."""
+    wrong = []
+    for step, query in FILLED.items():
+        with connection.cursor() as cursor:
+            cursor.execute(query)
+            right, n = cursor.fetchone()
+        if not n or right != n:
+            wrong.append(f"{step}: {right} of {n}")
+    return wrong
 
 
 def read_all() -> str:
