@@ -10,8 +10,10 @@ CROSS JOIN LATERAL (
     WHERE h.project_id = %(project_id)s AND h.hour >= c.s AND h.hour < c.e AND h.source = ANY (%(sources)s::text[])
     UNION ALL
     SELECT
-        b.received, b.rejected, 1, greatest(extract(epoch FROM b.committed_at - b.received_at) * 1000, 0)::float8
+        b.received, b.rejected, r.n, r.n * greatest(extract(epoch FROM b.committed_at - b.received_at) * 1000, 0)::float8
     FROM traces_ingest_batch AS b
+    -- Of a large request, stored in parts, the last counts: it has the bytes.
+    CROSS JOIN LATERAL (SELECT (b.body_bytes > 0 OR b.source NOT IN ('traces', 'native'))::integer AS n) AS r
     WHERE b.project_id = %(project_id)s
         AND NOT b.accounted
         AND b.received_at >= c.s

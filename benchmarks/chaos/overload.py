@@ -46,14 +46,14 @@ def overload_small(scene: Scene) -> None:
     _storm(scene, small=True)
 
 
-def huge_json(spans: int, text_bytes: int, salt: str) -> bytes:
+def huge_json(spans: int, text_bytes: int, salt: str, spans_a_trace: int = SPANS_A_TRACE) -> bytes:
     """An OTLP/JSON body of spans with long texts."""
     now = time.time_ns()
     attributes = [{"key": f"k{n}", "value": {"stringValue": f"v{n} of {salt}"}} for n in range(8)]
-    traces = [secrets.token_hex(16) for _ in range(spans // SPANS_A_TRACE + 1)]
+    traces = [secrets.token_hex(16) for _ in range(spans // spans_a_trace + 1)]
     made = [
         {
-            "traceId": traces[at // SPANS_A_TRACE], "spanId": secrets.token_hex(8), "name": "step", "kind": 1,
+            "traceId": traces[at // spans_a_trace], "spanId": secrets.token_hex(8), "name": "step", "kind": 1,
             "startTimeUnixNano": str(now), "endTimeUnixNano": str(now + 10**6),
             "attributes": [
                 *attributes, {"key": "input.value", "value": {"stringValue": secrets.token_hex(text_bytes // 2)}}
@@ -66,11 +66,11 @@ def huge_json(spans: int, text_bytes: int, salt: str) -> bytes:
 
 @scenario("huge-bodies", "R8")
 def huge_bodies(scene: Scene) -> None:
-    """Eight OTLP/JSON bodies of 60 MB at once, of long texts and of very many small spans, plain and gzipped"""
+    """Eight OTLP/JSON bodies of 60 MB at once, of long texts, many spans and many traces of one, plain and gzipped"""
     with started() as product:
-        shapes = {"long texts": (900, 66_000), "many spans": (20_000, 2_200)}
-        for words, (spans, text) in shapes.items():
-            body = huge_json(spans, text, words)
+        shapes = {"long texts": (900, 66_000, 8), "many spans": (20_000, 2_200, 8), "many traces": (75_000, 40, 1)}
+        for words, (spans, text, spans_a_trace) in shapes.items():
+            body = huge_json(spans, text, words, spans_a_trace)
             packed = gzip.compress(body, 1)
             before = product.stored_spans()
             watch = storms.Watch(product)

@@ -311,7 +311,7 @@ def test_what_is_not_the_senders_fault_is_503_to_be_retried(
     def fail(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(views, "store_spans", fail)
+    monkeypatch.setattr(views, "store_request", fail)
 
     response = send(body_of(1))
 

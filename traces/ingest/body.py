@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from typing import Any
 
 from django.http import HttpRequest
@@ -123,25 +124,27 @@ def _is_chunked(environ: dict[str, Any]) -> bool:
 
 
 def _read_exactly(stream: Any, length: int, take: Callable[[int], None]) -> bytes:
-    parts: list[bytes] = []
+    whole = BytesIO()
     left = length
     while left:
         part = stream.read(min(left, READ_BYTES))
         if not part:
             raise WireError(f"request body ended after {length - left} of {length} bytes")
+        if len(part) == length:
+            take(length)
+            return bytes(part)
         take(len(part))
-        parts.append(part)
+        whole.write(part)
         left -= len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    # Shares its buffer, where joining parts would hold the body twice.
+    return whole.getvalue()
 
 
 def _read_to_end(stream: Any, limit: int, take: Callable[[int], None]) -> bytes:
-    parts: list[bytes] = []
-    size = 0
+    whole = BytesIO()
     while part := stream.read(READ_BYTES):
-        size += len(part)
-        if size > limit:
+        if whole.tell() + len(part) > limit:
             raise too_large(limit)
         take(len(part))
-        parts.append(part)
-    return b"".join(parts)
+        whole.write(part)
+    return whole.getvalue()

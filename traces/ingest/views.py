@@ -33,7 +33,7 @@ from traces.wire.compression import inflate
 from traces.wire.limits import Limits
 from traces.wire.native import read_native
 from traces.wire.otlp import read_logs, read_metrics, read_traces
-from traces.write import Rules, store_logs, store_metrics, store_spans
+from traces.write import Rules, store_logs, store_metrics, store_request
 from traces.write.batch import Batch, Outcome
 
 log = logging.getLogger(__name__)
@@ -276,8 +276,9 @@ def _traces(arrival: _Arrival) -> HttpResponse:
     )
     if not intake.received:
         return _otlp_answer(arrival, Outcome())
-    outcome = store_spans(arrival.batch(), intake, rules, is_suspect=_is_suspect(arrival, rules))
-    return _otlp_answer(arrival, outcome, intake.warnings + _repairs(intake))
+    warnings = intake.warnings + _repairs(intake)
+    outcome = store_request(arrival.batch(), intake, rules, is_suspect=_is_suspect(arrival, rules))
+    return _otlp_answer(arrival, outcome, warnings)
 
 
 def _is_suspect(arrival: _Arrival, rules: Rules) -> bool:
@@ -330,7 +331,7 @@ def _native_traces(arrival: _Arrival) -> HttpResponse:
     outcome = Outcome(received=native.intake.received)
     if native.intake.received:
         rules = rules_for(arrival.holder.project_id)
-        outcome = store_spans(arrival.batch(), native.intake, rules, is_suspect=_is_suspect(arrival, rules))
+        outcome = store_request(arrival.batch(), native.intake, rules, is_suspect=_is_suspect(arrival, rules))
     quota.charge(arrival.holder, outcome.received)
     answer: dict[str, Any] = {
         "received": outcome.received,

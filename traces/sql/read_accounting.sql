@@ -6,7 +6,9 @@ WITH open_batches AS MATERIALIZED (
     SELECT
         date_trunc('hour', received_at, 'UTC') AS hour, key_id, source, received_at, body_bytes, received, stored,
         duplicate, rejected, dropped, reasons,
-        greatest(extract(epoch FROM committed_at - received_at) * 1000, 0)::double precision AS lag_ms
+        greatest(extract(epoch FROM committed_at - received_at) * 1000, 0)::double precision AS lag_ms,
+        -- Of a large request, stored in parts, the last counts: it has the bytes.
+        (body_bytes > 0 OR source NOT IN ('traces', 'native')) AS is_request
     FROM traces_ingest_batch
     WHERE project_id = %(project_id)s
       AND NOT accounted
@@ -22,7 +24,9 @@ every_sum AS (
       AND hour >= %(start)s
       AND hour < %(end)s
     UNION ALL
-    SELECT hour, key_id, source, 1, body_bytes, received, stored, duplicate, rejected, dropped, lag_ms, lag_ms
+    SELECT
+        hour, key_id, source, is_request::integer, body_bytes, received, stored, duplicate, rejected, dropped,
+        is_request::integer * lag_ms, lag_ms
     FROM open_batches
 ),
 sums AS (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from io import BytesIO
 
 import zstandard
 
@@ -54,19 +55,20 @@ def _slices(data: bytes, encoding: str) -> Iterable[bytes]:
 
 
 def _join(parts: Iterable[bytes], limit: int, take: Callable[[int], None]) -> bytes:
-    kept: list[bytes] = []
-    size = 0
+    first = b""
+    whole = BytesIO()
     for part in parts:
-        size += len(part)
-        if size > limit:
+        if whole.tell() + len(part) > limit:
             raise WireError(
                 f"request body unfolds to more than the limit of {limit} bytes; lower the exporter's batch size",
                 status=413,
                 code=8,
             )
         take(len(part))
-        kept.append(part)
-    return kept[0] if len(kept) == 1 else b"".join(kept)
+        first = b"" if whole.tell() else part
+        whole.write(part)
+    # The only part as it is; else the buffer itself, where joining parts would hold the body twice.
+    return first or whole.getvalue()
 
 
 def _run(decoder: zlib._Decompress, data: bytes) -> Iterator[bytes]:

@@ -51,7 +51,7 @@ def fold_slice(project_id: int, limit: int) -> int:
         if reasons:
             cursor.executemany(load("traces", "add_ingest_reason_hour"), reasons)
         meters.add(cursor, project_id, [calls for group in groups for calls in json.loads(group[-1] or "[]")])
-        return sum(hour["requests"] for hour in hours)
+        return sum(group[-3] for group in groups)
 
 
 def _reason_rows(hour: dict[str, Any], batches: str | None) -> list[dict[str, Any]]:
