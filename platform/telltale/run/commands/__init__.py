@@ -48,6 +48,7 @@ COMMANDS: dict[str, Command] = {
     "doctor": Command("check everything and say what is wrong", "telltale.run.commands.doctor"),
     "export": Command("write everything of a project, or of one user, to files", "telltale.run.commands.export"),
     "import": Command("read an archive of `export` into a project", "telltale.run.commands.import_"),
+    "jobs": Command("queues, the oldest work, failed jobs; try failed ones again", "telltale.run.commands.jobs"),
     "injections": Command("try a judge on the injection set", "telltale.run.commands.injections"),
     "prepare": Command("migrate, then provision what the environment names", "telltale.run.commands.prepare"),
     "provision": Command("make or update people, projects and keys", "telltale.run.commands.provision"),

@@ -8,19 +8,14 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.contrib.messages import error as say_error
 from django.contrib.messages import success as say
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from telltale.audit.log import record
-from telltale.jobs import work
-from telltale.jobs.models import Job
 from telltale.web.health import details, is_trusted
+from telltale.web.ops.failed import ACTS, act_on
 from telltale.web.ops.reading import Ops, read_ops
 from telltale.web.ops.words import view
-
-ACTS = {"retry": (work.retry, "tried again"), "discard": (work.discard, "put aside")}
 
 
 def is_operator(request: HttpRequest) -> bool:
@@ -56,22 +51,11 @@ def ops_job(request: HttpRequest, job_id: int) -> HttpResponse:
     if act not in ACTS:
         say_error(request, "Choose to try it again or to put it aside.")
         return redirect("ops")
-    do, words = ACTS[act]
-    with transaction.atomic():
-        job = Job.objects.filter(pk=job_id).select_related("project").first()
-        if job is None:
-            raise Http404
-        is_done = do(job_id)
-        if is_done:
-            record(
-                f"job.{act}",
-                request=request,
-                organisation_id=job.project.organisation_id if job.project else None,
-                project_id=job.project_id,
-                target=f"job {job.pk} ({job.kind})",
-            )
+    is_done = act_on(job_id, act, request=request)
+    if is_done is None:
+        raise Http404
     if is_done:
-        say(request, f"Job {job_id} is {words}.")
+        say(request, f"Job {job_id} is {ACTS[act][1]}.")
     else:
         say_error(request, f"Job {job_id} has not failed (any more): nothing was done.")
     return redirect("ops")

@@ -14,10 +14,11 @@ from django.db import connection, transaction
 
 from alerts.read.totals import GivenUp, read_given_up
 from telltale.jobs.disk import Growth, read_growth
-from telltale.jobs.models import Job, JobState, Schedule
+from telltale.jobs.models import Schedule
 from telltale.lib import clock
 from telltale.lib.patience import answer_within
 from telltale.web.health import DATABASE_ERRORS, READ_TIMEOUT_MS, Vitals, missing_migrations, read_vitals
+from telltale.web.ops.failed import FailedJob, read_failed
 from traces.read.partitions import PartitionState, read_partitions
 
 ANSWER_SECONDS = 10.0
@@ -51,21 +52,6 @@ class TableSize:
     name: str
     bytes: int
     about_rows: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class FailedJob:
-    """A long job that ended as failed and waits for a person. `project` "" belongs to none."""
-
-    id: int
-    kind: str
-    project: str
-    error: str
-    attempts: int
-    progress: int
-    total: int | None
-    created_at: datetime
-    finished_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +137,7 @@ def read_ops() -> Ops:
         part("tables", _read_tables),
         part("growth", lambda: read_growth(now)),
         part("partitions", lambda: read_partitions(now.date())),
-        part("failed jobs", _read_failed),
+        part("failed jobs", lambda: read_failed(limit=JOBS_MAX)),
         part("messages given up", lambda: read_given_up(now - timedelta(days=7))),
         part("backup", _read_backup),
         tuple(lacking),
@@ -170,17 +156,6 @@ def _read_tables() -> list[TableSize]:
     with connection.cursor() as cursor:
         cursor.execute(_TABLES)
         return [TableSize(*row) for row in cursor.fetchall()]
-
-
-def _read_failed() -> list[FailedJob]:
-    rows = Job.objects.filter(state=JobState.FAILED).select_related("project").order_by("-pk")[:JOBS_MAX]
-    return [
-        FailedJob(
-            row.pk, row.kind, row.project.slug if row.project else "", row.error, row.attempts, row.progress, row.total,
-            row.created_at, row.finished_at,
-        )
-        for row in rows
-    ]  # fmt: skip
 
 
 def _read_backup() -> datetime | None:

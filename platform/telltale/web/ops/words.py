@@ -95,7 +95,7 @@ def view(found: Ops) -> Shown:
         title,
         state,
         tuple(_lines(found, found.vitals)),
-        tuple(_backlogs(found.vitals)),
+        tuple(backlogs(found.vitals)),
         tuple(
             Worker(
                 each.name,
@@ -169,7 +169,8 @@ def _growth(found: Ops) -> Line:
     return Line("Database", size(growth.database_bytes), state, f"{note}; the disk is full {when} at this rate")
 
 
-def _backlogs(vitals: Vitals) -> list[Backlog]:
+def backlogs(vitals: Vitals) -> list[Backlog]:
+    """Every queue and backlog, whether its oldest work waits too long: `state` watch."""
     rows = [(f"Queue {each.name}", each.waiting, each.oldest_seconds, QUEUE_LIMIT_SECONDS) for each in vitals.queues]
     rows += [
         ("Account of ingest", vitals.pending.batches, vitals.pending.oldest_seconds, QUEUE_LIMIT_SECONDS),
