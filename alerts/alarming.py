@@ -22,6 +22,7 @@ from telltale.audit.log import record_in
 from telltale.lib import clock
 from telltale.lib.faults import Fault, ItemRefused
 from telltale.projects.models import Project
+from traces.masks import mask_text
 
 NOTE_MAX = 2_000
 
@@ -71,6 +72,7 @@ def close(
         faults.append(Fault("note", "holds characters that no stored text has", f"0 to {NOTE_MAX} characters"))
     if faults:
         raise ItemRefused(*faults)
+    note = mask_text(project.pk, note)[:NOTE_MAX]
     with transaction.atomic():
         monitor, alarm = _held(project, alarm_id)
         if alarm.state == CLOSED and (alarm.verdict, alarm.note) == (verdict, note):

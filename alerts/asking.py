@@ -20,6 +20,7 @@ from telltale.audit.log import record_in
 from telltale.lib import clock
 from telltale.lib.faults import Fault, ItemRefused
 from telltale.projects.models import Project
+from traces.masks import mask_text
 
 TEXT_MAX, DECISION_MAX = 200, 400
 # A team answers a handful of questions; these are limits of the machine, not advice.
@@ -193,7 +194,8 @@ def _checked(
         faults.append(Fault("text", "is asked already", "a question of its own", text[:60]))
     if faults:
         raise ItemRefused(*faults)
-    return {"text": text.strip(), "pillar": pillar, "decision": decision.strip()}, monitors
+    text, decision = mask_text(project.pk, text.strip()), mask_text(project.pk, decision.strip())
+    return {"text": text[:TEXT_MAX], "pillar": pillar, "decision": decision[:DECISION_MAX]}, monitors
 
 
 def _text(told: Mapping[str, Any], name: str, before: str | None, most: int, faults: list[Fault]) -> str:

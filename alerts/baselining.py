@@ -36,6 +36,7 @@ from telltale.audit.log import record_in
 from telltale.lib import clock
 from telltale.lib.faults import Fault, ItemRefused
 from telltale.projects.models import Project
+from traces.masks import mask_text
 
 REASON_MAX = 400
 # Where a change began is looked for in so many judged windows before now.
@@ -153,6 +154,7 @@ def rebaseline(
             raise ItemRefused(Fault("method", "needs no baseline", "a control chart", str(definition.method)))
         chart, place, now = _chart(row, definition), place_of(project.pk), clock.now()
         start = _checked(row, chart, start, end, reason, now)
+        reason = mask_text(project.pk, reason)[:REASON_MAX]
         collected = _normal(row, points.collected(
             row.pk, row.chart_no, start, end or now, is_marked=place.is_marked
         ), start)  # fmt: skip

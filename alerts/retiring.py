@@ -17,6 +17,7 @@ from telltale.audit.log import record_in
 from telltale.lib import clock
 from telltale.lib.faults import Fault, ItemRefused
 from telltale.projects.models import Project
+from traces.masks import mask_text
 
 NOTE_MAX = 400
 
@@ -41,7 +42,7 @@ def accept(
             monitoring.switch(project, held.monitor_id, is_on=False, request=request, actor=actor)
         except monitoring.NotThere:
             raise ItemRefused(Fault("state", "cannot be accepted: the monitor was put away", "refused")) from None
-        write.decided(held, write.ACCEPTED, by_id, clock.now(), note)
+        write.decided(held, write.ACCEPTED, by_id, clock.now(), mask_text(project.pk, note))
         _record(project, "proposal.accept", held, request, actor)
 
 
@@ -52,7 +53,7 @@ def refuse(
     """Keep the monitor; it is not proposed again for 90 days. ItemRefused, NotThere."""
     with transaction.atomic():
         held = _held(project, proposal_id, note, write.OPEN)
-        write.decided(held, write.REFUSED, by_id, clock.now(), note)
+        write.decided(held, write.REFUSED, by_id, clock.now(), mask_text(project.pk, note))
         _record(project, "proposal.refuse", held, request, actor)
 
 
@@ -67,7 +68,7 @@ def undo(
             monitoring.switch(project, held.monitor_id, is_on=True, request=request, actor=actor)
         except monitoring.NotThere:
             raise ItemRefused(Fault("state", "cannot be undone: the monitor was put away", "accepted")) from None
-        write.decided(held, write.UNDONE, by_id, clock.now(), note)
+        write.decided(held, write.UNDONE, by_id, clock.now(), mask_text(project.pk, note))
         _record(project, "proposal.undo", held, request, actor)
 
 

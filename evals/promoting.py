@@ -22,6 +22,7 @@ from evals.read.promotions import PromotionRow
 from telltale.audit.log import record_in
 from telltale.projects.models import Project
 from traces.canonical.text import clean_text
+from traces.masks import mask_text
 
 KINDS = ("model", "prompt")
 SUBJECT_MAX, VERSION_MAX, NOTE_MAX = 200, 300, 500
@@ -98,7 +99,7 @@ def promote(project: Project, wanted: Wanted, by: By, author: str) -> PromotionR
             experiment_id=passed.experiment.id,
             against_id=passed.against.id if passed.against else None,
             evidence=dict(passed.evidence),
-            note=wanted.note,
+            note=mask_text(project.pk, wanted.note)[:NOTE_MAX],
             made_by_id=by.id,
             author=author[:SUBJECT_MAX],
         )

@@ -39,6 +39,7 @@ from telltale.lib import clock
 from telltale.lib.faults import Fault, ItemRefused
 from traces.canonical.text import clean_text, clean_value
 from traces.canonical.types import EVALUATION
+from traces.masks import mask_id
 from traces.read import TraceRow
 from traces.read.evaluations import Evaluation, read_evaluations
 from traces.wire.ids import BadId, find_trace_ids, hex_span_id, span_id_from
@@ -101,7 +102,10 @@ def put_scores(project_id: int, items: Sequence[Any], author: Author) -> list[Re
     read: dict[int, NewScore] = {}
     for at, item in enumerate(items):
         try:
-            read[at] = read_item(item, author, now)
+            given_ = read_item(item, author, now)
+            # Sessions are stored by their masked ids: a score of one must name it so.
+            session_id = given_.session_id and mask_id(project_id, given_.session_id)
+            read[at] = replace(given_, session_id=session_id)
         except ItemRefused as refused:
             results[at] = Result("rejected", None, _external(item), refused.faults)
     last = {score.external_id: at for at, score in read.items() if score.external_id is not None}

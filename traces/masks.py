@@ -110,6 +110,11 @@ def _key_of(project_id: int) -> bytes:
     return hashlib.sha256(b"telltale.mask:%d:" % project_id + settings.SECRET_KEY.encode()).digest()
 
 
+def keeps_content(project_id: int, feature: str = "") -> bool:
+    """Whether the text of traces of a feature may be stored at all, masked or not."""
+    return masker_for(project_id).policy.mode_of(feature or None) is not Mode.NO_CONTENT
+
+
 def mask_text(project_id: int, text: str, feature: str = "") -> str:
     """`text` as the project may keep it: for notes and comments that people or programs write in any room.
 

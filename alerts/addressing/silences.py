@@ -16,6 +16,7 @@ from telltale.audit.log import record_in
 from telltale.lib import clock
 from telltale.lib.faults import Fault, ItemRefused
 from telltale.projects.models import Project
+from traces.masks import mask_text
 
 FIELDS = ("start_at", "end_at", "monitors", "features", "severities", "reason")
 
@@ -55,7 +56,8 @@ def add(
         if Silence.objects.filter(project=project, end_at__gt=now, ended_at=None).count() >= SILENCES_MAX:
             raise ItemRefused(Fault("reason", "is one silence too many: end another one", f"{SILENCES_MAX}"))
         row = Silence.objects.create(
-            project=project, start_at=start, end_at=end, matches=matches, reason=reason, created_by_id=by_id
+            project=project, start_at=start, end_at=end, matches=matches,
+            reason=mask_text(project.pk, reason)[:REASON_MAX], created_by_id=by_id,
         )
         _record(project, "silence.add", row, request, actor)
     return row.pk

@@ -26,6 +26,7 @@ from evals.stats.results import TooLittle
 from telltale.audit.log import record_in
 from telltale.lib import clock
 from telltale.projects.models import Project
+from traces.masks import mask_text
 from traces.read.contents import read_rows
 
 # The first reference covers whole weeks, or a weekend would look like drift.
@@ -130,6 +131,7 @@ def freeze(
         )
     if len(reason) > REASON_CHARS_MAX:
         raise FreezeRefused("reason", "is too long", f"{REASON_CHARS_MAX} characters", f"{len(reason)} characters")
+    reason = mask_text(project.pk, reason)[:REASON_CHARS_MAX]
     if start >= end:
         raise FreezeRefused("from", "must be before `to`", end.isoformat(), start.isoformat())
     if end - start > timedelta(days=WINDOW_DAYS_MOST):

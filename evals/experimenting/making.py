@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +27,7 @@ from telltale.jobs import work
 from telltale.jobs.tasks import sweep
 from telltale.jobs.wake import wake
 from telltale.projects.models import Project
+from traces.masks import mask_id, mask_text, mask_value
 
 NAME_MAX = 120
 JUDGES_MAX = 10
@@ -110,7 +111,7 @@ def make_experiment(project: Project, wanted: Wanted, *, by: By) -> ExperimentRo
         raise ExperimentRefused("dataset", "has no items yet", "a dataset with items", wanted.dataset)
     if not 1 <= version <= dataset.version:
         raise ExperimentRefused("version", "is none the dataset has", f"1 to {dataset.version}", str(version))
-    name = " ".join(str(clean(wanted.name, "name")).split()) or f"{dataset.name} v{version}"
+    name = mask_text(project.pk, " ".join(str(clean(wanted.name, "name")).split())) or f"{dataset.name} v{version}"
     if len(name) > NAME_MAX:
         raise ExperimentRefused("name", "is too long", f"{NAME_MAX} characters", f"{len(name)} characters")
     judges = find_judges(project.pk, wanted.judges)
@@ -123,7 +124,8 @@ def make_experiment(project: Project, wanted: Wanted, *, by: By) -> ExperimentRo
         values |= {"source": "endpoint", "connection": connection, "config": _checked_ask(wanted.ask, connection)}
         values["state"] = RUNNING
     else:
-        values |= {"source": "posted", "config": _checked_config(wanted.config), "state": OPEN}
+        config = mask_value(project.pk, _checked_config(wanted.config))
+        values |= {"source": "posted", "config": config, "state": OPEN}
     with transaction.atomic():
         made = write.add_experiment(project.pk, values, judges, is_asked=wanted.ask is not None)
         if wanted.ask is not None:
@@ -154,7 +156,8 @@ def post_results(project: Project, experiment_id: int, results: Sequence[Mapping
     seen: set[str] = set()
     for index, told in enumerate(results):
         try:
-            one = read_result(told)
+            read = read_result(told)
+            one = replace(read, item_key=mask_id(project.pk, read.item_key))
         except (ExperimentRefused, DatasetRefused) as error:
             limit = f" ({error.limit})" if error.limit else ""
             refused.append(Refused(index, str(told.get("item_key", ""))[:100], f"{error.field} {error.message}{limit}"))
@@ -171,13 +174,14 @@ def post_results(project: Project, experiment_id: int, results: Sequence[Mapping
         if held.state != OPEN:
             raise Conflict(f"This experiment is {held.state}: it takes no more results. Make a new one.")
         known = write.known_keys(held.dataset_id, held.dataset_version, [one.item_key for one in ready])
-        places = {str(told.get("item_key", "")).strip(): index for index, told in enumerate(results)}
+        keys = [mask_id(project.pk, str(told.get("item_key", "")).strip()) for told in results]
+        places = {key: index for index, key in enumerate(keys)}
         for one in ready:
             if one.item_key not in known:
                 message = f"item_key is none of version {held.dataset_version} of the dataset"
                 refused.append(Refused(places.get(one.item_key, 0), one.item_key, message))
         taken = [one for one in ready if one.item_key in known]
-        write.put_results(held.pk, taken)
+        write.put_results(project.pk, held.pk, taken)
     return Taken(len(taken), tuple(sorted(refused, key=lambda one: one.index)))
 
 

@@ -145,7 +145,7 @@ class Calls:
             item = self.items.get(result.item_key)
             if item is None or result.attempts > ATTEMPTS_MAX:
                 why = "the item is gone" if item is None else "its worker ended each time it was tried"
-                write.end_call(result.pk, {"state": FAILED, "error": why})
+                write.end_call(self.experiment.project_id, result.pk, {"state": FAILED, "error": why})
                 continue
             messages = messages_for(item.input, self.ask)
             set_aside = price_of(self.endpoint, tokens_at_most(messages), self.ask.max_output_tokens) or 0
@@ -187,13 +187,13 @@ class Calls:
             self._keep_failure(result, failed)
             return
         self.spent_pico += set_aside if called.cost_pico is None else called.cost_pico
-        write.end_call(result.pk, _answered(called))
+        write.end_call(self.experiment.project_id, result.pk, _answered(called))
 
     def _keep_failure(self, result: ExperimentResult, failed: CallFailed) -> None:
         if failed.kind in HOPELESS:
             self.stopped = self.stopped or failed.told
         if failed.kind in FINAL or result.attempts >= ATTEMPTS_MAX:
-            write.end_call(result.pk, {"state": FAILED, "error": failed.told[:500]})
+            write.end_call(self.experiment.project_id, result.pk, {"state": FAILED, "error": failed.told[:500]})
             return
         if failed.kind == "rate_limited":
             # Told to all who call it: the provider means the key, not this experiment.

@@ -28,6 +28,7 @@ from evals.judging.answers import (
 )
 from evals.write import judgements, pace, spend
 from evals.write.judgements import PENDING, Ending
+from evals.write.masked import keeps_words_of, mask_reply, mask_said
 from evals.write.scores import Scored, write_verdicts
 from evals.write.tallies import Tallies
 from telltale.lib import clock
@@ -135,17 +136,18 @@ def _outcome(flight: Flight, answer: Called | CallFailed, now: datetime, pauses:
         return _Outcome(flight, ending, change, call, None, 0)
     assert isinstance(context.config, ModelConfig)  # noqa: S101 - only models are called
     cost = context.price(answer.input_tokens, answer.output_tokens, answer.cached_tokens, answer.model)
-    verdict = read_reply(
+    read = read_reply(
         context.rubric,
         answer.text,
         flight.material,
         answer.finish_reason,
         with_documents=context.config.with_documents,
     )
+    verdict, text = mask_said(row, read), mask_reply(row, answer.text)
     error, told = (verdict.kind, verdict.told) if isinstance(verdict, Unusable) else ("", "")
     call = _call(flight, answer, error, told, now)
     change = spend.answered(row.reserved_pico, cost) + _known_now(flight, cost)
-    kept = pack_answer(told_of(verdict, answer.text))
+    kept = pack_answer(told_of(verdict, text))
     if isinstance(verdict, Unusable):
         ending = after_unusable(row, verdict, now)
     else:
@@ -186,6 +188,8 @@ def _call(flight: Flight, answer: Called | None, error: str, told: str, now: dat
     row, context = flight.row, flight.context
     trace_id, span_id = call_id(row.judgement_id, row.attempts)
     version = context.version
+    # The call's own trace has no feature: what must not be kept of the target is not kept by way of its judge.
+    has_words = keeps_words_of(row)
     took = answer.duration_ms if answer is not None else (now - flight.started_at) / timedelta(milliseconds=1)
     return OwnCall(
         trace_id=trace_id,
@@ -202,8 +206,8 @@ def _call(flight: Flight, answer: Called | None, error: str, told: str, now: dat
         finish_reason=answer.finish_reason if answer is not None else "",
         error=error,
         system=flight.prompt.system,
-        prompt=flight.prompt.user,
-        answer=answer.text if answer is not None else "",
+        prompt=flight.prompt.user if has_words else "",
+        answer=answer.text if answer is not None and has_words else "",
         metadata={
             "judge": version.judge.slug,
             "judge_version": version.number,

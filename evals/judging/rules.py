@@ -13,6 +13,7 @@ from evals.judging.context import Context, context_of
 from evals.judging.targets import materials_of
 from evals.write import judgements
 from evals.write.judgements import SKIPPED, Ending, Judgement
+from evals.write.masked import mask_said
 from evals.write.scores import Scored, write_verdicts
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
@@ -65,7 +66,7 @@ def _judge(context: Context, row: Judgement, material: Material | None) -> tuple
         return Ending(row, SKIPPED, "gone"), None
     assert isinstance(context.config, RuleConfig)  # noqa: S101 - asked by is_rule
     began = time.perf_counter()
-    verdict = run_rules(context.rubric, context.config, material)
+    verdict = mask_said(row, run_rules(context.rubric, context.config, material))
     took = int((time.perf_counter() - began) * 1000)
     if isinstance(verdict, Unusable):
         answer = pack_answer(told_of(verdict, ""))

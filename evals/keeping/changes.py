@@ -19,6 +19,7 @@ from evals.write.datasets import NewItem, Put
 from telltale.audit.log import record_in
 from telltale.lib import clock
 from telltale.projects.models import Project
+from traces.masks import mask_id, mask_text
 
 # A dataset is read whole for an experiment and by people in part: judgement calls, far above what either needs.
 DATASETS_MAX = 500
@@ -56,7 +57,7 @@ class By:
 
 def make_dataset(project: Project, name: str, description: str = "", *, slug: str = "", by: By) -> DatasetRow:
     """A new, empty dataset at version 0. DatasetRefused."""
-    name, description = _named(name), _described(description)
+    name, description = _named(name), _described(project, description)
     slug = slug or slugify(name)[:60] or "dataset"
     if slug in RESERVED:
         raise DatasetRefused("name", "is a word that addresses need", "another name", slug)
@@ -88,7 +89,7 @@ def change_dataset(
         if name is not None:
             held.name = _named(name)
         if description is not None:
-            held.description = _described(description)
+            held.description = _described(project, description)
         if is_archived is not None:
             held.archived_at = (held.archived_at or clock.now()) if is_archived else None
         held.save(update_fields=["name", "description", "archived_at"])
@@ -107,7 +108,7 @@ def put_items(project: Project, slug: str, items: Sequence[NewItem], *, note: st
             raise DatasetRefused(f"items[{place}].key", "is there twice", "each key once", item.key)
         seen.add(item.key)
     with transaction.atomic():
-        held, note = _hold(project, slug, is_open=True), _noted(note)
+        held, note = _hold(project, slug, is_open=True), _noted(project, note)
         put = write.put_items(held, ready, by_id=by.id, note=note)
         if put.items > ITEMS_MAX:
             raise DatasetRefused("items", "are too many", f"{ITEMS_MAX:,} items a dataset", f"{put.items:,}")
@@ -120,8 +121,9 @@ def put_items(project: Project, slug: str, items: Sequence[NewItem], *, note: st
 def remove_items(project: Project, slug: str, keys: Sequence[str], *, note: str = "", by: By) -> Put:
     """Leave items out from a new version on; versions before keep them. Http404."""
     with transaction.atomic():
-        held, note = _hold(project, slug, is_open=True), _noted(note)
-        put = write.remove_items(held, [str(clean(key, "keys")) for key in keys], by_id=by.id, note=note)
+        held, note = _hold(project, slug, is_open=True), _noted(project, note)
+        known = [mask_id(project.pk, str(clean(key, "keys"))) for key in keys]
+        put = write.remove_items(held, known, by_id=by.id, note=note)
         if put.is_change:
             told = {"version": put.version, "removed": put.removed, "note": note}
             _audit(project, "dataset.items", slug, by, {"version": put.version - 1}, told)
@@ -183,18 +185,18 @@ def _named(name: str) -> str:
     return name
 
 
-def _described(text: str) -> str:
+def _described(project: Project, text: str) -> str:
     if len(text) > DESCRIPTION_MAX:
         limit = f"{DESCRIPTION_MAX} characters"
         raise DatasetRefused("description", "is too long", limit, f"{len(text)} characters")
-    return str(clean(text.strip(), "description"))
+    return mask_text(project.pk, str(clean(text.strip(), "description")))[:DESCRIPTION_MAX]
 
 
-def _noted(note: str) -> str:
+def _noted(project: Project, note: str) -> str:
     note = str(clean(" ".join(note.split()), "note"))
     if len(note) > NOTE_MAX:
         raise DatasetRefused("note", "is too long", f"{NOTE_MAX} characters", f"{len(note)} characters")
-    return note
+    return mask_text(project.pk, note)
 
 
 def _hold(project: Project, slug: str, *, is_open: bool = False) -> Dataset:

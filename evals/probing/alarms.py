@@ -15,6 +15,7 @@ from evals.write import probes as write
 from telltale.audit.log import record_in
 from telltale.lib import clock
 from telltale.projects.models import Project
+from traces.masks import mask_text
 
 REAL, FALSE, ACCEPTED = "real", "false", "accepted"
 VERDICTS = (REAL, FALSE, ACCEPTED)
@@ -40,7 +41,7 @@ def close(project: Project, alarm_id: int, verdict: str, note: str = "", *, by: 
     """
     if verdict not in VERDICTS:
         raise SetupRefused("verdict", "is none", ", ".join(VERDICTS), verdict[:40])
-    note = clean_reason(note)
+    note = mask_text(project.pk, clean_reason(note))
     with transaction.atomic():
         alarm = _hold(project, alarm_id)
         if not write.close_alarm(alarm.pk, verdict, note, by.id):
@@ -59,7 +60,7 @@ def close(project: Project, alarm_id: int, verdict: str, note: str = "", *, by: 
 
 def rebaseline(project: Project, series_id: int, run_number: int, reason: str, *, by: By) -> None:
     """Compare a probe at a model with its answers from a run on. NotThere, SetupRefused, Conflict in an open alarm."""
-    reason = clean_reason(reason)
+    reason = mask_text(project.pk, clean_reason(reason))
     if not reason:
         raise SetupRefused("reason", "is missing", "why the old baseline holds no more")
     with transaction.atomic():

@@ -167,7 +167,8 @@ class Calls:
         held = door.connection.timeout_seconds * 2 + 60
         for answer in write.take_pending(self.row.pk, door.connection.pk, room, held):
             if answer.attempts > ATTEMPTS_MAX:
-                write.end_call(answer.pk, {"state": FAILED, "error": "its worker ended each time it was tried"})
+                why = "its worker ended each time it was tried"
+                write.end_call(self.project.pk, answer.pk, {"state": FAILED, "error": why})
                 continue
             order = self._order(door, answer)
             if order is None:
@@ -276,7 +277,7 @@ class Calls:
             "input_tokens": called.input_tokens, "output_tokens": called.output_tokens, "cost_pico": cost,
             "calls": len(costs), "unpriced": sum(pico is None for pico in costs), "trace_id": order.trace_id,
         }  # fmt: skip
-        write.end_call(order.answer_id, values)
+        write.end_call(self.project.pk, order.answer_id, values)
         if day is not None:
             # One call was set aside with the money of all; the judges' count besides.
             book.add(spend.WHOLE, day, spend.answered(order.set_aside, cost))
@@ -308,7 +309,7 @@ class Calls:
             until = clock.now() + (failed.retry_after or AGAIN)
             pace.pause(cursor, door.connection.pk, until, failed.told)
         if failed.kind in FINAL or order.attempts >= ATTEMPTS_MAX or after > PATIENCE:
-            write.end_call(order.answer_id, {"state": FAILED, "error": failed.told[:500], "calls": 1})
+            write.end_call(self.project.pk, order.answer_id, {"state": FAILED, "error": failed.told[:500], "calls": 1})
         else:
             write.call_again(order.answer_id, max(after, AGAIN / 2))
 

@@ -42,6 +42,7 @@ from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from telltale.lib.sql import load
 from telltale.projects.models import Project
+from traces.masks import mask_text
 from traces.signalling import Placed
 
 FLAGGED_AT_ONCE = 500
@@ -308,7 +309,7 @@ def add_by_hand(project: Project, queue: QueueView, trace_id: UUID, span_id: int
         feature=row[2],
         model=row[3],
         prompt_version=row[4],
-        reason=clean_text("note", note, 200) or f"picked by {by}"[:200],
+        reason=mask_text(project.pk, clean_text("note", note, 200)) or f"picked by {by}"[:200],
         priority=_priority(queue, config, trace_id, row[1]),
         wanted=wanted_of(queue.reviewers_per_item, queue.double_share, config.salt, trace_id),
     )

@@ -169,7 +169,7 @@ def _add(
         reviewer,
         {
             "verdict": given.verdict,
-            "category": given.category.strip(),
+            "category": mask_text(queue.project_id, given.category.strip())[:100],
             "note": mask_text(queue.project_id, given.note.strip()),
             "is_adjudication": is_adjudication,
             "was_blind": was_blind,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,11 +19,13 @@ from evals.read.setup import get_connection
 from evals.rubrics import RubricRefused, parse_rubric, to_json
 from evals.setup.judges import checked_settings
 from evals.setup.refusals import SetupRefused, refused_rubric
+from evals.write.masked import mask_said_of
 from telltale.jobs import work
 from telltale.jobs.models import Job
 from telltale.jobs.tasks import sweep
 from telltale.jobs.wake import wake
 from telltale.projects.models import Project
+from traces.masks import keeps_content, mask_text
 from traces.own_calls import without_calls
 from traces.read import Ask, TraceFilter, list_traces
 
@@ -144,7 +146,21 @@ def _preflight(run: work.Run) -> dict[str, Any]:
             )  # fmt: skip
         except PreflightRefused as refused:
             raise work.JobFailed(str(refused)) from None
-    return {"tried": [tried_json(each) for each in tried]}
+    return {"tried": [tried_json(_masked(project.pk, each)) for each in tried]}
+
+
+def _masked(project_id: int, tried: Tried) -> Tried:
+    """What came of one trace as it may be kept: without content neither what was read nor what was said of it."""
+    feature = tried.material.feature if tried.material else ""
+    keeps = keeps_content(project_id, feature)
+    return replace(
+        tried,
+        material=tried.material if keeps else None,
+        prompt=tried.prompt if keeps else None,
+        answer=mask_text(project_id, tried.answer, feature) if keeps else "",
+        verdict=tried.verdict and mask_said_of(project_id, feature, tried.verdict, keeps),
+        unusable=tried.unusable and mask_said_of(project_id, feature, tried.unusable, keeps),
+    )
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,9 +14,11 @@ from django.db.models.functions import Now
 
 from evals.models import Experiment, ExperimentResult, JudgeVersion
 from evals.write import judgements
+from evals.write.masked import mask_fields
 from telltale.jobs import leases
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
+from traces.masks import mask_text, mask_value
 
 OPEN, RUNNING, JUDGING, DONE, FAILED, CANCELLED = "open", "running", "judging", "done", "failed", "cancelled"
 OVER = (DONE, FAILED, CANCELLED)
@@ -63,9 +65,19 @@ def move(experiment_id: int, states: Iterable[str], to: str, **more: Any) -> boo
     return Experiment.objects.filter(pk=experiment_id, state__in=list(states)).update(state=to, **more) == 1
 
 
-def put_results(experiment_id: int, results: Sequence[NewResult]) -> None:
-    """Keep results by item: one that is there already takes the values of the new one, and keeps its target id."""
+def put_results(project_id: int, experiment_id: int, results: Sequence[NewResult]) -> None:
+    """Keep results by item: one that is there already takes the values of the new one, and keeps its target id.
+
+    Masked by the project's rules. Keys are those of items as they are stored.
+    """
     now = clock.now()
+    results = [
+        replace(
+            one, output=mask_value(project_id, one.output), error=mask_text(project_id, one.error),
+            sent=mask_value(project_id, one.sent),
+        )
+        for one in results
+    ]  # fmt: skip
     rows = [
         ExperimentResult(
             experiment_id=experiment_id, item_key=one.item_key, target_id=uuid4(), output=one.output,
@@ -104,10 +116,11 @@ def free_pending(experiment_id: int) -> None:
     ExperimentResult.objects.filter(experiment_id=experiment_id, state=PENDING).update(lease_by="", lease_until=None)
 
 
-def end_call(result_id: int, values: Mapping[str, Any]) -> None:
-    """Write down how the calls for one result ended."""
+def end_call(project_id: int, result_id: int, values: Mapping[str, Any]) -> None:
+    """Write down how the calls for one result ended; what was answered is masked by the project's rules."""
     rows = ExperimentResult.objects.filter(pk=result_id, state=PENDING)
-    rows.update(done_at=Now(), lease_by="", lease_until=None, **values)
+    told = mask_fields(project_id, values, {"output": None, "error": 500})
+    rows.update(done_at=Now(), lease_by="", lease_until=None, **told)
 
 
 def call_again(result_id: int, after: timedelta) -> None:

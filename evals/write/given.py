@@ -11,10 +11,10 @@ import orjson
 from django.db import connection, transaction
 
 from evals.write.ids import first_id_at, new_ids
-from evals.write.scores import API, NewScore, Put
+from evals.write.scores import API, TEXT, NewScore, Put
 from telltale.lib import clock
 from telltale.lib.sql import load
-from traces.masks import mask_text, mask_value
+from traces.masks import keeps_content, mask_id, mask_text, mask_value
 
 # A target that comes later than this after its score is found by its id alone, not by a window of time.
 DATED_WITHIN = timedelta(days=7)
@@ -48,13 +48,18 @@ def put_given(project_id: int, items: Sequence[NewScore]) -> list[Put | None]:
 
 
 def _masked(project_id: int, item: NewScore) -> NewScore:
-    """The score as the project may keep it."""
+    """The score as the project may keep it; without content its number, truth or label, and no words."""
+    if not keeps_content(project_id):
+        numbers = {name: told for name, told in (item.metadata or {}).items() if isinstance(told, bool | int | float)}
+        words = "" if item.data_type == TEXT else None
+        item = replace(item, comment=words, evidence=(), metadata=numbers or None)
     return replace(
         item,
         label=item.label and mask_text(project_id, item.label),
         comment=item.comment and mask_text(project_id, item.comment),
         evidence=tuple(mask_text(project_id, quote) for quote in item.evidence),
         author=item.author and mask_text(project_id, item.author),
+        external_id=item.external_id and mask_id(project_id, item.external_id),
         metadata=mask_value(project_id, item.metadata),
     )
 

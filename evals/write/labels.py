@@ -17,9 +17,10 @@ from evals.write.tallies import Tallies, hour_of
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from telltale.lib.sql import load
-from traces.masks import mask_text
+from traces.masks import mask_id, mask_text
 
 JUDGE = 1
+CATEGORY_CHARS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +90,17 @@ def add_version(
 
 def put_labels(project_id: int, labels: Sequence[NewLabel]) -> list[tuple[int, bool]]:
     """Keep verdicts under their callers' ids: (review, whether it is new), in order. Each id once."""
+    ids = [mask_id(project_id, each.external_id) for each in labels]
     rows = [
         {
-            "external_id": each.external_id,
+            "external_id": external_id,
             "rubric_version_id": each.rubric_version_id,
             "trace_id": each.trace_id,
             "span_id": each.span_id,
             "reviewer_id": each.reviewer_id,
             "reviewer_name": each.reviewer,
             "verdict": each.verdict,
-            "category": each.category,
+            "category": mask_text(project_id, each.category)[:CATEGORY_CHARS],
             "note": mask_text(project_id, each.note),
             "is_adjudication": each.is_adjudication,
             "was_blind": each.was_blind,
@@ -106,12 +108,12 @@ def put_labels(project_id: int, labels: Sequence[NewLabel]) -> list[tuple[int, b
             "pi_review": each.pi_review,
             "created_at": each.at,
         }
-        for each in labels
+        for external_id, each in zip(ids, labels, strict=True)
     ]
     with raw_cursor() as cursor:
         cursor.execute(load("evals", "put_labels"), {"project_id": project_id, "rows": orjson.dumps(rows).decode()})
         kept = {external_id: (review_id, is_new) for review_id, external_id, is_new in cursor.fetchall()}
-    return [kept[each.external_id] for each in labels]
+    return [kept[external_id] for external_id in ids]
 
 
 def put_judged(project_id: int, version: JudgeVersion, judged: Sequence[NewJudged]) -> tuple[int, int]:
@@ -188,8 +190,8 @@ def _put_scores(
             "data_type": score.data_type,
             "number": score.number,
             "label": score.label,
-            "comment": score.reason,
-            "evidence": list(score.evidence) or None,
+            "comment": score.reason and mask_text(project_id, score.reason),
+            "evidence": [mask_text(project_id, quote) for quote in score.evidence] or None,
             "pi": each.pi,
             "made_at": each.at,
         }

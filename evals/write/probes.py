@@ -22,10 +22,16 @@ from evals.models import (
     ProbeVersion,
 )
 from evals.write import spend
+from evals.write.masked import mask_fields
 from telltale.jobs import leases
 
 RUNNING, DONE, FAILED, CANCELLED = "running", "done", "failed", "cancelled"
 PENDING = "pending"
+# Of an answer what its model and its judges say, and how many characters of it fit.
+SAID = {
+    "text": None, "tools": None, "checks": None, "error": 500, "finish_reason": 40, "model_answered": 200,
+    "fingerprint": 200,
+}  # fmt: skip
 MANY = 500
 
 
@@ -136,12 +142,11 @@ def take_reserved(answer_id: int) -> date | None:
     return day
 
 
-def end_call(answer_id: int, values: Mapping[str, Any]) -> bool:
-    """Write down how the calls for one answer ended; False where it was over already."""
+def end_call(project_id: int, answer_id: int, values: Mapping[str, Any]) -> bool:
+    """Write down how the calls for one answer ended, masked by the project's rules; False where it was over already."""
     rows = ProbeAnswer.objects.filter(pk=answer_id, state=PENDING)
-    return rows.update(
-        done_at=Now(), lease_by="", lease_until=None, **values
-    ) == 1  # fmt: skip
+    told = mask_fields(project_id, values, SAID)
+    return rows.update(done_at=Now(), lease_by="", lease_until=None, **told) == 1
 
 
 def call_again(answer_id: int, after: timedelta) -> bool:

@@ -17,6 +17,7 @@ from evals.models import Review, ReviewItem, ReviewQueue
 from evals.write.ids import new_ids
 from telltale.lib.db import raw_cursor
 from telltale.lib.sql import load
+from traces.masks import mask_text
 
 PERSON = 2
 SPAN, TRACE = 2, 1
@@ -225,7 +226,7 @@ def put_review_scores(project_id: int, scores: Sequence[NewReviewScore], *, repl
             "data_type": each.data_type,
             "number": each.number,
             "label": each.label,
-            "comment": each.comment,
+            "comment": each.comment and mask_text(project_id, each.comment),
             "author": each.author,
             "author_id": each.author_id,
             "key_id": each.key_id,

@@ -305,7 +305,7 @@ def test_acknowledging_and_closing_an_alarm(project, alice, monkeypatch):
     assert not alarming.acknowledge(project, alarm.pk, alice)
     run_until(MONDAY + 133 * HOUR)
     acknowledged = read_monitors.get_monitor(project.pk, row.pk).standing
-    assert alarming.close(project, alarm.pk, "false", "a test of ours", alice)
+    assert alarming.close(project, alarm.pk, "false", "a test with 4111 1111 1111 1111", alice)
     run_until(MONDAY + 150 * HOUR)
 
     closed = read_alarms.get_alarm(project.pk, alarm.pk)
@@ -313,7 +313,7 @@ def test_acknowledging_and_closing_an_alarm(project, alice, monkeypatch):
     assert (closed.state, closed.verdict, closed.note, closed.closed_by) == (
         "closed",
         "false",
-        "a test of ours",
+        "a test with [masked: card]",
         "Alice",
     )
     # The shift goes on: from 0 again it is found again.

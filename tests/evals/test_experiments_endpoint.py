@@ -156,7 +156,7 @@ def test_after_a_kill_only_what_was_in_flight_is_asked_again(kept, model):
     # As a killed worker leaves them: two held, four answered, the job's lease run out.
     rows = list(ExperimentResult.objects.order_by("item_key"))
     for row in rows[:4]:
-        running.write.end_call(row.pk, {"state": "done", "output": "before"})
+        running.write.end_call(row.experiment.project_id, row.pk, {"state": "done", "output": "before"})
     running.write.take_pending(number, 2, 600)
     Job.objects.update(state="running", lease_by="dead", lease_until="2020-01-01T00:00:00Z", attempts=1)
 
