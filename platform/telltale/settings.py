@@ -141,8 +141,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "telltale.web.middleware.MachinePathMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "telltale.web.middleware.BrowserShellMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -190,12 +190,19 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "telltale.accounts.passwords.LeakedPasswordValidator"},
+    {"NAME": "telltale.accounts.passwords.OwnWordsValidator"},
+    {"NAME": "telltale.accounts.passwords.OtherPasswordValidator"},
 ]
 
 # Behind TLS by the public address; on loopback without it a Secure cookie would never come back.
 IS_TLS = TELLTALE_PUBLIC_URL.startswith("https://")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_TLS
+# A browser takes `__Host-` from this very host alone, over TLS: no neighbour below the same domain sets them.
+COOKIE_PREFIX = "__Host-" if IS_TLS else ""
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
@@ -243,7 +250,7 @@ SOCIALACCOUNT_PROVIDERS = {
                 "name": TELLTALE_OIDC_NAME,
                 "client_id": TELLTALE_OIDC_CLIENT_ID,
                 "secret": TELLTALE_OIDC_CLIENT_SECRET,
-                "settings": {"server_url": TELLTALE_OIDC_ISSUER},
+                "settings": {"server_url": TELLTALE_OIDC_ISSUER.rstrip("/")},
             }
         ],
     }
@@ -428,6 +435,8 @@ LOGGING = {
         "django.server": {"level": "ERROR"},
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
+        # It quotes the address as it was sent; telltale.refused has the line with its pattern.
+        "django.security.csrf": {"level": "ERROR"},
         "celery.beat": {"level": "WARNING"},
     },
 }

@@ -49,7 +49,7 @@ def test_right_password_opens_and_makes_a_new_session(house):
 def test_cookies_are_http_only_and_lax(house):
     answer = try_login(Client(), "alice@example.com", house.password)
 
-    for name in ("sessionid", throttle.KNOWN_BROWSER_COOKIE):
+    for name in ("sessionid", throttle.known_browser_cookie()):
         assert answer.cookies[name]["httponly"]
         assert answer.cookies[name]["samesite"] == "Lax"
 
@@ -117,13 +117,13 @@ def test_a_known_browser_is_throttled_too(house):
 def test_a_forged_or_foreign_known_browser_cookie_changes_nothing(house):
     charlie = Client()
     try_login(charlie, "charlie@example.com", house.password)
-    stolen = charlie.cookies[throttle.KNOWN_BROWSER_COOKIE].value
+    stolen = charlie.cookies[throttle.known_browser_cookie()].value
     for number in range(10):
         try_login(Client(), "alice@example.com", "wrong", REMOTE_ADDR=f"10.0.0.{number}")
 
     for value in (stolen, stolen[:-2] + "xx", "junk"):
         client = Client()
-        client.cookies[throttle.KNOWN_BROWSER_COOKIE] = value
+        client.cookies[throttle.known_browser_cookie()] = value
         assert try_login(client, "alice@example.com", house.password, REMOTE_ADDR="10.2.2.2").status_code == 429
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 import time_machine
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from allauth.usersessions.models import UserSession
+from django.core import mail as django_mail
+from django.core.cache import cache
 from django.test import Client
 
 from telltale.accounts import mail
@@ -102,6 +105,7 @@ def test_sessions_are_listed_and_ended_one_by_one(house):
     foreign = UserSession.objects.get(session_key=charlie.session.session_key)
 
     assert "You are signed in in 2 places" in page
+    confirm(here, house.password)
     assert here.post(f"/accounts/sessions/{foreign.pk}/end/").status_code == 404
     assert here.post(f"/accounts/sessions/{other.pk}/end/").status_code == 302
     assert there.get("/").status_code == 302
@@ -111,8 +115,13 @@ def test_sessions_are_listed_and_ended_one_by_one(house):
 def test_all_other_sessions_end_at_once(house):
     here, there, elsewhere = log_in(house), log_in(house), log_in(house)
 
-    here.post("/accounts/sessions/end-others/")
+    asked = here.post("/accounts/sessions/end-others/")
+    assert asked.url == "/accounts/reauthenticate/?next=%2Faccounts%2Fsessions%2Fend-others%2F"
+    assert [client.get("/").status_code for client in (here, there, elsewhere)] == [200, 200, 200]
+    before = here.session.session_key
+    here.post("/accounts/reauthenticate/", {"password": house.password, "next": "/accounts/sessions/end-others/"})
 
+    assert here.session.session_key != before, "a new session id at confirming"
     assert [client.get("/").status_code for client in (here, there, elsewhere)] == [200, 302, 302]
 
 
@@ -133,6 +142,11 @@ def test_a_page_of_a_known_session_writes_nothing(house, django_assert_num_queri
         client.get("/projects/new/")
 
     assert all(query["sql"].startswith("SELECT") for query in queries.captured_queries)
+
+
+def codes_of(client):
+    parts = client.get("/accounts/2fa/recovery-codes/").content.decode().split("<li>")
+    return [part.split("<")[0] for part in parts[1:] if part[:8].isalnum() and "</li>" in part]
 
 
 def code_for(secret):
@@ -173,6 +187,83 @@ def test_second_factor_is_asked_for_and_recovery_codes_stand_in(house):
     assert again.get("/").status_code == 200
     assert secret not in str(Authenticator.objects.values_list("data", flat=True))
     assert AuditEntry.objects.filter(action="factor.add", actor="alice@example.com").count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_code_works_once_whichever_process_asks(house):
+    client = log_in(house)
+    start = clock.now()
+    with time_machine.travel(start, tick=False):
+        secret = turn_on_totp(client, house.password)
+        codes = [code for code in codes_of(client) if code]
+        client.post("/accounts/logout/")
+        outcomes = []
+        for code in (code_for(secret), code_for(secret), codes[0], codes[0]):
+            # What a process remembers is its own: another one of web has an empty cache.
+            cache.clear()
+            again = Client()
+            again.post("/accounts/login/", {"login": "alice@example.com", "password": house.password})
+            outcomes.append(again.post("/accounts/2fa/authenticate/", {"code": code}).status_code)
+
+    assert outcomes == [302, 200, 302, 200]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_changed_factor_ends_the_other_sessions(house):
+    here, there = log_in(house), log_in(house)
+    turn_on_totp(here, house.password)
+    assert [client.get("/").status_code for client in (here, there)] == [200, 302]
+
+    elsewhere = Client()
+    elsewhere.post("/accounts/login/", {"login": "alice@example.com", "password": house.password})
+    elsewhere.post("/accounts/2fa/authenticate/", {"code": codes_of(here)[0]})
+    assert elsewhere.get("/").status_code == 200
+    assert here.post("/accounts/2fa/totp/deactivate/").status_code == 302
+    assert [client.get("/").status_code for client in (here, elsewhere)] == [200, 302]
+    entries = AuditEntry.objects.filter(action="factor.remove").values_list("after__sessions_ended", flat=True)
+    assert sum(entries) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("path", ["totp/deactivate/", "recovery-codes/generate/", "recovery-codes/download/"])
+def test_a_second_factor_is_changed_only_after_the_password_once_more(house, path):
+    client = log_in(house)
+    turn_on_totp(client, house.password)
+    with time_machine.travel(clock.now() + timedelta(minutes=6), tick=False):
+        answer = client.get(f"/accounts/2fa/{path}")
+
+    assert (answer.status_code, answer.url.split("?")[0]) == (302, "/accounts/reauthenticate/")
+
+
+def test_who_has_no_password_signs_in_anew_before_a_step_that_changes_how(house):
+    house.people.alice.set_unusable_password()
+    house.people.alice.save()
+    with time_machine.travel(clock.now(), tick=False) as traveller:
+        client = house.sign_in("alice")
+        fresh = client.get("/accounts/password/set/")
+        traveller.shift(timedelta(minutes=11))
+        stale = client.get("/accounts/password/set/")
+
+    assert fresh.status_code == 200
+    assert stale.url == "/accounts/login/?next=/accounts/password/set/"
+    assert client.get("/").status_code == 302
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_reset_password_goes_round_no_second_factor(house):
+    client = log_in(house)
+    turn_on_totp(client, house.password)
+    again = Client()
+    again.post("/accounts/password/reset/", {"email": "alice@example.com"})
+    link = next(word for word in django_mail.outbox[-1].body.split() if "/password/reset/key/" in word)
+    form = again.get(urlsplit(link).path, follow=True)
+    new = {"password1": "another long one 7", "password2": "another long one 7"}
+    assert again.post(form.redirect_chain[-1][0], new).status_code == 302
+    assert again.get("/").status_code == 302, "a new password signs nobody in"
+    answer = again.post("/accounts/login/", {"login": "alice@example.com", "password": "another long one 7"})
+
+    assert answer.url.startswith("/accounts/2fa/authenticate/")
+    assert again.get("/").status_code == 302
 
 
 @pytest.mark.django_db(transaction=True)

@@ -187,6 +187,24 @@ def test_an_answer_that_proves_nothing_lets_nobody_in(house, provider, wrong):
     assert not is_in(signed)
 
 
+def test_why_an_answer_was_refused_is_a_line_without_its_words(house, provider, caplog):
+    provider.calls_itself = provider.issuer + "/"
+    Client().get(LOGIN)
+    provider.calls_itself = ""
+    provider.algorithm, provider.signs_with = "HS256", "telltale" * 8
+    go(provider)
+
+    told = [record.getMessage() for record in caplog.records if record.name == "telltale.oidc"]
+    assert told == [f"an answer of the provider was refused: {why}" for why in ("another issuer", "algorithm")]
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_page_elsewhere_starts_no_sign_in(house, provider, site):
+    assert Client().get(LOGIN, headers={"Sec-Fetch-Site": site}).url == "/accounts/login/"
+    for ours in ("same-origin", "none"):
+        assert Client().get(LOGIN, headers={"Sec-Fetch-Site": ours}).url.startswith(provider.issuer)
+
+
 def test_each_try_has_a_nonce_of_its_own_whatever_its_address_says(house, provider):
     tries = [Client().get(LOGIN + "?auth_params=nonce%3Dguessed") for _ in range(2)]
 

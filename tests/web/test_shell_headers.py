@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -124,6 +127,50 @@ def test_hsts_only_behind_tls(client, db, settings):
 
     assert "Strict-Transport-Security" not in client.get("/accounts/login/").headers
     assert "max-age=3600" in Client().get("/accounts/login/", secure=True).headers["Strict-Transport-Security"]
+
+
+@pytest.mark.parametrize("address", ["/accounts/login/", "/v1/echo", "/static/css/app.css", "/no/such/page"])
+def test_hsts_and_framing_are_told_on_every_kind_of_answer(more_urls, db, settings, address):
+    settings.SECURE_HSTS_SECONDS, settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = 31_536_000, True
+
+    answer = Client().get(address, secure=True)
+
+    assert answer.headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_page_is_led_to_tls_and_a_machine_never(more_urls, db, settings):
+    settings.SECURE_SSL_REDIRECT = True
+
+    assert Client().get("/accounts/login/").url == "https://testserver/accounts/login/"
+    assert Client().get("/v1/echo").status_code == 200
+    assert Client().get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("method", ["TRACE", "TRACK", "CONNECT"])
+@pytest.mark.parametrize("address", ["/", "/accounts/login/", "/v1/echo", "/static/css/app.css"])
+def test_no_method_says_back_what_was_sent(more_urls, db, method, address):
+    answer = Client().generic(method, address, headers={"X-Marker": "said-back"})
+
+    assert answer.status_code == 405
+    assert b"said-back" not in answer.content
+
+
+def test_behind_tls_cookies_belong_to_this_host_alone():
+    code = (
+        "import django; django.setup(); from django.conf import settings as s; from telltale.accounts import throttle;"
+        "print(s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME, throttle.known_browser_cookie(), s.SESSION_COOKIE_SECURE,"
+        "s.CSRF_COOKIE_SECURE, s.SESSION_COOKIE_PATH, s.CSRF_COOKIE_PATH, s.SESSION_COOKIE_DOMAIN, s.MESSAGE_STORAGE)"
+    )
+    told = {"TELLTALE_PUBLIC_URL": "https://telltale.example", "DJANGO_SETTINGS_MODULE": "telltale.settings"}
+    given = {**os.environ, **told, "PYTHONPATH": f"{ROOT}:{ROOT / 'platform'}"}
+    done = subprocess.run([sys.executable, "-c", code], env=given, capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == [
+        "__Host-sessionid", "__Host-csrftoken", "__Host-telltale_known", "True", "True", "/", "/", "None",
+        "django.contrib.messages.storage.session.SessionStorage",
+    ]  # fmt: skip
 
 
 def test_not_found_is_designed_and_says_nothing_of_the_request(client, db):

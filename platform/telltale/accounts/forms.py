@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from allauth.account import forms as account_forms
+from allauth.core import context
 from allauth.mfa.base import forms as mfa_forms
 from django import forms
 from django.conf import settings
@@ -16,9 +17,11 @@ from django.http import HttpRequest
 from telltale.accounts import throttle
 from telltale.accounts.adapter import oidc_only
 from telltale.accounts.models import User
+from telltale.audit.log import record
 
 # Longer than any mail we write takes, so that an address we know and one we do not answer alike.
 RESET_FLOOR_SECONDS = 0.25
+CODE_USED = "That code was used already. Wait for the next one."
 TOO_MANY_LINKS = "Too many tries. Wait 15 minutes."
 
 
@@ -55,6 +58,12 @@ class ResetForm(account_forms.ResetPasswordForm):  # type: ignore[misc]
         return email
 
 
+def _note_refused(user: User) -> None:
+    """A wrong code in the audit log; tries beyond the limit are none."""
+    told = {"step": "second factor"}
+    record("login", request=context.request, actor=user.email, target=user.email, outcome="refused", after=told)
+
+
 class CodeForm(mfa_forms.AuthenticateForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -65,7 +74,13 @@ class CodeForm(mfa_forms.AuthenticateForm):  # type: ignore[misc]
         attempt = throttle.begin(f"code:{self.user.pk}")
         if attempt is None:
             raise ValidationError(TOO_MANY_LINKS)
-        code: str = super().clean_code()
+        try:
+            code: str = super().clean_code()
+            if not throttle.is_first_use(f"{self.user.pk}:{''.join(code.split())}"):
+                raise ValidationError(CODE_USED)
+        except ValidationError:
+            _note_refused(self.user)
+            raise
         throttle.forgive(attempt)
         return code
 
@@ -76,7 +91,13 @@ class CodeAgainForm(mfa_forms.ReauthenticateForm):  # type: ignore[misc]
         attempt = throttle.begin(f"code:{self.user.pk}")
         if attempt is None:
             raise ValidationError(TOO_MANY_LINKS)
-        code: str = super().clean_code()
+        try:
+            code: str = super().clean_code()
+            if not throttle.is_first_use(f"{self.user.pk}:{''.join(code.split())}"):
+                raise ValidationError(CODE_USED)
+        except ValidationError:
+            _note_refused(self.user)
+            raise
         throttle.forgive(attempt)
         return code
 

@@ -7,6 +7,7 @@ where the operator says so, whoever has an address of a domain. It is asked over
 from __future__ import annotations
 
 import hmac
+import logging
 import secrets
 from typing import Any
 
@@ -34,10 +35,12 @@ from telltale.audit.log import record
 from telltale.lib import egress
 from telltale.projects import joining
 
+logger = logging.getLogger("telltale.oidc")
 PROVIDER = "oidc"
 # Signed by a key that the provider alone has: a shared secret or none at all is refused.
 ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "EdDSA"})
 ANSWER_BYTES_MAX = 256 * 1024
+REASONS = ("another issuer", "algorithm", "another try", "no subject", "another subject")
 FAILED = "Signing in there did not work. Try again, or ask who operates this server."
 NOT_INVITED = "There is no account here for that address. An admin of your project can invite it."
 NOT_VERIFIED = "That provider does not vouch for your e-mail address, so nobody can be told by it."
@@ -122,7 +125,14 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
 
     def on_authentication_error(self, request: HttpRequest, provider: Any, **kwargs: Any) -> None:
         """Back to the login page with words of ours: what the provider said is not shown."""
+        log_refusal(kwargs.get("exception"))
         raise turned_back(request, FAILED)
+
+
+def log_refusal(error: BaseException | None) -> None:
+    """A line that says why an answer of the provider was refused, in our words alone."""
+    reason = next((text for text in REASONS if text == str(error)), type(error).__name__)
+    logger.warning("an answer of the provider was refused: %s", reason)
 
 
 def turned_back(request: HttpRequest, words: str) -> ImmediateHttpResponse:
@@ -164,7 +174,7 @@ class OidcAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
     def openid_config(self) -> dict[str, Any]:
         """What the provider says of itself; OAuth2Error where it is another than the one that was named."""
         config: dict[str, Any] = super().openid_config
-        if str(config["issuer"]).rstrip("/") != settings.TELLTALE_OIDC_ISSUER.rstrip("/"):
+        if str(config["issuer"]) != settings.TELLTALE_OIDC_ISSUER:
             raise OAuth2Error("another issuer")
         return config
 
@@ -207,7 +217,9 @@ class OidcAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
 
 
 def login(request: HttpRequest, provider_id: str = PROVIDER) -> HttpResponseBase:
-    """Off to the provider."""
+    """Off to the provider, where somebody chose to: a page elsewhere that sends people here signs nobody in."""
+    if is_on() and request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}:
+        return redirect("account_login")
     return _guarded(OAuth2LoginView, request)
 
 
@@ -224,7 +236,10 @@ def _guarded(view: Any, request: HttpRequest) -> HttpResponseBase:
     try:
         response: HttpResponseBase = view.adapter_view(OidcAdapter(request, PROVIDER))(request)
         return response
-    except (requests.RequestException, OAuth2Error, jwt.PyJWTError, KeyError, ValueError, TypeError, AttributeError):
+    except (
+        requests.RequestException, OAuth2Error, jwt.PyJWTError, KeyError, ValueError, TypeError, AttributeError,
+    ) as error:  # fmt: skip
         # What the provider answered is no answer; it goes nowhere.
+        log_refusal(error)
         back: HttpResponseBase = turned_back(request, FAILED).response
         return back

@@ -13,6 +13,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from telltale.accounts import sessions
+from telltale.accounts.confirming import confirmed
 from telltale.accounts.forms import NameForm
 from telltale.accounts.models import User
 from telltale.audit.log import record
@@ -50,6 +51,7 @@ def session_list(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
+@confirmed
 def session_end(request: HttpRequest, session_id: int) -> HttpResponse:
     """End one of one's own sessions; ending this one signs out."""
     held = UserSession.objects.filter(user=_me(request), pk=session_id).first()
@@ -63,6 +65,7 @@ def session_end(request: HttpRequest, session_id: int) -> HttpResponse:
 
 @login_required
 @require_POST
+@confirmed
 def session_end_others(request: HttpRequest) -> HttpResponse:
     """End every session but this one."""
     ended = sessions.end_others(_me(request), request.session.session_key)

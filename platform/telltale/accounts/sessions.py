@@ -43,6 +43,13 @@ def touch(session: SessionBase) -> None:
     UserSession.objects.filter(session_key=session.session_key).update(last_seen_at=now)
 
 
+def cycle(session: SessionBase) -> None:
+    """Give the session a new id and keep what is in it; the old id opens nothing from then on."""
+    before = session.session_key
+    session.cycle_key()
+    UserSession.objects.filter(session_key=before).update(session_key=session.session_key)
+
+
 def end_others(user: User, but: str | None) -> int:
     """End every session of `user` on the server, except the one keyed `but`; how many there were."""
     ended = 0

@@ -6,7 +6,6 @@ from typing import Any
 
 from allauth.account import signals as account
 from allauth.mfa import signals as mfa
-from allauth.usersessions.models import UserSession
 from django.contrib.auth import signals as auth
 from django.dispatch import receiver
 from django.http import HttpRequest
@@ -59,22 +58,34 @@ def _after_new_password(request: HttpRequest, user: User, action: str) -> None:
     record(action, request=request, actor=user.email, target=user.email, after={"sessions_ended": ended})
 
 
+@receiver(account.authentication_step_completed)
+def on_confirmed(request: HttpRequest, user: User, reauthenticated: bool = False, **_: Any) -> None:
+    """Who said their password or code once more, in a session, goes on under a new id."""
+    if reauthenticated:
+        sessions.cycle(request.session)
+
+
 @receiver(mfa.authenticator_added)
 def on_factor_added(request: HttpRequest, user: User, authenticator: Any, **_: Any) -> None:
-    """A second factor is there now; the session gets a new id."""
-    before = request.session.session_key
-    request.session.cycle_key()
-    UserSession.objects.filter(session_key=before).update(session_key=request.session.session_key)
-    record("factor.add", request=request, actor=user.email, target=str(authenticator.type))
+    """A second factor is there now."""
+    _after_factor(request, user, "factor.add", authenticator)
 
 
 @receiver(mfa.authenticator_removed)
 def on_factor_removed(request: HttpRequest, user: User, authenticator: Any, **_: Any) -> None:
     """A second factor is gone."""
-    record("factor.remove", request=request, actor=user.email, target=str(authenticator.type))
+    _after_factor(request, user, "factor.remove", authenticator)
 
 
 @receiver(mfa.authenticator_reset)
 def on_factor_reset(request: HttpRequest, user: User, authenticator: Any, **_: Any) -> None:
     """Recovery codes were made anew."""
-    record("factor.reset", request=request, actor=user.email, target=str(authenticator.type))
+    _after_factor(request, user, "factor.reset", authenticator)
+
+
+def _after_factor(request: HttpRequest, user: User, action: str, authenticator: Any) -> None:
+    """This session gets a new id, and every other one ends: what they were opened with holds no more."""
+    sessions.cycle(request.session)
+    ended = sessions.end_others(user, request.session.session_key)
+    after = {"sessions_ended": ended}
+    record(action, request=request, actor=user.email, target=str(authenticator.type), after=after)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -23,7 +24,6 @@ from telltale.lib import clock
 
 LIMIT = 10
 WINDOW = timedelta(minutes=15)
-KNOWN_BROWSER_COOKIE = "telltale_known"
 KNOWN_BROWSER_AGE = 180 * 24 * 3600
 _SALT = "telltale.known-browser"
 
@@ -36,7 +36,7 @@ class Attempt:
     subjects: tuple[str, ...]
 
 
-def begin(*subjects: str) -> Attempt | None:
+def begin(*subjects: str, limit: int = LIMIT) -> Attempt | None:
     """Write a try against each of `subjects`; None where one of them has had its share, and nothing is written."""
     now = clock.now()
     LoginAttempt.objects.filter(at__lte=now - WINDOW).delete()
@@ -44,10 +44,15 @@ def begin(*subjects: str) -> Attempt | None:
     rows = LoginAttempt.objects.bulk_create([LoginAttempt(subject=subject, at=now) for subject in hashed])
     attempt = Attempt(tuple(row.pk for row in rows), hashed)
     since = now - WINDOW
-    if any(LoginAttempt.objects.filter(subject=subject, at__gt=since).count() > LIMIT for subject in hashed):
+    if any(LoginAttempt.objects.filter(subject=subject, at__gt=since).count() > limit for subject in hashed):
         LoginAttempt.objects.filter(pk__in=attempt.ids).delete()
         return None
     return attempt
+
+
+def is_first_use(subject: str) -> bool:
+    """Whether `subject`, a code that works once, is used for the first time within `WINDOW`, whichever process asks."""
+    return begin(f"used:{subject}", limit=1) is not None
 
 
 def forgive(attempt: Attempt) -> None:
@@ -74,16 +79,18 @@ def address_subject(request: HttpRequest) -> str:
     return f"address:{address}"
 
 
+def known_browser_cookie() -> str:
+    """The name of the cookie that marks a browser which has signed in before."""
+    return f"{settings.COOKIE_PREFIX}telltale_known"
+
+
 def remember_browser(response: HttpResponse, user: User) -> None:
     """Mark the browser as one that has signed in as `user`; it opens nothing, it only counts apart."""
-    value = signing.dumps(
-        {"user": user.pk, "id": hashlib.sha256(str(clock.now()).encode()).hexdigest()[:16]}, salt=_SALT
-    )
+    value = signing.dumps({"user": user.pk, "id": secrets.token_hex(16)}, salt=_SALT)
     response.set_cookie(
-        KNOWN_BROWSER_COOKIE,
+        known_browser_cookie(),
         value,
         max_age=KNOWN_BROWSER_AGE,
-        path="/accounts/",
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Lax",
@@ -91,7 +98,7 @@ def remember_browser(response: HttpResponse, user: User) -> None:
 
 
 def _known_browser(request: HttpRequest, email: str) -> str:
-    cookie = request.COOKIES.get(KNOWN_BROWSER_COOKIE, "")
+    cookie = request.COOKIES.get(known_browser_cookie(), "")
     if not cookie:
         return ""
     try:

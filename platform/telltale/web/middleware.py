@@ -13,13 +13,13 @@ from functools import cache
 from django.conf import settings
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase, HttpResponseNotAllowed
 from django.template.response import SimpleTemplateResponse
 from django.urls import Resolver404, ResolverMatch, resolve
 
 from telltale.lib.patience import answer_within
-from telltale.web import errors
+from telltale.web import errors, refused
 
 # A little over what the database allows a statement: only one that hangs takes longer.
 ANSWER_SECONDS = 18.0
@@ -28,6 +28,12 @@ logger = logging.getLogger("telltale.request")
 
 # OTLP below every prefix people's settings produce, and REST. The documents about REST are pages.
 MACHINE = re.compile(r"^/(v1/|otel/|api/(?!docs(/|$)|schema(/|$))|healthz/?$|readyz/?$|metrics/?$)")
+TITLES = {
+    400: "Bad request", 403: "Forbidden", 404: "Not found", 405: "Method not allowed", 413: "Too large",
+    503: "Unavailable",
+}  # fmt: skip
+# They would say back what was sent, headers and all.
+ECHOING = frozenset({"TRACE", "TRACK", "CONNECT"})
 PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
     for feature in (
@@ -52,20 +58,26 @@ class MachinePathMiddleware:
         request.request_id = new_request_id()  # type: ignore[attr-defined]
         trust_proxy(request)
         with answer_within(ANSWER_SECONDS):
-            return self._respond(request)
+            response = self._respond(request)
+        refused.note(request, response.status_code, request_id(request))
+        return response
 
     def _respond(self, request: HttpRequest) -> HttpResponseBase:
-        if MACHINE.match(request.path_info):
+        if MACHINE.match(request.path_info) or request.method in ECHOING:
             response = self._answer(request)
             response.headers.setdefault("Cache-Control", "no-store")
             response.headers.setdefault("X-Content-Type-Options", "nosniff")
             response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+            if settings.SECURE_HSTS_SECONDS and request.is_secure():
+                response.headers.setdefault("Strict-Transport-Security", hsts())
         else:
             response = self.get_response(request)
         response.headers["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]
-        return response
+        return without_body(response) if request.method == "HEAD" else response
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        if request.method in ECHOING:
+            return problem(request, 405, "This method is not served here.")
         try:
             match = _resolve(request.path_info)
             request.resolver_match = match
@@ -112,6 +124,26 @@ class BrowserShellMiddleware:
         return None
 
 
+def hsts() -> str:
+    """What Django's own layer sends with pages, for machine paths, which do not pass it."""
+    return f"max-age={settings.SECURE_HSTS_SECONDS}" + (
+        "; includeSubDomains" if settings.SECURE_HSTS_INCLUDE_SUBDOMAINS else ""
+    )
+
+
+def without_body(response: HttpResponseBase) -> HttpResponseBase:
+    """The answer to HEAD: its headers, with the length that GET would send where that is known, and nothing else.
+
+    What is left of a body gunicorn drops, with a warning in the log for each request.
+    """
+    if isinstance(response, StreamingHttpResponse):
+        response.streaming_content = ()
+    elif isinstance(response, HttpResponse):
+        response.headers.setdefault("Content-Length", str(len(response.content)))
+        response.content = b""
+    return response
+
+
 def new_request_id() -> str:
     """A short reference a person can read out: "7f3a-19c2"."""
     digits = secrets.token_hex(4)
@@ -125,9 +157,9 @@ def request_id(request: HttpRequest) -> str:
 
 def problem(request: HttpRequest, status: int, detail: str) -> JsonResponse:
     """An RFC 9457 answer without internals."""
-    titles = {400: "Bad request", 403: "Forbidden", 404: "Not found", 413: "Too large", 503: "Unavailable"}
+    title = TITLES.get(status, "Internal error")
     return JsonResponse(
-        {"title": titles.get(status, "Internal error"), "status": status, "detail": detail, "id": request_id(request)},
+        {"title": title, "status": status, "detail": detail, "id": request_id(request)},
         status=status,
         content_type="application/problem+json",
     )
