@@ -21,8 +21,6 @@ STARVED_SECONDS = 30.0
 ALIVE_SECONDS = 30.0
 # Whoever was asked longer ago than this stood still meanwhile (SIGSTOP, a frozen machine).
 GAP_SECONDS = 25.0
-# Tasks that are killed are done again, and most are over sooner.
-END_SECONDS = 10.0
 
 
 class Hunger:
@@ -63,34 +61,5 @@ def _sharers() -> int:
 
 def is_connected(worker: Any) -> bool:
     """Whether the worker's consumer holds a connection to its broker."""
-    return _link(worker) is not None
-
-
-def _link(worker: Any) -> Any:
-    """The open connection of the worker's consumer, or None."""
     link = getattr(getattr(worker, "consumer", None), "connection", None)
-    return link if link is not None and link.connected else None
-
-
-class Links:
-    """Whether the consumer has another connection than its first one, so that the broker was away.
-
-    On its second connection to RabbitMQ a consumer reads a message every ten seconds or none, for minutes: its main
-    loop waits inside a read that should not wait. A worker that starts anew reads at once.
-    """
-
-    def __init__(self) -> None:
-        self._first: Any = None
-        self._since: float | None = None
-
-    def is_another(self, worker: Any, is_busy: bool) -> bool:
-        """Whether the broker is back and the worker had better start anew; tasks under way get some time to end."""
-        link = _link(worker)
-        if link is None or link is self._first:
-            return False
-        if self._first is None:
-            self._first = link
-            return False
-        if self._since is None:
-            self._since = time.monotonic()
-        return not is_busy or time.monotonic() - self._since >= END_SECONDS
+    return link is not None and bool(link.connected)

@@ -11,13 +11,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from celery import bootsteps, signals
-from django.conf import settings
 from django.db import Error, close_old_connections, connection
 
 from telltale.jobs import leases
 from telltale.jobs.beat import BeatThread
 from telltale.jobs.models import Heartbeat
-from telltale.jobs.starving import STARVED_SECONDS, Hunger, Links, is_connected
+from telltale.jobs.starving import STARVED_SECONDS, Hunger, is_connected
 from telltale.lib import clock
 
 HEARTBEAT_SECONDS = 10.0
@@ -121,7 +120,7 @@ class CareThread(threading.Thread):
     def __init__(self, worker: Any) -> None:
         super().__init__(name="care", daemon=True)
         self._worker = worker
-        self._hunger, self._links = Hunger(), Links()
+        self._hunger = Hunger()
         self._ending = threading.Event()
 
     def run(self) -> None:
@@ -133,10 +132,6 @@ class CareThread(threading.Thread):
                 return
             if task := pulse.overdue():
                 logger.error("task %s is over its limit of %s s; this worker ends", task.name, task.limit_seconds)
-                os._exit(70)
-            # The embedded broker's transport mends its connections by itself.
-            if settings.TELLTALE_BROKER_URL and self._links.is_another(self._worker, bool(pulse.running)):
-                logger.warning("the broker was away and is back; this worker ends, to be started anew")
                 os._exit(70)
             if self._hunger.is_starved(pulse.begun, bool(pulse.running), is_connected(self._worker)):
                 logger.error("no task has come for %s s though tasks are sent; this worker ends", STARVED_SECONDS)
