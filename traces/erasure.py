@@ -12,15 +12,16 @@ from psycopg import Cursor
 from telltale.lib.rows import list_leaves as leaves_of
 from traces.canonical.text import clean_text, cut_text
 from traces.folding import rates_of
-from traces.write import erased, erasing, search_merge
+from traces.write import erased, erasing, late, search_merge
 from traces.write.erase import erase_slice, list_leaves
-from traces.write.erased import What, has_erased, key_of
+from traces.write.erased import MESSAGE, Gone, What, count_refused, find_gone, has_erased, key_of
 from traces.write.rollups import Busy, holding
 
 __all__ = [
-    "Busy", "What", "begin", "count_traces", "end", "erase_project", "find_in_spans", "find_own_sessions",
-    "find_traces", "forget_duplicates", "has_erased", "holding", "key_of", "lift", "purge_search", "refuse",
-    "remove_names", "remove_origins", "remove_traces", "span_leaves", "spelled", "sweep_refused",
+    "MESSAGE", "Busy", "Gone", "What", "begin", "count_refused", "count_traces", "end", "erase_project", "find_gone",
+    "find_in_spans", "find_own_sessions", "find_parts", "find_traces", "forget_duplicates", "has_erased", "holding",
+    "key_of", "lift", "open_late", "peek_late", "purge_search", "refuse", "remove_names", "remove_origins",
+    "remove_traces", "span_leaves", "spelled", "sweep_refused", "take_late",
 ]  # fmt: skip
 
 # Ids are cut to so many bytes on the way in.
@@ -29,6 +30,7 @@ begin, end, lift, refuse, sweep_refused = erased.begin, erased.end, erased.lift,
 find_traces, remove_names, remove_origins = erasing.find_of_trace_rows, erasing.remove_names, erasing.remove_origins
 find_in_spans, forget_duplicates = erasing.find_in_leaf, erasing.forget_duplicates
 count_traces, find_own_sessions = erasing.count_traces, erasing.find_own_sessions
+open_late, peek_late, take_late, find_parts = late.open_projects, late.peek, late.take, late.find_parts
 
 
 def spelled(name: str) -> str:

@@ -28,6 +28,7 @@ from traces.wire.ids import hex_span_id
 from traces.wire.native import read_native
 from traces.write import Rules, store_spans
 from traces.write.batch import Batch
+from traces.write.erased import find_gone
 
 __all__ = ["JUDGE_SERVICE", "OwnCall", "Rates", "has_calls", "price_call", "store_calls", "without_calls"]
 
@@ -137,7 +138,11 @@ def price_call(
 
 
 def store_calls(project_id: int, calls: Sequence[OwnCall]) -> int:
-    """Store calls as traces of one generation each; how many were new. Commits by itself."""
+    """Store calls as traces of one generation each; how many were new. Commits by itself.
+
+    A call that was told of a trace (`target` in its metadata) which was erased meanwhile is not stored.
+    """
+    calls = _without_erased(project_id, calls)
     if not calls:
         return 0
     now = clock.now()
@@ -149,6 +154,12 @@ def store_calls(project_id: int, calls: Sequence[OwnCall]) -> int:
     rules = Rules(PriceBook(own.values(), base=book) if own else book, lambda name, service: None)
     rules = replace(rules, masker=masker_for(batch.project_id))
     return store_spans(batch, native.intake, rules).stored
+
+
+def _without_erased(project_id: int, calls: Sequence[OwnCall]) -> Sequence[OwnCall]:
+    targets = {at: UUID(hex=told) for at, call in enumerate(calls) if (told := call.metadata.get("target"))}
+    gone = find_gone(project_id, traces=set(targets.values()))
+    return [call for at, call in enumerate(calls) if not gone.why(targets.get(at))]
 
 
 def _trace(call: OwnCall) -> dict[str, Any]:

@@ -40,7 +40,7 @@ SWEEP_SECONDS = 20.0
 HOLD_SECONDS = 5.0
 TRIES = 4
 OF_END_USERS = Fault("source", "is not for a page to say: it speaks for its end user alone", "end_user")
-GONE = Fault("target", "was erased from this project on request; what arrives of it is not stored")
+GONE = Fault("target", erased.MESSAGE)
 TAKEN = Fault("client_id", "is that of a signal which no page told; pages change none", "an id of your own")
 _held: dict[int, tuple[float, Names]] = {}
 
@@ -152,21 +152,13 @@ def put_signals(project_id: int, items: Sequence[Any], sender: Sender) -> list[R
 
 def _erased(project_id: int, read: dict[int, NewSignal]) -> list[int]:
     """Which of the signals are about what was erased, or given by whom."""
-    if not read or not erased.has_erased(project_id)[0]:
-        return []
-    traces, sessions, users = erased.known(
+    gone = erased.find_gone(
         project_id,
         traces={one.trace_id for one in read.values() if one.trace_id is not None},
-        sessions={one.session_id for one in read.values() if one.session_id is not None},
-        users={one.author for one in read.values() if one.author is not None},
+        sessions={one.session_id for one in read.values()},
+        users={one.author for one in read.values()},
     )
-    return [
-        at
-        for at, one in read.items()
-        if (one.trace_id is not None and one.trace_id.hex in traces)
-        or one.session_id in sessions
-        or one.author in users
-    ]
+    return [at for at, one in read.items() if gone.why(one.trace_id, one.session_id, one.author)]
 
 
 def _store(project_id: int, signals: Sequence[NewSignal], sender: Sender, outcome: Outcome) -> dict[UUID, write.Put]:

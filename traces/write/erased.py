@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 from functools import lru_cache
@@ -18,11 +19,13 @@ from uuid import UUID
 from django.conf import settings
 from psycopg import Cursor
 
+from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from traces.canonical.types import CanonicalSpan, Intake, LogIntake, Rejection
+from traces.write.batch import Batch, Outcome, write_batch_row
 
 REASON = "erased"
-_MESSAGE = "was erased from this project on request; what arrives of it is not stored"
+MESSAGE = "was erased from this project on request; what arrives of it is not stored"
 SLICE = 5_000
 
 _ADD = """
@@ -33,7 +36,7 @@ _ADD = """
         until = CASE WHEN e.until IS NULL OR excluded.until IS NULL THEN NULL ELSE greatest(e.until, excluded.until) END
 """
 _KNOWN = """
-    SELECT key FROM traces_erased
+    SELECT key, erasure_id FROM traces_erased
     WHERE project_id = %s AND key = ANY(%s) AND (until IS NULL OR until > clock_timestamp())
 """
 # Keys of names are random: those below 2^64 are ids of erasures under way.
@@ -136,61 +139,116 @@ def has_erased(project_id: int) -> tuple[bool, bool]:
     return (bool(row[0]), bool(row[1])) if row else (False, False)
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What was erased of the names that were asked about: each with the erasure that refuses it."""
+
+    traces: Mapping[str, int]  # by their ids in hex
+    sessions: Mapping[str, int]
+    users: Mapping[str, int]
+
+    def __bool__(self) -> bool:
+        return bool(self.traces or self.sessions or self.users)
+
+    def why(self, trace_id: UUID | None = None, session_id: str | None = None, user: str | None = None) -> str:
+        """Whose it is that was erased, in words: the user first, then the session, then the trace; "" where nobody's.
+
+        Unknown is None or "".
+        """
+        if user in self.users:
+            return "its user"
+        if session_id in self.sessions:
+            return "its session"
+        return "its trace" if trace_id is not None and trace_id.hex in self.traces else ""
+
+
+NONE_GONE = Gone({}, {}, {})
+
+
 def known(
-    project_id: int, *, traces: Collection[UUID] = (), sessions: Collection[str] = (), users: Collection[str] = ()
-) -> tuple[set[str], set[str], set[str]]:
-    """Which of these were erased: ids of traces as hex, sessions, users."""
+    project_id: int,
+    *,
+    traces: Collection[UUID] = (),
+    sessions: Collection[str | None] = (),
+    users: Collection[str | None] = (),
+) -> Gone:
+    """Which of these were erased; None and "" among them count for nothing."""
     asked = (
         keys_of(project_id, What.TRACE, (each.hex for each in traces)),
-        keys_of(project_id, What.SESSION, sessions),
-        keys_of(project_id, What.USER, users),
+        keys_of(project_id, What.SESSION, filter(None, sessions)),
+        keys_of(project_id, What.USER, filter(None, users)),
     )
     keys = [key for each in asked for key in each]
     if not keys:
-        return set(), set(), set()
+        return NONE_GONE
     with raw_cursor() as cursor:
         cursor.execute(_KNOWN, (project_id, keys), prepare=False)
-        found = {row[0] for row in cursor.fetchall()}
-    traces_, sessions_, users_ = ({each[key] for key in each.keys() & found} for each in asked)
-    return traces_, sessions_, users_
+        found = dict(cursor.fetchall())
+    return Gone(*({each[key]: found[key] for key in each.keys() & found.keys()} for each in asked))
 
 
-def without_erased(project_id: int, intake: Intake) -> Intake:
-    """`intake` without the spans of what was erased, each of them counted as a rejection."""
+def find_gone(
+    project_id: int,
+    *,
+    traces: Collection[UUID] = (),
+    sessions: Collection[str | None] = (),
+    users: Collection[str | None] = (),
+) -> Gone:
+    """The same, for doors that do not know whether anything was erased of the project: one short question more."""
+    if not (traces or sessions or users) or not has_erased(project_id)[0]:
+        return NONE_GONE
+    return known(project_id, traces=traces, sessions=sessions, users=users)
+
+
+def count_refused(project_id: int, source: str, n: int, why: str, key_id: int | None = None) -> None:
+    """Add `n` refusals to the account of ingest, in the caller's transaction: for doors that keep no account else."""
+    if n:
+        outcome = Outcome(received=n)
+        outcome.reject(REASON, f"{why} {MESSAGE}", n)
+        with raw_cursor() as cursor:
+            write_batch_row(cursor, Batch(project_id, key_id or 0, source, clock.now(), 0), outcome)
+
+
+def without_erased(project_id: int, intake: Intake) -> tuple[Intake, dict[UUID, int]]:
+    """`intake` without the spans of what was erased, each of them counted as a rejection.
+
+    And the traces of which some were an erased user's or session's, with the erasure: others of them may be stored.
+    """
     spans = intake.spans
-    traces, sessions, users = known(
+    gone = known(
         project_id,
         traces={span.trace_id for span in spans},
-        sessions={span.session_id for span in spans if span.session_id is not None},
-        users={span.user_id for span in spans if span.user_id is not None},
+        sessions={span.session_id for span in spans},
+        users={span.user_id for span in spans},
     )
-    if not (traces or sessions or users):
-        return intake
+    if not gone:
+        return intake, {}
 
     def why(span: CanonicalSpan) -> str:
-        if span.user_id in users:
-            return "its user"
-        if span.session_id in sessions:
-            return "its session"
-        return "its trace" if span.trace_id.hex in traces else ""
+        return gone.why(span.trace_id, span.session_id, span.user_id)
 
     # A trace one span of which names the user is the user's as a whole.
     of_users = {span.trace_id for span in spans if why(span)}
     kept = [span for span in spans if span.trace_id not in of_users]
     first = next(filter(None, (why(span) for span in spans)), "its trace")
-    refused = Rejection(REASON, f"{first} {_MESSAGE}", len(spans) - len(kept))
+    refused = Rejection(REASON, f"{first} {MESSAGE}", len(spans) - len(kept))
+    parted: dict[UUID, int] = {}
+    for span in spans:
+        found = gone.users.get(span.user_id or "") or gone.sessions.get(span.session_id or "")
+        if found is not None:
+            parted.setdefault(span.trace_id, found)
     intake.spans = kept
     intake.rejections = [*intake.rejections, refused]
-    return intake
+    return intake, parted
 
 
 def logs_without_erased(project_id: int, intake: LogIntake) -> LogIntake:
     """The same for log events, by the trace they name."""
-    traces, _, _ = known(project_id, traces={event.trace_id for event in intake.events})
-    if not traces:
+    gone = known(project_id, traces={event.trace_id for event in intake.events})
+    if not gone:
         return intake
-    kept = [event for event in intake.events if event.trace_id.hex not in traces]
-    refused = Rejection(REASON, f"its trace {_MESSAGE}", len(intake.events) - len(kept))
+    kept = [event for event in intake.events if not gone.why(event.trace_id)]
+    refused = Rejection(REASON, f"its trace {MESSAGE}", len(intake.events) - len(kept))
     intake.events = kept
     intake.rejections = [*intake.rejections, refused]
     return intake

@@ -28,6 +28,8 @@ class Consumer(IntEnum):
     BEHAVIOUR = 5  # what users did, and signals that wait for their traces (traces.behaving)
     CHANGES = 6  # which releases, models and prompts are seen (traces.sighting)
     SAMPLE = 7  # whoever stands on this room and samples traffic (traces.changes)
+    # Below zero: waiting for it is no work that the sweeps of this room have to wake for.
+    ERASED = -1  # traces, late spans of which were refused as an erased user's or session's (traces.write.late)
 
 
 # Whoever shows or sums what is stored; forwarding and the rooms above are told by project, of new spans.

@@ -396,33 +396,40 @@ def _let_go(cursor: Cursor[Any], project_id: int, trace_ids: set[UUID]) -> None:
             continue
         block_starts = unpack_numbers(packed)[:-1]
         gone = unpack_bits(gone_map, docs)
+        blocks = _Blocks(cursor, project_id, segment_id, day, docs)
         for version, start in held:
-            at = _find(cursor, project_id, segment_id, day, docs, block_starts, version, start)
+            at = _find(blocks, block_starts, version, start)
             if at is not None:
                 gone[at] = True
         cursor.execute(_SET_GONE, (pack_bits(gone), int(gone.sum()), project_id, segment_id))
 
 
-def _find(
-    cursor: Cursor[Any],
-    project_id: int,
-    segment_id: int,
-    day: datetime,
-    docs: int,
-    block_starts: NDArray[np.int64],
-    version: int,
-    start: int,
-) -> int | None:
+class _Blocks:
+    """The blocks of a segment's documents, each read once."""
+
+    def __init__(self, cursor: Cursor[Any], project_id: int, segment_id: int, day: datetime, docs: int) -> None:
+        self.cursor, self.asked, self.day, self.docs = cursor, (project_id, segment_id), day, docs
+        self._versions: dict[int, NDArray[np.int64]] = {}
+
+    def versions(self, number: int) -> NDArray[np.int64]:
+        """The versions in a block, (n,); none where it is not there."""
+        held = self._versions.get(number)
+        if held is None:
+            self.cursor.execute(_DOC_BLOCK, (*self.asked, number.to_bytes(4), self.day), binary=True)
+            row = self.cursor.fetchone()
+            held = np.empty(0, np.int64)
+            if row is not None:
+                held = unpack_docs(row[0], min(DOC_BLOCK, self.docs - number * DOC_BLOCK)).versions
+            self._versions[number] = held
+        return held
+
+
+def _find(blocks: _Blocks, block_starts: NDArray[np.int64], version: int, start: int) -> int | None:
     """The ordinal of a version in its segment: among the blocks whose starts enclose its own."""
     low = max(int(np.searchsorted(block_starts, start, "left")) - 1, 0)
     high = int(np.searchsorted(block_starts, start, "right"))
     for number in range(low, max(high, low + 1)):
-        cursor.execute(_DOC_BLOCK, (project_id, segment_id, number.to_bytes(4), day), binary=True)
-        row = cursor.fetchone()
-        if row is None:
-            continue
-        block = unpack_docs(row[0], min(DOC_BLOCK, docs - number * DOC_BLOCK))
-        places = np.flatnonzero(block.versions == version)
+        places = np.flatnonzero(blocks.versions(number) == version)
         if len(places):
             return number * DOC_BLOCK + int(places[0])
     return None

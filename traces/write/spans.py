@@ -28,7 +28,7 @@ from traces.masking import Masker
 from traces.meters import measure
 from traces.summary import TraceSummary
 from traces.wire.ids import hex_span_id
-from traces.write import counting, erased, feed, logs, partitions, remask, traces
+from traces.write import counting, erased, feed, late, logs, partitions, remask, traces
 from traces.write.batch import Batch, Outcome, write_batch_row
 from traces.write.copying import copy_spans
 from traces.write.masking import mask_rejections, mask_spans
@@ -90,6 +90,8 @@ class _Work:
     duplicate: int = 0
     collisions: list[CanonicalSpan] = field(default_factory=list)
     masked: Mapping[str, int] = field(default_factory=dict)
+    # Traces some spans of which were refused as somebody's who was erased, and by which erasure.
+    parted: Mapping[UUID, int] = field(default_factory=dict)
 
     @property
     def spans(self) -> Iterable[CanonicalSpan]:
@@ -103,9 +105,11 @@ def store_spans(batch: Batch, intake: Intake, rules: Rules, *, is_suspect: bool 
     `is_suspect`: whether anything in the request may have to be masked (Masker.suspects).
     Raises psycopg.OperationalError (and kin) where the database is away, for the edge to answer 503.
     """
+    parted: Mapping[UUID, int] = {}
     if rules.has_erased:
-        intake = erased.without_erased(batch.project_id, intake)
+        intake, parted = erased.without_erased(batch.project_id, intake)
     work = _once_each(intake.spans)
+    work.parted = parted
     for span in work.spans:
         price_span(span, rules.book)
         if span.has_input:
@@ -114,10 +118,10 @@ def store_spans(batch: Batch, intake: Intake, rules: Rules, *, is_suspect: bool 
             span.flags |= _HAS_OUTPUT
         if span.aggregated_usage:
             span.flags |= _AGGREGATED_USAGE
-    late: set[UUID] = set()
+    late_masked: set[UUID] = set()
     if rules.masker is not None:
         # After pricing, before anything is stored: names of models count as they were sent.
-        work.masked, late = mask_spans(
+        work.masked, late_masked = mask_spans(
             batch.project_id, work.by_trace, rules.masker, rules.feature_of, is_suspect=is_suspect
         )
         intake.rejections = mask_rejections(intake.rejections, rules.masker)
@@ -146,8 +150,8 @@ def store_spans(batch: Batch, intake: Intake, rules: Rules, *, is_suspect: bool 
         else:
             counting.close_races(batch.project_id, touched)
             _join_logs(batch.project_id, work)
-            if rules.masker is not None and late - touched.inserted:
-                remask.mask_late(batch.project_id, late - touched.inserted, rules.masker)
+            if rules.masker is not None and late_masked - touched.inserted:
+                remask.mask_late(batch.project_id, late_masked - touched.inserted, rules.masker)
             return outcome
     raise errors.DeadlockDetected("the batch lost every try against its rivals")
 
@@ -204,6 +208,8 @@ def _store(
         touched = counting.settle(by_trace)
         if by_trace:
             _write(cursor, batch, by_trace, rules, outcome, touched, is_slow)
+        if work.parted:
+            late.refuse(cursor, batch.project_id, batch.key_id, work.parted, batch.batch_id)
         write_batch_row(cursor, batch, outcome)
     for trace_id in by_trace:
         _remember(batch.project_id, by_trace[trace_id])

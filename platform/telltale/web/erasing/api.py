@@ -32,7 +32,10 @@ class CountsField(serializers.DictField):
 
 class ErasureShape(serializers.Serializer[Any]):
     id = serializers.CharField()
-    kind = serializers.ChoiceField((*asking.KINDS, "project"))
+    kind = serializers.ChoiceField(
+        (*asking.KINDS, "late", "project"),
+        help_text="late: parts of traces that came before the span that named an erased user or session.",
+    )
     subject = serializers.CharField(help_text="Its last characters, where it is long enough; a project's slug.")
     key = serializers.CharField(allow_null=True, help_text="Keyed hash of the subject, as the audit log names it.")
     state = serializers.ChoiceField(STATES)

@@ -134,7 +134,7 @@ def lift(project: Project, erasure: Erasure, *, by: str = "", request: HttpReque
     """Take again what arrives of what was erased; what is gone stays gone. Conflict where nothing is refused."""
     with transaction.atomic(), raw_cursor() as cursor:
         row = Erasure.objects.select_for_update().get(pk=erasure.pk)
-        if row.state != "done" or row.kind == "project" or row.lifted_at is not None:
+        if row.state != "done" or row.kind not in KINDS or row.lifted_at is not None:
             raise Conflict("Nothing is refused because of this erasure.")
         of_traces.lift(cursor, row.pk)
         Erasure.objects.filter(pk=row.pk).update(lifted_at=clock.now(), lifted_by=by)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from telltale.web.erasing.asking import KINDS as ASKED
 from telltale.web.erasing.asking import is_stopped
 from telltale.web.models import Erasure
 
-KINDS = {"trace": "Trace", "session": "Session", "user": "User", "project": "Project"}
+KINDS = {"trace": "Trace", "session": "Session", "user": "User", "late": "Late parts of", "project": "Project"}
 PHASES = {
     "settling": "waiting until every door refuses what still arrives",
     "finding": "finding what is stored",
@@ -120,7 +121,7 @@ def receipt_of(row: Erasure) -> Receipt:
         remaining=_sorted(row.remaining),
         lifted_at=row.lifted_at,
         lifted_by=row.lifted_by,
-        may_lift=row.state == "done" and row.kind != "project" and row.lifted_at is None,
+        may_lift=row.state == "done" and row.kind in ASKED and row.lifted_at is None,
         may_retry=stopped,
     )
 

@@ -62,7 +62,8 @@ class _Erasing(Work):
 
     def __init__(self, run: work.Run, erasure: Erasure) -> None:
         super().__init__(run, erasure)
-        self.subject = open_subject(erasure)
+        # Of late parts nobody knows any more whose they are: their traces are written down.
+        self.subject = "" if erasure.kind == "late" else open_subject(erasure)
 
     def run_all(self) -> None:
         self.phase("settling")
@@ -86,11 +87,17 @@ class _Erasing(Work):
 
     # Who and what
 
+    @property
+    def is_of_names(self) -> bool:
+        """Whether it is of a user or session, whose traces are found and refused by it."""
+        return self.erasure.kind in {"user", "session"}
+
     def _name(self) -> None:
         """Write down by which ids the subject is known."""
         with transaction.atomic(), raw_cursor() as cursor:
             if self.erasure.kind == "trace":
                 self.add_traces([UUID(self.subject)])
+            if not self.is_of_names:
                 return
             names = [(self.erasure.kind, each) for each in spellings(self.project_id, self.subject)]
             if self.erasure.kind == "user":
@@ -132,7 +139,7 @@ class _Erasing(Work):
             about, calls = of_evals.remove_about(cursor, self.project_id, ids)
             gone, origins = of_traces.remove_traces(cursor, self.project_id, ids)
             removed += about + gone
-            if self.erasure.kind != "trace":
+            if self.is_of_names:
                 hexes = [each.hex for each in ids]
                 of_traces.refuse(cursor, self.project_id, of_traces.What.TRACE, hexes, self.erasure.pk, until)
             held = set(self.names("origin"))
