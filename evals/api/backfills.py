@@ -18,7 +18,7 @@ from evals.read.backfills import BackfillView, list_backfills, view_of
 from evals.read.judgements import STATES
 from telltale.rest import form, paging, params, shapes
 from telltale.rest.body import checked
-from telltale.rest.problems import Problem, bad_field, not_found
+from telltale.rest.problems import FieldError, Problem, bad_field, not_found
 from telltale.rest.views import ProjectView
 from traces.read import TooSlow
 
@@ -185,7 +185,8 @@ class _in_time:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, TooSlow):
-            raise bad_field("query", "takes too long to count", limit="a shorter window or fewer words") from None
+            slow = FieldError("query", "takes too long to count", "a shorter window or fewer words")
+            raise Problem(503, "query: takes too long to count", slow) from None
 
 
 def _find(project_id: int, backfill_id: int) -> Progress:

@@ -285,9 +285,9 @@ def find_trace(view: ProjectView, raw: str) -> read.TraceRow:
 
 
 def too_slow() -> Problem:
-    """What is answered where the database took longer than an answer may."""
+    """What is answered where the database took longer than an answer may: 503, since the question itself is right."""
     return Problem(
-        400,
+        503,
         "This took longer than an answer may. Narrow the window with `from` and `to`, or filter by an exact value.",
         FieldError("from", "the window is too wide for this filter"),
     )

@@ -15,6 +15,8 @@ from telltale.projects.access import RoleLacking
 
 CONTENT_TYPE = "application/problem+json"
 VALUE_MAX = 120
+# What was too busy or too slow is asked again, by machines too: without a pause they would do so at once.
+RETRY_AFTER_SECONDS = 5
 TITLES = {
     400: "Invalid request",
     401: "No valid key",
@@ -93,10 +95,15 @@ def body_of(http_status: int, detail: str, errors: tuple[FieldError, ...] = ()) 
 
 
 def answer(exc: Exception, _context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler: what a caller can mend as a problem; the rest goes on to the outermost edge."""
+    """DRF's exception handler: what a caller can mend as a problem; the rest goes on to the outermost edge.
+
+    Every 503 says when to ask again: `RETRY_AFTER_SECONDS` where the view knows no better.
+    """
     response = _known(exc)
     if response is not None:
         response.content_type = CONTENT_TYPE
+        if response.status_code == status.HTTP_503_SERVICE_UNAVAILABLE:
+            response.headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
     return response
 
 

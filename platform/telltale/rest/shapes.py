@@ -43,6 +43,7 @@ _PROBLEMS = {
     401: "No key, or an unknown or revoked one.",
     403: "The key lacks the scope, or the person the role; `detail` names what is needed.",
     404: "Not there, or not yours.",
+    503: "Busy, away, or the answer took longer than it may; `Retry-After` says when to ask again.",
 }
 
 
