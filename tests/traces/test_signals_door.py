@@ -407,6 +407,8 @@ def test_a_body_is_read_whatever_its_framing_and_encoding(shop, sender):
     answers = (packed, large, odd, xml, empty)
     assert [answer.status_code for answer in answers] == [200, 413, 415, 415, 400]
     assert {answer["Content-Type"] for answer in answers[1:]} == {"application/problem+json"}
+    # Nobody who sends signals has an exporter.
+    assert large.json()["detail"] == "The body is larger than the limit of 8388608 bytes; send fewer at once."
 
 
 @pytest.mark.process

@@ -30,6 +30,7 @@ from traces.wire.compression import inflate
 BODY_MAX_BYTES = 8 * 1024 * 1024
 # A browser sends at most 64 KiB while its page closes; and a key that lies open must not have us read megabytes.
 PAGE_BODY_MAX_BYTES = 256 * 1024
+TOO_LARGE = "The body is larger than the limit of {limit} bytes; send fewer at once."
 # Before gunicorn forks, as the one of ingest: all web processes of the machine count together.
 quota = Quota()
 
@@ -47,7 +48,7 @@ class SignalParser(JsonParser):
         limit = PAGE_BODY_MAX_BYTES if request is not None and _is_of_page(request) else BODY_MAX_BYTES
         raw = stream.read(limit + 1)
         if len(raw) > limit:
-            raise Problem(413, f"The body is larger than the limit of {limit} bytes; send fewer at once.")
+            raise Problem(413, TOO_LARGE.format(limit=limit))
         try:
             return orjson.loads(raw)
         except orjson.JSONDecodeError as error:
@@ -133,14 +134,22 @@ def take_body(request: HttpRequest) -> None:
     limit = PAGE_BODY_MAX_BYTES if _is_keyless(request) else BODY_MAX_BYTES
     try:
         raw = read_body(request, limit)
-    except WireError:
+    except WireError as error:
         # A connection closed on what is still being sent is a reset, and no answer.
         discard_body(request.environ)  # type: ignore[attr-defined]
-        raise
-    body = inflate(raw, (request.META.get("HTTP_CONTENT_ENCODING") or "identity").strip().lower(), limit)
+        raise _in_our_words(error, limit) from None
+    try:
+        body = inflate(raw, (request.META.get("HTTP_CONTENT_ENCODING") or "identity").strip().lower(), limit)
+    except WireError as error:
+        raise _in_our_words(error, limit) from None
     request._body = body
     request._read_started = True  # type: ignore[attr-defined]
     request.META["CONTENT_LENGTH"] = str(len(body))
+
+
+def _in_our_words(error: WireError, limit: int) -> WireError:
+    """Who sends signals has no exporter whose batches could be smaller."""
+    return WireError(TOO_LARGE.format(limit=limit), 413, error.code) if error.status == 413 else error
 
 
 def foreign_origin(request: HttpRequest) -> str:

@@ -35,7 +35,7 @@ def mib(size: int) -> str:
 def too_large(limit: int) -> WireError:
     """The 413 of a body over `limit` bytes."""
     return WireError(
-        f"request body is over the limit of {mib(limit)} ({limit} bytes); lower the exporter's batch size", 413, 8
+        f"request body is over the limit of {mib(limit)} ({limit} bytes); send fewer at once (an exporter: smaller batches)", 413, 8
     )
 
 
