@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from evals.write.archive import NUMBERED, PLAIN, read_in
+from evals.write.archive import COLUMNS, NUMBERED, PLAIN, read_in
 
-__all__ = ["NUMBERED", "PLAIN", "read_in"]
+__all__ = ["COLUMNS", "NUMBERED", "PLAIN", "read_in"]

@@ -130,8 +130,13 @@ _KEPT_OF_RESOURCE = ("service.", "telemetry.", "deployment.", "telltale.", "host
 
 
 def _strip_origin(origin: Origin, masker: Masker, counts: Counter[str]) -> Origin:
-    resource = {name: value for name, value in origin.resource.items() if name.startswith(_KEPT_OF_RESOURCE)}
+    resource = strip_resource(origin.resource)
     return _with_key(mask_origin(replace(origin, resource=resource, scope_attributes={}), masker, counts))
+
+
+def strip_resource(resource: dict[str, Any]) -> dict[str, Any]:
+    """Of a resource what says where a span ran."""
+    return {name: value for name, value in resource.items() if name.startswith(_KEPT_OF_RESOURCE)}
 
 
 def _only(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

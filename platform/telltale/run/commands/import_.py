@@ -9,6 +9,8 @@ from typing import TextIO
 from telltale.projects.models import Project
 from telltale.web.archive.importing import BadArchive, Report, read_archive
 
+ACTOR = "telltale import"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options."""
@@ -30,7 +32,7 @@ def handle(options: argparse.Namespace, out: TextIO) -> int:
             print(line, file=out, flush=True)
 
     try:
-        report = read_archive(options.archive, project, say=say, merge=options.merge)
+        report = read_archive(options.archive, project, say=say, merge=options.merge, actor=ACTOR)
     except BadArchive as error:
         print(str(error), file=out)
         return 1
@@ -44,11 +46,19 @@ def _tell(report: Report, out: TextIO) -> None:
         if read.wanted_pico:
             cost = f", {read.cost_pico} of {read.wanted_pico} pico-dollars"
         left = f", {read.left:,} left out: they clash with rows that are here" if read.left else ""
+        if read.erased:
+            left += f", {read.erased:,} not read in: erased in this project"
+        if read.dropped:
+            left += f", {read.dropped:,} not read in: the project stores no content"
+        if read.changed:
+            left += f", {read.changed:,} masked"
         verdict = {True: "equal", False: "DIFFERS", None: ""}[read.is_equal]
         print(
             f"{name}: {read.rows:,} in the archive, {read.new:,} new, {read.here:,} here{cost}{left}: {verdict}",
             file=out,
         )
+    if report.masked:
+        print("Masked: " + ", ".join(f"{n:,} {rule}" for rule, n in report.masked.items()) + ".", file=out)
     if report.not_read:
         names = ", ".join(f"{name} ({rows:,})" for name, rows in sorted(report.not_read.items()))
         print(f"In the archive, but not read in: {names}.", file=out)

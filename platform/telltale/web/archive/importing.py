@@ -1,5 +1,6 @@
 """Reading an archive into a project: from a directory or a tar file, in one pass, safe to stop and to repeat.
 
+Every row passes the rules of the project that reads: what was erased there stays away, the rest is masked.
 Rows that say by themselves which they are (traces, spans, signals, scores) are inserted where they are not there yet;
 others get a number of this installation, remembered with that of the archive. At the end every table is counted and
 its costs are summed, against the manifest.
@@ -30,7 +31,10 @@ from telltale.lib.rows import Table, list_tables
 from telltale.projects.models import Project
 from telltale.web.archive.plan import FORMAT
 from telltale.web.models import ImportedId
+from traces.masks import read_masker
 
+# By these rows it is known which traces somebody is named in.
+LOOKED_AT = ("traces_trace", "traces_span")
 ORDER = (*spans.NUMBERED, *spans.PLAIN, *scores.NUMBERED, *scores.PLAIN)
 BATCH_ROWS = 2_000
 BATCH_BYTES = 8 * 1024 * 1024
@@ -45,11 +49,19 @@ class BadArchive(Exception):
 
 @dataclass(slots=True)
 class TableRead:
-    """What was read of one table: rows in the archive, new ones here, those that clashed; and whether sums agree."""
+    """What was read of one table: rows in the archive, new ones here, those that clashed; and whether sums agree.
+
+    `erased` were erased in this project, with what they cost; of `dropped` nothing is kept without content; `changed`
+    were masked.
+    """
 
     rows: int = 0
     new: int = 0
     left: int = 0
+    erased: int = 0
+    erased_pico: int = 0
+    dropped: int = 0
+    changed: int = 0
     here: int | None = None
     cost_pico: int | None = None
     wanted_pico: int | None = None
@@ -58,9 +70,10 @@ class TableRead:
 
 @dataclass(slots=True)
 class Report:
-    """What an import did, by table; tables of the archive that are not read in."""
+    """What an import did, by table; what was masked, by rule; tables of the archive that are not read in."""
 
     tables: dict[str, TableRead] = field(default_factory=dict)
+    masked: dict[str, int] = field(default_factory=dict)
     not_read: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -69,7 +82,9 @@ class Report:
         return all(table.is_equal is not False for table in self.tables.values())
 
 
-def read_archive(path: Path, project: Project, *, say: Callable[[str], None], merge: bool = False) -> Report:
+def read_archive(
+    path: Path, project: Project, *, say: Callable[[str], None], merge: bool = False, actor: str = ""
+) -> Report:
     """Read the archive at `path` into `project`. BadArchive, also where the project has traces of its own.
 
     `merge`: read it in all the same; traces that are there stay as they are, so sums may differ from the archive's.
@@ -81,10 +96,15 @@ def read_archive(path: Path, project: Project, *, say: Callable[[str], None], me
             raise BadArchive(
                 f"Project {project.slug} has traces of its own. Read it into an empty project, or give --merge."
             )
-        record_in(project, "project.import", project.slug, after={"source": source, "of": manifest.get("of")})
+        told = {"source": source, "of": manifest.get("of"), "merge": merge}
+        record_in(project, "project.import", project.slug, actor=actor, after=told)
         reader = _Reader(project, source, manifest, say)
         reader.note_source()
-        for part in sorted(files.parts(manifest), key=lambda part: (ORDER.index(part["table"]), part["name"])):
+        parts = sorted(files.parts(manifest), key=lambda part: (ORDER.index(part["table"]), part["name"]))
+        if reader.door.has_erased:
+            for part in parts:
+                reader.look(part, files)
+        for part in parts:
             reader.read(part, files)
         return reader.finish()
 
@@ -165,6 +185,7 @@ class _Reader:
         with raw_cursor() as cursor:
             self.tables = {table.name: table for table in list_tables(cursor)}
         self.report = Report()
+        self.door = spans.Door.of(project.pk, read_masker(project.pk), scores.COLUMNS)
         for name, told in manifest.get("tables", {}).items():
             if name not in ORDER:
                 self.report.not_read[name] = int(told["rows"])
@@ -180,27 +201,42 @@ class _Reader:
         row = {"project": self.project, "source": self.source, "table": "", "old_id": 0}
         ImportedId.objects.get_or_create(**row, defaults={"new_id": 0})
 
+    def look(self, part: dict[str, Any], files: _Files) -> None:
+        """Look through one file for traces that were erased here, before anything is stored. BadArchive."""
+        if part["table"] in LOOKED_AT:
+            self._each_batch(part, files, self.door.look)
+
     def read(self, part: dict[str, Any], files: _Files) -> None:
         """Read one file in. BadArchive where it is not the file that the manifest means."""
         told = self.report.tables.setdefault(part["table"], TableRead())
         before = told.rows
+        digest = self._each_batch(part, files, lambda batch: self._take(part["table"], batch, told))
+        if digest != part["sha256"] or told.rows - before != part["rows"]:
+            raise BadArchive(f"{part['name']} is not the file that the manifest means.")
+        self.say(f"{part['name']}: {part['rows']:,} rows")
+
+    def _each_batch(self, part: dict[str, Any], files: _Files, take: Callable[[list[bytes]], None]) -> str:
+        """Do something with each batch of a file's lines; the file's digest. BadArchive."""
         try:
             with files.open(part["name"]) as file:
                 hashed = _Hashed(file)
                 with gzip.GzipFile(fileobj=io.BufferedReader(hashed, 1 << 20)) as lines:
                     for batch in _batches(lines):
-                        self._take(part["table"], batch, told)
+                        take(batch)
         except (OSError, EOFError, gzip.BadGzipFile) as error:
             raise BadArchive(f"{part['name']} is missing or damaged.") from error
-        if hashed.digest.hexdigest() != part["sha256"] or told.rows - before != part["rows"]:
-            raise BadArchive(f"{part['name']} is not the file that the manifest means.")
-        self.say(f"{part['name']}: {part['rows']:,} rows")
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise BadArchive(f"A row of {part['table']} is none.") from error
+        return hashed.digest.hexdigest()
 
     def _take(self, name: str, lines: list[bytes], told: TableRead) -> None:
         table = self.tables[name]
-        if name in spans.PLAIN:
-            spans.make_days(name, lines)
+        all_lines = len(lines)
         try:
+            passed = self.door.take(name, lines)
+            lines = passed.lines
+            if name in spans.PLAIN:
+                spans.make_days(name, lines)
             with transaction.atomic(), raw_cursor() as cursor:
                 cursor.execute(f"SELECT set_config('statement_timeout', '{STATEMENT_MS}', true)".encode())
                 if name in spans.NUMBERED or name in scores.NUMBERED:
@@ -212,8 +248,12 @@ class _Reader:
                     new = scores.read_in(cursor, table, lines, self.project.pk, ids)
         except (errors.DataError, errors.IntegrityError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise BadArchive(f"A row of {name} cannot be stored here.") from error
-        told.rows += len(lines)
+        told.rows += all_lines
         told.new += new
+        told.erased += passed.erased
+        told.erased_pico += passed.erased_pico
+        told.dropped += passed.dropped
+        told.changed += passed.changed
 
     def _take_numbered(self, cursor: Cursor[Any], table: Table, lines: Sequence[bytes], told: TableRead) -> int:
         new = 0
@@ -254,11 +294,16 @@ class _Reader:
                 cursor.execute(query, prepare=False)
                 row = cursor.fetchone()
                 read.here, cost = (int(row[0]), int(row[1])) if row else (0, 0)
-                is_equal = read.here >= read.rows - read.left if name in scores.NUMBERED else read.here == read.rows
+                kept = read.rows - read.erased - read.dropped
+                # What is masked may become what another row is: that is one row then.
+                is_equal = kept - read.changed <= read.here <= kept
+                if name in scores.NUMBERED:
+                    is_equal = read.here >= kept - read.left
                 if has_cost:
-                    read.cost_pico, read.wanted_pico = cost, int(wanted["cost_pico"])
+                    read.cost_pico, read.wanted_pico = cost, int(wanted["cost_pico"]) - read.erased_pico
                     is_equal = is_equal and read.cost_pico == read.wanted_pico
                 read.is_equal = is_equal and read.rows == wanted["rows"]
+        self.report.masked = dict(sorted(self.door.counts.items()))
         return self.report
 
 
