@@ -35,7 +35,10 @@ def mib(size: int) -> str:
 def too_large(limit: int) -> WireError:
     """The 413 of a body over `limit` bytes."""
     return WireError(
-        f"request body is over the limit of {mib(limit)} ({limit} bytes); send fewer at once (an exporter: smaller batches)", 413, 8
+        f"request body is over the limit of {mib(limit)} ({limit} bytes); send fewer at once (an exporter: in "
+        "smaller batches)",
+        413,
+        8,
     )
 
 

@@ -60,7 +60,8 @@ def _join(parts: Iterable[bytes], limit: int, take: Callable[[int], None]) -> by
     for part in parts:
         if whole.tell() + len(part) > limit:
             raise WireError(
-                f"request body unfolds to more than the limit of {limit} bytes; send fewer at once (an exporter: smaller batches)",
+                f"request body unfolds to more than the limit of {limit} bytes; send fewer at once (an exporter: in "
+                "smaller batches)",
                 status=413,
                 code=8,
             )
