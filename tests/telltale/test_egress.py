@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import threading
 import time
 from ipaddress import ip_address, ip_network
@@ -363,3 +364,33 @@ def test_a_sealed_secret_opens_for_its_purpose_and_key_alone(settings):
 def test_a_secret_is_shown_by_its_end():
     assert vault.hint("sk-0123456789abcd") == "…abcd"
     assert vault.hint("short") == "…"
+
+
+@pytest.mark.parametrize(
+    ("host", "is_listed"),
+    [("api.example.com", True), ("API.Example.com.", True), ("example.com", True), ("hooks.other.example", True),
+     ("evil-example.com", False), ("example.com.evil.example", False), ("other.example", False), ("8.8.8.8", False)],
+)  # fmt: skip
+def test_where_the_operator_lists_hosts_no_other_is_looked_up(settings, monkeypatch, host, is_listed):
+    settings.TELLTALE_EGRESS_HOSTS = [".example.com", "hooks.other.example"]
+    asked = []
+
+    def resolve(name, *_, **__):
+        asked.append(name)
+        raise OSError
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+    with pytest.raises(egress.Unreachable if is_listed else egress.Refused) as error:
+        egress.request("GET", f"https://{host}/")
+
+    assert bool(asked) == is_listed
+    assert is_listed or error.value.rule == "host"
+
+
+def test_tls_out_is_1_2_at_least_and_looks_at_the_certificate():
+    context = egress._context()
+
+    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    assert context.check_hostname

@@ -62,6 +62,21 @@ def test_a_person_signs_in_and_out(alice, open_page):
     assert page.url.endswith("/accounts/login/")
 
 
+def test_signing_out_clears_the_other_tabs(alice, open_page):
+    page = open_page("/p/shop/settings/")
+    sign_in(page, alice)
+    other = page.context.new_page()
+    other.goto("/p/shop/settings/keys/")
+    page.click(".side-foot summary")
+    page.click(".side-foot >> text=Sign out")
+
+    other.wait_for_url("**/accounts/login/**")
+    assert "Shop" not in other.content()
+    assert set(other.evaluate("Object.keys(localStorage)")) <= {"left", "theme"}
+    assert [tab.evaluate("sessionStorage.length") for tab in (page, other)] == [0, 0]
+    assert other.evaluate("document.cookie") == ""
+
+
 def test_a_key_is_made_copied_and_revoked(alice, open_page):
     page = open_page("/p/shop/settings/keys/", permissions=["clipboard-read", "clipboard-write"])
     sign_in(page, alice)

@@ -246,6 +246,7 @@ def _inside(address: Address) -> list[IPv4Address]:
 def check(url: str, seconds: float = 2.0) -> None:
     """Refused where `url` could not be sent to as things are now. A name that does not resolve yet passes."""
     place = parse_url(url)
+    _check_listed(place)
     try:
         addresses = _resolve(place, seconds)
     except Unreachable:
@@ -263,9 +264,19 @@ def request(
 ) -> Answer:
     """Send one request and read its answer, whatever its status. Refused or Unreachable where there is none."""
     place = parse_url(url)
+    _check_listed(place)
     deadline = time.monotonic() + limits.total_seconds
     address, family = _choose(place, _resolve(place, min(limits.connect_seconds, limits.total_seconds)))
     return _exchange(place, address, family, method, headers or {}, body, limits, deadline)
+
+
+def _check_listed(place: Place) -> None:
+    """Refused where the operator listed the hosts that may be reached, and this is none of them."""
+    listed = [host.lower().rstrip(".") for host in settings.TELLTALE_EGRESS_HOSTS]
+    if not listed or any(place.host == host.lstrip(".") for host in listed):
+        return
+    if not any(host.startswith(".") and place.host.endswith(host) for host in listed):
+        raise Refused("host", "The host is none of those that the operator's settings list (TELLTALE_EGRESS_HOSTS).")
 
 
 def _resolve(place: Place, seconds: float) -> list[Address]:

@@ -180,7 +180,7 @@ def healthz(request: HttpRequest) -> HttpResponseBase:
     """200: this process answers. No database, no key; no proof that anything else works."""
     if request.method not in {"GET", "HEAD"}:
         return HttpResponseNotAllowed(["GET", "HEAD"])
-    return HttpResponse("ok\n", content_type="text/plain")
+    return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")
 
 
 def readyz(request: HttpRequest) -> HttpResponseBase:

@@ -36,7 +36,7 @@ def metrics(request: HttpRequest) -> HttpResponseBase:
     if request.method not in {"GET", "HEAD"}:
         return HttpResponseNotAllowed(["GET", "HEAD"])
     if not is_trusted(request):
-        return HttpResponse("Not found.\n", status=404, content_type="text/plain")
+        return HttpResponse("Not found.\n", status=404, content_type="text/plain; charset=utf-8")
     registry = CollectorRegistry()
     registry.register(_Collector())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -7,6 +7,8 @@
   function say(text) { var live = document.getElementById("live"); if (live) live.textContent = text; }
   function keep(name, value) { try { window.localStorage.setItem(name, value); } catch (e) { /* private mode */ } }
 
+  function forget() { try { window.sessionStorage.clear(); } catch (e) { /* private mode */ } }
+
   function copied(button) {
     var before = button.textContent;
     button.textContent = "Copied";
@@ -99,6 +101,17 @@
     var hit = document.querySelector('[data-key="' + CSS.escape(ev.key) + '"]');
     if (hit) { ev.preventDefault(); hit.click(); }
   });
+
+  /* Signed out in one tab: what the others show is no longer for whoever sits there. */
+  document.addEventListener("submit", function (ev) {
+    if (new URL(ev.target.action, location.href).pathname !== "/accounts/logout/") return;
+    keep("left", String(Date.now()));
+    forget();
+  });
+  window.addEventListener("storage", function (ev) {
+    if (ev.key === "left") setTimeout(function () { forget(); location.reload(); }, 300);
+  });
+  window.addEventListener("pageshow", function (ev) { if (ev.persisted) location.reload(); });
 
   /* A form that failed says so where the person is. */
   var summary = document.querySelector(".errsum");
