@@ -216,11 +216,12 @@ def ago(at: datetime | None, now: datetime, *, missing: str = "never") -> str:
     seconds = (now - at).total_seconds()
     if abs(seconds) < 10:
         return "just now"
-    text = _span_words(abs(seconds))
+    text = span_words(abs(seconds))
     return f"{text} ago" if seconds > 0 else f"in {text}"
 
 
-def _span_words(seconds: float) -> str:
+def span_words(seconds: float) -> str:
+    """A length of time, whole and in one unit: "38 s", "57 min", "23 h", "3 days"."""
     if seconds < 60:
         return f"{int(seconds)} s"
     if seconds < 3600:

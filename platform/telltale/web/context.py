@@ -9,13 +9,14 @@ from django.conf import settings
 from django.http import Http404, HttpRequest
 
 from alerts import standing_guard
-from alerts.read.waiting import MOST, read_waiting
+from alerts.read.waiting import MOST, Waiting, read_waiting
 from alerts.standing_guard import Look
 from telltale.accounts.mail import is_by_smtp
-from telltale.lib.clock import knows_zone
+from telltale.lib import clock
 from telltale.lib.disk import FullDisk, nearly_full
 from telltale.projects.access import SecondFactorLacking, get_project_for, may, projects_of
 from telltale.projects.models import Project
+from telltale.web.behind import Behind, behind
 from telltale.web.nav import NavLink, NavSection, sections, settings_links
 
 # A switcher is for the few one works in; the rest are one click away on the list.
@@ -68,12 +69,28 @@ class Shell:
         return [link for section in self.nav for link in section.links if link.on_phone][:4]
 
     @cached_property
+    def _waits(self) -> Waiting:
+        project = self.project
+        return Waiting() if project is None else read_waiting(project.pk)
+
+    @cached_property
+    def behind(self) -> Behind | None:
+        """What the page has to say of its own age, where work that it stands on is late. Read with `waiting`."""
+        project, request = self.project, self._request
+        if project is None or not request.path.startswith("/p/"):
+            return None
+        section = request.path.split("/")[3]
+        found = behind(section, self._waits.oldest, clock.now(), searches=section == "traces" and "q" in request.GET)
+        # The watchdog says it already, on every page.
+        return None if found is not None and self.engine is not None and not found.kinds else found
+
+    @cached_property
     def waiting(self) -> dict[str, str]:
         """What waits, as the sections of these paths show it; where nothing does they have none. One query."""
         project = self.project
         if project is None:
             return {}
-        found = read_waiting(project.pk)
+        found = self._waits
         counts = {"incidents/": found.incidents, "review/": found.reviews}
         return {path: f"{n:,}" if n < MOST else f"{MOST - 1}+" for path, n in counts.items() if n}
 
@@ -93,7 +110,7 @@ class Shell:
     def lost_zone(self) -> str:
         """The project's time zone where this machine knows it no more, so that times are those of UTC; else ""."""
         name = self.project.time_zone if self.project is not None else ""
-        return name if name and not knows_zone(name) else ""
+        return name if name and not clock.knows_zone(name) else ""
 
     @property
     def disk(self) -> FullDisk | None:

@@ -12,6 +12,7 @@ from alerts.read.fronted import Moved, read_curves, read_sizes
 from alerts.read.incidents import IncidentRow, incidents_of, open_of
 from alerts.read.questions import About, QuestionRow, questions_of, read_about
 from alerts.read.shown import Shown, list_shown, read_definitions, read_last
+from alerts.read.waiting import read_waiting
 from alerts.series.catalogue import find_metric
 from evals.read.estimates import Estimates, read_estimates
 from telltale.lib.clock import zone_of
@@ -61,6 +62,7 @@ def read_front(project: Project, start: datetime, end: datetime, now: datetime) 
         account=_in_time(lambda: _account(project, now)),
         changes=_in_time(lambda: _changes(project, start, now)),
         incidents=tuple(_incidents(project)),
+        oldest=read_waiting(project.pk).oldest,
     )
 
 

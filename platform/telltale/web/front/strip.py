@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from evals.read.estimates import FLAG, Estimates
 from telltale.lib import format as fmt
+from telltale.web.behind import late_of, silent_for
 from telltale.web.front import words
 from telltale.web.front.values import Front
 from traces.read.accounting import Account
 
 # Beyond these a figure is marked: late charts, and judgements that failed.
-LAG_SECONDS, FAILED_SHARE = 120.0, 0.05
+LAG_SECONDS, FAILED_SHARE = 60.0, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +30,27 @@ class Health:
 
 def strip(front: Front, engine_words: str, base: str) -> list[Health]:
     """The figures, in the order in which data go: arrival, price, judging, calibration, evaluation."""
+    late = {kind: fmt.span_words(age.total_seconds()) for kind, age in late_of(front.oldest, front.now).items()}
     return [
-        _lag(front, base),
+        _lag(front, late, base),
         _rejected(front.account, base),
         _unpriced(front, base),
         _failures(front.judged, base),
-        _coverage(front.judged, base),
+        _coverage(front.judged, late, base),
         _calibrations(front.judged, base),
-        _engine(front, engine_words, base),
+        _engine(front, engine_words, late, base),
     ]
 
 
-def _lag(front: Front, base: str) -> Health:
+def _lag(front: Front, late: Mapping[str, str], base: str) -> Health:
     account, traffic = front.account, front.traffic
     behind = traffic.state.lag_seconds if traffic is not None else None
+    silent = silent_for(front.oldest, front.now)
     lag = account.spans.lag_mean_ms if account is not None else None
+    if silent is not None:
+        value = f"{late['charts']} behind" if "charts" in late else "no worker"
+        note = f"no worker has shown life for {fmt.span_words(silent.total_seconds())}"
+        return Health("lag", "Lag", value, note, "bad", f"{base}accounting/")
     if behind is not None and behind > LAG_SECONDS:
         return Health(
             "lag",
@@ -112,16 +119,21 @@ def _failures(judged: Estimates | None, base: str) -> Health:
     return Health("judge_failures", "Judge failures", fmt.share(failed / ended), note, state, href)
 
 
-def _coverage(judged: Estimates | None, base: str) -> Health:
+def _coverage(judged: Estimates | None, late: Mapping[str, str], base: str) -> Health:
     href = f"{base}quality/"
     found = list(judged.coverage.values()) if judged is not None else []
     covered, taken = sum(each.covered for each in found), sum(each.taken for each in found)
     uncovered = sum(each.uncovered for each in found)
+    if not covered and "judging" in late:
+        return Health("coverage", "Judged", f"{late['judging']} behind", "answers wait to be judged", "watch", href)
     if not covered:
         return Health("coverage", "Judged", "nothing", "no trace of the last 24 h was drawn", "none", href)
     note = f"{fmt.count(taken)} of {fmt.count(covered)} traces that judges look at, in 24 h"
     if uncovered:
         note += f"; {fmt.count(uncovered)} had no chance"
+    if "judging" in late:
+        note = f"{late['judging']} behind; {note}"
+        return Health("coverage", "Judged", fmt.share(taken / covered), note, "watch", href)
     return Health("coverage", "Judged", fmt.share(taken / covered), note, "ok", href)
 
 
@@ -147,10 +159,12 @@ def _calibrations(judged: Estimates | None, base: str) -> Health:
     return Health("calibrations", "Calibrations", value, "; ".join(parts) or "of criteria of live judges", state, href)
 
 
-def _engine(front: Front, engine_words: str, base: str) -> Health:
+def _engine(front: Front, engine_words: str, late: Mapping[str, str], base: str) -> Health:
     href = f"{base}monitors/"
     if engine_words:
         return Health("engine", "Monitors", "stand still", engine_words, "bad", href)
+    if "monitors" in late:
+        return Health("engine", "Monitors", f"{late['monitors']} late", "an alarm may come as late", "watch", href)
     live: Sequence[object] = front.watching.live if front.watching is not None else ()
     if not live:
         return Health("engine", "Monitors", "none", "nothing is watched yet", "none", href)

@@ -13,6 +13,7 @@ from alerts.read.fronted import CurvePoint
 from alerts.read.incidents import IncidentRow
 from alerts.read.questions import About, QuestionRow
 from alerts.read.shown import Last, Shown
+from alerts.read.waiting import Oldest
 from alerts.stats.shift import Shift
 from evals.read.estimates import Estimates
 from evals.stats.results import TooLittle
@@ -101,3 +102,4 @@ class Front:
     account: Account | None
     changes: tuple[Change, ...] | None
     incidents: tuple[IncidentRow, ...]
+    oldest: Oldest
