@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -37,6 +37,7 @@ from evals.write import given
 from evals.write.scores import API, NewScore, Put
 from telltale.lib import clock
 from telltale.lib.faults import Fault, ItemRefused
+from traces import erasure
 from traces.canonical.text import clean_text, clean_value
 from traces.canonical.types import EVALUATION
 from traces.masks import mask_id
@@ -73,6 +74,7 @@ FIELDS = (
     "metadata",
     "made_at",
 )
+GONE = Fault("target", erasure.MESSAGE)
 _TYPES = {word: data_type for data_type, word in DATA_TYPES.items()}
 
 
@@ -108,6 +110,9 @@ def put_scores(project_id: int, items: Sequence[Any], author: Author) -> list[Re
             read[at] = replace(given_, session_id=session_id)
         except ItemRefused as refused:
             results[at] = Result("rejected", None, _external(item), refused.faults)
+    gone = _erased(project_id, read)
+    for at in gone:
+        results[at] = Result("rejected", None, read.pop(at).external_id, (GONE,))
     last = {score.external_id: at for at, score in read.items() if score.external_id is not None}
     kept = [at for at, score in read.items() if score.external_id is None or last[score.external_id] == at]
     down = {
@@ -117,6 +122,7 @@ def put_scores(project_id: int, items: Sequence[Any], author: Author) -> list[Re
     }
     dated = _dated(project_id, [read[at] for at in kept])
     with transaction.atomic():
+        erasure.count_refused(project_id, "scores", len(gone), "its target", author.key_id)
         puts = given.put_given(project_id, dated)
         drawing.look_again(project_id, down)
         words = [
@@ -134,6 +140,18 @@ def put_scores(project_id: int, items: Sequence[Any], author: Author) -> list[Re
             score_id = None if winner is None else winner.score_id
             results[at] = Result("superseded", score_id, score.external_id)
     return [result for result in results if result is not None]
+
+
+def _erased(project_id: int, read: Mapping[int, NewScore]) -> list[int]:
+    """Which of the scores are about what was erased, or given by whom."""
+    authors = {at: score.author if score.author_id is None else None for at, score in read.items()}
+    gone = erasure.find_gone(
+        project_id,
+        traces={score.trace_id for score in read.values() if score.trace_id is not None},
+        sessions={score.session_id for score in read.values()},
+        users=set(authors.values()),
+    )
+    return [at for at, score in read.items() if gone.why(score.trace_id, score.session_id, authors[at])]
 
 
 def _tells(item: Any, field: str) -> bool:
@@ -156,17 +174,29 @@ def date_scores() -> int:
 
 def take_evaluations(project_id: int, rows: Sequence[TraceRow]) -> None:
     """Keep what events of these traces say of their answers as scores on their spans, and an end user's word as a
-    signal too. Safe to repeat.
+    signal too. Safe to repeat. What is erased meanwhile is left out, and counted.
     """
     now = clock.now()
+    gone = erasure.find_gone(
+        project_id,
+        traces={row.trace_id for row in rows},
+        sessions={row.session_id for row in rows},
+        users={row.user_id for row in rows},
+    )
+    left = {row.trace_id for row in rows if gone.why(row.trace_id, row.session_id, row.user_id)}
     services = {row.trace_id: row.service or "" for row in rows}
     scores: dict[str, NewScore] = {}
+    refused = 0
     for told in read_evaluations(project_id, rows):
+        if told.trace_id in left:
+            refused += 1
+            continue
         try:
             score = _told_score(told, services[told.trace_id], now)
         except ItemRefused:
             continue  # says nothing that could be a score; the span's page shows the event
         scores[score.external_id or ""] = score
+    erasure.count_refused(project_id, "scores", refused, "its target")
     given.put_given(project_id, _dated(project_id, list(scores.values())))
     tell_feedback(project_id, [Word(key, score, score.made_at) for key, score in scores.items()])
 

@@ -35,7 +35,8 @@ DEFAULT = "24h"
 WINDOW_MAX = timedelta(days=400)
 SOURCE_WORDS = {
     "traces": "OTLP traces", "native": "Native JSON", "logs": "OTLP logs", "metrics": "OTLP metrics",
-    "signals": "Signals",
+    "signals": "Signals", "scores": "Scores", "reviews": "Labels and reviews", "items": "Dataset items",
+    "results": "Results of experiments",
 }  # fmt: skip
 
 

@@ -114,6 +114,7 @@ class ItemsPutShape(serializers.Serializer[Any]):
     changed = serializers.IntegerField()
     removed = serializers.IntegerField()
     same = serializers.IntegerField()
+    erased = serializers.IntegerField(help_text="Left out: they say they come from a trace that was erased.")
 
 
 class DatasetItemsShape(serializers.Serializer[Any]):
@@ -370,5 +371,5 @@ def put_json(put: keeping.Put) -> dict[str, Any]:
     """What a change did."""
     return {
         "version": put.version, "items": put.items, "added": put.added, "changed": put.changed, "removed": put.removed,
-        "same": put.same,
+        "same": put.same, "erased": put.erased,
     }  # fmt: skip

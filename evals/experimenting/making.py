@@ -27,6 +27,7 @@ from telltale.jobs import work
 from telltale.jobs.tasks import sweep
 from telltale.jobs.wake import wake
 from telltale.projects.models import Project
+from traces import erasure
 from traces.masks import mask_id, mask_text, mask_value
 
 NAME_MAX = 120
@@ -167,6 +168,7 @@ def post_results(project: Project, experiment_id: int, results: Sequence[Mapping
             continue
         seen.add(one.item_key)
         ready.append(one)
+    gone = erasure.find_gone(project.pk, traces={one.trace_id for one in ready if one.trace_id is not None})
     with transaction.atomic():
         held = _hold(project.pk, experiment_id)
         if held.source != "posted":
@@ -180,7 +182,10 @@ def post_results(project: Project, experiment_id: int, results: Sequence[Mapping
             if one.item_key not in known:
                 message = f"item_key is none of version {held.dataset_version} of the dataset"
                 refused.append(Refused(places.get(one.item_key, 0), one.item_key, message))
-        taken = [one for one in ready if one.item_key in known]
+            elif gone.why(one.trace_id):
+                refused.append(Refused(places.get(one.item_key, 0), one.item_key, f"trace_id {erasure.MESSAGE}"))
+        taken = [one for one in ready if one.item_key in known and not gone.why(one.trace_id)]
+        erasure.count_refused(project.pk, "results", sum(bool(gone.why(one.trace_id)) for one in ready), "its trace")
         write.put_results(project.pk, held.pk, taken)
     return Taken(len(taken), tuple(sorted(refused, key=lambda one: one.index)))
 

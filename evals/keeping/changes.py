@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -19,6 +19,7 @@ from evals.write.datasets import NewItem, Put
 from telltale.audit.log import record_in
 from telltale.lib import clock
 from telltale.projects.models import Project
+from traces import erasure
 from traces.masks import mask_id, mask_text
 
 # A dataset is read whole for an experiment and by people in part: judgement calls, far above what either needs.
@@ -100,16 +101,23 @@ def change_dataset(
 
 
 def put_items(project: Project, slug: str, items: Sequence[NewItem], *, note: str = "", by: By) -> Put:
-    """Add items, or replace those of the same key: one version, none where nothing differs. DatasetRefused, Http404."""
+    """Add items, or replace those of the same key: one version, none where nothing differs. DatasetRefused, Http404.
+
+    Items that say they come from a trace which was erased are left out, and counted.
+    """
     ready = [checked(item, f"items[{place}]") for place, item in enumerate(items)]
     seen: set[str] = set()
     for place, item in enumerate(ready):
         if item.key in seen:
             raise DatasetRefused(f"items[{place}].key", "is there twice", "each key once", item.key)
         seen.add(item.key)
+    gone = erasure.find_gone(project.pk, traces={item.trace_id for item in ready if item.trace_id is not None})
+    left = [item for item in ready if gone.why(item.trace_id)]
+    ready = [item for item in ready if not gone.why(item.trace_id)]
     with transaction.atomic():
         held, note = _hold(project, slug, is_open=True), _noted(project, note)
-        put = write.put_items(held, ready, by_id=by.id, note=note)
+        erasure.count_refused(project.pk, "items", len(left), "its trace")
+        put = replace(write.put_items(held, ready, by_id=by.id, note=note), erased=len(left))
         if put.items > ITEMS_MAX:
             raise DatasetRefused("items", "are too many", f"{ITEMS_MAX:,} items a dataset", f"{put.items:,}")
         if put.is_change:

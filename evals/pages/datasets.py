@@ -328,11 +328,12 @@ def by(request: HttpRequest) -> By:
 
 def put_words(put: keeping.Put) -> str:
     """What a change of items did, in a sentence."""
+    left = f" {put.erased:,} left out: their traces were erased." if put.erased else ""
     if not put.is_change:
-        return "Nothing differs from what is there; no new version."
+        return f"Nothing differs from what is there; no new version.{left}"
     parts = [f"{n:,} {word}" for n, word in ((put.added, "added"), (put.changed, "changed"), (put.removed, "removed"),
                                              (put.same, "the same as before")) if n]  # fmt: skip
-    return f"Version {put.version}: {', '.join(parts)}."
+    return f"Version {put.version}: {', '.join(parts)}.{left}"
 
 
 def view(project: Project, item: ItemRow) -> ItemView:

@@ -42,6 +42,7 @@ from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from telltale.lib.sql import load
 from telltale.projects.models import Project
+from traces import erasure
 from traces.masks import mask_text
 from traces.signalling import Placed
 
@@ -301,6 +302,9 @@ def add_by_hand(project: Project, queue: QueueView, trace_id: UUID, span_id: int
         row = cursor.fetchone()
     if row is None:
         raise RefusedReview("trace_id", "is no trace of this project")
+    if erasure.find_gone(project.pk, traces=[trace_id]):
+        erasure.count_refused(project.pk, "reviews", 1, "its trace")
+        raise RefusedReview("trace_id", erasure.MESSAGE)
     config = stored_config(queue.config)
     item = NewItem(
         trace_id=trace_id,

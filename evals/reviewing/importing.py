@@ -36,6 +36,7 @@ from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from telltale.lib.sql import load
 from telltale.projects.models import Project
+from traces import erasure
 from traces.wire.ids import find_trace_ids
 
 # A statement takes so many scores at once: 5 MB of JSON.
@@ -85,6 +86,7 @@ def _keep(project: Project, rows: Sequence[Row], by: By, rubric: str | Mapping[s
     rubrics = Rubrics(project, by, rubric, rows, found)
     judges = Judges(project, by, rubrics, found)
     people = _people(project, {row.reviewer for row in rows if "@" in row.reviewer})
+    gone = _erased(project.pk, rows, targets, people)
     labels: list[tuple[Row, RubricVersionView, dict[str, Value], _Target]] = []
     judged: dict[int, list[tuple[Row, Rubric, dict[str, Value], _Target]]] = {}
     for row in rows:
@@ -94,6 +96,8 @@ def _keep(project: Project, rows: Sequence[Row], by: By, rubric: str | Mapping[s
                 raise RefusedReview(
                     "trace_id", "can be no trace's id", "hex, a UUID, or your own id", row.trace_id[:60]
                 )
+            if row.index in gone:
+                raise RefusedReview("trace_id", erasure.MESSAGE)
             if row.reviewer:
                 version = rubrics.of(row)
                 labels.append((row, version, _values(rubrics.read(version), row.scores), target))
@@ -107,10 +111,30 @@ def _keep(project: Project, rows: Sequence[Row], by: By, rubric: str | Mapping[s
                     row.index, refused.field, refused.message, refused.limit, refused.value, row.external_id, row.line
                 )
             )
+    erasure.count_refused(project.pk, "reviews", len(gone), "its target", by.key_id)
     found.unknown_targets = sum(target.started_at is None for target in targets.values())
     _put_labels(project, labels, people, by, found)
     for version_id, given in judged.items():
         _put_judged(project, version_id, given, found)
+
+
+def _erased(
+    project_id: int, rows: Sequence[Row], targets: Mapping[str, _Target], people: Mapping[str, int]
+) -> set[int]:
+    """The places of the rows about what was erased, or said by whom; members of the project are nobody's end users."""
+    said = {row.index: row.reviewer for row in rows if row.reviewer.casefold() not in people}
+    gone = erasure.find_gone(
+        project_id,
+        traces={target.trace_id for target in targets.values()},
+        sessions={target.session_id for target in targets.values()},
+        users=set(said.values()),
+    )
+    return {
+        row.index
+        for row in rows
+        if (target := targets.get(row.trace_id)) is not None
+        and gone.why(target.trace_id, target.session_id, said.get(row.index))
+    }
 
 
 def _without_ours(project_id: int, rows: Sequence[Row], targets: Mapping[str, _Target], found: Imported) -> list[Row]:

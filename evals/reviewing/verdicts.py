@@ -26,6 +26,7 @@ from evals.write.setup import freeze_rubric
 from telltale.audit.log import record_in
 from telltale.lib import clock
 from telltale.projects.models import Project
+from traces import erasure
 from traces.masks import mask_text
 
 # What was said longer ago than this is changed by nobody any more.
@@ -60,6 +61,7 @@ def save_verdict(queue: QueueView, item_id: int, reviewer: Reviewer, keys: tuple
     """
     rubric = queue.rubric
     values = check_given(queue, rubric, given)
+    _refuse_erased(queue, item_id)
     with transaction.atomic():
         row = write.lock_item(queue.project_id, item_id)
         if row is None or row.queue_id != queue.id:
@@ -76,6 +78,15 @@ def save_verdict(queue: QueueView, item_id: int, reviewer: Reviewer, keys: tuple
         standing = settle_item(queue, rubric, row, frees=True)
     said = next(each for each in read.reviews_of(queue.project_id, [item_id]) if each.id == review_id)
     return Taken(said, standing)
+
+
+def _refuse_erased(queue: QueueView, item_id: int) -> None:
+    """RefusedReview where the item's trace is being erased."""
+    items = ReviewItem.objects.filter(project_id=queue.project_id, queue_id=queue.id, pk=item_id)
+    trace_id = items.values_list("trace_id", flat=True).first()
+    if trace_id is not None and erasure.find_gone(queue.project_id, traces=[trace_id]):
+        erasure.count_refused(queue.project_id, "reviews", 1, "its trace")
+        raise RefusedReview("item", erasure.MESSAGE)
 
 
 def check_given(queue: QueueView, rubric: Rubric, given: Given) -> dict[str, Value]:

@@ -38,6 +38,7 @@ class Put:
     changed: int = 0
     removed: int = 0
     same: int = 0
+    erased: int = 0  # left out, as of traces that were erased
 
     @property
     def is_change(self) -> bool:

@@ -15,7 +15,11 @@ from telltale.lib.sql import load
 K = TypeVar("K")
 HOUR = timedelta(hours=1)
 # What one received thing is called, by source.
-UNITS = {"traces": "spans", "native": "spans", "logs": "log records", "metrics": "metric points", "signals": "signals"}
+UNITS = {
+    "traces": "spans", "native": "spans", "logs": "log records", "metrics": "metric points", "signals": "signals",
+    # Of these only what was refused as erased is accounted for.
+    "scores": "scores", "reviews": "labels", "items": "dataset items", "results": "results of experiments",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
