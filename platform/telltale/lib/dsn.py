@@ -48,7 +48,7 @@ def django_database(dsn: str, home: Path) -> dict[str, Any]:
     options["options"] = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout=5000 -c timezone=UTC"
     # Only the store's cursors bind on the server; with a partition a day their custom plans cost up to 4 ms each.
     options["options"] += " -c plan_cache_mode=force_generic_plan"
-    options["pool"] = {"min_size": 1, "max_size": POOL_MAX, "timeout": POOL_TIMEOUT_SECONDS, "max_idle": 120.0}
+    options["pool"] = {"min_size": 1, "max_size": POOL_MAX, "timeout": POOL_TIMEOUT_SECONDS, "max_idle": 30.0}
     # Attempts back off up to this long: with the default of 300 s a pool would stay away for minutes after an outage.
     options["pool"]["reconnect_timeout"] = 3.0
     options["pool"]["connection_class"] = PatientConnection
