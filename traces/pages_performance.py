@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from django.http import HttpRequest, HttpResponseBase, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
@@ -20,9 +21,10 @@ from telltale.projects.access import project_page
 from telltale.projects.models import Project
 from telltale.stats.proportions import wilson
 from telltale.stats.sketch import Sketch
+from traces.api.performance import breakdown_json
 from traces.canonical.types import Kind
 from traces.pages.change_marks import marks_in
-from traces.pages.export import cell
+from traces.pages.export import FORMATS, cell
 from traces.pages_accounting import query_string, read_window
 from traces.performance_charts import Pictures
 from traces.performance_view import Links, headline, interval_words, is_of_requests, rate, share_words, stats
@@ -85,7 +87,7 @@ class Chip:
 @require_http_methods(["GET", "HEAD"])
 @project_page()
 def performance(request: HttpRequest, project: Project) -> HttpResponseBase:
-    """Latency, throughput and errors of the window asked for; `format=csv` has the breakdown as a table."""
+    """Latency, throughput and errors of the window asked for; `format=csv` or `ndjson` has the breakdown as a file."""
     zone = clock.zone_of(project.time_zone)
     query = request.GET
     window = read_window(query, zone, clock.now(), default="7d", keep=(*DIMENSIONS, *_missing_names(), "by"))
@@ -110,8 +112,8 @@ def performance(request: HttpRequest, project: Project) -> HttpResponseBase:
         return render(request, "traces/performance.html", context | {"too_slow": True}, status=503)
     links = Links(reverse("trace_list", args=[project.slug]), terms)
     lines = breakdown_lines(found, links, query)
-    if query.get("format") == "csv":
-        return _csv(project, by, lines)
+    if (kind := query.get("format")) in FORMATS:
+        return _csv(project, by, lines) if kind == "csv" else _ndjson(project, found)
     marks = marks_in(
         project.pk, found.start, found.end, services=[terms.get("service")], features=[terms.get("feature")],
         environments=[terms.get("environment")],
@@ -137,6 +139,7 @@ def performance(request: HttpRequest, project: Project) -> HttpResponseBase:
         "refused": found.whole_calls.sums.refusals,
         "calls": found.whole_calls.sums.n,
         "csv": query_string(query, format="csv"),
+        "ndjson": query_string(query, format="ndjson"),
         "other": found.other_share,
         "is_behind": found.state.lag_seconds > 10,
     }
@@ -256,8 +259,18 @@ def _csv(project: Project, by: str, lines: Sequence[Line]) -> HttpResponseBase:
     writer.writerow((by, "detail", *names))
     for line in lines:
         writer.writerow((cell(line.name), cell(line.detail), *(getattr(line, name) for name in names)))
-    response = ListFile([out.getvalue()], lambda: len(lines), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{project.slug}-performance-{by}.csv"'
+    return _file(project, by, "csv", [out.getvalue()], len(lines))
+
+
+def _ndjson(project: Project, found: Performance) -> HttpResponseBase:
+    """The rows as REST gives them, a JSON object a line: exact numbers, null for what is not known."""
+    rows = breakdown_json(found)
+    return _file(project, found.by, "ndjson", [orjson.dumps(row) + b"\n" for row in rows], len(rows))
+
+
+def _file(project: Project, by: str, kind: str, pieces: Sequence[str | bytes], n: int) -> HttpResponseBase:
+    response = ListFile(pieces, lambda: n, content_type=FORMATS[kind])
+    response["Content-Disposition"] = f'attachment; filename="{project.slug}-performance-{by}.{kind}"'
     return response
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 
 import psycopg
@@ -143,6 +144,16 @@ def test_the_table_is_a_csv_whose_cells_are_no_formulas(traffic, look, otlp):
     assert lines[0].startswith("feature,detail,n,errors")
     counts = {line.split(",")[0]: line.split(",")[2] for line in lines[1:]}
     assert counts == {"search": "40", "returns": "10", "'=1+1": "1"}
+
+
+def test_the_table_is_ndjson_as_rest_tells_it(traffic, look, shop):
+    answer = look("t=1h&format=ndjson")
+    rows = [json.loads(line) for line in body(answer).splitlines()]
+
+    assert answer["Content-Type"].startswith("application/x-ndjson")
+    assert [(row["value"], row["figures"]["n"]) for row in rows] == [("search", 40), ("returns", 10)]
+    assert isinstance(rows[0]["figures"]["latency_ms"]["p95"]["value"], float)
+    assert 'href="?t=1h&amp;format=ndjson"' in look("t=1h").content.decode()
 
 
 def test_rest_tells_the_same(traffic, shop):

@@ -233,17 +233,22 @@ def performance_json(found: Performance) -> dict[str, Any]:
             for (start, end), one, other in zip(pairwise(edges), asked, found.calls.points(), strict=True)
         ],
         "by": found.by,
-        "breakdown": [
-            {
-                "value": None if row.key[-1] is None else str(row.key[-1]),
-                **({"kind": Kind(int(row.key[0] or 0)).name.lower()} if found.by == "stage" else {}),
-                "figures": figures_json(row, found.seconds),
-            }
-            for row in sorted(found.breakdown.rows, key=lambda row: (-row.sums.n, str(row.key)))
-        ],
+        "breakdown": breakdown_json(found),
         "error_types": None if found.errors is None else _reasons(found.errors),
         "finish_reasons": _reasons(found.finishes),
     }
+
+
+def breakdown_json(found: Performance) -> list[dict[str, Any]]:
+    """The rows of the breakdown, most frequent first: the value, of stages their kind, and the figures."""
+    return [
+        {
+            "value": None if row.key[-1] is None else str(row.key[-1]),
+            **({"kind": Kind(int(row.key[0] or 0)).name.lower()} if found.by == "stage" else {}),
+            "figures": figures_json(row, found.seconds),
+        }
+        for row in sorted(found.breakdown.rows, key=lambda row: (-row.sums.n, str(row.key)))
+    ]
 
 
 def _whole(answer: Answer, seconds: float) -> dict[str, Any]:
