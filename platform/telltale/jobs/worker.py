@@ -18,6 +18,7 @@ from telltale.jobs.beat import BeatThread
 from telltale.jobs.models import Heartbeat
 from telltale.jobs.starving import STARVED_SECONDS, Hunger, is_connected
 from telltale.lib import clock
+from telltale.lib.logs import tell_thread, watch_threads
 
 HEARTBEAT_SECONDS = 10.0
 # Threads cannot be stopped from outside. A task this far over its limit ends the process; its rows are claimed again.
@@ -146,7 +147,7 @@ def end_process(failed: threading.ExceptHookArgs) -> None:
     """End the worker where one of its own threads breaks: without it, it would look alive and do nothing."""
     name = failed.thread.name if failed.thread else "?"
     if name not in OWN_THREADS:
-        threading.__excepthook__(failed)
+        tell_thread(failed)
         return
     told = (failed.exc_type, failed.exc_value or failed.exc_type(), failed.exc_traceback)
     logger.critical("the thread %s broke; this worker ends", name, exc_info=told)
@@ -164,6 +165,7 @@ class CareStep(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Start."""
+        watch_threads()
         threading.excepthook = end_process
         self.threads = [BeatThread(parent.app), CareThread(parent)]
         for thread in self.threads:

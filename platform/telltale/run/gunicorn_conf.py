@@ -35,6 +35,7 @@ forwarded_allow_ips = ""
 control_socket_disable = True
 accesslog = None
 errorlog = "-"
+logger_class = "telltale.run.serverlog.Logger"
 loglevel = "info"
 # The most that gunicorn bounds: the address of a list with two ids of 1,024 bytes as filters is 6 kB, that of a saved
 # view up to 8,000 characters. Of headers senders of OTLP have few: the default of 100 is wide.
@@ -72,6 +73,9 @@ def post_worker_init(worker: Any) -> None:
     from django.test import RequestFactory
     from psycopg import OperationalError
 
+    from telltale.lib.logs import watch_threads
+
+    watch_threads()
     with contextlib.suppress(Error, OperationalError):
         connection.ensure_connection()
     connection.close()
