@@ -6,7 +6,8 @@ RUN python -m venv /opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir --require-hashes --only-binary :all: \
         -r requirements/build.txt -r requirements/run.txt
 COPY . .
-RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation --editable . --editable sdk/python
+RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation --editable . --editable sdk/python \
+    && python -m compileall -q platform traces evals alerts
 
 FROM python:3.13-slim
 RUN groupadd --gid 10001 telltale \

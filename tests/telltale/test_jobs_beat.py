@@ -150,3 +150,76 @@ def test_a_clock_that_was_set_back_keeps_nothing_waiting_for_its_own_future(back
     late = [entry.name for entry in scheduler.schedule.values() if entry.last_run_at > clock.now()]
     assert bool(late) is not is_seen
     scheduler._mind_the_clock()  # and once is enough
+
+
+class Pool:
+    """A worker's pool whose work is done when the test says so."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Any] = []
+
+    def apply_async(self, work: Any) -> None:
+        self.waiting.append(work)
+
+    def work(self) -> None:
+        while self.waiting:
+            self.waiting.pop(0)()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_where_the_broker_is_away_the_holder_does_the_tasks_itself_and_tries_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, done, tries = [1000.0], [], []
+    monkeypatch.setattr(beat.time, "monotonic", lambda: now[0])
+    is_away = [True]
+
+    def send(self: Any, entry: Any, **_: Any) -> None:
+        tries.append(entry.name)
+        if is_away[0]:
+            raise beat.SchedulingError("nobody there")
+
+    monkeypatch.setattr(beat.Scheduler, "apply_async", send)
+    monkeypatch.setattr(app.tasks["traces.fold_batches"], "run", lambda: done.append(now[0]))
+    pool = Pool()
+    scheduler = beat.LeasedScheduler(app=app, pool=pool)
+    entry = scheduler.schedule["traces.fold_batches"]
+
+    scheduler.apply_async(entry, advance=False)
+    scheduler.apply_async(entry, advance=False)
+    assert tries == ["traces.fold_batches"]  # known to be away for a while
+    assert len(pool.waiting) == 1  # and never twice at once
+    pool.work()
+    assert done == [1000.0]
+
+    scheduler.apply_async(entry, advance=False)
+    pool.work()
+    assert done == [1000.0, 1000.0]
+
+    is_away[0] = False
+    now[0] += beat.AWAY_SECONDS
+    scheduler.apply_async(entry, advance=False)
+    assert len(tries) == 2
+    assert pool.waiting == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_task_that_breaks_here_is_done_again_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Any, entry: Any, **_: Any) -> None:
+        raise beat.SchedulingError("nobody there")
+
+    def fail() -> None:
+        done.append(1)
+        raise RuntimeError("broken")
+
+    done: list[int] = []
+    monkeypatch.setattr(beat.Scheduler, "apply_async", refuse)
+    monkeypatch.setattr(app.tasks["traces.fold_batches"], "run", fail)
+    pool = Pool()
+    scheduler = beat.LeasedScheduler(app=app, pool=pool)
+
+    for _ in range(2):
+        scheduler.apply_async(scheduler.schedule["traces.fold_batches"], advance=False)
+        pool.work()
+
+    assert done == [1, 1]

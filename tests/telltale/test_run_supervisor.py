@@ -18,6 +18,8 @@ from types import SimpleNamespace
 import psycopg
 import pytest
 
+from telltale.run import supervisor
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 READY_SECONDS = 60
 # R10 of the reliability promises: ready again within 30 s of any kill.
@@ -245,6 +247,17 @@ def test_killed_supervisor_takes_its_children_along_and_can_be_started_again(own
     again = telltale(own_home, "run", "--detach")
 
     assert again.returncode == 0, again.stdout
+
+
+def test_bytecode_is_kept_where_a_new_installation_has_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setattr(supervisor, "ROOT", tmp_path)
+    (tmp_path / "traces" / "wire").mkdir(parents=True)
+    (tmp_path / "traces" / "wire" / "otlp.py").write_text("SPANS = 1\n")
+
+    assert supervisor.compile_code().wait(30) in (0, 1)  # 1: the other rooms are missing here
+
+    assert list((tmp_path / "traces" / "wire" / "__pycache__").glob("otlp.*.pyc"))
 
 
 def test_stop_without_a_run_says_so(tmp_path):

@@ -12,9 +12,9 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from celery.beat import ScheduleEntry, Scheduler
+from celery.beat import ScheduleEntry, Scheduler, SchedulingError
 from django.conf import settings
-from django.db import Error, close_old_connections
+from django.db import Error, close_old_connections, connection
 
 from telltale.jobs import leases
 from telltale.jobs.models import Schedule
@@ -29,6 +29,8 @@ TICK_SECONDS = 3.0
 RENEW_SECONDS = 2.0
 # A clock that was set back by less only makes tasks as much later.
 BACK_SECONDS = 2.0
+# Where a task could not be sent, tasks are done here for so long before the broker is tried again.
+AWAY_SECONDS = 5.0
 # Shorter ones may simply start anew.
 REMEMBERED_FROM = timedelta(minutes=1)
 
@@ -36,15 +38,21 @@ logger = logging.getLogger("telltale.jobs")
 
 
 class LeasedScheduler(Scheduler):
-    """Celery's scheduler for the holder of the lease; it remembers in the database when the rarer tasks were sent."""
+    """Celery's scheduler for the holder of the lease; it remembers in the database when the rarer tasks were sent.
+
+    Where the broker is away, the holder does the tasks itself, in the worker's `pool`: PostgreSQL is enough to go on.
+    """
 
     is_holder = False
     # Celery's own producer keeps a connection that a restarted RabbitMQ has closed, and fails with it for ever. Without
     # one, tasks are sent through the application's pool.
     producer = None
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, pool: Any = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._pool = pool
+        self._under_way: set[str] = set()
+        self._away_until = 0.0
         self.max_interval = TICK_SECONDS
         self._held_at = 0.0
         self._quiet = Quiet()
@@ -89,7 +97,33 @@ class LeasedScheduler(Scheduler):
         self._sent_at[entry.name] = now
         entry.options.setdefault("expires", max(_period(entry).total_seconds(), 10.0))
         entry.options.update(RETRY)
-        return super().apply_async(entry, producer=producer, advance=advance, **kwargs)
+        if now < self._away_until:
+            entry = self.reserve(entry) if advance else entry
+        else:
+            try:
+                return super().apply_async(entry, producer=producer, advance=advance, **kwargs)
+            except SchedulingError:
+                if self._pool is None:
+                    raise
+                logger.warning("the broker takes no tasks; they are done here meanwhile")
+                self._away_until = time.monotonic() + AWAY_SECONDS
+        return self._do_here(entry)
+
+    def _do_here(self, entry: ScheduleEntry) -> None:
+        """Do one task in this worker's pool, unless it is under way there."""
+        task = self.app.tasks.get(entry.task)
+        if task is None or entry.name in self._under_way:
+            return
+        self._under_way.add(entry.name)
+
+        def do() -> None:
+            try:
+                task.apply(entry.args, entry.kwargs)
+            finally:
+                self._under_way.discard(entry.name)
+                connection.close()
+
+        self._pool.apply_async(do)
 
     def _mind_the_clock(self) -> None:
         """Where the clock was set back, what ran in its future is due when its time comes round, not an hour later."""
@@ -129,14 +163,14 @@ def _period(entry: ScheduleEntry) -> timedelta:
 class BeatThread(threading.Thread):
     """The scheduler inside a worker."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, pool: Any) -> None:
         super().__init__(name="scheduler", daemon=True)
-        self._app = app
+        self._app, self._pool = app, pool
         self._ending = threading.Event()
 
     def run(self) -> None:
         """Tick until told to end."""
-        scheduler = LeasedScheduler(app=self._app)
+        scheduler = LeasedScheduler(app=self._app, pool=self._pool)
         while not self._ending.is_set():
             self._ending.wait(max(scheduler.tick(), 0.01))
         scheduler.stop()

@@ -167,7 +167,7 @@ class CareStep(bootsteps.StartStopStep):
         """Start."""
         watch_threads()
         threading.excepthook = end_process
-        self.threads = [BeatThread(parent.app), CareThread(parent)]
+        self.threads = [BeatThread(parent.app, parent.pool), CareThread(parent)]
         for thread in self.threads:
             thread.start()
 
