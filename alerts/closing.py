@@ -30,6 +30,7 @@ from evals.keeping import By
 from evals.probing.alarms import close as close_probe
 from evals.read.probe_alarms import alarms_by_id
 from telltale.accounts.models import User
+from telltale.audit.log import record_in
 from telltale.lib import clock
 from telltale.projects.models import Project
 from traces.masks import mask_text
@@ -103,11 +104,35 @@ def close(
     actor: str = "",
     version: int | None = None,
 ) -> bool:
-    """Close it; False where it is closed. GateClosed where a condition is not met and no reason given, or none may be.
+    """Close it; False where it is closed. GateClosed where a condition is not met and no reason given, or none may be:
+    that is written down.
 
     Its alarms are called real, as people decided. ItemRefused, NotThere, Outdated, WrongState.
     """
     reason = mask_text(project.pk, checks.text("override_reason", override_reason, REASON_MAX))
+    try:
+        return _close(
+            project, number, reason, may_override=may_override, version=version, user=user, request=request, actor=actor
+        )
+    except GateClosed as gate:
+        record_in(
+            project, "incident.close", ref_of(number), request=request, actor=actor or (user.email if user else ""),
+            after={"unmet": [each.key for each in gate.unmet], "with_reason": bool(reason)}, outcome="refused",
+        )  # fmt: skip
+        raise
+
+
+def _close(
+    project: Project,
+    number: int,
+    reason: str,
+    *,
+    may_override: bool,
+    user: User | None,
+    request: HttpRequest | None,
+    actor: str,
+    version: int | None,
+) -> bool:
     with holding(project, number, version=version, going=False) as incident:
         if incident.state == State.RESOLVED:
             return False

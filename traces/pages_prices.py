@@ -226,7 +226,7 @@ def job_cancel(request: HttpRequest, project: Project, job_id: int) -> HttpRespo
     """Stop a job."""
     if reprice.find_job(project.pk, job_id) is None:
         raise Http404
-    if reprice.cancel(project.pk, job_id):
+    if reprice.cancel(project, job_id, request=request):
         messages.success(request, "The job is stopped. What it had applied stays, and its sums are right.")
     return redirect("reprice_job", slug=project.slug, job_id=job_id)
 

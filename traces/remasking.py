@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import transaction
 from django.http import HttpRequest
 
-from telltale.audit.log import record, record_in
+from telltale.audit.log import record_in
 from telltale.jobs import work
 from telltale.jobs.models import Job, JobState
 from telltale.jobs.tasks import sweep
@@ -111,7 +111,8 @@ def _remask(run: work.Run) -> dict[str, Any]:
         _remask_traces(run, project_id, until, found)
     _remask_signals(run, project_id, found)
     result = {"found": dict(found)}
-    record("masking.reapply", actor="system", project_id=project_id, target=f"job {run.job.pk}", after=result)
+    project = Project.objects.get(pk=project_id)
+    record_in(project, "masking.reapply", f"job {run.job.pk}", actor="system", after=result)
     return result
 
 

@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.http import HttpRequest
 
-from telltale.audit.log import record, record_in
+from telltale.audit.log import record_in
 from telltale.jobs import work
 from telltale.jobs.models import Job, JobState
 from telltale.jobs.tasks import sweep
@@ -86,7 +86,9 @@ def start_preview(project: Project, order: Order, *, by_id: int | None) -> int:
     return _queue(project, PREVIEW, order, by_id, {}).pk
 
 
-def start_apply(project: Project, preview_id: int, *, by_id: int | None, request: HttpRequest | None = None) -> int:
+def start_apply(
+    project: Project, preview_id: int, *, by_id: int | None, request: HttpRequest | None = None, actor: str = ""
+) -> int:
     """Queue the change that a finished preview told; the job's id. Conflict where the preview does not hold."""
     preview = find_job(project.pk, preview_id)
     if preview is None or preview.kind != "preview" or preview.state != JobState.DONE:
@@ -105,6 +107,7 @@ def start_apply(project: Project, preview_id: int, *, by_id: int | None, request
             "price.reprice",
             ", ".join(preview.order.models) or "all models",
             request=request,
+            actor=actor,
             after={
                 **_params(preview.order),
                 "job": job.pk,
@@ -115,9 +118,15 @@ def start_apply(project: Project, preview_id: int, *, by_id: int | None, request
     return job.pk
 
 
-def cancel(project_id: int, job_id: int) -> bool:
+def cancel(project: Project, job_id: int, *, request: HttpRequest | None = None) -> bool:
     """Stop a job of the project; False where it was over already. Slices that are applied stay, and each is whole."""
-    return _open_jobs(project_id).filter(pk=job_id).exists() and work.cancel(job_id)
+    with transaction.atomic():
+        job = _open_jobs(project.pk).filter(pk=job_id).first()
+        if job is None or not work.cancel(job_id):
+            return False
+        kind = "apply" if job.kind == APPLY else "preview"
+        record_in(project, "price.reprice.cancel", f"job {job_id}", request=request, before={"kind": kind})
+    return True
 
 
 def find_job(project_id: int, job_id: int) -> JobView | None:
@@ -149,11 +158,11 @@ def _apply(run: work.Run) -> dict[str, Any]:
 
     _walk(run, change)
     result = difference_json(_walk_moved(run, lambda traces, models: change(traces, models, may_be_done=True)))
-    record(
+    record_in(
+        Project.objects.get(pk=project_id),
         "price.reprice",
+        ", ".join(run.params["models"]) or "all models",
         actor="system",
-        project_id=project_id,
-        target=", ".join(run.params["models"])[:200] or "all models",
         after={"job": run.job.pk, **{name: value for name, value in result.items() if name != "models"}},
     )
     return result

@@ -363,7 +363,7 @@ def test_rest_freezes_approves_and_renames(client, project, headers):
     assert named["topics"][0] == "Gifts"
     assert len(every) == 6
     assert call(client, "get", f"{REST}/references/{every[-1]['id']}", headers)["state"] in ("in_force", "replaced")
-    assert AuditEntry.objects.get(action="drift.freeze").actor.startswith("API key")
+    assert AuditEntry.objects.get(action="drift.freeze").actor.startswith("key ")
     assert call(client, "post", f"{REST}/update", headers, {}, 201)["job"]
 
 

@@ -84,7 +84,7 @@ def test_a_monitor_is_made_read_changed_muted_and_put_away(rest, shop):  # noqa:
     acts = AuditEntry.objects.filter(project_id=shop.project.pk, action__startswith="monitor.")
     assert {"monitor.create", "monitor.change", "monitor.mute", "monitor.unmute", "monitor.off", "monitor.archive",
             "monitor.restore"} == set(acts.values_list("action", flat=True))  # fmt: skip
-    assert acts.first().actor.startswith("API key")
+    assert acts.first().actor.startswith("key ")
 
 
 def test_names_are_taken_once_and_freed_by_putting_away(rest):

@@ -49,11 +49,9 @@ def test_a_queue_is_made_read_and_changed(api, version):
     assert closed["closed_at"] is not None
     assert api.get(QUEUES).json()["items"] == []
     assert len(api.get(f"{QUEUES}?closed=true").json()["items"]) == 1
-    actions = list(AuditEntry.objects.filter(action__startswith="review").order_by("pk").values_list("action", "actor"))
-    assert actions == [
-        ("review.queue.add", "API key Test"), ("review.queue.change", "API key Test"),
-        ("review.queue.close", "API key Test"),
-    ]  # fmt: skip
+    entries = AuditEntry.objects.filter(action__startswith="review").order_by("pk")
+    assert [entry.action for entry in entries] == ["review.queue.add", "review.queue.change", "review.queue.close"]
+    assert all(entry.actor.startswith("key ") for entry in entries)
 
 
 @pytest.mark.parametrize(

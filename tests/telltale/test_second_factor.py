@@ -166,5 +166,5 @@ def test_a_person_is_removed_from_every_project_and_the_last_owner_stays(house):
 
     assert bob.get("/p/shop/").status_code == 404
     assert alice.delete(f"{API}/people/{house.people.bob.pk}").status_code == 404
-    entry = AuditEntry.objects.get(action="organisation.remove_person")
+    entry = AuditEntry.objects.get(action="organisation.remove_person", outcome="done")
     assert entry.before == {"is_owner": False, "projects": ["shop (viewer)"]}

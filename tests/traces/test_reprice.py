@@ -378,15 +378,15 @@ def test_a_cancelled_job_stops_and_what_was_done_is_whole(shop, monkeypatch):
 
     monkeypatch.setattr(work.Run, "step", cancel_at_the_second)
     run(job)
-    assert reprice.cancel(shop.elsewhere.pk, job) is False
-    assert reprice.cancel(shop.project.pk, job)
+    assert reprice.cancel(shop.elsewhere, job) is False
+    assert reprice.cancel(shop.project, job)
 
     assert run(job)
     assert reprice.find_job(shop.project.pk, job).done == 1
     for trace in traces:
         stored, summed = sums(shop.project, trace)
         assert stored == summed
-    assert reprice.cancel(shop.project.pk, job) is False
+    assert reprice.cancel(shop.project, job) is False
 
 
 def test_applying_waits_until_no_process_can_hold_the_book_before(shop, monkeypatch):

@@ -319,7 +319,7 @@ class RepriceJobView(ProjectView):
     def delete(self, request: Request, job_id: str) -> Response:
         number = params.row_id(job_id)
         _job(self.project.pk, number)
-        if not reprice.cancel(self.project.pk, number):
+        if not reprice.cancel(self.project, number, request=self.http):
             raise Problem(409, "The job is over already.")
         return Response(job_json(_job(self.project.pk, number)))
 

@@ -18,6 +18,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from telltale.accounts import throttle
 from telltale.accounts.models import User
+from telltale.audit.log import record
 from telltale.lib import vault
 
 WRONG = "The e-mail address or the password is not right."
@@ -81,6 +82,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         is_right = bool(user.check_password(password))
         if is_right:
             throttle.forgive(attempt)
+        else:
+            told = {"step": "password once more"}
+            who = user.get_username()
+            record("login", request=self.request, actor=who, target=who, outcome="refused", after=told)
         return is_right
 
     def post_login(self, request: HttpRequest, user: AbstractBaseUser, **kwargs: Any) -> HttpResponse:

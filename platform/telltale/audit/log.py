@@ -24,12 +24,16 @@ def record(
     after: dict[str, Any] | None = None,
     outcome: str = "done",
 ) -> None:
-    """Append one entry, in the caller's transaction. `before` and `after` must never hold a secret."""
+    """Append one entry, in the caller's transaction. `before` and `after` must never hold a secret.
+
+    Whoever asks by a key is that key, whatever `actor` calls them: its id finds all that it did.
+    """
     user: Any = getattr(request, "user", None)
     person: Any = user if user is not None and user.is_authenticated else None
+    is_key = person is not None and person.pk is None
     AuditEntry.objects.create(
         action=action,
-        actor=actor or (person.email if person else "system"),
+        actor=person.email if is_key or (person and not actor) else actor or "system",
         actor_user_id=person.pk if person else None,
         organisation_id=organisation_id,
         project_id=project_id,
@@ -63,4 +67,16 @@ def record_in(
         before=before,
         after=after,
         outcome=outcome,
+    )
+
+
+def record_refused(project: Project, request: HttpRequest, needs: str, has: str) -> None:
+    """Append that a change was tried which role or scopes do not allow."""
+    record_in(
+        project,
+        "access",
+        f"{request.method} {request.path}",
+        request=request,
+        after={"has": has, "needs": needs},
+        outcome="refused",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -106,7 +107,7 @@ def _entries(wanted: AuditFilter) -> QuerySet[AuditEntry]:
 
 
 # Acts whose name is no kind of several.
-ALONE = frozenset({"login", "logout", "export"})
+ALONE = frozenset({"login", "logout", "access"})
 
 
 def _row(entry: AuditEntry) -> AuditRow:
@@ -130,4 +131,6 @@ def _row(entry: AuditEntry) -> AuditRow:
 def _text(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(part, dict | list) for part in value)):
+        return json.dumps(value, ensure_ascii=False)
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,7 +1,8 @@
 """Who may do what: the one table of roles, and the one door to each object people ask for.
 
 Not yours and not there look the same (`Http404`). Yours, but beyond your role, raises `RoleLacking`, which becomes a
-page that says which role can. `docs/roles.md` prints the table; a test holds the two together.
+page that says which role can; a change that was tried is written down.
+`docs/roles.md` prints the table; a test holds the two together.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 
 from telltale.accounts.models import Organisation, OrganisationMember, User
 from telltale.audit.downloads import audit_download
+from telltale.audit.log import record_refused
 from telltale.projects.models import ApiKey, Invitation, Project, ProjectMember, Role
 
 P = ParamSpec("P")
@@ -65,10 +67,11 @@ ACT = {act.name: act for act in ACTS}
 class RoleLacking(PermissionDenied):
     """A member asked for more than their role allows."""
 
-    def __init__(self, needs: Role, has: Role) -> None:
+    def __init__(self, needs: Role, has: Role, project: Project | None = None) -> None:
         super().__init__(f"needs the role {needs.label}")
         self.needs = needs
         self.has = has
+        self.project = project
 
 
 class SecondFactorLacking(PermissionDenied):
@@ -91,7 +94,13 @@ def may(project: Project, act: str) -> bool:
 def require(project: Project, act: str) -> None:
     """RoleLacking where the person `project` was fetched for may not do `act`."""
     if not may(project, act):
-        raise RoleLacking(ACT[act].at_least, project.your_role or Role.VIEWER)
+        raise RoleLacking(ACT[act].at_least, project.your_role or Role.VIEWER, project)
+
+
+def note_refusal(request: HttpRequest, lacking: RoleLacking) -> None:
+    """Write down that a change was tried which the person's role does not allow; reading is not written down."""
+    if lacking.project is not None and request.method not in {"GET", "HEAD", "OPTIONS"}:
+        record_refused(lacking.project, request, lacking.needs, lacking.has)
 
 
 def role_table() -> list[tuple[Act, tuple[bool, ...]]]:
@@ -170,7 +179,7 @@ def get_project_for(user: Person, slug: str, at_least: Role = Role.VIEWER) -> Pr
         raise Http404
     project = found[0]
     if not is_at_least(project.your_role, at_least):
-        raise RoleLacking(at_least, project.your_role or Role.VIEWER)
+        raise RoleLacking(at_least, project.your_role or Role.VIEWER, project)
     return project
 
 
@@ -307,9 +316,13 @@ def project_page(
         def page(request: HttpRequest, slug: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return sign_in_first(request)
-            project = get_project_for(request.user, slug, at_least)
-            request.project = project  # type: ignore[attr-defined]
-            return audit_download(request, view(request, project, *args, **kwargs), project=project)
+            try:
+                project = get_project_for(request.user, slug, at_least)
+                request.project = project  # type: ignore[attr-defined]
+                return audit_download(request, view(request, project, *args, **kwargs), project=project)
+            except RoleLacking as lacking:
+                note_refusal(request, lacking)
+                raise
 
         return page  # type: ignore[return-value]
 

@@ -23,7 +23,7 @@ def join_by_address(email: str, name: str, *, request: HttpRequest) -> User | No
         return None
     with transaction.atomic():
         user = User.objects.create_user(email, None, name=name)
-        record("person.created", request=request, actor=email, target=email, after={"by": "oidc"})
+        record("person.create", request=request, actor=email, target=email, after={"by": "oidc"})
         for invitation in invitations:
             write.accept(invitation, user, request=request)
         if open_project is not None:

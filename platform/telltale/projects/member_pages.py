@@ -19,6 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from telltale.accounts.forms import JoinForm
 from telltale.accounts.mail import is_by_smtp
 from telltale.accounts.models import User
+from telltale.audit.log import record
 from telltale.projects import read, write
 from telltale.projects.access import (
     get_invitation_for,
@@ -142,6 +143,7 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
             user = User.objects.create_user(
                 invitation.email, form.cleaned_data["password"], name=form.cleaned_data["name"]
             )
+            record("person.create", request=request, actor=user.email, target=user.email, after={"by": "invitation"})
             login(request, user, backend="allauth.account.auth_backends.AuthenticationBackend")
             record_authentication(request, user, "password", email=user.email)
             return _joined(request, invitation, user)

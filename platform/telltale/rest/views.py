@@ -11,8 +11,9 @@ from rest_framework.views import APIView
 
 from telltale.accounts.models import User
 from telltale.audit.downloads import audit_download
+from telltale.audit.log import record_refused
 from telltale.lib.clock import zone_of
-from telltale.projects.access import ACT, get_project_for, project_of_key
+from telltale.projects.access import ACT, RoleLacking, get_project_for, note_refusal, project_of_key
 from telltale.projects.keys import KeyHolder
 from telltale.projects.models import Project
 from telltale.rest.auth import BrowserAuthentication, KeyAuthentication
@@ -59,11 +60,19 @@ class ProjectView(APIView):
             self.project = _project_of_key(request.auth, slug)
             scope = self.key_scopes.get(method, act.scope)
             if request.auth.scopes.isdisjoint(scope.split("|")):
+                # Keys of senders are refused by the second: what only admins may is written down alone.
+                if scope == "admin" and method != "GET":
+                    record_refused(self.project, self.http, scope, ", ".join(sorted(request.auth.scopes)))
                 raise Problem(403, f"This needs a key with the scope {scope.replace('|', ' or ')}.")
         else:
             if not slug:
                 raise bad_field("project", "is required: the slug of a project of yours")
             self.project = get_project_for(request.user, slug, act.at_least)
+
+    def handle_exception(self, exc: Exception) -> Any:
+        if isinstance(exc, RoleLacking):
+            note_refusal(self.http, exc)
+        return super().handle_exception(exc)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         answer = super().finalize_response(request, response, *args, **kwargs)

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils.text import slugify
 
 from telltale.accounts.models import Organisation, OrganisationMember, User
-from telltale.audit.log import record
+from telltale.audit.log import record, record_in
 from telltale.projects.keys import SCOPES, hash_secret, make_key
 from telltale.projects.models import ApiKey, Project
 from telltale.projects.write import set_origins
@@ -49,7 +49,7 @@ def provision(wanted: Wanted) -> dict[str, Any]:
     """What is there now: ids, addresses, and the secrets made by this call alone. ProvisionError undoes it all."""
     user, password = _person(wanted)
     organisation = _organisation(wanted)
-    OrganisationMember.objects.update_or_create(organisation=organisation, user=user, defaults={"is_owner": True})
+    _owner(organisation, user)
     project = _project(wanted, organisation)
     key, secret = _key(wanted, project, user)
     if key is not None:
@@ -109,13 +109,14 @@ def _person(wanted: Wanted) -> tuple[User, str | None]:
         user = User.objects.create_user(
             email, wanted.password or made, must_change_password=wanted.must_change_password or bool(made)
         )
-        record("person.created", actor=ACTOR, target=email)
+        record("person.create", actor=ACTOR, target=email, after={"by": "operator"})
     elif wanted.password and not user.check_password(wanted.password):
         user.set_password(wanted.password)
         user.save(update_fields=["password"])
-        record("person.password_set", actor=ACTOR, target=email)
+        record("password.set", actor=ACTOR, target=email)
     if wanted.is_operator and not user.is_superuser:
         User.objects.filter(pk=user.pk).update(is_superuser=True, is_staff=True)
+        record("person.operator", actor=ACTOR, target=email, after={"is_operator": True})
     return user, made
 
 
@@ -123,14 +124,32 @@ def _organisation(wanted: Wanted) -> Organisation:
     existing = Project.objects.filter(slug=_slug(wanted.project)).select_related("organisation").first()
     if not wanted.organisation:
         first = existing.organisation if existing else Organisation.objects.order_by("pk").first()
-        return first or Organisation.objects.create(name="Home", slug="home")
+        return first or _made(Organisation.objects.create(name="Home", slug="home"))
     slug = _slug(wanted.organisation)
     organisation, is_new = Organisation.objects.get_or_create(slug=slug, defaults={"name": wanted.organisation})
     if existing and existing.organisation_id != organisation.pk:
         raise ProvisionError(f"the project {existing.slug} belongs to another organisation")
-    if is_new:
-        record("organisation.created", actor=ACTOR, organisation_id=organisation.pk, target=organisation.name)
+    return _made(organisation) if is_new else organisation
+
+
+def _made(organisation: Organisation) -> Organisation:
+    record("organisation.create", actor=ACTOR, organisation_id=organisation.pk, target=organisation.name)
     return organisation
+
+
+def _owner(organisation: Organisation, user: User) -> None:
+    held = OrganisationMember.objects.filter(organisation=organisation, user=user).first()
+    if held is not None and held.is_owner:
+        return
+    OrganisationMember.objects.update_or_create(organisation=organisation, user=user, defaults={"is_owner": True})
+    record(
+        "organisation.owner",
+        actor=ACTOR,
+        organisation_id=organisation.pk,
+        target=user.email,
+        before={"is_owner": False},
+        after={"is_owner": True},
+    )
 
 
 def _project(wanted: Wanted, organisation: Organisation) -> Project:
@@ -138,7 +157,7 @@ def _project(wanted: Wanted, organisation: Organisation) -> Project:
         slug=_slug(wanted.project), defaults={"name": wanted.project, "organisation": organisation}
     )
     if is_new:
-        record("project.created", actor=ACTOR, project_id=project.pk, target=project.name)
+        record_in(project, "project.create", project.slug, actor=ACTOR, after={"name": project.name})
     return project
 
 
@@ -170,7 +189,7 @@ def _key(wanted: Wanted, project: Project, user: User) -> tuple[ApiKey | None, s
         if live:
             return live, None
         new = make_key(project, "First key", scopes, created_by_id=user.pk)
-        record("key.created", actor=ACTOR, project_id=project.pk, target=new.key.public_part)
+        _note_key(new.key)
         return new.key, new.secret
     public_part = wanted.public_key or "tt_pk_" + hashlib.sha256(wanted.secret_key.encode()).hexdigest()[:24]
     by_secret = ApiKey.objects.filter(secret_sha256=hash_secret(wanted.secret_key)).first()
@@ -182,9 +201,10 @@ def _key(wanted: Wanted, project: Project, user: User) -> tuple[ApiKey | None, s
         if by_secret.revoked_at:
             raise ProvisionError("this key was revoked; a revoked key never lives again")
         if wanted.scopes and set(by_secret.scopes) != set(scopes):
+            before, after = {"scopes": list(by_secret.scopes)}, {"scopes": list(scopes)}
             ApiKey.objects.filter(pk=by_secret.pk).update(scopes=list(scopes))
             by_secret.scopes = list(scopes)
-            record("key.scopes_changed", actor=ACTOR, project_id=project.pk, target=public_part)
+            record_in(project, "key.scopes", public_part, actor=ACTOR, before=before, after=after)
         return by_secret, None
     if by_secret or by_public:
         raise ProvisionError("the public and the secret key do not belong together")
@@ -199,5 +219,10 @@ def _key(wanted: Wanted, project: Project, user: User) -> tuple[ApiKey | None, s
         )
     except ValueError as error:
         raise ProvisionError(str(error)) from None
-    record("key.created", actor=ACTOR, project_id=project.pk, target=public_part)
+    _note_key(new.key)
     return new.key, None
+
+
+def _note_key(key: ApiKey) -> None:
+    told = {"name": key.name, "scopes": list(key.scopes)}
+    record_in(key.project, "key.create", key.public_part, actor=ACTOR, after=told)

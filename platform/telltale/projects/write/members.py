@@ -78,8 +78,10 @@ def accept(invitation: Invitation, user: User, *, request: HttpRequest | None = 
 def withdraw_invitation(invitation: Invitation, *, request: HttpRequest | None = None) -> None:
     """The link stops working."""
     with transaction.atomic():
-        Invitation.objects.filter(pk=invitation.pk, accepted_at=None).delete()
-        record_in(invitation.project, "member.withdraw", invitation.email, request=request)
+        gone, _ = Invitation.objects.filter(pk=invitation.pk, accepted_at=None).delete()
+        if gone:
+            before = {"role": invitation.role}
+            record_in(invitation.project, "member.withdraw", invitation.email, request=request, before=before)
 
 
 def set_role(member: ProjectMember, role: Role, *, request: HttpRequest | None = None) -> bool:
@@ -102,8 +104,10 @@ def set_role(member: ProjectMember, role: Role, *, request: HttpRequest | None =
 def remove_member(member: ProjectMember, *, request: HttpRequest | None = None) -> None:
     """The person can no longer open the project."""
     with transaction.atomic():
-        ProjectMember.objects.filter(pk=member.pk).delete()
-        record_in(member.project, "member.remove", member.user.email, request=request, before={"role": member.role})
+        gone, _ = ProjectMember.objects.filter(pk=member.pk).delete()
+        if gone:
+            before = {"role": member.role}
+            record_in(member.project, "member.remove", member.user.email, request=request, before=before)
 
 
 def hash_token(token: str) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
 from django.http import HttpRequest
 
@@ -24,6 +26,8 @@ def create_organisation(name: str, owner: User, *, request: HttpRequest | None =
 
 def rename_organisation(organisation: Organisation, name: str, *, request: HttpRequest | None = None) -> None:
     """Change the name; the address stays."""
+    if name == organisation.name:
+        return
     with transaction.atomic():
         before = organisation.name
         Organisation.objects.filter(pk=organisation.pk).update(name=name)
@@ -38,7 +42,22 @@ def rename_organisation(organisation: Organisation, name: str, *, request: HttpR
 
 
 def set_owner(organisation: Organisation, user: User, is_owner: bool, *, request: HttpRequest | None = None) -> None:
-    """Make `user` an owner or no longer one; Refused where it would leave none."""
+    """Make `user` an owner or no longer one; Refused, and written down, where it would leave none."""
+    try:
+        _set_owner(organisation, user, is_owner, request)
+    except Refused:
+        _note_refused("organisation.owner", organisation, user, request, {"is_owner": is_owner})
+        raise
+
+
+def _note_refused(
+    action: str, organisation: Organisation, user: User, request: HttpRequest | None, after: dict[str, Any] | None
+) -> None:
+    told = {"organisation_id": organisation.pk, "target": user.email, "after": after}
+    record(action, request=request, outcome="refused", **told)  # type: ignore[arg-type]
+
+
+def _set_owner(organisation: Organisation, user: User, is_owner: bool, request: HttpRequest | None) -> None:
     with transaction.atomic():
         owners = set(
             OrganisationMember.objects.select_for_update()
@@ -116,7 +135,15 @@ def ask_second_factor(organisation: Organisation, is_asked: bool, *, by: User, r
 
 
 def remove_person(person: OrganisationMember, *, request: HttpRequest | None = None) -> None:
-    """The person can open nothing of the organisation any more. Refused for its only owner."""
+    """The person can open nothing of the organisation any more. Refused, and written down, for its only owner."""
+    try:
+        _remove_person(person, request)
+    except Refused:
+        _note_refused("organisation.remove_person", person.organisation, person.user, request, None)
+        raise
+
+
+def _remove_person(person: OrganisationMember, request: HttpRequest | None) -> None:
     organisation = person.organisation
     with transaction.atomic():
         owners = set(

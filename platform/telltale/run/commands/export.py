@@ -15,6 +15,7 @@ from telltale.web.models import Archive
 # A kind of its own: the directory is this machine's, so no worker elsewhere may take it over.
 JOB = "archive.files"
 work.register(JOB)(export)
+ACTOR = "telltale export"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +46,7 @@ def handle(options: argparse.Namespace, out: TextIO) -> int:
             print(f"{directory} is not empty. Choose another, or go on with one that stopped by --resume.", file=out)
             return 1
         archive = start(
-            project, by_id=None, by="command", user=options.user, is_csv=options.csv, directory=directory, kind=JOB
+            project, by_id=None, by=ACTOR, user=options.user, is_csv=options.csv, directory=directory, kind=JOB
         )
     return _run(archive, project, options, out)
 

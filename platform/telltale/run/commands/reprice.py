@@ -12,6 +12,8 @@ from telltale.projects.models import Project
 from telltale.run.job_progress import run_job
 from traces import reprice
 
+ACTOR = "telltale reprice"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options; without --apply nothing is changed."""
@@ -46,7 +48,7 @@ def handle(options: argparse.Namespace, out: TextIO) -> int:
     if code or not options.apply:
         return code
     try:
-        job = reprice.start_apply(project, preview, by_id=None)
+        job = reprice.start_apply(project, preview, by_id=None, actor=ACTOR)
     except reprice.Conflict as conflict:
         print(conflict, file=out)
         return 1

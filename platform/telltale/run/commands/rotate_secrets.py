@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import TextIO
 
 from django.conf import settings
+from django.db import OperationalError
 
+from telltale.audit.log import record
 from telltale.run.home import Home, prepare_home
 from telltale.run.rotation import reseal_all
+
+ACTOR = "telltale rotate-secrets"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,15 +31,18 @@ def handle(options: argparse.Namespace, out: TextIO) -> int:
     if options.make_key:
         return _make_key(out)
     lost = waiting = 0
-    for count in reseal_all(is_dry=options.check or options.forget):
+    is_dry = options.check or options.forget
+    for count in reseal_all(is_dry=is_dry):
         lost += len(count.lost)
         waiting += count.renewed
-        done = "are to be sealed anew" if options.check or options.forget else "sealed anew"
+        done = "are to be sealed anew" if is_dry else "sealed anew"
         print(f"{count.what}: {count.current:,} under today's key, {count.renewed:,} {done}", file=out)
         for row in count.lost:
             print(f"  {row} was sealed under a key that is not known: enter that secret again.", file=out)
     if options.forget:
         return _forget(waiting, out)
+    if not is_dry:
+        _note("seal", {"sealed_anew": waiting, "lost": lost}, out)
     if not settings.SECRET_KEY_FALLBACKS and not lost:
         print("No earlier key is known: there is nothing to change over.", file=out)
     return 1 if lost else 0
@@ -58,6 +65,7 @@ def _make_key(out: TextIO) -> int:
     # First the old one: killed in between, it is there twice and none is lost.
     _write(home, old, key.read_text().strip())
     _write(home, key, secrets.token_urlsafe(48))
+    _note("make key", None, out)
     print("A new key is in the home. Start Telltale anew, then run `telltale rotate-secrets`.", file=out)
     return 0
 
@@ -67,10 +75,20 @@ def _forget(waiting: int, out: TextIO) -> int:
         print(f"{waiting:,} secrets stand under an earlier key: run `telltale rotate-secrets` first.", file=out)
         return 1
     old: Path = settings.TELLTALE_HOME / "secret_key.old"
-    old.unlink(missing_ok=True)
+    if old.exists():
+        old.unlink()
+        _note("forget", None, out)
     rest = " Take them out of TELLTALE_OLD_SECRET_KEYS too." if os.environ.get("TELLTALE_OLD_SECRET_KEYS") else ""
     print(f"The home keeps no earlier key. Start Telltale anew.{rest}", file=out)
     return 0
+
+
+def _note(step: str, after: dict[str, int] | None, out: TextIO) -> None:
+    try:
+        record("secrets.rotate", actor=ACTOR, target=step, after=after)
+    except OperationalError:
+        # The key is changed by now; that holds whether or not the database is up.
+        print("The database is not reachable: the audit log does not have this step.", file=out)
 
 
 def _write(home: Home, path: Path, text: str) -> None:

@@ -99,7 +99,7 @@ def _key(project: Project) -> tuple[ApiKey, str]:
         if key is None:
             key = make_key(project, KEY_NAME, SCOPES, secret=secret).key
             record(
-                "key.created",
+                "key.create",
                 actor=ACTOR,
                 organisation_id=project.organisation_id,
                 project_id=project.pk,
@@ -120,7 +120,7 @@ def _widen(key: ApiKey, project: Project) -> None:
     before, key.scopes = list(key.scopes), list(SCOPES)
     key.save(update_fields=["scopes"])
     record(
-        "key.changed",
+        "key.scopes",
         actor=ACTOR,
         organisation_id=project.organisation_id,
         project_id=project.pk,

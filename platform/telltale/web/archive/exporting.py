@@ -66,7 +66,7 @@ def start(
         Archive.objects.filter(pk=archive.pk).update(job_id=job.pk)
         archive.job_id = job.pk
         told = {"archive": archive.pk, "of": "one user" if user else "the project", "csv": is_csv}
-        record_in(project, "project.export", project.slug, request=request, after=told)
+        record_in(project, "project.export", project.slug, request=request, actor=by, after=told)
     return archive
 
 
