@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import socket
-import stat
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -17,26 +15,30 @@ from django.conf import settings
 from django.core.checks import Tags, run_checks
 from django.db import Error, connection
 
+from telltale.jobs.disk import read_growth
+from telltale.jobs.models import Schedule
+from telltale.jobs.read import read_heartbeats
 from telltale.lib import clock
+from telltale.run import checks
 from telltale.run.account import drop_account
 from telltale.run.audit_owner import read_standing
+from telltale.run.checks import Finding
+from telltale.run.home import ROOT
 from telltale.run.safety import unsafe_settings
-from telltale.web.health import DATABASE_ERRORS, missing_migrations, read_vitals
+from telltale.web.health import (
+    DATABASE_ERRORS,
+    HEARTBEAT_LIMIT_SECONDS,
+    QUEUE_LIMIT_SECONDS,
+    Vitals,
+    missing_migrations,
+    read_vitals,
+)
+from telltale.web.ops.reading import BACKUP
 
-OLDEST_POSTGRES = 160000
 DISK_FREE_SHARE = 0.05
-CLOCK_OFF_SECONDS = 5.0
 LOG_END_BYTES = 4096
 AUDIT_STATES = {"grant": "ok", "trigger": "note", "nothing": "wrong"}
 MARKS = {"ok": "ok     ", "note": "note   ", "wrong": "WRONG  "}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: `state` is ok, note (works, but know it) or wrong (the exit code is 1)."""
-
-    state: str
-    text: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,8 +66,10 @@ def check_settings() -> Iterator[Finding]:
     """What Django itself has to say about the settings, and what would be dangerous."""
     for reason in unsafe_settings():
         yield Finding("wrong", reason)
+    yield from checks.check_address()
+    yield from checks.check_egress()
+    yield from checks.check_mail()
     if not settings.IS_TLS:
-        yield Finding("note", "Browsers reach it without TLS. Behind a proxy with TLS, set TELLTALE_PUBLIC_URL.")
         return
     messages = [m for m in run_checks(tags=[Tags.security], include_deployment_checks=True) if not m.is_silenced()]
     for message in messages:
@@ -81,10 +85,7 @@ def check_home() -> Iterator[Finding]:
         yield Finding("note", f"The home {home} does not exist yet; the first `telltale run` makes it.")
         return
     yield Finding("ok", f"The home is {home}")
-    for name in ("secret_key", "postgres.password", "postgres.admin_password"):
-        path = home / name
-        if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
-            yield Finding("wrong", f"{path} can be read by others: chmod 600 it.")
+    yield from checks.check_secrets(home, [ROOT / ".env"])
     if not os.access(home, os.W_OK | os.X_OK):
         yield Finding("wrong", f"This account may not write below {home}.")
     account = drop_account()
@@ -99,23 +100,20 @@ def check_disk() -> Iterator[Finding]:
         place = place.parent
     found = os.statvfs(place)
     free, size = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
-    state = "ok" if free > size * DISK_FREE_SHARE else "wrong"
-    yield Finding(state, f"{free / 2**30:.1f} of {size / 2**30:.1f} GiB are free where {place} lies")
+    words = f"{free / 2**30:.1f} of {size / 2**30:.1f} GiB are free where {place} lies"
+    if free > size * DISK_FREE_SHARE:
+        yield Finding("ok", words)
+    else:
+        yield Finding("wrong", f"{words}: make room. Where nothing can be written, what arrives is refused (503).")
+    yield from checks.check_inodes(place)
 
 
 def check_database() -> Iterator[Finding]:
     """The database: there, new enough, complete, and safe against kills."""
     where = "TELLTALE_DATABASE_URL" if os.environ.get("TELLTALE_DATABASE_URL", "").strip() else "the embedded one"
     try:
+        server = checks.read_server()
         with connection.cursor() as cursor:
-            cursor.execute("SELECT current_setting('server_version'), current_setting('server_version_num')::int")
-            version, number = cursor.fetchone()
-            cursor.execute("SELECT extract(epoch FROM clock_timestamp())::double precision")
-            off = abs(cursor.fetchone()[0] - clock.now().timestamp())
-            values = {}
-            for name in ("fsync", "full_page_writes", "synchronous_commit"):
-                cursor.execute("SELECT current_setting(%s)", [name])
-                values[name] = cursor.fetchone()[0]
             cursor.execute("SELECT relname FROM pg_class WHERE relpersistence = 'u' AND relkind IN ('r', 'p')")
             unlogged = [row[0] for row in cursor.fetchall()]
             log = read_standing(cursor)
@@ -123,22 +121,15 @@ def check_database() -> Iterator[Finding]:
     except (Error, psycopg.Error) as error:
         yield Finding("wrong", f"PostgreSQL ({where}) does not answer ({type(error).__name__}). Is Telltale running?")
         return
-    yield Finding("ok" if number >= OLDEST_POSTGRES else "wrong", f"PostgreSQL {version} answers ({where})")
-    unsafe = [f"{name} is {value}" for name, value in values.items() if value == "off"]
-    if unsafe:
-        yield Finding("wrong", f"A crash can lose acknowledged data: {', '.join(unsafe)}.")
-    else:
-        yield Finding("ok", "fsync, full_page_writes and synchronous_commit are on")
+    yield from checks.check_server(server, where, clock.now())
     if log is not None:
         yield Finding(AUDIT_STATES[log.by], log.words)
     if unlogged:
-        yield Finding("wrong", f"Tables that a crash empties (UNLOGGED): {', '.join(unlogged)}.")
+        yield Finding("wrong", f"A crash empties {', '.join(unlogged)}: ALTER TABLE ... SET LOGGED, each of them.")
     if missing:
         yield Finding("wrong", f"{len(missing)} migration(s) missing, the first {missing[0]}: run `telltale prepare`.")
     else:
         yield Finding("ok", "all migrations are applied")
-    if off > CLOCK_OFF_SECONDS:
-        yield Finding("wrong", f"This machine's clock and the database's differ by {off:.0f} s.")
 
 
 def check_work() -> Iterator[Finding]:
@@ -152,12 +143,49 @@ def check_work() -> Iterator[Finding]:
     notes = vitals.notes
     for note in notes:
         yield Finding("wrong", note)
+    yield from advice(vitals)
     if not vitals.workers_alive and (last := _last_words("worker")):
         yield Finding("note", f"The worker's log ends with: {last}")
     if vitals.failed_jobs:
-        yield Finding("note", f"{vitals.failed_jobs} long job(s) failed; they wait for a person.")
+        yield Finding(
+            "note", f"{vitals.failed_jobs} long job(s) failed: `telltale jobs` says why, and tries them again."
+        )
     if not notes:
         yield Finding("ok", f"{vitals.workers_alive} worker(s) alive, no work waits too long")
+
+
+def advice(vitals: Vitals) -> Iterator[Finding]:
+    """What to do where work does not move."""
+    if not vitals.workers_alive:
+        yield Finding("note", "Start a worker: `telltale run`, or `python -m telltale.run.worker` beside a web alone.")
+        return
+    late = [q.name for q in vitals.queues if (q.oldest_seconds or 0.0) > QUEUE_LIMIT_SECONDS]
+    if late:
+        yield Finding(
+            "note",
+            f"The worker does not keep up with {', '.join(late)}: `telltale jobs` says how much waits and what has run "
+            "longest; raise TELLTALE_WORKER_THREADS or start another worker (docs/scaling.md).",
+        )
+
+
+def check_keeping() -> Iterator[Finding]:
+    """What is known after some time alone: growth, backups; and what all processes together need."""
+    try:
+        if missing_migrations():
+            return
+        now = clock.now()
+        growth = read_growth(now)
+        backed_up_at = Schedule.objects.filter(name=BACKUP).values_list("last_run_at", flat=True).first()
+        workers = sum(worker.age_seconds <= HEARTBEAT_LIMIT_SECONDS for worker in read_heartbeats(now))
+        found = [
+            *checks.check_connections(checks.read_server(), workers),
+            *checks.check_growth(growth),
+            *checks.check_backup(backed_up_at, now),
+            *checks.check_zones(),
+        ]
+    except DATABASE_ERRORS:
+        return  # said above
+    yield from found
 
 
 def _last_words(child: str) -> str:
@@ -206,5 +234,7 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     check_disk,
     check_database,
     check_work,
+    checks.check_broker,
+    check_keeping,
     check_web,
 )
