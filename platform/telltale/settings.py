@@ -227,7 +227,14 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"
 ACCOUNT_SESSION_REMEMBER = None
 ACCOUNT_LOGIN_ON_PASSWORD_RESET = False
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
-ACCOUNT_FORMS = {"login": "telltale.accounts.forms.LoginForm", "reset_password": "telltale.accounts.forms.ResetForm"}
+ACCOUNT_FORMS = {
+    "login": "telltale.accounts.forms.LoginForm",
+    "reset_password": "telltale.accounts.forms.ResetForm",
+    "change_password": "telltale.accounts.password_forms.ChangeForm",
+    "set_password": "telltale.accounts.password_forms.SetForm",
+    "reset_password_from_key": "telltale.accounts.password_forms.NewForm",
+    "reauthenticate": "telltale.accounts.password_forms.AgainForm",
+}
 # Tries are counted in the database by telltale.accounts.throttle: a cache of each process would not hold the limit.
 ACCOUNT_RATE_LIMITS = False
 MFA_FORMS = {

@@ -22,6 +22,7 @@ from telltale.audit.log import record
 from telltale.lib import vault
 
 WRONG = "The e-mail address or the password is not right."
+WRONG_CODE = "The code is not right. Take the newest six digits of the app; it needs the right time on its phone."
 TOO_MANY = "Too many tries. Wait 15 minutes, or reset your password."
 
 
@@ -48,6 +49,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         **DefaultAccountAdapter.error_messages,
         "email_password_mismatch": WRONG,
         "too_many_login_attempts": TOO_MANY,
+        "incorrect_password": "The password is not right.",
+        "enter_current_password": "This is not the password you have now.",
     }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
@@ -111,6 +114,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
+    error_messages = {**DefaultMFAAdapter.error_messages, "incorrect_code": WRONG_CODE}
+
     def encrypt(self, text: str) -> str:
         """Secrets of second factors are kept encrypted under a key derived from the installation's."""
         return fernet_of(settings.SECRET_KEY).encrypt(text.encode()).decode()

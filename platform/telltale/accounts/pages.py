@@ -13,6 +13,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from telltale.accounts import sessions
+from telltale.accounts.browsers import browser_words
 from telltale.accounts.confirming import confirmed
 from telltale.accounts.forms import NameForm
 from telltale.accounts.models import User
@@ -46,7 +47,8 @@ def session_list(request: HttpRequest) -> HttpResponse:
     """Where one is signed in."""
     held = sorted(UserSession.objects.purge_and_list(_me(request)), key=lambda row: row.last_seen_at, reverse=True)
     current = request.session.session_key
-    return render(request, "accounts/sessions.html", {"sessions": held, "current": current})
+    rows = [(row, browser_words(row.user_agent)) for row in held]
+    return render(request, "accounts/sessions.html", {"sessions": rows, "current": current})
 
 
 @login_required
