@@ -75,7 +75,7 @@ def age(seconds: float | None, missing: str = "none waits") -> str:
     if seconds is None:
         return missing
     if seconds < 120:
-        return f"{seconds:.0f} s"
+        return f"{max(0.0, seconds):.0f} s"  # another clock than the database's may be a little ahead
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"
