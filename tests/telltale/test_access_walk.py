@@ -660,7 +660,9 @@ def test_an_organisation_is_its_owners(world: SimpleNamespace, route: str) -> No
         assert ask(world.clients["alice"], method, ours).status_code in FINE | {404, 405}
 
 
-OWNERS_METHODS = {"sessions": ("DELETE",), "transfer": ("POST",), "audit": ("GET",)}
+OWNERS_METHODS = {
+    "sessions": ("DELETE",), "transfer": ("POST",), "audit": ("GET",), "removal": ("GET", "POST", "DELETE"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("route", [route for route, kind in OTHERS.items() if kind == "rest-owner"])

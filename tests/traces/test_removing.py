@@ -6,10 +6,9 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from django.db import connection, transaction
+from django.db import transaction
 from django.test import Client
 
-from telltale.accounts.models import Organisation
 from telltale.jobs.models import Job
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
@@ -93,15 +92,3 @@ def test_an_owner_keeps_the_project_after_all(shop):
     assert shop.nobody.get("/api/v1/project", headers=headers).status_code == 200
     assert Erasure.objects.get().state == "undone"
     assert asking.ask_project(Project.objects.get(slug="shop")).state == "waiting"
-
-
-def test_an_organisation_goes_when_it_is_empty(shop):
-    organisation = Organisation.objects.get(slug="shop-ltd")
-    with pytest.raises(asking.Conflict):
-        asking.remove_organisation(organisation.pk, organisation.name)
-    Project.objects.filter(organisation=organisation).delete()
-
-    asking.remove_organisation(organisation.pk, organisation.name)
-
-    assert not Organisation.objects.filter(pk=organisation.pk).exists()
-    connection.check_constraints()

@@ -48,6 +48,10 @@ class Organisation(models.Model):
     slug = models.SlugField(max_length=60, unique=True)
     # Whoever is in one of its projects signs in with a second factor, or opens nothing of it.
     requires_second_factor = models.BooleanField(default=False)
+    # Asked to be removed: no project is made in it any more, and with the last of them it goes when it is due.
+    deletion_asked_at = models.DateTimeField(null=True, blank=True)
+    deletion_due_at = models.DateTimeField(null=True, blank=True)
+    deletion_asked_by = models.CharField(max_length=254, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

@@ -43,6 +43,9 @@ _LEAVES = """
     ORDER BY 1
 """
 PROJECTS = "projects_project"
+ORGANISATIONS = "accounts_organisation"
+# By which column a table names what it is of, and the table of these.
+_OWNERS = {PROJECTS: "project_id", ORGANISATIONS: "organisation_id"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Table:
     """A table, and the condition on its rows that they are of one project; None: no way leads to a project.
 
     `path` is that way: pairs (column, parent table, parent's column) until a table that names the project itself.
+    Where `list_tables` was asked of organisations, the same of one organisation.
     """
 
     name: str
@@ -70,9 +74,13 @@ class Table:
 
     def of_project(self, project_id: int) -> sql.Composable | None:
         """The condition as SQL, over the table by its own name."""
+        return self.of_owner(project_id)
+
+    def of_owner(self, owner_id: int) -> sql.Composable | None:
+        """The same of whatever the tables were asked of."""
         if self.own is None:
             return None
-        key = sql.SQL("{} = {}").format(sql.Identifier(self.own), sql.Literal(project_id))
+        key = sql.SQL("{} = {}").format(sql.Identifier(self.own), sql.Literal(owner_id))
         for column, parent, parent_column in reversed(self.path):
             key = sql.SQL("{} IN (SELECT {} FROM {} WHERE {})").format(
                 sql.Identifier(column), sql.Identifier(parent_column), sql.Identifier(parent), key
@@ -90,19 +98,22 @@ class Table:
 
 # Tables change by migrations, and then processes start anew.
 HOLD_SECONDS = 60.0
-_held: tuple[float, str, list[Table]] | None = None
+_held: dict[str, tuple[float, str, list[Table]]] = {}
 
 
-def list_tables(cursor: Cursor[Any]) -> list[Table]:
-    """Every table of the schema, by name; partitions are part of theirs. At most `HOLD_SECONDS` old."""
-    global _held
+def list_tables(cursor: Cursor[Any], of: str = PROJECTS) -> list[Table]:
+    """Every table of the schema, by name; partitions are part of theirs. At most `HOLD_SECONDS` old.
+
+    `of`: PROJECTS or ORGANISATIONS, what their conditions are about.
+    """
     now, name = time.monotonic(), cursor.connection.info.dbname
-    if _held is None or _held[0] < now or _held[1] != name:
-        _held = (now + HOLD_SECONDS, name, _read_tables(cursor))
-    return _held[2]
+    held = _held.get(of)
+    if held is None or held[0] < now or held[1] != name:
+        held = _held[of] = (now + HOLD_SECONDS, name, _read_tables(cursor, of))
+    return held[2]
 
 
-def _read_tables(cursor: Cursor[Any]) -> list[Table]:
+def _read_tables(cursor: Cursor[Any], of: str) -> list[Table]:
     cursor.execute(_COLUMNS)
     columns: dict[str, list[Column]] = {}
     for table, name, kind, most, is_required in cursor.fetchall():
@@ -111,8 +122,9 @@ def _read_tables(cursor: Cursor[Any]) -> list[Table]:
     references: dict[str, list[tuple[str, str, str]]] = {}
     for table, column, parent, parent_column in cursor.fetchall():
         references.setdefault(table, []).append((column, parent, parent_column))
-    own = {table: "project_id" for table, held in columns.items() if any(each.name == "project_id" for each in held)}
-    own[PROJECTS] = "id"
+    key = _OWNERS[of]
+    own = {table: key for table, held in columns.items() if any(each.name == key for each in held)}
+    own[of] = "id"
     tables = []
     for table, held in columns.items():
         path = _path(table, own, references)

@@ -59,7 +59,7 @@ ACTS = (
     Act("audit", "Read the audit log", Role.ADMIN, "admin"),
     Act("erase", "Erase traces, sessions and users", Role.ADMIN, "admin"),
     Act("remove", "Remove the project, keep it after all", Role.OWNER, "admin"),
-    Act("organisation", "Create projects, rename the organisation, name owners", Role.OWNER, ""),
+    Act("organisation", "Create projects, rename or remove the organisation, name owners", Role.OWNER, ""),
 )
 ACT = {act.name: act for act in ACTS}
 

@@ -132,14 +132,24 @@ class ProjectsView(AskerView):
             return Response({"items": [listed(project, None) for project in found]})
         return Response({"items": [listed(project, project.your_role) for project in projects_of(self.person)]})
 
-    @shapes.describe("Make a project", ListedShape, tag="Project", status=201, body=NewProjectBody)
+    @shapes.describe(
+        "Make a project",
+        ListedShape,
+        tag="Project",
+        status=201,
+        body=NewProjectBody,
+        problems={409: "The organisation is being removed."},
+    )
     def post(self, request: Request) -> Response:
         person = self.person
         body = checked(NewProjectBody, request)
         organisation = get_organisation_for(person, body["organisation"])
-        made = write.create_project(
-            organisation, body["name"], time_zone=body.get("time_zone", "UTC"), request=request._request
-        )
+        try:
+            made = write.create_project(
+                organisation, body["name"], time_zone=body.get("time_zone", "UTC"), request=request._request
+            )
+        except write.Refused as refusal:
+            raise Problem(409, str(refusal)) from None
         return Response(listed(made, Role.OWNER), status=201)
 
 

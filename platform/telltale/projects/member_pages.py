@@ -166,8 +166,13 @@ def project_new(request: HttpRequest) -> HttpResponse:
     form = ProjectForm(request.POST if request.method == "POST" else None, organisations=owned)
     if request.method == "POST" and owned and form.is_valid():
         data = form.cleaned_data
-        project = write.create_project(data["organisation"], data["name"], time_zone=data["time_zone"], request=request)
-        return redirect("project_welcome", slug=project.slug)
+        try:
+            project = write.create_project(
+                data["organisation"], data["name"], time_zone=data["time_zone"], request=request
+            )
+            return redirect("project_welcome", slug=project.slug)
+        except write.Refused as refusal:
+            form.add_error(None, str(refusal))
     return render(request, "projects/new.html", {"form": form, "owned": owned})
 
 

@@ -29,16 +29,16 @@ class InboxMark(models.Model):
 
 
 class Erasure(models.Model):
-    """One request that a trace, a session, a user or a whole project be removed, and its receipt afterwards.
+    """One request that a trace, a session, a user, a project or an organisation be removed, and its receipt afterwards.
 
-    No foreign key: the receipt outlives what it tells of. `subject` is sealed while the work lasts, then "": what stays
-    is a keyed hash of it and its last characters.
+    Of an organisation `project_id` is 0, and the slug its own. No foreign key: the receipt outlives what it tells of.
+    `subject` is sealed while the work lasts, then "": what stays is a keyed hash of it and its last characters.
     """
 
     project_id = models.BigIntegerField()
     organisation_id = models.BigIntegerField()
     project_slug = models.CharField(max_length=60)
-    kind = models.CharField(max_length=8)  # trace, session, user, project
+    kind = models.CharField(max_length=12)  # trace, session, user, late (parts of traces), project, organisation
     subject = models.TextField(blank=True, default="")
     subject_key = models.UUIDField()
     hint = models.CharField(max_length=60)

@@ -7,14 +7,14 @@ from celery import shared_task
 from telltale.audit.prune import prune_nightly
 from telltale.web.archive import exporting as exporting  # registers its jobs with every worker
 from telltale.web.archive import keeping as archives
-from telltale.web.erasing import asking, late
+from telltale.web.erasing import asking, late, organisations
 from telltale.web.keeping import measuring
 
 
 @shared_task(name="web.start_due_removals", time_limit=120)
 def start_due_removals() -> int:
-    """Begin to remove projects whose days to undo it are over, and parts that late spans tell of; how many."""
-    return asking.start_due() + late.start_late()
+    """Begin to remove projects and organisations whose days are over, and late parts of traces; how many."""
+    return asking.start_due() + organisations.start_due() + late.start_late()
 
 
 @shared_task(name="web.measure_storage", time_limit=600, ignore_result=True)

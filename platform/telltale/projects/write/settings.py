@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from telltale.accounts.models import Organisation
 from telltale.audit.log import record_in
 from telltale.projects.models import Project
-from telltale.projects.write.naming import free_slug
+from telltale.projects.write.naming import Refused, free_slug
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,15 @@ class ProjectSettings:
 def create_project(
     organisation: Organisation, name: str, *, time_zone: str = "UTC", request: HttpRequest | None = None
 ) -> Project:
-    """A new project; its address is made of the name and is unique in the installation."""
+    """A new project; its address is made of the name and is unique in the installation.
+
+    Refused where the organisation is being removed.
+    """
     with transaction.atomic():
+        # Whoever asks for its removal meanwhile waits, and finds this project.
+        open_ = Organisation.objects.select_for_update(no_key=True).filter(pk=organisation.pk, deletion_asked_at=None)
+        if not open_.exists():
+            raise Refused("This organisation is being removed; keep it first.")
         project = Project.objects.create(
             organisation=organisation, name=name, slug=free_slug(Project, name), time_zone=time_zone
         )

@@ -33,7 +33,7 @@ class CountsField(serializers.DictField):
 class ErasureShape(serializers.Serializer[Any]):
     id = serializers.CharField()
     kind = serializers.ChoiceField(
-        (*asking.KINDS, "late", "project"),
+        (*asking.KINDS, "late", "project", "organisation"),
         help_text="late: parts of traces that came before the span that named an erased user or session.",
     )
     subject = serializers.CharField(help_text="Its last characters, where it is long enough; a project's slug.")

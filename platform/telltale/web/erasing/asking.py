@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 
-from telltale.audit.log import record, record_in
+from telltale.accounts.models import Organisation
+from telltale.audit.log import record_in
 from telltale.jobs import work
 from telltale.jobs.models import Job, JobState
 from telltale.jobs.tasks import sweep
@@ -141,12 +142,23 @@ def lift(project: Project, erasure: Erasure, *, by: str = "", request: HttpReque
         record_in(project, "erasure.lift", _target(row), request=request, actor=by, after={"erasure": row.pk})
 
 
-def ask_project(project: Project, *, by: str = "", request: HttpRequest | None = None) -> Erasure:
-    """Stop the project's keys now, and remove it with everything in it in seven days. Conflict where it was asked."""
-    now = clock.now()
+def ask_project(
+    project: Project,
+    *,
+    by: str = "",
+    request: HttpRequest | None = None,
+    at: datetime | None = None,
+    due_at: datetime | None = None,
+) -> Erasure:
+    """Stop the project's keys now, and remove it with everything in it in seven days. Conflict where it was asked.
+
+    `at`, `due_at`: when its organisation was asked to go, and when it goes.
+    """
+    now = at or clock.now()
+    due_at = due_at or now + UNDO
     with transaction.atomic():
         done = Project.objects.filter(pk=project.pk, deletion_asked_at=None).update(
-            deletion_asked_at=now, deletion_due_at=now + UNDO, deletion_asked_by=by[:254]
+            deletion_asked_at=now, deletion_due_at=due_at, deletion_asked_by=by[:254]
         )
         if not done:
             raise Conflict("The project is being removed already.")
@@ -162,14 +174,19 @@ def ask_project(project: Project, *, by: str = "", request: HttpRequest | None =
         )
         record_in(
             project, "project.remove", project.slug, request=request, actor=by,
-            after={"erasure": erasure.pk, "due_at": (now + UNDO).isoformat()}, outcome="asked",
+            after={"erasure": erasure.pk, "due_at": due_at.isoformat()}, outcome="asked",
         )  # fmt: skip
     return erasure
 
 
 def undo_project(project: Project, *, by: str = "", request: HttpRequest | None = None) -> None:
-    """Keep the project after all; its keys answer again. Conflict where nothing was asked, or it has begun."""
+    """Keep the project after all; its keys answer again. Conflict where nothing was asked, or it has begun.
+
+    Or where its organisation is being removed.
+    """
     with transaction.atomic():
+        if Organisation.objects.filter(pk=project.organisation_id).exclude(deletion_asked_at=None).exists():
+            raise Conflict("Its organisation is being removed with it; keep the organisation first.")
         held = Erasure.objects.select_for_update().filter(project_id=project.pk, kind="project", state="waiting")
         row = held.first()
         if row is None or row.job_id is not None:
@@ -193,26 +210,17 @@ def start_due() -> int:
             )
             if row is None:
                 continue
-            # A job of no project: one of the project would go with it.
-            job = work.start(running.KIND, params={"erasure": row.pk})
-            Erasure.objects.filter(pk=row.pk).update(job_id=job.pk)
-            wake(sweep)
+            begin(row)
             started += 1
     return started
 
 
-def remove_organisation(organisation_id: int, name: str, *, by: str = "", request: HttpRequest | None = None) -> None:
-    """Remove an organisation that has no project. Conflict where it has one."""
-    from telltale.accounts.models import Organisation
-
-    with transaction.atomic():
-        held = Organisation.objects.select_for_update().filter(pk=organisation_id).first()
-        if held is None:
-            raise Conflict("The organisation is gone already.")
-        if Project.objects.filter(organisation_id=organisation_id).exists():
-            raise Conflict("The organisation still has projects. Remove them first; each takes seven days.")
-        record("organisation.remove", request=request, actor=by, organisation_id=organisation_id, target=name)
-        held.delete()
+def begin(row: Erasure) -> None:
+    """Start the job of a removal that is due, in the caller's transaction."""
+    # A job of no project: one of the project would go with it.
+    job = work.start(running.KIND, params={"erasure": row.pk})
+    Erasure.objects.filter(pk=row.pk).update(job_id=job.pk)
+    wake(sweep)
 
 
 def _open(project_id: int, kind: str, key: UUID) -> Erasure | None:

@@ -12,7 +12,7 @@ OF_TRACES = frozenset({
 })  # fmt: skip
 # The erasure's own rows: they go when it is done.
 OWN = frozenset({"web_erasure", "web_erasuretrace", "web_erasurename", "traces_erased"})
-# What a project's removal leaves: the log, and the receipts.
+# What the removal of a project or an organisation leaves: the log, and the receipts.
 OF_PROJECTS = frozenset({AUDIT, "web_erasure"})
 
 

@@ -10,7 +10,10 @@ from telltale.web.erasing.asking import KINDS as ASKED
 from telltale.web.erasing.asking import is_stopped
 from telltale.web.models import Erasure
 
-KINDS = {"trace": "Trace", "session": "Session", "user": "User", "late": "Late parts of", "project": "Project"}
+KINDS = {
+    "trace": "Trace", "session": "Session", "user": "User", "late": "Late parts of", "project": "Project",
+    "organisation": "Organisation",
+}  # fmt: skip
 PHASES = {
     "settling": "waiting until every door refuses what still arrives",
     "finding": "finding what is stored",
@@ -89,6 +92,12 @@ def list_removed_projects(organisation_id: int, limit: int = 50) -> list[Receipt
     return [receipt_of(row) for row in rows[:limit]]
 
 
+def list_of_organisation(slug: str, limit: int = 50) -> list[Receipt]:
+    """The receipts of the removal of organisations of this slug, newest first; also of those that are gone."""
+    rows = Erasure.objects.filter(project_id=0, project_slug=slug, kind="organisation").order_by("-pk")
+    return [receipt_of(row) for row in rows[:limit]]
+
+
 def find_erasure(project_id: int, erasure_id: int) -> Erasure | None:
     """One erasure of a project, None where it has none of this id."""
     return Erasure.objects.filter(project_id=project_id, pk=erasure_id).first()
@@ -102,7 +111,7 @@ def receipt_of(row: Erasure) -> Receipt:
         id=row.pk,
         kind=row.kind,
         subject=row.hint,
-        key="" if row.kind == "project" else row.subject_key.hex,
+        key="" if row.kind in {"project", "organisation"} else row.subject_key.hex,
         state="failed" if stopped else row.state,
         word=word,
         ribbon=ribbon,

@@ -1,4 +1,4 @@
-"""Removing a project with everything in it, from every table that the database's catalogue names."""
+"""Removing a project or an organisation with everything in it, from every table that the database's catalogue names."""
 
 from __future__ import annotations
 
@@ -10,11 +10,21 @@ from django.db.utils import IntegrityError
 from psycopg import errors, sql
 
 from alerts.keeping import erase_project as stop_monitors
+from telltale.accounts.models import Organisation
 from telltale.audit.log import record
 from telltale.jobs import work
 from telltale.lib import clock
 from telltale.lib.db import raw_cursor
-from telltale.lib.rows import PROJECTS, Table, children_first, count_rows, delete_slice, list_leaves, list_tables
+from telltale.lib.rows import (
+    ORGANISATIONS,
+    PROJECTS,
+    Table,
+    children_first,
+    count_rows,
+    delete_slice,
+    list_leaves,
+    list_tables,
+)
 from telltale.projects.models import Project
 from telltale.web.erasing import kept
 from telltale.web.models import Erasure, ErasureName, ErasureTrace
@@ -65,9 +75,47 @@ def remove_project(run: work.Run, erasure: Erasure) -> None:
         )  # fmt: skip
 
 
-def _tables() -> list[Table]:
+def remove_organisation(run: work.Run, erasure: Erasure) -> None:
+    """Remove an organisation that is due and has no project any more: every row of every table that leads to it.
+
+    Nothing is done where somebody undid it, or a project is still there. Safe to repeat.
+    """
+    organisation_id = erasure.organisation_id
     with transaction.atomic(), raw_cursor() as cursor:
-        found = [each for each in list_tables(cursor) if each.own is not None and each.name not in kept.OF_PROJECTS]
+        row = Organisation.objects.select_for_update().filter(pk=organisation_id).first()
+        is_due = row is None or (row.deletion_due_at is not None and row.deletion_due_at <= clock.now())
+        if not is_due or Project.objects.filter(organisation_id=organisation_id).exists():
+            Erasure.objects.filter(pk=erasure.pk, state="running").update(state="waiting", job_id=None)
+            return
+        removed: Counter[str] = Counter()
+        tables = _tables(ORGANISATIONS)
+        for table in (*(each for each in tables if each.name != ORGANISATIONS), _named(tables, ORGANISATIONS)):
+            wanted = table.of_owner(organisation_id)
+            if wanted is not None:
+                query = sql.SQL("DELETE FROM {} WHERE {}").format(sql.Identifier(table.name), wanted)
+                cursor.execute(query, prepare=False)
+                removed[table.name] += cursor.rowcount
+        _step(run, erasure, +removed)
+        left = _left(organisation_id, ORGANISATIONS)
+        if left:
+            raise work.JobFailed(f"{sum(left.values()):,} rows are left in {len(left)} tables.")
+        now = clock.now()
+        Erasure.objects.filter(pk=erasure.pk).update(
+            state="done", phase="", remaining={}, verified_at=now, finished_at=now
+        )
+        record(
+            "organisation.removed", actor="system", organisation_id=organisation_id, target=erasure.project_slug,
+            after={"erasure": erasure.pk, "rows": sum(removed.values())},
+        )  # fmt: skip
+
+
+def _named(tables: list[Table], name: str) -> Table:
+    return next(each for each in tables if each.name == name)
+
+
+def _tables(of: str = PROJECTS) -> list[Table]:
+    with transaction.atomic(), raw_cursor() as cursor:
+        found = [each for each in list_tables(cursor, of) if each.own is not None and each.name not in kept.OF_PROJECTS]
     # Traces first, so that no page shows a trace whose spans are gone already.
     return sorted(children_first(found), key=lambda each: each.name != "traces_trace")
 
@@ -113,11 +161,11 @@ def _remove_rest(run: work.Run, erasure: Erasure) -> None:
         _step(run, erasure, removed)
 
 
-def _left(project_id: int) -> Counter[str]:
-    """Rows of the project that are still there, by table."""
+def _left(owner_id: int, of: str = PROJECTS) -> Counter[str]:
+    """Rows of the project or organisation that are still there, by table."""
     left: Counter[str] = Counter()
-    for table in _tables():
-        wanted = table.of_project(project_id)
+    for table in _tables(of):
+        wanted = table.of_owner(owner_id)
         if wanted is not None:
             with transaction.atomic(), raw_cursor() as cursor:
                 left[table.name] += count_rows(cursor, table.name, wanted)

@@ -52,6 +52,8 @@ def erase(run: work.Run) -> dict[str, Any]:
     )
     if erasure.kind == "project":
         removing.remove_project(run, erasure)
+    elif erasure.kind == "organisation":
+        removing.remove_organisation(run, erasure)
     else:
         _Erasing(run, erasure).run_all()
     return {"erasure": erasure.pk}

@@ -32,7 +32,7 @@ def hint_of(subject: str) -> str:
 
 def subject_key(project_id: int, kind: str, subject: str) -> UUID:
     """The keyed hash under which a subject is refused and found again."""
-    if kind == "project":
+    if kind in {"project", "organisation"}:
         return UUID(int=project_id)
     return key_of(project_id, _WHAT[kind], subject)
 
