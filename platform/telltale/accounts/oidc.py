@@ -94,6 +94,10 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
             session.mount(scheme, EgressAdapter())
         return session
 
+    def generate_state_param(self, state: dict[str, Any]) -> str:
+        """What ties the way back to the browser that set out: 256 random bits."""
+        return secrets.token_urlsafe(32)
+
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
         """Never: who may come is settled before."""
         return False

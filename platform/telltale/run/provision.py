@@ -105,7 +105,7 @@ def _person(wanted: Wanted) -> tuple[User, str | None]:
     user = User.objects.filter(email=email).first()
     made = None
     if user is None:
-        made = None if wanted.password else secrets.token_urlsafe(12)
+        made = None if wanted.password else secrets.token_urlsafe(16)
         user = User.objects.create_user(
             email, wanted.password or made, must_change_password=wanted.must_change_password or bool(made)
         )
