@@ -27,6 +27,7 @@ from telltale.lib import clock
 from telltale.lib.db import raw_cursor
 from telltale.projects.models import Project
 from traces.canonical.text import clean_text
+from traces.masks import mask_text
 from traces.models import Outcome
 from traces.outcomes.figures import figure
 from traces.outcomes.presets import find_preset
@@ -78,7 +79,7 @@ def add_outcome(
     request: HttpRequest | None = None,
 ) -> Defined:  # fmt: skip
     """Define an outcome and have the stored sessions counted; SpecRefused."""
-    spec, name = parse_outcome(told), _name(name)
+    spec, name = parse_outcome(told), mask_text(project.pk, _name(name))[:NAME_MAX]
     with transaction.atomic(), raw_cursor() as cursor:
         # Outcomes are few, and made one by one: waiting here keeps their number and their slugs right.
         Project.objects.select_for_update(no_key=True).only("pk").get(pk=project.pk)
@@ -114,7 +115,7 @@ def change_outcome(
         before = {"name": held.name, "spec": held.spec}
         is_counted_anew = False
         if name is not None:
-            held.name = _name(name)
+            held.name = mask_text(project.pk, _name(name))[:NAME_MAX]
         if spec is not None:
             is_counted_anew = _counts(held.spec) != spec.counts
             held.spec = to_json(spec)

@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from evals.retrieval import DEPTHS, Retrieval
+from traces.masks import mask_id
 
 # A retrieval of more ranks is read up to here: precision is asked at 10 at most.
 RANK_MAX = 100
@@ -147,7 +148,7 @@ def put_documents(project_id: int, scores: Sequence[DocumentScore]) -> int:
         "ranks": [row.rank for row in rows],
         "sources": [row.source for row in rows],
         "judges": [row.judge_version_id for row in rows],
-        "ids": [row.document_id for row in rows],
+        "ids": [mask_id(project_id, row.document_id) for row in rows],
         "relevances": [row.relevance for row in rows],
         "scores": [row.retrieval_score for row in rows],
         "pis": [row.pi for row in rows],

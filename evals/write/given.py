@@ -55,6 +55,7 @@ def _masked(project_id: int, item: NewScore) -> NewScore:
         item = replace(item, comment=words, evidence=(), metadata=numbers or None)
     return replace(
         item,
+        name=mask_text(project_id, item.name),
         label=item.label and mask_text(project_id, item.label),
         comment=item.comment and mask_text(project_id, item.comment),
         evidence=tuple(mask_text(project_id, quote) for quote in item.evidence),
