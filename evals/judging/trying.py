@@ -37,6 +37,7 @@ from evals.write import spend
 from telltale.lib import clock, vault
 from telltale.lib.db import raw_cursor
 from telltale.projects.models import Project
+from traces.masks import keeps_content
 from traces.own_calls import OwnCall, Rates, price_call, store_calls
 
 PREFLIGHT_MAX = 5
@@ -179,6 +180,7 @@ def _by_model(
             None if verdict is None else flags(rubric, config.flag, verdict.scores), cost, answer.duration_ms,
             answer.input_tokens, answer.output_tokens, call_id,
         )  # fmt: skip
+        has_words = keeps_content(project.pk, material.feature if material is not None else "")
         calls.append(
             OwnCall(
                 call_id,
@@ -195,8 +197,8 @@ def _by_model(
                 answer.finish_reason,
                 "" if verdict is not None else "unusable",
                 prompt.system,
-                prompt.user,
-                answer.text,
+                prompt.user if has_words else "",
+                answer.text if has_words else "",
                 {"judge": slug, "target": trace_id.hex},
                 rates,
             )

@@ -176,6 +176,26 @@ def test_a_trial_of_a_judge_is_kept_masked(project, teller):
     assert KEY not in json.dumps(result)
 
 
+def test_a_trial_of_a_judge_keeps_no_words_of_a_feature_without_content(project, teller):
+    live(project, teller)
+    ids = store_traces(project, 1, answer="It opens at nine, said Bob.")
+    keep_no_content(project, "help")
+    version = JudgeVersion.objects.get()
+    job = preflights.start_preflight(
+        project, kind="model", rubric=RUBRIC, config=version.config or {}, connection_id=version.connection_id,
+        model="stand-in", trace_ids=ids,
+    )  # fmt: skip
+
+    work.run_next()
+
+    tried = Job.objects.get(pk=job).result["tried"][0]
+    assert [score["number"] for score in tried["verdict"]["scores"]] == [4.0, 2.0]
+    calls = sql("SELECT preview_in, preview_out FROM traces_trace WHERE service = 'telltale.judge'")
+    assert "Bob" not in json.dumps(tried) + repr(calls)
+    assert "masked" not in json.dumps(tried) + repr(calls)
+    assert calls == [(None, None)]
+
+
 def make_items(project, n=2):
     keeping.make_dataset(project, "Returns", f"what {CARD} says", by=By())
     items = [NewItem(f"k{at}", f"Q{at}", "A") for at in range(n)]
