@@ -409,16 +409,32 @@ def test_large_bodies_pass_one_at_a_time_and_small_ones_beside_them(
     from traces.ingest import gate as gates
 
     monkeypatch.setattr(gates, "WAIT_SECONDS", 0.01)
-    gate = gates.Gate(4, 10**9)
+    monkeypatch.setattr(views, "discard_body", lambda environ: None)  # Django's stand-in has no end to read to
+    large = body_of(1, input__value="x" * (9 * 1024 * 1024))
 
-    with gate.lane(gates.LARGE_BYTES + 1):
-        with pytest.raises(gates.Busy, match="large"), gate.lane(gates.LARGE_BYTES + 1):
-            pass
-        with gate.lane(gates.LARGE_BYTES):
-            pass
+    with views.gate.lane():
+        plain, packed = send(large), send(gzip.compress(large), HTTP_CONTENT_ENCODING="gzip")
+        small = send(body_of(2))
 
-    with gate.lane(gates.LARGE_BYTES + 1):
-        pass
+    assert (plain.status_code, packed.status_code, small.status_code) == (503, 503, 200)
+    assert plain.headers["Retry-After"]
+    assert b"another large request body" in plain.content
+    assert (send(large).status_code, stored()) == (200, [1, 2])
+
+
+def test_a_full_disk_is_a_reason_to_try_a_large_request_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("traces.ingest.spool.tempfile.TemporaryFile", full)
+    monkeypatch.setattr(views, "discard_body", lambda environ: None)
+
+    response = send(body_of(1, input__value="x" * (9 * 1024 * 1024)))
+
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    assert b"no room for a large request" in response.content
 
 
 def test_another_process_with_a_large_body_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -428,11 +444,11 @@ def test_another_process_with_a_large_body_is_waited_for(monkeypatch: pytest.Mon
     monkeypatch.setattr(gates, "_lock_machine", lambda: False)
     gate = gates.Gate(4, 10**9)
 
-    with pytest.raises(gates.Busy, match="large"), gate.lane(gates.LARGE_BYTES + 1):
+    with pytest.raises(gates.Busy, match="large"), gate.lane():
         pass
 
     monkeypatch.undo()
-    with gate.lane(gates.LARGE_BYTES + 1):
+    with gate.lane():
         pass
 
 

@@ -42,31 +42,29 @@ def too_large(limit: int) -> WireError:
     )
 
 
-def _no_count(size: int) -> None:
-    """Nobody counts the bytes."""
+def read_body(request: HttpRequest, limit: int) -> bytes:
+    """The whole body as sent, at most `limit` bytes, in memory. Raises what `receive` raises."""
+    whole = BytesIO()
+    receive(request, limit, whole.write)
+    return whole.getvalue()
 
 
-def read_body(request: HttpRequest, limit: int, take: Callable[[int], None] = _no_count) -> bytes:
-    """The whole body as sent, at most `limit` bytes; `take` is called with each number of bytes that came.
+def receive(request: HttpRequest, limit: int, write: Callable[[bytes], object]) -> None:
+    """Hand the body on as it comes, at most `limit` bytes.
 
     WireError 413 beyond, 400 where the connection ends half-way or its chunks are none; Stalled after `STALL_SECONDS`
     without a byte.
     """
     environ: dict[str, Any] = request.environ  # type: ignore[attr-defined]
     with _patience(environ, STALL_SECONDS):
-        try:
-            return _read(environ, limit, take)
-        except TimeoutError:
-            raise Stalled from None
-        except OSError:
-            raise WireError("the connection ended before the request body did") from None
-        except ParseException:
-            raise WireError("Transfer-Encoding: chunked, but the chunks cannot be read") from None
+        for part in _parts(environ, limit):
+            write(part)
 
 
-def _read(environ: dict[str, Any], limit: int, take: Callable[[int], None]) -> bytes:
+def _parts(environ: dict[str, Any], limit: int) -> Iterator[bytes]:
     stream = environ["wsgi.input"]
     declared = environ.get("CONTENT_LENGTH") or ""
+    length = limit
     if declared:
         try:
             length = int(declared)
@@ -74,10 +72,31 @@ def _read(environ: dict[str, Any], limit: int, take: Callable[[int], None]) -> b
             raise WireError("Content-Length is not a number") from None
         if length > limit:
             raise too_large(limit)
-        return _read_exactly(stream, length, take)
-    if _is_chunked(environ) or environ.get("wsgi.input_terminated"):
-        return _read_to_end(stream, limit, take)
-    return b""
+    elif not _is_chunked(environ) and not environ.get("wsgi.input_terminated"):
+        return
+    size = 0
+    while size < length or not declared:
+        part = _read(stream, min(length - size, READ_BYTES) if declared else READ_BYTES)
+        if not part:
+            break
+        size += len(part)
+        if size > limit:
+            raise too_large(limit)
+        yield part
+    if declared and size < length:
+        raise WireError(f"request body ended after {size} of {length} bytes")
+
+
+def _read(stream: Any, size: int) -> bytes:
+    try:
+        part: bytes = stream.read(size)
+    except TimeoutError:
+        raise Stalled from None
+    except OSError:
+        raise WireError("the connection ended before the request body did") from None
+    except ParseException:
+        raise WireError("Transfer-Encoding: chunked, but the chunks cannot be read") from None
+    return part
 
 
 def discard_body(environ: dict[str, Any], limit: int = DISCARD_BYTES) -> None:
@@ -124,30 +143,3 @@ def hang_up(environ: dict[str, Any]) -> None:
 
 def _is_chunked(environ: dict[str, Any]) -> bool:
     return "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
-
-
-def _read_exactly(stream: Any, length: int, take: Callable[[int], None]) -> bytes:
-    whole = BytesIO()
-    left = length
-    while left:
-        part = stream.read(min(left, READ_BYTES))
-        if not part:
-            raise WireError(f"request body ended after {length - left} of {length} bytes")
-        if len(part) == length:
-            take(length)
-            return bytes(part)
-        take(len(part))
-        whole.write(part)
-        left -= len(part)
-    # Shares its buffer, where joining parts would hold the body twice.
-    return whole.getvalue()
-
-
-def _read_to_end(stream: Any, limit: int, take: Callable[[int], None]) -> bytes:
-    whole = BytesIO()
-    while part := stream.read(READ_BYTES):
-        if whole.tell() + len(part) > limit:
-            raise too_large(limit)
-        take(len(part))
-        whole.write(part)
-    return whole.getvalue()

@@ -1,7 +1,8 @@
 """The gate before the work: so many requests, so many bytes at a time; what does not fit is refused, not queued.
 
 Memory of the web processes is bounded by the bytes in flight of each, which are counted while they come in, and by one
-large body at a time that is decoded, on the whole machine (`python -m benchmarks.chaos --only huge-bodies`).
+large body at a time that is unfolded and decoded, on the whole machine; others wait on disk
+(`python -m benchmarks.chaos --only huge-bodies`).
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ MAX_WAITING = 2
 # A refusal waits this long, which costs nothing: senders that come back at once would otherwise take the CPU of those
 # being served.
 PACE_SECONDS = 0.02
-LARGE_BYTES = 8 * 1024 * 1024
 SENDERS_MAX = 4096
 KEY_HEADERS = ("HTTP_HELICONE_AUTH", "HTTP_X_API_KEY", "HTTP_AUTHORIZATION")
 
@@ -144,7 +144,7 @@ class Gate:
 
     @contextmanager
     def room(self) -> Iterator[Callable[[int], None]]:
-        """Room for the bytes of one request, as they come: call it with each number of bytes more.
+        """Room for the bytes of one request, as they come: call it with each number of bytes more, or fewer.
 
         Busy where the budget is used up. Whoever sends slowly takes no more room than what has come.
         """
@@ -154,7 +154,7 @@ class Gate:
             nonlocal own
             with self._lock:
                 # A single body within the limit must always be able to pass, or its sender would retry for ever.
-                if self._held > own and self._held + size > self._budget:
+                if size > 0 and self._held > own and self._held + size > self._budget:
                     raise Busy(f"more than {self._budget} bytes of request bodies are in flight")
                 self._held += size
                 own += size
@@ -166,14 +166,11 @@ class Gate:
                 self._held -= own
 
     @contextmanager
-    def lane(self, size: int) -> Iterator[None]:
+    def lane(self) -> Iterator[None]:
         """Large bodies pass one at a time, in all web processes together; Busy after `WAIT_SECONDS` without a turn.
 
-        Taken once a request, for the body as it is decoded: taken twice it would wait for itself.
+        Taken once a request: taken twice it would wait for itself.
         """
-        if size <= LARGE_BYTES:
-            yield
-            return
         deadline = time.monotonic() + WAIT_SECONDS
         if not self._large.acquire(timeout=WAIT_SECONDS):
             raise Busy("another large request body is being stored")

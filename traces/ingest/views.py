@@ -6,6 +6,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +25,11 @@ from telltale.rest.problems import FieldError
 from traces.canonical.types import Intake, SpanFlag, WireError
 from traces.ingest import refusals
 from traces.ingest.answers import JSON, PROBLEM, PROTOBUF, otlp_error, otlp_success, problem
-from traces.ingest.body import STALL_SECONDS, Stalled, discard_body, hang_up, read_body
+from traces.ingest.body import STALL_SECONDS, Stalled, discard_body, hang_up, receive
 from traces.ingest.gate import PACE_SECONDS, Busy, gate
 from traces.ingest.quota import quota, rate_of
 from traces.ingest.rules import rules_for
+from traces.ingest.spool import MEMORY_BYTES, NoRoom, Spool
 from traces.masking import mask_default
 from traces.wire.compression import inflate
 from traces.wire.limits import Limits
@@ -200,6 +202,10 @@ def _door(source: str, work: Callable[[_Arrival], HttpResponse]) -> Callable[[Ht
             hang_up(request.environ)  # type: ignore[attr-defined]
             message = f"the request body stopped arriving for {STALL_SECONDS:g} s, or came too slowly; try again"
             return _refuse(request, source, Refused(503, "stalled", message, _retry(1)), holder)
+        except NoRoom:
+            discard_body(request.environ)  # type: ignore[attr-defined]
+            message = "the disk has no room for a large request; send smaller ones, or try again"
+            return _refuse(request, source, Refused(503, "disk_full", message, _retry(5)), holder)
         except Busy as busy:
             time.sleep(PACE_SECONDS)
             discard_body(request.environ)  # type: ignore[attr-defined]
@@ -243,12 +249,24 @@ def _admit(
 ) -> HttpResponse:
     limit = settings.INGEST_MAX_BODY_BYTES
     encoding = (request.META.get("HTTP_CONTENT_ENCODING") or "identity").strip().lower()
-    with gate.room() as take:
-        raw = read_body(request, limit, take)
-        body = inflate(raw, encoding, limit, take)
-        del raw
+    with gate.room() as take, ExitStack() as held:
+        spool = held.enter_context(closing(Spool(take)))
+        receive(request, limit, spool.write)
+        if spool.is_large:
+            held.enter_context(gate.lane())
+        unfolded = 0
+
+        def unfold(size: int) -> None:
+            nonlocal unfolded
+            if unfolded <= MEMORY_BYTES < unfolded + size and not spool.is_large:
+                held.enter_context(gate.lane())
+            unfolded += size
+            take(size)
+
+        body = inflate(spool.pieces(), encoding, limit, unfold)
+        spool.close()
         patience = DATABASE_SECONDS + len(body) / BYTES_A_SECOND
-        with gate.lane(len(body)), answer_within(patience):
+        with answer_within(patience):
             return work(_Arrival(source, content_type, holder, body, received_at_ns))
 
 

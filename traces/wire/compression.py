@@ -34,7 +34,7 @@ def inflate(
     wrapping, a zstd body may have several frames.
     """
     name = encoding.strip().lower() or "identity"
-    source = _slices(chunks, name) if isinstance(chunks, bytes) else chunks
+    source = _slices(chunks, name) if isinstance(chunks, bytes) else (p for c in chunks for p in _slices(c, name))
     if name == "identity":
         return _join(source, limit, _no_count)
     if name in ("gzip", "x-gzip"):
