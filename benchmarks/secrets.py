@@ -2,10 +2,10 @@
 
     python -m benchmarks.secrets --secrets 200
 
-A product of its own takes them in. Searched: a dump by pg_dump, every column of every table (packed bodies unpacked),
-the logs, pages, REST answers, exports, and what forwarding sends to a receiver. E-mail, phone and one own pattern are
-switched on. The bar is 0 found. Webhooks of notifications
-are not part of this: they quote what is stored.
+A product of its own takes them in: by the doors of traces, out of the mouths of judges and models, and in what people
+note. Searched: a dump by pg_dump, every column of every table (packed bodies unpacked), the logs, pages, REST answers,
+an export of the project, and what is sent out: spans forwarded, webhooks, mail, prompts to the model. E-mail, phone and
+one own pattern are switched on. The bar is 0 found.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import base64
 import gzip
-import http.server
 import importlib.util
 import json
 import random
@@ -21,7 +20,7 @@ import re
 import string
 import subprocess
 import sys
-import threading
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -36,6 +35,8 @@ from benchmarks import _product
 from benchmarks._door import provision_key
 from benchmarks._product import Product
 from benchmarks._report import Report
+from benchmarks._secret_rooms import NOTED, SAID, Rooms
+from benchmarks._secret_takers import MailServer, Model, Receiver
 from traces.masking.numbers import is_card
 
 ALNUM = string.ascii_letters + string.digits
@@ -138,8 +139,8 @@ def escaped(value: str) -> str:
 class Planter:
     """Sends secrets, each into the next place."""
 
-    def __init__(self, client: Client) -> None:
-        self.client = client
+    def __init__(self, client: Client, rooms: Rooms) -> None:
+        self.client, self.rooms = client, rooms
         self.trace, self.span = "c3" * 16, "d4" * 8
         self.n = 0
         self.places: Counter[str] = Counter()
@@ -158,10 +159,12 @@ class Planter:
 
     def plant(self, secret: Planted) -> None:
         """Send the secret into the next of all places."""
-        names = [*SPAN_PLACES, *OTHER_PLACES]
-        name = names[self.n % len(names)]
+        name = place_of(self.n)
         self.n += 1
         self.places[name] += 1
+        if name in SAID or name in NOTED:
+            self.rooms.plant(name, secret.text)
+            return
         if name in OTHER_PLACES:
             path, body = OTHER_PLACES[name](self, secret.text)
             self.client.ask("POST", path, body)
@@ -282,23 +285,10 @@ OTHER_PLACES: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Receiver(http.server.BaseHTTPRequestHandler):
-    """Takes what forwarding sends."""
-
-    taken: list[bytes] = []
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        self.taken.append(body)
-        self.send_response(200)
-        self.send_header("Content-Type", "application/x-protobuf")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *args: Any) -> None:
-        """Say nothing."""
+def place_of(at: int) -> str:
+    """Where the secret number `at` is planted: each place in turn."""
+    names = [*SPAN_PLACES, *OTHER_PLACES, *SAID, *NOTED]
+    return names[at % len(names)]
 
 
 def tables(running: Product) -> bytes:
@@ -327,20 +317,32 @@ def dump(running: Product) -> bytes:
     return subprocess.run(words, check=True, capture_output=True, timeout=300).stdout
 
 
-def pages(running: Product, client: Client, n: int) -> bytes:
-    """Pages, REST answers and exports."""
+def pages(running: Product, client: Client, n: int, rooms: Rooms) -> bytes:
+    """Pages, REST answers and lists as files."""
     browser, parts = running.browser(), []
     base = f"/p/{running.project}/"
+    shown, read = rooms.pages()
     for path in ("traces/", "sessions/", "users/", "signals/all/", "changes/", "accounting/", "settings/audit/",
                  "cost/", "performance/", "", f"traces/{'c3' * 16}/", "traces/?format=csv",
                  "traces/?format=ndjson"):  # fmt: skip
         parts.append(browser.ask("GET", base + path)[2])
+    parts += [browser.ask("GET", path)[2] for path in shown]
     for at in range(1, n + 1):
         parts.append(browser.ask("GET", f"{base}traces/{at:032x}/")[2])
     for path in ("traces", "signals", "changes", "scores", "accounting", "traces?format=ndjson", "signals?format=csv",
-                 "datasets/planted/items", f"traces/{'c3' * 16}", f"traces/{'c3' * 16}/comments"):  # fmt: skip
+                 "datasets/planted/items", f"traces/{'c3' * 16}", f"traces/{'c3' * 16}/comments", *read):  # fmt: skip
         parts.append(client.ask("GET", f"/api/v1/{path}"))
     return b"\n".join(parts)
+
+
+def export(running: Product) -> bytes:
+    """Everything of the project as `telltale export` writes it."""
+    with tempfile.TemporaryDirectory() as directory:
+        out = Path(directory) / "archive"
+        environment = _product.clean_environment({"TELLTALE_HOME": str(running.home)})
+        words = _product.command("export", running.project, "--out", str(out))
+        subprocess.run(words, env=environment, check=True, capture_output=True, timeout=300)
+        return b"\n".join(gzip.decompress(path.read_bytes()) for path in out.glob("*.gz"))
 
 
 def found_in(haystack: bytes, planted: list[Planted]) -> list[Planted]:
@@ -360,41 +362,52 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=8)
     args = parser.parse_args()
     report, mint = Report("secrets"), Mint(args.seed)
-    receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    threading.Thread(target=receiver.serve_forever, daemon=True).start()
-    with _product.started(environment={"TELLTALE_EGRESS_ALLOW": "127.0.0.0/8"}) as running:
+    spans, hooks, mail, model = Receiver(), Receiver(), MailServer(), Model()
+    environment = {"TELLTALE_EGRESS_ALLOW": "127.0.0.0/8", "TELLTALE_SMTP_URL": mail.url}
+    with _product.started(environment=environment) as running:
         client = Client(running.url, provision_key(running))
         client.ask("PUT", "/api/v1/masking", RULES)
-        target = f"http://127.0.0.1:{receiver.server_port}/v1/traces"
-        client.ask("POST", "/api/v1/forwarding", {"name": "receiver", "url": target})
+        client.ask("POST", "/api/v1/forwarding", {"name": "receiver", "url": f"{spans.url}/v1/traces"})
+        client.ask("POST", "/api/v1/channels", {"name": "hook", "kind": "webhook", "url": f"{hooks.url}/hook"})
+        client.ask("POST", "/api/v1/channels", {"name": "mail", "kind": "email", "to": ["ops@example.org"]})
         client.ask("POST", "/api/v1/datasets", {"name": "planted"})
+        rooms = Rooms(running, client.ask, model)
         time.sleep(6)  # every process knows new rules and targets within 5 s
-        planter, planted = Planter(client), [mint.make(at) for at in range(args.secrets)]
+        planter, planted = Planter(client, rooms), [mint.make(at) for at in range(args.secrets)]
         for secret in planted:
             planter.plant(secret)
+        rooms.let_speak()
+        left = rooms.wait()
         time.sleep(SETTLE_SECONDS)  # folding, searching and sending on
         assert running.home is not None
         logs = b"\n".join(path.read_bytes() for path in (running.home / "log").rglob("*") if path.is_file())
         places = {
             "database dump": dump(running), "tables, unpacked": tables(running), "logs": logs,
-            "pages, REST, exports": pages(running, client, planter.n), "forwarded": b"\n".join(Receiver.taken),
+            "pages, REST, lists as files": pages(running, client, planter.n, rooms), "export": export(running),
+            "spans forwarded": b"\n".join(spans.taken), "webhooks": b"\n".join(hooks.taken),
+            "mail": b"\n".join(mail.taken), "prompts to the model": b"\n".join(model.taken),
         }  # fmt: skip
-        for status, n in sorted(client.statuses.items()):
-            if not re.search(r" 20\d$", status):
-                report.say(f"{n} x {status}")
-        total = 0
-        report.add("secrets planted", len(planted), f"in {len(planter.places)} places")
-        for name, data in places.items():
-            missed = found_in(data, planted)
-            total += len(missed)
-            report.add(f"found in {name}", len(missed), f"of {len(data):,} bytes", 0)
-            for secret in missed[:20]:
-                at = (planted.index(secret)) % (len(SPAN_PLACES) + len(OTHER_PLACES))
-                report.say(f"{secret.kind} planted in {[*SPAN_PLACES, *OTHER_PLACES][at]}")
-        marks = places["tables, unpacked"].count(b"[masked: ")
-        report.add("marks in the database", marks, "", len(planted), is_floor=True)
-    receiver.shutdown()
-    return 0 if total == 0 and marks >= len(planted) else 1
+    for status, n in sorted(client.statuses.items()):
+        if not re.search(r" 20\d$", status):
+            report.say(f"{n} x {status}")
+    for told in left:
+        report.say(told)
+    total = 0
+    report.add("secrets planted", len(planted), f"in {len(planter.places)} places")
+    for name, data in places.items():
+        missed = found_in(data, planted)
+        total += len(missed)
+        sent = {"webhooks": hooks.taken, "mail": mail.taken, "prompts to the model": model.taken}.get(name)
+        what = f"of {len(data):,} bytes" + (f" in {len(sent)}" if sent is not None else "")
+        report.add(f"found in {name}", len(missed), what, 0)
+        for secret in missed[:20]:
+            report.say(f"{secret.kind} planted in {place_of(planted.index(secret))}")
+    marks = places["tables, unpacked"].count(b"[masked: ")
+    report.add("marks in the database", marks, "", len(planted), is_floor=True)
+    for each in (spans, hooks, mail, model):
+        each.close()
+    is_told = bool(hooks.taken and mail.taken and model.taken)
+    return 0 if total == 0 and marks >= len(planted) and is_told and not left else 1
 
 
 if __name__ == "__main__":

@@ -211,7 +211,7 @@ class Door:
         features = self._features(table, passed.lines) if policy.features and table not in _OF_PROJECT else {}
         kept: list[bytes] = []
         for line in passed.lines:
-            if not strips and not self.masker.suspects(line, is_json=True):
+            if not strips and not self._suspects(columns, line):
                 kept.append(line)
                 continue
             row = json.loads(line, parse_float=_exact, parse_int=_whole)
@@ -223,6 +223,12 @@ class Door:
             if new is not None:
                 kept.append(line if new is row else orjson.dumps(new))
         passed.lines = kept
+
+    def _suspects(self, columns: Columns, line: bytes) -> bool:
+        """Whether anything in these columns of a line may have to be masked: numbers of the others are none of it."""
+        row = orjson.loads(line)
+        told = [row.get(name) for names in (columns.texts, columns.ids, columns.values) for name in names]
+        return self.masker.suspects_value(orjson.dumps(told))
 
     def _features(self, table: str, lines: Sequence[bytes]) -> dict[str, str]:
         """The features of the traces that lines hang on, as they are stored by now: traces are read in first."""
