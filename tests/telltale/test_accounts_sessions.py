@@ -45,6 +45,17 @@ def test_an_idle_session_ends(house, remember, idle, is_open):
     assert is_open or answer.url.startswith("/accounts/login/?next=")
 
 
+def test_a_page_that_asks_by_itself_keeps_no_session_open(house):
+    with time_machine.travel(clock.now(), tick=False) as traveller:
+        client = log_in(house, remember=False)
+        for _ in range(13):
+            traveller.shift(timedelta(minutes=10))
+            answer = client.get("/p/shop/welcome/status/", headers={"HX-Request": "true", "X-Unattended": "1"})
+
+    assert answer.status_code == 401
+    assert answer.headers["HX-Redirect"].startswith("/accounts/login/")
+
+
 def test_a_busy_session_ends_after_its_absolute_limit(house):
     with time_machine.travel(clock.now(), tick=False) as traveller:
         client = log_in(house)
@@ -104,7 +115,7 @@ def test_sessions_are_listed_and_ended_one_by_one(house):
     other = UserSession.objects.get(session_key=there.session.session_key)
     foreign = UserSession.objects.get(session_key=charlie.session.session_key)
 
-    assert "You are signed in in 2 places" in page
+    assert "You are signed in at 2 places" in page
     confirm(here, house.password)
     assert here.post(f"/accounts/sessions/{foreign.pk}/end/").status_code == 404
     assert here.post(f"/accounts/sessions/{other.pk}/end/").status_code == 302

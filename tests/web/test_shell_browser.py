@@ -72,9 +72,41 @@ def test_signing_out_clears_the_other_tabs(alice, open_page):
 
     other.wait_for_url("**/accounts/login/**")
     assert "Shop" not in other.content()
-    assert set(other.evaluate("Object.keys(localStorage)")) <= {"left", "theme"}
+    assert set(other.evaluate("Object.keys(localStorage)")) <= {"left", "theme", "used"}
     assert [tab.evaluate("sessionStorage.length") for tab in (page, other)] == [0, 0]
     assert other.evaluate("document.cookie") == ""
+
+
+@pytest.mark.parametrize(("ends", "days"), [("unused", 7), ("in all", 14)])
+def test_a_page_ends_with_its_session(alice, open_page, ends, days):
+    page = open_page("/p/shop/settings/")
+    page.clock.install()
+    sign_in(page, alice)
+    assert page.locator("body").get_attribute("data-idle") == str(7 * 86400)
+    page.goto("/p/shop/settings/keys/?shown=x")
+    steps = days if ends == "in all" else 1
+    gone = []
+    page.on("request", lambda request: gone.append(request.url) if "/accounts/login/" in request.url else None)
+
+    for step in range(1, steps + 1):
+        page.clock.fast_forward(days * 86_400_000 // steps - 60_000)
+        assert gone == [], step
+        if step < steps:
+            page.evaluate("document.dispatchEvent(new Event('telltale:used'))")
+    with page.expect_request("**/accounts/login/**") as asked:
+        page.clock.fast_forward(20 * 60_000)
+
+    assert asked.value.url.endswith("/accounts/login/?next=%2Fp%2Fshop%2Fsettings%2Fkeys%2F%3Fshown%3Dx")
+
+
+def test_what_a_page_asks_by_itself_is_no_use(alice, open_page):
+    page = open_page("/p/shop/welcome/")
+    sign_in(page, alice)
+
+    with page.expect_request("**/welcome/status/") as asked:
+        page.wait_for_url("**/welcome/")
+
+    assert asked.value.headers["x-unattended"] == "1"
 
 
 def test_a_key_is_made_copied_and_revoked(alice, open_page):

@@ -134,6 +134,7 @@ def test_hsts_and_framing_are_told_on_every_kind_of_answer(more_urls, db, settin
     settings.SECURE_HSTS_SECONDS, settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = 31_536_000, True
 
     answer = Client().get(address, secure=True)
+    answer.close()
 
     assert answer.headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
     assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]

@@ -16,6 +16,7 @@ from telltale.projects.access import SecondFactorLacking, lacks_second_factor, s
 ALLOWED_BEFORE_CHANGE = ("/accounts/password/change/", "/accounts/logout/")
 
 
+UNATTENDED = "X-Unattended"
 # Pages of who operates the installation, who may be in no project.
 OPERATORS_OWN = ("/ops/", "/audit/")
 
@@ -40,7 +41,9 @@ class AccountGuardMiddleware:
             if sessions.is_over(request.session):
                 logout(request)
                 return sign_in_first(request)
-            sessions.touch(request.session)
+            # A page that asks by itself every few seconds is no person who is there.
+            if UNATTENDED not in request.headers:
+                sessions.touch(request.session)
             if request.user.must_change_password:
                 request.had_to_change_password = True  # type: ignore[attr-defined]
                 if request.path not in ALLOWED_BEFORE_CHANGE:

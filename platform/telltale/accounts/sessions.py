@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from allauth.usersessions.models import UserSession
@@ -15,6 +16,14 @@ ABSOLUTE = {True: timedelta(days=14), False: timedelta(hours=12)}
 IDLE = {True: timedelta(days=7), False: timedelta(hours=2)}
 # Last use is written this often, so that a page costs no write.
 TOUCH_EVERY = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a session has left: without a request of a person, and in all."""
+
+    idle_seconds: int
+    seconds: int
 
 
 def begin(session: SessionBase) -> None:
@@ -32,6 +41,16 @@ def is_over(session: SessionBase) -> bool:
     now = clock.now()
     is_kept = not session.get_expire_at_browser_close()
     return now - _at(session, "began_at") > ABSOLUTE[is_kept] or now - _at(session, "seen_at") > IDLE[is_kept]
+
+
+def left(session: SessionBase) -> Left | None:
+    """How long the session lives from this request on; None for one without clocks."""
+    if "began_at" not in session:
+        return None
+    is_kept = not session.get_expire_at_browser_close()
+    ends_at = _at(session, "began_at") + ABSOLUTE[is_kept]
+    seconds = int((ends_at - clock.now()).total_seconds())
+    return Left(int(IDLE[is_kept].total_seconds()), max(seconds, 0))
 
 
 def touch(session: SessionBase) -> None:

@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest
 from alerts import standing_guard
 from alerts.read.waiting import MOST, Waiting, read_waiting
 from alerts.standing_guard import Look
+from telltale.accounts import sessions
 from telltale.accounts.mail import is_by_smtp
 from telltale.lib import clock
 from telltale.lib.disk import FullDisk, nearly_full
@@ -51,6 +52,12 @@ class Shell:
             return projects_of(self._request.user)
         except SecondFactorLacking:
             return []
+
+    @cached_property
+    def session(self) -> sessions.Left | None:
+        """How long the session of who is signed in lives yet, so that the page ends with it."""
+        request = self._request
+        return sessions.left(request.session) if request.user.is_authenticated else None
 
     @property
     def switcher(self) -> list[Project]:

@@ -102,16 +102,34 @@
     if (hit) { ev.preventDefault(); hit.click(); }
   });
 
-  /* Signed out in one tab: what the others show is no longer for whoever sits there. */
+  /* Signed out in one tab, or the session has run out: what tabs show is no longer for whoever sits there. */
+  function leave() {
+    forget();
+    location.replace("/accounts/login/?next=" + encodeURIComponent(location.pathname + location.search));
+  }
   document.addEventListener("submit", function (ev) {
     if (new URL(ev.target.action, location.href).pathname !== "/accounts/logout/") return;
     keep("left", String(Date.now()));
     forget();
   });
-  window.addEventListener("storage", function (ev) {
-    if (ev.key === "left") setTimeout(function () { forget(); location.reload(); }, 300);
-  });
   window.addEventListener("pageshow", function (ev) { if (ev.persisted) location.reload(); });
+  var idle = Number(document.body.dataset.idle) * 1000, endsAt = Date.now() + Number(document.body.dataset.left) * 1000;
+  var used = Date.now();
+  function use() { used = Date.now(); keep("used", String(used)); }
+  function lastUse() { try { return Math.max(used, Number(window.localStorage.getItem("used"))); } catch (e) { return used; } }
+  if (idle) {
+    use();
+    document.addEventListener("telltale:used", use);
+    window.addEventListener("storage", function (ev) { if (ev.key === "left") setTimeout(leave, 300); });
+    setInterval(function () {
+      if (Date.now() > Math.min(endsAt, lastUse() + idle) + 5000) leave();
+    }, 10000);
+  }
+  /* What a page asks by itself is no use of the session, here and on the server. */
+  document.addEventListener("htmx:configRequest", function (ev) {
+    if (ev.detail.triggeringEvent && idle) use();
+    else if (!ev.detail.triggeringEvent) ev.detail.headers["X-Unattended"] = "1";
+  });
 
   /* A form that failed says so where the person is. */
   var summary = document.querySelector(".errsum");

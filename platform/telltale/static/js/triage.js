@@ -40,6 +40,7 @@
     return data;
   }
   function post(url, data) {
+    document.dispatchEvent(new Event("telltale:used"));
     return fetch(url, { method: "POST", body: data, credentials: "same-origin", headers: { Accept: "application/json" } });
   }
   function hold() {
