@@ -33,6 +33,7 @@ from traces.read.outcome_sessions import WHICH, choices, each_session, list_sess
 from traces.read.outcomes import Defined, Period, Point, Progress, figure, period_of
 
 WINDOW_DEFAULT, WINDOW_MAX = timedelta(days=7), timedelta(days=400)
+ARCHIVED = {409: "The outcome is archived: it has no figures until it is taken back."}
 OUTCOME = OpenApiParameter("outcome", OpenApiTypes.STR, OpenApiParameter.PATH, description="The outcome's slug.")
 FEATURE = OpenApiParameter("feature", OpenApiTypes.STR, description="Sessions of this feature alone.")
 FORMAT = OpenApiParameter("format", OpenApiTypes.STR, enum=["json", *FORMATS], description="csv, ndjson: as a file.")
@@ -211,6 +212,7 @@ class OutcomeFiguresView(ProjectView):
         query=(shapes.FROM, shapes.TO, FEATURE),
         detail="Over the whole hours that the window touches (the last 7 days if absent): the figure, that of as long "
         "a window before, their difference, and the figure of each feature. Sessions that are still open are in none.",
+        problems=ARCHIVED,
     )
     def get(self, request: Request, outcome: str) -> Response:
         found, period = _live(self.project.pk, outcome), _period(request)
@@ -241,6 +243,7 @@ class OutcomeDaysView(ProjectView):
         query=(shapes.FROM, shapes.TO, FEATURE, FORMAT),
         detail="A point for each day that the window touches, in the project's zone, oldest first, with the sums it "
         "is made of: sums of several days add up to theirs.",
+        problems=ARCHIVED,
     )
     def get(self, request: Request, outcome: str) -> HttpResponseBase:
         found, period = _live(self.project.pk, outcome), _period(request)
@@ -274,6 +277,7 @@ class OutcomeSessionsView(ProjectView):
             FORMAT,
         ),
         detail="Closed sessions by their first turn, newest first, as the outcome counts them.",
+        problems=ARCHIVED,
     )
     def get(self, request: Request, outcome: str) -> HttpResponseBase:
         found, period, query = _live(self.project.pk, outcome), _period(request), request.query_params

@@ -10,6 +10,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 
 from telltale.rest import schema_ingest
+from telltale.rest.schema_links import add_links
 
 Endpoint = tuple[str, str, str, Any]
 
@@ -47,11 +48,12 @@ def rest_alone(endpoints: list[Endpoint]) -> list[Endpoint]:
 
 
 def finish(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """Add the ingest paths, and order the addresses."""
+    """Add the ingest paths and the links between addresses, and order them."""
     for path, methods in schema_ingest.PATHS.items():
         result["paths"].setdefault(path, {}).update(methods)
     result["paths"] = dict(sorted(result["paths"].items()))
     result["components"].setdefault("schemas", {}).update(schema_ingest.SCHEMAS)
+    add_links(result)
     return result
 
 
