@@ -28,3 +28,14 @@ def test_head_of_a_file_reads_none_of_its_rows():
     layer = middleware.MachinePathMiddleware(lambda request: StreamingHttpResponse(rows()))
 
     assert b"".join(layer(RequestFactory().head("/file/"))) == b""
+
+
+@pytest.mark.django_db
+def test_an_address_that_is_not_for_that_says_so_with_a_page_of_its_full_length(alice, client):
+    """Browsers take as many bytes as they are told: of a page said to have none they show their own error."""
+    client.force_login(alice)
+
+    answer = client.get("/p/shop/inbox/act/")
+
+    assert answer.status_code == 405
+    assert int(answer["Content-Length"]) == len(answer.content) > 0

@@ -73,6 +73,8 @@ def method_not_allowed(request: HttpRequest, bare: HttpResponseNotAllowed) -> Ht
     """405 with the methods that are."""
     page = _page(request, 405, "This address is not for that", "It answers " + bare.headers["Allow"] + " only.")
     bare.content = page.content
+    # What stood there counted the bare answer's body: none.
+    bare.headers["Content-Length"] = str(len(page.content))
     return bare
 
 
