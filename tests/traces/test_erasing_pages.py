@@ -65,6 +65,14 @@ def test_what_can_be_no_subject_is_said_plainly(shop, kind, subject):
     assert Erasure.objects.count() == 0
 
 
+def test_what_cannot_be_erased_is_told_beside_what_was_typed(shop):
+    page = shop.erin.get(PAGE + "erase/?kind=trace&id=not-hex").content.decode()
+
+    assert '<a href="#id_id">Its id: It is no trace id. Accepted: 32 hexadecimal digits, not all zero.</a>' in page
+    assert '<option value="trace" selected>' in page
+    assert 'name="id" value="not-hex"' in page
+
+
 def test_rest_asks_follows_and_lists(otlp, shop):
     otlp.send(otlp.generation(TRACE, "a1" * 8, attributes={"user.id": "dora@example.com"}))
     key = shop.key("admin")

@@ -19,6 +19,10 @@ from telltale.web.models import Erasure
 SHOWN = 50
 
 
+def _kinds() -> list[tuple[str, str]]:
+    return [(kind, read.KINDS[kind]) for kind in asking.KINDS]
+
+
 def _me(request: HttpRequest) -> User:
     return cast(User, request.user)
 
@@ -36,7 +40,7 @@ def privacy(request: HttpRequest, project: Project) -> HttpResponse:
         "project": project,
         "receipts": receipts[:SHOWN],
         "older": f"?before={receipts[SHOWN - 1].id}" if len(receipts) > SHOWN else "",
-        "kinds": [(kind, read.KINDS[kind]) for kind in asking.KINDS],
+        "kinds": _kinds(),
         "may_remove": may(project, "remove"),
         "undo_days": asking.UNDO.days,
     }
@@ -56,8 +60,9 @@ def erase(request: HttpRequest, project: Project) -> HttpResponse:
             erasure = asking.ask(project, kind, subject, by=_me(request).email, by_id=_me(request).pk, request=request)
             return redirect("erasure", slug=project.slug, erasure_id=erasure.pk)
     except asking.Fault as fault:
-        words = f"{fault.field} {fault.message}." + (f" Accepted: {fault.limit}." if fault.limit else "")
-        return render(request, "web/erasing/erase.html", context | {"fault": words}, status=400)
+        words = f"It {fault.message}." + (f" Accepted: {fault.limit}." if fault.limit else "")
+        told = {"fault": words, "fault_field": fault.field, "kinds": _kinds(), "kind": kind or "user"}
+        return render(request, "web/erasing/erase.html", context | told, status=400)
     return render(request, "web/erasing/erase.html", context)
 
 
