@@ -151,8 +151,10 @@ def try_text(project: Project, rules: Any, text: Any, *, request: HttpRequest, a
     That somebody tried is audited. PolicyRefused where the rules or the text cannot be.
     """
     policy = policy_of(project.pk) if rules is None else parse_policy(rules)
-    if not isinstance(text, str) or not text:
+    if not isinstance(text, str):
         raise PolicyRefused(Fault("text", "must be a text"))
+    if not text:
+        raise PolicyRefused(Fault("text", "is empty: there is nothing to try", f"1 to {SAMPLE_CHARS_MAX:,} characters"))
     if len(text) > SAMPLE_CHARS_MAX:
         limit = f"{SAMPLE_CHARS_MAX:,} characters"
         raise PolicyRefused(Fault("text", "is too long to be tried", limit, f"{len(text):,} characters"))

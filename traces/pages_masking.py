@@ -29,6 +29,9 @@ MODES = (
     (Mode.OFF, "Store everything as it was sent", "Nothing is masked, not even keys and passwords."),
 )
 TEXT_CHARS_MAX = 60_000
+# What the rules call by REST, as the form has it.
+PLACES = {"patterns": "Pattern", "features": "Feature", "text": "The text to try"}
+PARTS = {"pattern": "expression", "mode": "what becomes of it", "feature": "name"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ def _page(
         "kinds": typed.kind_rows(),
         "modes": [(str(mode), label, says, str(mode) == typed.mode) for mode, label, says in MODES],
         "mode_words": [str(mode) for mode in Mode],
-        "faults": faults,
+        "faults": [Told(*_place(fault.field), fault) for fault in faults],
         "bad": bad,
         "trial": trial,
         "found": list(trial.found.items()) if trial else [],
@@ -147,6 +150,27 @@ def _page(
         "is_off": version.policy.strictest is Mode.OFF,
     }
     return render(request, "traces/masking.html", context, status=status)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is wrong, where on the page: in words, the field's id, and the field as the form names it."""
+
+    where: str
+    anchor: str
+    of: str
+    fault: Fault
+
+
+def _place(field: str) -> tuple[str, str, str]:
+    """Where the form has what the rules call `field`: "patterns.0.name" is "Pattern 1, name"."""
+    of, _, rest = field.partition(".")
+    words = PLACES.get(of, of)
+    number, _, part = rest.partition(".")
+    if number.isdigit():
+        words = f"{words} {int(number) + 1}"
+        part = part and f", {PARTS.get(part, part)}"
+    return words + part, f"f-{of}" if of in PLACES else "", of
 
 
 def _filled(policy: Policy) -> Typed:
