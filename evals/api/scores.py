@@ -33,6 +33,7 @@ from telltale.rest.body import JsonParser
 from telltale.rest.problems import Problem, bad_field, not_found
 from telltale.rest.views import ProjectView
 from traces.api.traces import answers
+from traces.masks import mask_id
 from traces.pages.export import FORMATS, RETRY_AFTER_SECONDS, download
 
 BODY_MAX_BYTES = 8 * 1024 * 1024
@@ -347,8 +348,9 @@ def _wanted(view: ProjectView, query: QueryDict) -> ScoreFilter:
         judge_id=judge_id,
         trace_id=trace_id,
         span_id=span_id,
-        session_id=params.text(query, "session_id") or None,
-        external_id=params.text(query, "external_id") or None,
+        # Under the ids that are stored, whatever masking made of those that came.
+        session_id=mask_id(view.project.pk, params.text(query, "session_id")) or None,
+        external_id=mask_id(view.project.pk, params.text(query, "external_id")) or None,
         target_kind=targets[target] if target else None,
         at_least=_bound(query, "min"),
         at_most=_bound(query, "max"),

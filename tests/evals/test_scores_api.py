@@ -159,6 +159,16 @@ def test_the_callers_id_sent_again_replaces(api, project):
     assert rows(project) == 1
 
 
+def test_a_score_is_found_by_an_id_of_which_a_part_is_masked(api, project):
+    card = "4111 1111 1111 1111"
+    api.post([score(id=f"run {card}"), score(id="run-2")])
+
+    (found,) = api.get(f"?external_id=run {card}").json()["items"]
+    assert "4111" not in found["external_id"]
+    assert found["external_id"].startswith("run [masked: card ")
+    assert api.get(f"?external_id={found['external_id']}").json()["items"] == [found]
+
+
 def test_of_one_id_in_a_request_the_last_counts(api, project):
     told = api.post([score(id="a", value=1), score(id="b"), score(id="a", value=5)]).json()["items"]
 
