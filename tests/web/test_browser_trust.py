@@ -61,3 +61,14 @@ def test_the_open_tab_of_the_settings_is_in_sight_on_a_phone(shop, enter):
 
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= 390
+
+
+def test_the_settings_show_where_one_is_and_what_became_of_a_tried_text(shop, enter):
+    page = enter(SETTINGS + "masking/")
+    page.fill("#f-text", "my card 4111 1111 1111 1111")
+    page.click("text=Try the text")
+    result = page.locator("text=my card [masked: card]")
+    result.wait_for()
+
+    assert page.locator(".setgrid > nav.hide-s [aria-current]").inner_text() == "Masking", "also below its address"
+    assert 0 < result.bounding_box()["y"] < 900, "in sight, at the end of a long page"

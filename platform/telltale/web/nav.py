@@ -117,11 +117,12 @@ class NavSection:
     links: tuple[NavLink, ...]
 
 
-def _links(items: tuple[NavItem, ...], slug: str, role: Role | None, path: str, *, exact: bool) -> tuple[NavLink, ...]:
+def _links(items: tuple[NavItem, ...], slug: str, role: Role | None, path: str, first: str) -> tuple[NavLink, ...]:
     links = []
     for item in items:
         href = f"/p/{slug}/{item.path}"
-        is_current = path == href if exact or not item.path else path.startswith(href)
+        # What stands first has the others below its own address.
+        is_current = path == href if item.path == first else path.startswith(href)
         if is_at_least(role, item.at_least):
             links.append(NavLink(href, item.label, item.icon, is_current, item.on_phone, item.path))
     return tuple(links)
@@ -129,10 +130,10 @@ def _links(items: tuple[NavItem, ...], slug: str, role: Role | None, path: str, 
 
 def sections(slug: str, role: Role | None, path: str) -> tuple[NavSection, ...]:
     """The sidebar of project `slug` for somebody of `role` who looks at `path`."""
-    found = (NavSection(group.title, _links(group.items, slug, role, path, exact=False)) for group in NAV)
+    found = (NavSection(group.title, _links(group.items, slug, role, path, "")) for group in NAV)
     return tuple(section for section in found if section.links)
 
 
 def settings_links(slug: str, role: Role | None, path: str) -> tuple[NavLink, ...]:
     """The pages of the settings of project `slug`."""
-    return _links(SETTINGS, slug, role, path, exact=True)
+    return _links(SETTINGS, slug, role, path, "settings/")
