@@ -228,6 +228,7 @@ class KeyForm(OriginsForm):
     field_order = ("name", "scopes", "spans_a_second", "origins")
     name = forms.CharField(max_length=120, help_text="Where it is used: checkout-service, notebook.")
     scopes = forms.MultipleChoiceField(
+        label="It may",
         choices=[(scope, scope) for scope in SCOPES],
         initial=["ingest"],
         widget=forms.CheckboxSelectMultiple,
