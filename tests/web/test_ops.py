@@ -19,7 +19,7 @@ from telltale.lib import clock
 from telltale.projects.keys import make_key
 from telltale.projects.models import Project, ProjectMember
 from telltale.web.ops import reading
-from telltale.web.ops.words import age, size
+from telltale.web.ops.words import age, size, view
 
 ELSEWHERE = {"REMOTE_ADDR": "203.0.113.9"}
 
@@ -196,6 +196,15 @@ def test_disk_of_another_machine_and_a_shrinking_database_have_no_day_of_being_f
 
     assert elsewhere.days_to_full is None
     assert (shrinking.days_to_full, shrinking.bytes_a_day < 0) == (None, True)
+
+
+def test_size_of_the_database_is_that_of_its_tables_now_not_of_an_hour_ago(db):
+    DiskSample.objects.create(at=clock.now(), database_bytes=7, free_bytes=None)
+    found = reading.read_ops()
+
+    (line,) = [line for line in view(found).lines if line.label == "Database"]
+
+    assert line.value == size(sum(each.bytes for each in found.tables)) != size(7)
 
 
 def test_size_of_the_database_is_written_down_once_an_hour_and_forgotten_in_time(db):

@@ -152,21 +152,20 @@ def _lines(found: Ops, vitals: Vitals) -> list[Line]:
 
 
 def _growth(found: Ops) -> Line:
+    # The same tables as below, now: what was measured within the hour may be far from them.
+    held = UNKNOWN if found.tables is None else size(sum(each.bytes for each in found.tables))
     growth = found.growth
-    if growth is None:
-        return Line("Database", UNKNOWN, "none", "measured once an hour; not yet")
-    if growth.bytes_a_day is None:
-        note = "growth is known after a day of hourly measures"
-        return Line("Database", size(growth.database_bytes), "none", note)
+    if growth is None or growth.bytes_a_day is None:
+        return Line("Database", held, "none", "growth is known after a day of hourly measures")
     days_seen = (growth.at - growth.since).total_seconds() / 86_400
     note = f"{size(growth.bytes_a_day)} a day over the last {days_seen:.0f} day(s)"
     if growth.days_to_full is None:
         where = "; it does not grow" if growth.bytes_a_day <= 0 else "; its disk is not this machine's"
-        return Line("Database", size(growth.database_bytes), "ok", note + where)
+        return Line("Database", held, "ok", note + where)
     days = growth.days_to_full
     state = "bad" if days < 3 else "watch" if days < 14 else "ok"
     when = "in more than a year" if days > 365 else f"in {days:.0f} days"
-    return Line("Database", size(growth.database_bytes), state, f"{note}; the disk is full {when} at this rate")
+    return Line("Database", held, state, f"{note}; the disk is full {when} at this rate")
 
 
 def backlogs(vitals: Vitals) -> list[Backlog]:
