@@ -161,8 +161,10 @@ def test_no_method_says_back_what_was_sent(more_urls, db, method, address):
 def test_behind_tls_cookies_belong_to_this_host_alone():
     code = (
         "import django; django.setup(); from django.conf import settings as s; from telltale.accounts import throttle;"
+        "from telltale.web import told;"
         "print(s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME, throttle.known_browser_cookie(), s.SESSION_COOKIE_SECURE,"
-        "s.CSRF_COOKIE_SECURE, s.SESSION_COOKIE_PATH, s.CSRF_COOKIE_PATH, s.SESSION_COOKIE_DOMAIN, s.MESSAGE_STORAGE)"
+        "s.CSRF_COOKIE_SECURE, s.SESSION_COOKIE_PATH, s.CSRF_COOKIE_PATH, s.SESSION_COOKIE_DOMAIN,"
+        "told.HostCookieStorage.cookie_name)"
     )
     told = {"TELLTALE_PUBLIC_URL": "https://telltale.example", "DJANGO_SETTINGS_MODULE": "telltale.settings"}
     given = {**os.environ, **told, "PYTHONPATH": f"{ROOT}:{ROOT / 'platform'}"}
@@ -170,8 +172,26 @@ def test_behind_tls_cookies_belong_to_this_host_alone():
 
     assert done.stdout.split() == [
         "__Host-sessionid", "__Host-csrftoken", "__Host-telltale_known", "True", "True", "/", "/", "None",
-        "django.contrib.messages.storage.session.SessionStorage",
+        "__Host-messages",
     ]  # fmt: skip
+
+
+def test_a_note_for_the_next_page_waits_in_a_cookie_that_no_script_sees(inside):
+    answer = inside.post("/accounts/settings/", {"name": "Alice"})
+
+    cookie = answer.cookies["messages"]
+    assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", "/")
+    assert "Your name is saved." in inside.get("/accounts/settings/").content.decode()
+    assert "Your name is saved." not in inside.get("/accounts/settings/").content.decode()
+
+
+def test_a_page_that_another_asked_for_meanwhile_takes_no_note(inside, alice):
+    meanwhile = Client()
+    meanwhile.cookies["sessionid"] = inside.cookies["sessionid"].value
+    inside.post("/accounts/settings/", {"name": "Alice"})
+
+    assert "Your name is saved." not in meanwhile.get("/accounts/settings/").content.decode()
+    assert "Your name is saved." in inside.get("/accounts/settings/").content.decode()
 
 
 def test_not_found_is_designed_and_says_nothing_of_the_request(client, db):
