@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from telltale.accounts.models import User
@@ -69,10 +70,12 @@ class ProjectView(APIView):
                 raise bad_field("project", "is required: the slug of a project of yours")
             self.project = get_project_for(request.user, slug, act.at_least)
 
-    def handle_exception(self, exc: Exception) -> Any:
+    def handle_exception(self, exc: Exception) -> Response:
+        """A role that is lacking is written down; the answer is REST framework's."""
         if isinstance(exc, RoleLacking):
             note_refusal(self.http, exc)
-        return super().handle_exception(exc)
+        response: Response = super().handle_exception(exc)
+        return response
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         answer = super().finalize_response(request, response, *args, **kwargs)
