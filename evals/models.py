@@ -9,12 +9,13 @@ from __future__ import annotations
 from django.db import models
 
 from telltale.jobs.models import Leased
+from telltale.lib.bound import Owned
 
 PROJECT = "projects.Project"
 USER = "accounts.User"
 
 
-class Settings(models.Model):
+class Settings(Owned):
     """What holds for the judging of a whole project. No row: the defaults."""
 
     project = models.OneToOneField(PROJECT, primary_key=True, on_delete=models.CASCADE, related_name="+")
@@ -30,7 +31,7 @@ class Settings(models.Model):
         return f"evals of {self.project_id}"
 
 
-class Connection(models.Model):
+class Connection(Owned):
     """A model endpoint that judges and experiments may call. The key is sealed and never shown again."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -61,7 +62,7 @@ class Connection(models.Model):
         return self.name
 
 
-class Rubric(models.Model):
+class Rubric(Owned):
     """A written standard, as a line of versions."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -77,7 +78,7 @@ class Rubric(models.Model):
         return self.name
 
 
-class RubricVersion(models.Model):
+class RubricVersion(Owned):
     """One version: criteria as `evals.rubrics.parse_rubric` reads them. Frozen at its first use, never changed then."""
 
     rubric = models.ForeignKey(Rubric, on_delete=models.CASCADE, related_name="versions")
@@ -95,7 +96,7 @@ class RubricVersion(models.Model):
         return f"{self.rubric_id} v{self.number}"
 
 
-class Judge(models.Model):
+class Judge(Owned):
     """Whoever scores: a model, rules, people, or somebody's own program; a line of versions, one of them live."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -120,7 +121,7 @@ class Judge(models.Model):
         return self.name
 
 
-class JudgeVersion(models.Model):
+class JudgeVersion(Owned):
     """Rubric, model or rules, mapping and flag rule of a judge. Frozen at its first use, never changed then."""
 
     judge = models.ForeignKey(Judge, on_delete=models.CASCADE, related_name="versions")
@@ -141,7 +142,7 @@ class JudgeVersion(models.Model):
         return f"{self.judge_id} v{self.number}"
 
 
-class SamplingPlan(models.Model):
+class SamplingPlan(Owned):
     """One immutable version of which traces a judge scores, valid in [valid_from, valid_to).
 
     `salt` belongs to the judge and the purpose and outlives versions, so that a raised share keeps what it had.
@@ -167,7 +168,7 @@ class SamplingPlan(models.Model):
         return f"{self.judge_id} plan {self.number}"
 
 
-class PlanRate(models.Model):
+class PlanRate(Owned):
     """By how much the money limit lowered a plan's shares in an hour, fixed before the hour's first draw."""
 
     plan = models.ForeignKey(SamplingPlan, on_delete=models.CASCADE, related_name="+")
@@ -182,7 +183,7 @@ class PlanRate(models.Model):
         return f"{self.plan_id} {self.hour}: {self.factor}"
 
 
-class SpendDay(models.Model):
+class SpendDay(Owned):
     """Money and calls of judging on a day of the project's zone: reserved before a call, settled after it.
 
     `judge` 0 is the whole project. spent_pico counts known costs; a call of unknown price counts as a call.
@@ -207,7 +208,7 @@ class SpendDay(models.Model):
         return f"{self.project_id}/{self.judge_id} {self.day}"
 
 
-class Backfill(models.Model):
+class Backfill(Owned):
     """Past traces that a judge is to score, queued piece by piece as they are judged (evals.backfilling)."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -230,7 +231,7 @@ class Backfill(models.Model):
         return f"backfill {self.pk}"
 
 
-class ReviewQueue(models.Model):
+class ReviewQueue(Owned):
     """Items for people: by rules (flagged, thumbs-down, errors), a random sample, or a calibration task."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -256,7 +257,7 @@ class ReviewQueue(models.Model):
         return self.name
 
 
-class ReviewItem(models.Model):
+class ReviewItem(Owned):
     """A trace (or one span of it) that waits for reviews. Whoever holds the lease has it on the screen.
 
     `pi_judge` and `pi_review` are the chances it had to be judged and to be drawn for review; NULL for what somebody
@@ -297,7 +298,7 @@ class ReviewItem(models.Model):
         return f"{self.queue_id}: {self.trace_id}"
 
 
-class Review(models.Model):
+class Review(Owned):
     """One person's verdict on an item, or on a trace directly (an import). Changing it keeps the row, undo ends it."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -335,7 +336,7 @@ class Review(models.Model):
         return f"{self.trace_id} by {self.reviewer_name}"
 
 
-class Calibration(models.Model):
+class Calibration(Owned):
     """What was found when a judge version was set against people, for one criterion and one scope. Kept for ever."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -359,7 +360,7 @@ class Calibration(models.Model):
         return f"{self.judge_version_id} {self.criterion}: {self.verdict}"
 
 
-class Routine(models.Model):
+class Routine(Owned):
     """A dated task about a judge: the monthly look at its level, the quarterly relabelling, a bias probe."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -380,7 +381,7 @@ class Routine(models.Model):
         return f"{self.kind} of {self.judge_id}"
 
 
-class Dataset(models.Model):
+class Dataset(Owned):
     """Fixed examples, as a line of versions: version n is every item with from_version <= n < to_version."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -399,7 +400,7 @@ class Dataset(models.Model):
         return self.name
 
 
-class DatasetVersion(models.Model):
+class DatasetVersion(Owned):
     """When a version was made, by whom and why."""
 
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="versions")
@@ -416,7 +417,7 @@ class DatasetVersion(models.Model):
         return f"{self.dataset_id} v{self.number}"
 
 
-class DatasetItem(models.Model):
+class DatasetItem(Owned):
     """One content of an item; `item_key` stays when the content changes."""
 
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="items")
@@ -447,7 +448,7 @@ class DatasetItem(models.Model):
         return f"{self.dataset_id}/{self.item_key}"
 
 
-class Experiment(models.Model):
+class Experiment(Owned):
     """One judged pass of a system over a version of a dataset."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -474,7 +475,7 @@ class Experiment(models.Model):
         return self.name
 
 
-class ExperimentResult(Leased):
+class ExperimentResult(Leased, Owned):
     """What the system answered to one item. `target_id` is what judgements and scores point at (target kind 4)."""
 
     experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="results")
@@ -500,7 +501,7 @@ class ExperimentResult(Leased):
         return f"{self.experiment_id}/{self.item_key}"
 
 
-class SurvivorshipSettings(models.Model):
+class SurvivorshipSettings(Owned):
     """What the survivorship check of a project takes for satisfied. No row: found by name (evals.surviving).
 
     judge: the score that `judge` gives `criterion` is at least `at_least`, corrected by reviews; reviews: what people
@@ -519,7 +520,7 @@ class SurvivorshipSettings(models.Model):
         return f"survivorship of {self.project_id}: {self.method}"
 
 
-class SurvivorshipDay(models.Model):
+class SurvivorshipDay(Owned):
     """The verdict at the end of one day (of the project's zone) over the 28 days before, and its figures.
 
     `basis` names definitions and settings; rows of another basis are made again. Counts alone: no person is in it.
@@ -547,7 +548,7 @@ class SurvivorshipDay(models.Model):
         return f"{self.project_id} {self.day}: {self.colour}"
 
 
-class ProbeSuite(models.Model):
+class ProbeSuite(Owned):
     """Fixed questions asked of some models on schedule. Its whole family of tests has one budget of false alarms."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -579,7 +580,7 @@ class ProbeSuite(models.Model):
         return self.name
 
 
-class ProbeTarget(models.Model):
+class ProbeTarget(Owned):
     """A model that a suite asks, through a connection."""
 
     suite = models.ForeignKey(ProbeSuite, on_delete=models.CASCADE, related_name="targets")
@@ -595,7 +596,7 @@ class ProbeTarget(models.Model):
         return self.model
 
 
-class Probe(models.Model):
+class Probe(Owned):
     """A question of a suite, as a line of versions; the newest is asked."""
 
     suite = models.ForeignKey(ProbeSuite, on_delete=models.CASCADE, related_name="probes")
@@ -610,7 +611,7 @@ class Probe(models.Model):
         return self.key
 
 
-class ProbeVersion(models.Model):
+class ProbeVersion(Owned):
     """What is asked and what the answer must hold to; never changed: another question is another version."""
 
     probe = models.ForeignKey(Probe, on_delete=models.CASCADE, related_name="versions")
@@ -627,7 +628,7 @@ class ProbeVersion(models.Model):
         return f"{self.probe_id} v{self.number}"
 
 
-class ProbeRun(models.Model):
+class ProbeRun(Owned):
     """One cycle of a suite: every probe asked of every model, some times each."""
 
     suite = models.ForeignKey(ProbeSuite, on_delete=models.CASCADE, related_name="runs")
@@ -656,7 +657,7 @@ class ProbeRun(models.Model):
         return f"{self.suite_id}#{self.number}"
 
 
-class ProbeSeries(models.Model):
+class ProbeSeries(Owned):
     """One version of a probe at one model, run after run: what is compared with its own baseline, and nothing else."""
 
     version = models.ForeignKey(ProbeVersion, on_delete=models.CASCADE, related_name="series")
@@ -672,7 +673,7 @@ class ProbeSeries(models.Model):
         return f"{self.version_id} at {self.target_id}"
 
 
-class ProbeBaseline(models.Model):
+class ProbeBaseline(Owned):
     """What a series is compared with, from `first_run` on. Kept for ever; a new one is a recorded act with a reason."""
 
     series = models.ForeignKey(ProbeSeries, on_delete=models.CASCADE, related_name="baselines")
@@ -696,7 +697,7 @@ class ProbeBaseline(models.Model):
         return f"{self.series_id} baseline {self.number}"
 
 
-class ProbeAnswer(Leased):
+class ProbeAnswer(Leased, Owned):
     """One answer of a model to a probe. What failed to be asked has no pass and no fail: it is not known."""
 
     run = models.ForeignKey(ProbeRun, on_delete=models.CASCADE, related_name="answers")
@@ -737,7 +738,7 @@ class ProbeAnswer(Leased):
         return f"{self.run_id}/{self.series_id}/{self.repeat}"
 
 
-class ProbeResult(models.Model):
+class ProbeResult(Owned):
     """What a run found about a series: passes against the baseline it was judged by, and how far answers moved."""
 
     run = models.ForeignKey(ProbeRun, on_delete=models.CASCADE, related_name="results")
@@ -764,7 +765,7 @@ class ProbeResult(models.Model):
         return f"{self.run_id}: {self.passes} of {self.runs}"
 
 
-class ProbeAlarm(models.Model):
+class ProbeAlarm(Owned):
     """A model of a suite answers otherwise than its baseline, beyond chance. At most one is open for a model."""
 
     suite = models.ForeignKey(ProbeSuite, on_delete=models.CASCADE, related_name="alarms")
@@ -793,7 +794,7 @@ class ProbeAlarm(models.Model):
         return f"{self.target_id} since run {self.run_id}"
 
 
-class Promotion(models.Model):
+class Promotion(Owned):
     """A version of a model or a prompt that an experiment let through the gate (evals.promoting).
 
     `subject`: of a prompt its name, of a model the feature it answers for, "" for all. At most one stands for a

@@ -9,9 +9,10 @@ from __future__ import annotations
 from django.db import models
 
 from telltale.jobs.models import Leased
+from telltale.lib.bound import Owned
 
 
-class Price(models.Model):
+class Price(Owned):
     """A price entered by people: of one project, or of the whole installation where `project` is empty.
 
     Rates are pico-dollars (10**-12 USD) per token; NULL is "no rate", 0 is free. Shipped prices are a data file.
@@ -48,7 +49,7 @@ class Price(models.Model):
         return f"{self.model} ({self.tier}) from {self.effective_from or 'ever'}"
 
 
-class SavedView(models.Model):
+class SavedView(Owned):
     """A list as somebody keeps it: a name and the address' query, which holds filters, sort, columns and range.
 
     A private one is its owner's alone; a shared one belongs to the project and outlives its maker's account.
@@ -77,7 +78,7 @@ class SavedView(models.Model):
         return self.name
 
 
-class DefaultView(models.Model):
+class DefaultView(Owned):
     """The view that a person's list opens with."""
 
     project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="+")
@@ -92,7 +93,7 @@ class DefaultView(models.Model):
         return f"{self.user_id}: {self.view_id}"
 
 
-class Watch(models.Model):
+class Watch(Owned):
     """A project whose new spans a room above this one wants to be told of (traces.changes)."""
 
     project = models.OneToOneField("projects.Project", primary_key=True, on_delete=models.CASCADE, related_name="+")
@@ -102,7 +103,7 @@ class Watch(models.Model):
         return str(self.project_id)
 
 
-class ForwardTarget(Leased):
+class ForwardTarget(Leased, Owned):
     """A place that a project's accepted spans are sent on to, and how that goes.
 
     Whoever holds the lease sends. Header values are sealed (telltale.lib.vault) and never shown again.
@@ -139,7 +140,7 @@ class ForwardTarget(Leased):
         return self.name
 
 
-class SignalDefinition(models.Model):
+class SignalDefinition(Owned):
     """One version of what a project takes for an end user's signal: names of signals, and rules over traces.
 
     The newest version is in force; rows made by older ones are made again in the background. None: the shipped one.
@@ -158,7 +159,7 @@ class SignalDefinition(models.Model):
         return f"{self.project_id} v{self.version}"
 
 
-class MaskPolicy(models.Model):
+class MaskPolicy(Owned):
     """One version of what a project masks (traces.masking.policy). The newest is in force; none: the one shipped."""
 
     project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="+")
@@ -174,7 +175,7 @@ class MaskPolicy(models.Model):
         return f"{self.project_id} v{self.version}"
 
 
-class MaskKey(models.Model):
+class MaskKey(Owned):
     """What a project's marks are hashed with, sealed; made once, so that the same value keeps the same mark."""
 
     project = models.OneToOneField("projects.Project", on_delete=models.CASCADE, related_name="+", primary_key=True)
@@ -185,7 +186,7 @@ class MaskKey(models.Model):
         return f"mask key of {self.project_id}"
 
 
-class Outcome(models.Model):
+class Outcome(Owned):
     """A named business measure over sessions: a ratio of two sums, defined by people (traces.outcomes).
 
     A change of what it measures makes a new row of figures: `revision` grows, and its sums are booked anew.
@@ -208,7 +209,7 @@ class Outcome(models.Model):
         return self.name
 
 
-class Change(models.Model):
+class Change(Owned):
     """One change of what a project runs: told by people, programs and CI, or derived from its traces.
 
     Empty service, feature and environment: it touches all of them. `client_id` is the sender's own id (sent again, it

@@ -5,11 +5,13 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from telltale.lib.bound import Owned
+
 PROJECT = "projects.Project"
 USER = "accounts.User"
 
 
-class CostBudget(models.Model):
+class CostBudget(Owned):
     """An allowance. `subject` "": of the whole project, or of each feature or user on its own."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -45,7 +47,7 @@ class CostBudget(models.Model):
         return self.name
 
 
-class BudgetStand(models.Model):
+class BudgetStand(Owned):
     """What one subject of a budget spent in one period, as last added up, and which shares were told of."""
 
     budget = models.ForeignKey(CostBudget, on_delete=models.CASCADE, related_name="stands")

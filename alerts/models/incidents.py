@@ -5,12 +5,14 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from telltale.lib.bound import Owned
+
 PROJECT = "projects.Project"
 USER = "accounts.User"
 KEY = "projects.ApiKey"
 
 
-class IncidentSettings(models.Model):
+class IncidentSettings(Owned):
     """A project's timers and gates. No row: the defaults of `alerts.incidents.settings`."""
 
     project = models.OneToOneField(PROJECT, primary_key=True, on_delete=models.CASCADE, related_name="+")
@@ -29,7 +31,7 @@ class IncidentSettings(models.Model):
         return f"incident settings of {self.project_id}"
 
 
-class Incident(models.Model):
+class Incident(Owned):
     """One trouble from its first alarm to what was learnt. `version` moves with every change of the row."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -81,7 +83,7 @@ class Incident(models.Model):
         return f"INC-{self.number}"
 
 
-class IncidentMember(models.Model):
+class IncidentMember(Owned):
     """What belongs to an incident: alarms of monitors and probes, flagged reviews, budgets. Each to one at most."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -108,7 +110,7 @@ class IncidentMember(models.Model):
         return f"{self.kind} {self.ref} of {self.incident_id}"
 
 
-class IncidentStep(models.Model):
+class IncidentStep(Owned):
     """One step in one round: when it began, until when it should be done, who finished it, what it came to."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="steps")
@@ -134,7 +136,7 @@ class IncidentStep(models.Model):
         return f"{self.step} of {self.incident_id}"
 
 
-class IncidentEvent(models.Model):
+class IncidentEvent(Owned):
     """One line of the timeline. `key` makes what machines add exactly once; people's lines have none."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="events")
@@ -153,7 +155,7 @@ class IncidentEvent(models.Model):
         return f"{self.kind} of {self.incident_id}"
 
 
-class IncidentWatcher(models.Model):
+class IncidentWatcher(Owned):
     """A person who is told of an incident whatever the routes say."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="watchers")
@@ -167,7 +169,7 @@ class IncidentWatcher(models.Model):
         return f"{self.user_id} watches {self.incident_id}"
 
 
-class TriageItem(models.Model):
+class TriageItem(Owned):
     """One response dealt to a person, flagged or control: which of the two is not shown before the verdict."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="triage")
@@ -198,7 +200,7 @@ class TriageItem(models.Model):
         return f"{self.position} of {self.incident_id}"
 
 
-class ScopeReport(models.Model):
+class ScopeReport(Owned):
     """What scope or isolate computed at one moment, kept so that everybody sees the same."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="reports")
@@ -217,7 +219,7 @@ class ScopeReport(models.Model):
         return f"{self.kind} of {self.incident_id}"
 
 
-class ResponseMade(models.Model):
+class ResponseMade(Owned):
     """What people did: a rollback, a hotfix, something else; with a link. Telltale records, it deploys nothing."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="responses")
@@ -235,7 +237,7 @@ class ResponseMade(models.Model):
         return f"{self.kind} for {self.incident_id}"
 
 
-class IncidentCase(models.Model):
+class IncidentCase(Owned):
     """A failing case of an incident that went into a dataset."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="cases")

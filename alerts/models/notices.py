@@ -5,11 +5,13 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from telltale.lib.bound import Owned
+
 PROJECT = "projects.Project"
 USER = "accounts.User"
 
 
-class NoticeSettings(models.Model):
+class NoticeSettings(Owned):
     """How a project tells. No row: the defaults of `alerts.notices.settings`."""
 
     project = models.OneToOneField(PROJECT, primary_key=True, on_delete=models.CASCADE, related_name="+")
@@ -28,7 +30,7 @@ class NoticeSettings(models.Model):
         return f"notice settings of {self.project_id}"
 
 
-class Channel(models.Model):
+class Channel(Owned):
     """A place messages go to. What lets one post there is sealed."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -58,7 +60,7 @@ class Channel(models.Model):
         return self.name
 
 
-class Route(models.Model):
+class Route(Owned):
     """Which transitions go to a channel: by severity, scope and hours; and to whom when nobody acknowledges."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -77,7 +79,7 @@ class Route(models.Model):
         return f"route {self.pk} to {self.channel_id}"
 
 
-class Silence(models.Model):
+class Silence(Owned):
     """Nobody is told of what matches between two moments; incidents open and alarms are drawn all the same."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -97,7 +99,7 @@ class Silence(models.Model):
         return f"silence {self.pk}"
 
 
-class Transition(models.Model):
+class Transition(Owned):
     """The outbox: something people are to be told of. Written in the transaction that made it happen.
 
     `key` is stable: the same happening, told twice, is one row. `id` is what every message of it carries.
@@ -129,7 +131,7 @@ class Transition(models.Model):
         return self.key
 
 
-class Delivery(models.Model):
+class Delivery(Owned):
     """One transition to one channel (or one watcher's address), tried until it is there or hours have gone by."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -166,7 +168,7 @@ class Delivery(models.Model):
         return f"{self.transition_id} to {self.channel_id or self.user_id}"
 
 
-class Attempt(models.Model):
+class Attempt(Owned):
     """One attempt of a delivery, as the log shows it."""
 
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="log")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from telltale.lib.bound import Owned
+
 PROJECT = "projects.Project"
 USER = "accounts.User"
 
 
-class QuestionSettings(models.Model):
+class QuestionSettings(Owned):
     """What incidents and pages are worth to a project. No row: the defaults of `alerts.questions.settings`."""
 
     project = models.OneToOneField(PROJECT, primary_key=True, on_delete=models.CASCADE, related_name="+")
@@ -23,7 +25,7 @@ class QuestionSettings(models.Model):
         return f"question settings of {self.project_id}"
 
 
-class Question(models.Model):
+class Question(Owned):
     """A question in the team's words, and what it would do on a bad answer."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -42,7 +44,7 @@ class Question(models.Model):
         return self.text
 
 
-class QuestionMonitor(models.Model):
+class QuestionMonitor(Owned):
     """A monitor that answers a question; the first is the one the overview draws."""
 
     question = models.ForeignKey(Question, on_delete=models.CASCADE, related_name="monitors")
@@ -56,7 +58,7 @@ class QuestionMonitor(models.Model):
         return f"{self.monitor_id} for {self.question_id}"
 
 
-class ChartView(models.Model):
+class ChartView(Owned):
     """How often people looked at a monitor on a day. No person is named."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -71,7 +73,7 @@ class ChartView(models.Model):
         return f"{self.monitor_id} on {self.day}"
 
 
-class MetricReport(models.Model):
+class MetricReport(Owned):
     """What each monitor earned in the last 90 days, worked out in the night or when somebody asks."""
 
     project = models.OneToOneField(PROJECT, primary_key=True, on_delete=models.CASCADE, related_name="+")
@@ -85,7 +87,7 @@ class MetricReport(models.Model):
         return f"metric report of {self.project_id}"
 
 
-class Proposal(models.Model):
+class Proposal(Owned):
     """That a monitor be retired or merged, with the reasons; a person accepts or refuses it."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")

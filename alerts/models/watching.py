@@ -5,11 +5,13 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from telltale.lib.bound import Owned
+
 PROJECT = "projects.Project"
 USER = "accounts.User"
 
 
-class Budget(models.Model):
+class Budget(Owned):
     """The one knob of a project: false pages a week for all its monitors together. No row: the defaults."""
 
     project = models.OneToOneField(PROJECT, primary_key=True, on_delete=models.CASCADE, related_name="+")
@@ -25,7 +27,7 @@ class Budget(models.Model):
         return f"alert budget of {self.project_id}"
 
 
-class Monitor(models.Model):
+class Monitor(Owned):
     """A watched series with its settings and where its chart stands. State moves by UPDATE ... WHERE version = seen."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -78,7 +80,7 @@ class Monitor(models.Model):
         return self.name
 
 
-class Baseline(models.Model):
+class Baseline(Owned):
     """A frozen reference with its limits. Never changed but for who approved it and until when it held."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -110,7 +112,7 @@ class Baseline(models.Model):
         return f"baseline {self.pk} of {self.monitor_id}"
 
 
-class Alarm(models.Model):
+class Alarm(Owned):
     """A detector said "out of control". One row from the first crossing until it ended or a person closed it."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")
@@ -154,7 +156,7 @@ class Alarm(models.Model):
         return f"alarm {self.pk} of {self.monitor_id}"
 
 
-class DriftSettings(models.Model):
+class DriftSettings(Owned):
     """How a project's inputs and outputs are sampled and turned into vectors. No row: the defaults."""
 
     project = models.OneToOneField(PROJECT, primary_key=True, on_delete=models.CASCADE, related_name="+")
@@ -181,7 +183,7 @@ class DriftSettings(models.Model):
         return f"drift of {self.project_id}"
 
 
-class DriftReference(models.Model):
+class DriftReference(Owned):
     """A frozen stretch of sampled traffic of one feature, side and encoder, that later windows are compared with.
 
     Never changed but for names of its topics, who approved it, and until when it held. Holds vectors, no text.
@@ -221,7 +223,7 @@ class DriftReference(models.Model):
         return f"drift reference {self.pk}"
 
 
-class DriftReport(models.Model):
+class DriftReport(Owned):
     """What one window of whole days came to against a reference. Made in the night after, or when somebody asks."""
 
     project = models.ForeignKey(PROJECT, on_delete=models.CASCADE, related_name="+")

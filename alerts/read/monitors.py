@@ -132,7 +132,8 @@ class Backlog:
 
 def read_watching_backlog(now: datetime) -> Backlog:
     """What waits to be evaluated. One query."""
-    rows = Monitor.objects.filter(archived_at__isnull=True, is_on=True).aggregate(
+    every = Monitor.objects.unscoped("how much work waits here, of every project")
+    rows = every.filter(archived_at__isnull=True, is_on=True).aggregate(
         due=Count("pk", filter=Q(due_at__lte=now)),
         oldest=Min("due_at", filter=Q(due_at__lte=now)),
         broken=Count("pk", filter=Q(standing="broken")),

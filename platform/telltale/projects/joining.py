@@ -15,9 +15,9 @@ from telltale.projects.models import Invitation, Project, ProjectMember, Role
 
 def join_by_address(email: str, name: str, *, request: HttpRequest) -> User | None:
     """The new person of verified address `email`, in the projects that invite them; None where nothing does."""
-    invitations = list(
-        Invitation.objects.filter(email=email, accepted_at=None, expires_at__gt=clock.now()).select_related("project")
-    )
+    found = Invitation.objects.unscoped("a verified address takes up whatever invites it")
+    found = found.filter(email=email, accepted_at=None, expires_at__gt=clock.now())
+    invitations = list(found.select_related("project"))
     open_project = None if invitations else _project_of_domain(email)
     if not invitations and open_project is None:
         return None

@@ -216,7 +216,8 @@ def _held_or_found(digest: bytes, where: dict[str, Any]) -> KeyHolder | None:
     known, holder = cache.get(digest)
     if not known:
         row = (
-            ApiKey.objects.filter(revoked_at=None, project__deletion_asked_at=None, **where)
+            ApiKey.objects.unscoped("a key says of which project it is")
+            .filter(revoked_at=None, project__deletion_asked_at=None, **where)
             .values_list("id", "project_id", "project__slug", "scopes", "spans_a_second", "origins")
             .first()
         )

@@ -9,6 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from telltale.accounts.models import OrganisationMember
+from telltale.lib.bound import Owned
 
 if TYPE_CHECKING:
     from telltale.accounts.models import User
@@ -75,7 +76,7 @@ class Project(models.Model):
         return min(self.text_days, self.retention_days)
 
 
-class ProjectMember(models.Model):
+class ProjectMember(Owned):
     """A person's role in one project; owners are owners of the organisation and need no row here."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="members")
@@ -90,7 +91,7 @@ class ProjectMember(models.Model):
         return f"{self.user} ({self.role}) in {self.project}"
 
 
-class ApiKey(models.Model):
+class ApiKey(Owned):
     """One key of one project. The secret part is kept as its SHA-256 alone."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="keys")
@@ -112,7 +113,7 @@ class ApiKey(models.Model):
         return f"{self.name} ({self.public_part})"
 
 
-class Invitation(models.Model):
+class Invitation(Owned):
     """A way into one project for one e-mail address. The link's secret part is kept as its SHA-256 alone."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="invitations")
@@ -135,7 +136,7 @@ class Invitation(models.Model):
         return f"{self.email} ({self.role}) to {self.project}"
 
 
-class RetentionDay(models.Model):
+class RetentionDay(Owned):
     """What the sweeps of one UTC day removed of one kind of a project's data, and what they left: the proof."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
@@ -161,7 +162,7 @@ class RetentionDay(models.Model):
         return f"{self.kind} of {self.project_id} on {self.day}"
 
 
-class StoredSize(models.Model):
+class StoredSize(Owned):
     """How much of one kind a project has stored, as measured last."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")

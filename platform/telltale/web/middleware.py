@@ -18,6 +18,7 @@ from django.http.response import HttpResponseBase, HttpResponseNotAllowed
 from django.template.response import SimpleTemplateResponse
 from django.urls import Resolver404, ResolverMatch, resolve
 
+from telltale.lib.bound import answering
 from telltale.lib.patience import answer_within
 from telltale.web import errors, refused
 
@@ -57,7 +58,7 @@ class MachinePathMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         request.request_id = new_request_id()  # type: ignore[attr-defined]
         trust_proxy(request)
-        with answer_within(ANSWER_SECONDS):
+        with answer_within(ANSWER_SECONDS), answering():
             response = self._respond(request)
         refused.note(request, response.status_code, request_id(request))
         return response

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from django.db import models
 
+from telltale.lib.bound import Owned
 
-class InboxMark(models.Model):
+
+class InboxMark(Owned):
     """What people said of an item of the inbox that has no owner and no end of its own: taken by, put aside by.
 
     `ref` names the item with all that would make it another one: a judge's calibration that fails anew is a new item.
@@ -111,7 +113,7 @@ class ErasureName(models.Model):
         return f"a name of erasure {self.erasure_id}"
 
 
-class Archive(models.Model):
+class Archive(Owned):
     """An export of a project, or of one user of it: made by a job, held for some days, then dropped."""
 
     project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="+")
@@ -134,7 +136,7 @@ class Archive(models.Model):
         return f"archive {self.pk} of {self.project_id}"
 
 
-class ArchiveChunk(models.Model):
+class ArchiveChunk(Owned):
     """A piece of a file of an archive."""
 
     archive = models.ForeignKey(Archive, on_delete=models.CASCADE, related_name="chunks")
@@ -149,7 +151,7 @@ class ArchiveChunk(models.Model):
         return f"{self.name}:{self.number}"
 
 
-class ArchiveTrace(models.Model):
+class ArchiveTrace(Owned):
     """A trace that an export of one user found to be that user's."""
 
     archive = models.ForeignKey(Archive, on_delete=models.CASCADE, related_name="traces")
@@ -162,7 +164,7 @@ class ArchiveTrace(models.Model):
         return self.trace_id.hex
 
 
-class ImportedId(models.Model):
+class ImportedId(Owned):
     """Which row a row of an archive became: so that reading it in again makes no second one."""
 
     project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="+")

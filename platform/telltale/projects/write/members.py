@@ -56,7 +56,8 @@ def invite(project: Project, email: str, role: Role, *, by: User | None, request
 def find_invitation(token: str) -> Invitation | None:
     """The open invitation of a link, None where it was used, withdrawn or is too old."""
     return (
-        Invitation.objects.filter(token_sha256=hash_token(token), accepted_at=None, expires_at__gt=clock.now())
+        Invitation.objects.unscoped("a link says into which project it leads")
+        .filter(token_sha256=hash_token(token), accepted_at=None, expires_at__gt=clock.now())
         .select_related("project", "project__organisation", "invited_by")
         .first()
     )

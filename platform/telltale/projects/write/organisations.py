@@ -153,7 +153,8 @@ def _remove_person(person: OrganisationMember, request: HttpRequest | None) -> N
         )
         if owners <= {person.user_id}:
             raise Refused("An organisation needs an owner. Name another one first.")
-        left = ProjectMember.objects.filter(project__organisation=organisation, user=person.user_id)
+        members = ProjectMember.objects.unscoped("an owner removes somebody from each project of the organisation")
+        left = members.filter(project__organisation=organisation, user=person.user_id)
         held = [f"{member.project.slug} ({member.role})" for member in left.select_related("project")]
         left.delete()
         OrganisationMember.objects.filter(pk=person.pk).delete()
