@@ -330,7 +330,6 @@ TELLTALE_QUEUES = ("roll-up", "judge", "watch", "notify", "upkeep")
 CELERY_TASK_QUEUES = {name: {"exchange": name, "routing_key": name} for name in TELLTALE_QUEUES}
 CELERY_TASK_DEFAULT_QUEUE = "upkeep"
 CELERY_TASK_ROUTES = {
-    "web.prune_audit": {"task": "web.prune_audit", "schedule": 86400.0},
     "traces.fold_batches": {"queue": "roll-up"},
     "traces.fold_roll_ups": {"queue": "roll-up"},
     "traces.fold_behaviour": {"queue": "roll-up"},
@@ -366,6 +365,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "web.measure_storage": {"task": "web.measure_storage", "schedule": 3600.0},
     "web.sweep_archives": {"task": "web.sweep_archives", "schedule": 60.0},
     "web.start_due_removals": {"task": "web.start_due_removals", "schedule": 60.0},
+    "web.prune_audit": {"task": "web.prune_audit", "schedule": 86400.0},
     "traces.fold_batches": {"task": "traces.fold_batches", "schedule": 2.0},
     "traces.fold_roll_ups": {"task": "traces.fold_roll_ups", "schedule": 2.0},
     "traces.fold_behaviour": {"task": "traces.fold_behaviour", "schedule": 2.0},
@@ -445,10 +445,10 @@ LOGGING = {
         # Each 4xx as a warning of its own would only repeat what the sender did; 5xx come with a reference.
         "django.request": {"level": "ERROR"},
         "django.server": {"level": "ERROR"},
-        "celery.worker.strategy": {"level": "WARNING"},
-        "celery.app.trace": {"level": "WARNING"},
         # It quotes the address as it was sent; telltale.refused has the line with its pattern.
         "django.security.csrf": {"level": "ERROR"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
         "celery.beat": {"level": "WARNING"},
     },
 }
