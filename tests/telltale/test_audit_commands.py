@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 
 from telltale.lib import vault
 from telltale.run.commands import run_command
 from telltale.run.provision import Wanted, provision
 from tests.telltale.audit_kit import Log
+from tests.telltale.test_second_factor import signed_in_by_form
 from traces.models import ForwardTarget
 
 pytestmark = pytest.mark.django_db
@@ -99,3 +102,22 @@ def test_changing_the_secret_key(house, log, settings):
 
     told = {"sealed_anew": 1, "lost": 0}
     log.one("secrets.rotate", "telltale rotate-secrets", address=None, target="seal", after=told)
+
+
+def test_removing_a_lost_second_factor(house, log):
+    alice = house.people.alice
+    client = signed_in_by_form(house, "alice")
+    assert client.get("/").status_code == 200
+    TOTP.activate(alice, generate_totp_secret())
+    log.skip()
+
+    assert run("second-factor", "remove", "ALICE@example.com")[0] == 0
+
+    (entry,) = log.new()
+    assert (entry.action, entry.actor, entry.target) == ("factor.remove", "telltale second-factor remove", alice.email)
+    assert not Authenticator.objects.filter(user=alice).exists()
+    assert client.get("/").status_code == 302  # the session ended
+
+    assert "has no second factor" in run("second-factor", "remove", "alice@example.com")[1]
+    assert run("second-factor", "remove", "nobody@example.com") == (1, "Nobody signs in as nobody@example.com.\n")
+    log.none()

@@ -55,6 +55,7 @@ COMMANDS: dict[str, Command] = {
     "roll-up": Command("how far roll-ups are behind; book everything anew", "telltale.run.commands.roll_up"),
     "reprice": Command("price again what is stored", "telltale.run.commands.reprice"),
     "rotate-secrets": Command("seal anew what is sealed under earlier keys", "telltale.run.commands.rotate_secrets"),
+    "second-factor": Command("remove a second factor that was lost", "telltale.run.commands.second_factor"),
     "stand-in": Command("serve a stand-in for a model", "telltale.run.commands.stand_in", needs_django=False),
     "search": Command("tell how the search index stands, or build it anew", "telltale.run.commands.search"),
 }
