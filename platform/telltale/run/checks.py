@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -153,17 +154,17 @@ def check_broker() -> Iterator[Finding]:
         return
     place = urlsplit(url)
     where = f"{place.scheme}://{place.hostname or ''}" + (f":{place.port}" if place.port else "")
+    if place.scheme.startswith("redis") and find_spec("redis") is None:
+        yield Finding("wrong", f"The broker {where} needs a package: .venv/bin/pip install redis")
+        return
     try:
         with app.connection_for_write(connect_timeout=BROKER_SECONDS) as broker:
             broker.ensure_connection(max_retries=1, interval_start=0, timeout=BROKER_SECONDS)
-    except ImportError as error:
-        package = error.name or place.scheme
-        yield Finding("wrong", f"The broker {where} needs a package: .venv/bin/pip install {package}")
     except (BrokerError, OSError) as error:
         yield Finding(
             "wrong",
-            f"The broker {where} does not answer ({type(error).__name__}): work waits, and nothing is lost. Start it, "
-            "or empty TELLTALE_BROKER_URL: PostgreSQL does it too.",
+            f"The broker {where} does not answer ({type(error).__name__}): nothing is lost, and one worker does all the "
+            "work. Start it, or empty TELLTALE_BROKER_URL: PostgreSQL does it too.",
         )
     else:
         yield Finding("ok", f"the broker {where} answers")
