@@ -163,8 +163,8 @@ def check_broker() -> Iterator[Finding]:
     except (BrokerError, OSError) as error:
         yield Finding(
             "wrong",
-            f"The broker {where} does not answer ({type(error).__name__}): nothing is lost, and one worker does all the "
-            "work. Start it, or empty TELLTALE_BROKER_URL: PostgreSQL does it too.",
+            f"The broker {where} does not answer ({type(error).__name__}): nothing is lost, and one worker does all "
+            "the work. Start it, or empty TELLTALE_BROKER_URL: PostgreSQL does it too.",
         )
     else:
         yield Finding("ok", f"the broker {where} answers")
