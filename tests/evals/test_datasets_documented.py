@@ -30,7 +30,9 @@ def test_the_examples_of_datasets_work(project, client, key):
         answer.content for answer in answers
     ]
     assert "names nothing that tells what was asked" in answers[4].json()["detail"]
-    assert answers[1].json() == {"version": 1, "items": 2, "added": 2, "changed": 0, "removed": 0, "same": 0}
+    assert answers[1].json() == {
+        "version": 1, "items": 2, "added": 2, "changed": 0, "removed": 0, "same": 0, "erased": 0,
+    }  # fmt: skip
     assert Dataset.objects.get().version == 5
 
 

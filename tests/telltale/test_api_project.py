@@ -363,8 +363,9 @@ def test_owners_are_named_and_removed_but_the_last_one(shop):
     assert shop.alice.get(ORGANISATION).status_code == 404
     assert list(organisation.members.filter(is_owner=True).values_list("user", flat=True)) == [bob.pk]
     entries = AuditEntry.objects.filter(action="organisation.owner").order_by("pk")
-    assert [(entry.target, entry.after) for entry in entries] == [
-        ("bob@example.com", {"is_owner": True}), ("alice@example.com", {"is_owner": False}),
+    assert [(entry.target, entry.after, entry.outcome) for entry in entries] == [
+        ("bob@example.com", {"is_owner": True}, "done"), ("alice@example.com", {"is_owner": False}, "done"),
+        ("bob@example.com", {"is_owner": False}, "refused"),
     ]  # fmt: skip
 
 

@@ -30,7 +30,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def tick_until_idle(scheduler: beat.LeasedScheduler) -> None:
-    for _ in range(20):
+    for _ in range(len(scheduler.schedule) + 1):
         if scheduler.tick() >= 0.5:
             return
 

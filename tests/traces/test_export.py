@@ -185,7 +185,8 @@ def test_what_goes_wrong_at_once_is_an_answer(some, monkeypatch):
     monkeypatch.setattr(export, "each_trace", slow)
 
     assert some.bob.get(PAGE + "?format=csv").status_code == 503
-    assert some.bob.get("/api/v1/traces?project=shop&format=csv").status_code == 400
+    by_rest = some.bob.get("/api/v1/traces?project=shop&format=csv")
+    assert (by_rest.status_code, by_rest.has_header("Retry-After")) == (503, True)
 
 
 def test_a_file_that_takes_too_long_is_cut(monkeypatch):

@@ -63,7 +63,7 @@ def test_with_apply_it_changes_what_it_told(shop, call):
 
 def test_a_stopped_job_is_gone_on_with(shop, call):
     job = reprice.start_preview(shop.project, reprice.Order(NOW - timedelta(days=1), NOW), by_id=None)
-    reprice.cancel(shop.project.pk, job)
+    reprice.cancel(shop.project, job)
 
     code, told = run("--project", "shop", "--resume", str(job))
 
