@@ -35,11 +35,19 @@ LEFT JOIN LATERAL (
 ) AS p ON true
 LEFT JOIN LATERAL (
     SELECT o.number, g.pi
-    FROM evals_score AS o
-    JOIN evals_judgement AS g ON g.project_id = o.project_id AND g.judgement_id = o.judgement_id
-    WHERE o.project_id = %(project_id)s
-        AND o.trace_id = said.trace_id
-        AND o.span_id = 0
+    FROM (
+        SELECT judgement_id, judge_version_id, judge_id, span_id, name, source, number
+        FROM evals_score
+        WHERE project_id = %(project_id)s AND trace_id = said.trace_id
+        OFFSET 0  -- by the trace, then each by its key, as above
+    ) AS o
+    CROSS JOIN LATERAL (
+        SELECT pi, repeat, purpose
+        FROM evals_judgement
+        WHERE project_id = %(project_id)s AND judgement_id = o.judgement_id
+        OFFSET 0
+    ) AS g
+    WHERE o.span_id = 0
         AND o.name = %(criterion)s
         AND o.source = 1
         AND o.judge_id = %(judge_id)s

@@ -151,6 +151,8 @@ def judge_sessions(
                 copy.write_row((*about, version.rubric_version_id, row[4], row[4], *row))
     for one, is_fine in read:
         review_session(project, version, one, is_fine, pi_judge=pi, pi_review=reviewed)
+    with raw_cursor() as cursor:  # what other tests left would tell the planner of other tables
+        cursor.execute("ANALYZE evals_judgement, evals_score, evals_review, traces_behaviour")
     return len(chosen), len(read)
 
 
