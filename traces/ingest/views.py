@@ -266,8 +266,10 @@ def _admit(
         body = inflate(spool.pieces(), encoding, limit, unfold)
         spool.close()
         patience = DATABASE_SECONDS + len(body) / BYTES_A_SECOND
+        arrival = _Arrival(source, content_type, holder, body, received_at_ns)
+        del body
         with answer_within(patience):
-            return work(_Arrival(source, content_type, holder, body, received_at_ns))
+            return work(arrival)
 
 
 def _otlp_answer(arrival: _Arrival, outcome: Outcome, warnings: list[str] | None = None) -> HttpResponse:
@@ -295,8 +297,9 @@ def _traces(arrival: _Arrival) -> HttpResponse:
     if not intake.received:
         return _otlp_answer(arrival, Outcome())
     warnings = intake.warnings + _repairs(intake)
-    outcome = store_request(arrival.batch(), intake, rules, is_suspect=_is_suspect(arrival, rules))
-    return _otlp_answer(arrival, outcome, warnings)
+    batch, is_suspect = arrival.batch(), _is_suspect(arrival, rules)
+    arrival.body = b""  # read; a large one is let go of before its spans are stored
+    return _otlp_answer(arrival, store_request(batch, intake, rules, is_suspect=is_suspect), warnings)
 
 
 def _is_suspect(arrival: _Arrival, rules: Rules) -> bool:

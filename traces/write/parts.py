@@ -11,7 +11,7 @@ from traces.write.batch import Batch, Outcome, new_id
 from traces.write.spans import Rules, store_spans
 
 # The sums of 75,000 traces of one span in one go took 650 MiB.
-PART_SPANS = 8_192
+PART_SPANS = 2_048
 
 
 def store_request(batch: Batch, intake: Intake, rules: Rules, *, is_suspect: bool = True) -> Outcome:
