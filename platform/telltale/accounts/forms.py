@@ -64,10 +64,10 @@ def _note_refused(user: User) -> None:
     record("login", request=context.request, actor=user.email, target=user.email, outcome="refused", after=told)
 
 
-class CodeForm(mfa_forms.AuthenticateForm):  # type: ignore[misc]
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["code"].widget.attrs = {"autocomplete": "one-time-code", "inputmode": "numeric", "maxlength": 32}
+class _Counted:
+    """A form that takes the code of a second factor of `user`."""
+
+    user: User
 
     def clean_code(self) -> str:
         """A right code; tries are counted per person."""
@@ -75,7 +75,7 @@ class CodeForm(mfa_forms.AuthenticateForm):  # type: ignore[misc]
         if attempt is None:
             raise ValidationError(TOO_MANY_LINKS)
         try:
-            code: str = super().clean_code()
+            code: str = super().clean_code()  # type: ignore[misc]
             if not throttle.is_first_use(f"{self.user.pk}:{''.join(code.split())}"):
                 raise ValidationError(CODE_USED)
         except ValidationError:
@@ -85,21 +85,14 @@ class CodeForm(mfa_forms.AuthenticateForm):  # type: ignore[misc]
         return code
 
 
-class CodeAgainForm(mfa_forms.ReauthenticateForm):  # type: ignore[misc]
-    def clean_code(self) -> str:
-        """As `CodeForm`."""
-        attempt = throttle.begin(f"code:{self.user.pk}")
-        if attempt is None:
-            raise ValidationError(TOO_MANY_LINKS)
-        try:
-            code: str = super().clean_code()
-            if not throttle.is_first_use(f"{self.user.pk}:{''.join(code.split())}"):
-                raise ValidationError(CODE_USED)
-        except ValidationError:
-            _note_refused(self.user)
-            raise
-        throttle.forgive(attempt)
-        return code
+class CodeForm(_Counted, mfa_forms.AuthenticateForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].widget.attrs = {"autocomplete": "one-time-code", "inputmode": "numeric", "maxlength": 32}
+
+
+class CodeAgainForm(_Counted, mfa_forms.ReauthenticateForm):  # type: ignore[misc]
+    """The code once more, before something of weight."""
 
 
 class NameForm(forms.Form):
